@@ -1,0 +1,102 @@
+//! The certificate itself: what Puppet Server's CA puts into it.
+
+use rcgen::{
+    CertificateParams, CustomExtension, DistinguishedName, DnType, DnValue, Error, IsCa, Issuer,
+    KeyIdMethod, KeyPair, KeyUsagePurpose, PublicKeyData, SubjectPublicKeyInfo,
+};
+use time::Duration;
+
+use super::{Csr, Order, WrongCertificate, key};
+use crate::now::Now;
+
+/// Puppet's `ca_ttl`: five years.
+const LIFETIME: Duration = Duration::days(5 * 365);
+/// Puppet dates certificates a day back, for nodes whose clock is behind.
+const BACKDATED: Duration = Duration::days(1);
+
+/// serverAuth and clientAuth, in DER. Written out because Puppet marks it critical.
+const EXTENDED_KEY_USAGE: [u8; 22] = [
+    0x30, 0x14, 0x06, 0x08, 0x2b, 6, 1, 5, 5, 7, 3, 1, 0x06, 0x08, 0x2b, 6, 1, 5, 5, 7, 3, 2,
+];
+const EXTENDED_KEY_USAGE_OID: [u64; 4] = [2, 5, 29, 37];
+/// The comment that Puppet Server leaves in every certificate, as an IA5String.
+const COMMENT: &[u8] = b"\x16\x22Puppet Server Internal Certificate";
+const COMMENT_OID: [u64; 7] = [2, 16, 840, 1, 113730, 1, 13];
+
+/// Makes one node certificate, in PEM.
+///
+/// # Errors
+/// When the public key is of a kind the library does not know.
+pub fn certificate(
+    issuer: &Issuer<'_, KeyPair>,
+    order: &Order<'_>,
+    now: Now,
+) -> Result<String, Error> {
+    if order.wrong == Some(WrongCertificate::OtherKey) {
+        return made(issuer, order, now, &key::generate()?);
+    }
+    made(
+        issuer,
+        order,
+        now,
+        &SubjectPublicKeyInfo::from_der(&order.csr.public_key)?,
+    )
+}
+
+fn made(
+    issuer: &Issuer<'_, KeyPair>,
+    order: &Order<'_>,
+    now: Now,
+    key: &impl PublicKeyData,
+) -> Result<String, Error> {
+    let (not_before, not_after) = validity(now, order.wrong);
+    let mut params = CertificateParams::default();
+    params.serial_number = Some(order.serial.into());
+    params.not_before = not_before;
+    params.not_after = not_after;
+    params.distinguished_name = subject(order);
+    params.is_ca = IsCa::ExplicitNoCa;
+    params.key_usages = vec![
+        KeyUsagePurpose::DigitalSignature,
+        KeyUsagePurpose::KeyEncipherment,
+    ];
+    params.use_authority_key_identifier_extension = true;
+    params.key_identifier_method = KeyIdMethod::PreSpecified(key::identifier(key.der_bytes()));
+    params.custom_extensions = extensions(order.csr);
+    Ok(params.signed_by(key, issuer)?.pem())
+}
+
+fn subject(order: &Order<'_>) -> DistinguishedName {
+    let name = match order.wrong {
+        Some(WrongCertificate::OtherName) => format!("other-{}", order.node_name),
+        _ => order.node_name.to_owned(),
+    };
+    let mut subject = DistinguishedName::new();
+    subject.push(DnType::CommonName, DnValue::Utf8String(name));
+    subject
+}
+
+fn validity(
+    now: Now,
+    wrong: Option<WrongCertificate>,
+) -> (time::OffsetDateTime, time::OffsetDateTime) {
+    let now = now.datetime();
+    let day = BACKDATED;
+    match wrong {
+        Some(WrongCertificate::Expired) => (now.saturating_sub(LIFETIME), now.saturating_sub(day)),
+        Some(WrongCertificate::NotYet) => (now.saturating_add(day), now.saturating_add(LIFETIME)),
+        _ => (now.saturating_sub(day), now.saturating_add(LIFETIME)),
+    }
+}
+
+/// Puppet copies requested extensions as they are, never critical.
+fn extensions(csr: &Csr) -> Vec<CustomExtension> {
+    let mut usage =
+        CustomExtension::from_oid_content(&EXTENDED_KEY_USAGE_OID, EXTENDED_KEY_USAGE.to_vec());
+    usage.set_criticality(true);
+    let comment = CustomExtension::from_oid_content(&COMMENT_OID, COMMENT.to_vec());
+    let requested = csr.extensions.iter();
+    let requested =
+        requested.map(|ext| CustomExtension::from_oid_content(&ext.oid, ext.value.clone()));
+    [comment, usage].into_iter().chain(requested).collect()
+}

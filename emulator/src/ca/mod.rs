@@ -1,0 +1,66 @@
+//! The certificate authority of a Puppet server: it reads requests and signs them.
+
+mod issue;
+mod key;
+mod request;
+mod signing;
+
+pub use request::{Csr, CsrError, CsrExtension, Refusal};
+pub use signing::{CaError, SigningCa};
+
+use crate::now::Now;
+
+/// What is wrong, on purpose, with a certificate that is given out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WrongCertificate {
+    /// It certifies a key that the node does not have.
+    OtherKey,
+    /// It is made out to another name.
+    OtherName,
+    /// Issuer name and key identifier are right, but another key signed it.
+    OtherCa,
+    /// Its validity ended yesterday.
+    Expired,
+    /// Its validity begins tomorrow.
+    NotYet,
+    /// The right certificate, with the signer's after it.
+    Two,
+    /// The right certificate without its PEM armour.
+    NotPem,
+    /// No certificate at all, in an association that succeeded.
+    None,
+}
+
+/// One certificate to make.
+#[derive(Debug)]
+pub struct Order<'a> {
+    /// The request, read by [`Authority::read`].
+    pub csr: &'a Csr,
+    /// The name the node is being associated under.
+    pub node_name: &'a str,
+    /// The certificate's serial number.
+    pub serial: u64,
+    /// The fault to build in.
+    pub wrong: Option<WrongCertificate>,
+}
+
+/// Who signs. The control plane is given one, so that a simulation of thousands of nodes can hand
+/// it a cheap one.
+pub trait Authority: Send {
+    /// The whole CA bundle in PEM, as `PUPPET_API_CA_CERT` carries it: signer first, root last.
+    fn bundle(&self) -> &str;
+
+    /// Reads a certificate signing request in PEM.
+    ///
+    /// # Errors
+    /// When the text is not PEM or does not hold a request.
+    fn read(&self, csr_pem: &str) -> Result<Csr, CsrError> {
+        Csr::from_pem(csr_pem)
+    }
+
+    /// Makes the certificate, in PEM. [`WrongCertificate::None`] never arrives here.
+    ///
+    /// # Errors
+    /// The reason why the authority will not sign.
+    fn sign(&mut self, now: Now, order: &Order<'_>) -> Result<String, Refusal>;
+}

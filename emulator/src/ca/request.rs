@@ -1,0 +1,198 @@
+//! Certificate signing requests: what they ask for, and what a Puppet CA refuses.
+
+use x509_parser::certification_request::X509CertificationRequest;
+use x509_parser::cri_attributes::ParsedCriAttribute;
+use x509_parser::extensions::{GeneralName, ParsedExtension, X509Extension};
+use x509_parser::prelude::FromDer;
+
+/// A certificate signing request, read but not yet judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Csr {
+    /// The subject's common name, when the subject is exactly that.
+    pub common_name: Option<String>,
+    /// The public key: SubjectPublicKeyInfo in DER.
+    pub public_key: Vec<u8>,
+    /// The requested extensions, in the request's order.
+    pub extensions: Vec<CsrExtension>,
+    /// Whether the request is signed by the key it carries.
+    pub proven: bool,
+}
+
+/// An extension that a request asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CsrExtension {
+    /// The object identifier's arcs.
+    pub oid: Vec<u64>,
+    /// The content of the extension's OCTET STRING, as sent.
+    pub value: Vec<u8>,
+    /// The DNS names, when it is a subjectAltName that has only those.
+    pub dns_names: Option<Vec<String>>,
+}
+
+/// Text that is not a certificate signing request.
+#[derive(Debug, thiserror::Error)]
+pub enum CsrError {
+    /// The PEM armour is missing or broken.
+    #[error("the certificate signing request is not PEM")]
+    NotPem,
+    /// Another kind of PEM block.
+    #[error("a PEM block '{label}' is not a certificate signing request")]
+    OtherLabel {
+        /// What the armour says.
+        label: String,
+    },
+    /// The armour holds something else than PKCS#10.
+    #[error("the PEM block does not hold a PKCS#10 request")]
+    NotPkcs10,
+}
+
+/// Why the CA does not sign a request.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum Refusal {
+    /// The request's signature does not fit its key.
+    #[error("the request is not signed by the key it carries")]
+    Unproven,
+    /// The subject is not the common name of this node.
+    #[error("the subject is '{subject}', not CN={node_name}")]
+    OtherSubject {
+        /// The common name found, or empty.
+        subject: String,
+        /// The name it must have.
+        node_name: String,
+    },
+    /// `pp_authorization` and its like would give the node rights on the server.
+    #[error("the request has authorization extensions, which are not allowed")]
+    Authorization,
+    /// Names beside the node's own.
+    #[error("the request has alternative names, which are not allowed")]
+    AlternativeNames,
+    /// Puppet Server signs only extensions it knows.
+    #[error("the extension {oid} is not permitted")]
+    Extension {
+        /// In dotted form.
+        oid: String,
+    },
+    /// The certificate could not be made.
+    #[error("the certificate could not be made: {reason}")]
+    Signing {
+        /// What the library said.
+        reason: String,
+    },
+}
+
+/// Puppet's own arc; 1 and 2 below it are registered and private extensions, 3 authorization.
+const PUPPET_ARC: [u64; 8] = [1, 3, 6, 1, 4, 1, 34380, 1];
+const SUBJECT_ALT_NAME: [u64; 4] = [2, 5, 29, 17];
+const CSR_LABELS: [&str; 2] = ["CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"];
+
+impl Csr {
+    /// Reads a request in PEM. Its signature is checked, but only noted: a wrong one is a reason
+    /// not to sign, not a reason not to understand.
+    ///
+    /// # Errors
+    /// When the text is not PEM or does not hold a PKCS#10 request.
+    pub fn from_pem(text: &str) -> Result<Self, CsrError> {
+        let block = pem::parse(text).map_err(|_| CsrError::NotPem)?;
+        if !CSR_LABELS.contains(&block.tag()) {
+            return Err(CsrError::OtherLabel {
+                label: block.tag().to_owned(),
+            });
+        }
+        match X509CertificationRequest::from_der(block.contents()) {
+            Ok(([], request)) => Ok(Self::from_request(&request)),
+            _ => Err(CsrError::NotPkcs10),
+        }
+    }
+
+    fn from_request(request: &X509CertificationRequest<'_>) -> Self {
+        let info = &request.certification_request_info;
+        let mut attributes = info.subject.iter_attributes();
+        let common_name = match (info.subject.iter_common_name().next(), attributes.nth(1)) {
+            (Some(name), None) => name.as_str().ok().map(str::to_owned),
+            _ => None,
+        };
+        let requested =
+            info.iter_attributes()
+                .flat_map(|attribute| match attribute.parsed_attribute() {
+                    ParsedCriAttribute::ExtensionRequest(request) => request.extensions.as_slice(),
+                    _ => &[],
+                });
+        Self {
+            common_name,
+            public_key: info.subject_pki.raw.to_vec(),
+            extensions: requested.map(CsrExtension::of).collect(),
+            proven: request.verify_signature().is_ok(),
+        }
+    }
+
+    /// What Puppet Server checks before it signs.
+    ///
+    /// # Errors
+    /// The first reason not to sign.
+    pub fn check(&self, node_name: &str, allow_authorization: bool) -> Result<(), Refusal> {
+        if !self.proven {
+            return Err(Refusal::Unproven);
+        }
+        if self.common_name.as_deref() != Some(node_name) {
+            return Err(Refusal::OtherSubject {
+                subject: self.common_name.clone().unwrap_or_default(),
+                node_name: node_name.to_owned(),
+            });
+        }
+        self.extensions
+            .iter()
+            .try_for_each(|ext| ext.check(node_name, allow_authorization))
+    }
+}
+
+impl CsrExtension {
+    fn of(extension: &X509Extension<'_>) -> Self {
+        let dns_names = match extension.parsed_extension() {
+            ParsedExtension::SubjectAlternativeName(names) => {
+                names.general_names.iter().map(dns_name).collect()
+            }
+            _ => None,
+        };
+        Self {
+            oid: extension
+                .oid
+                .iter()
+                .map(Iterator::collect)
+                .unwrap_or_default(),
+            value: extension.value.to_vec(),
+            dns_names,
+        }
+    }
+
+    /// Alternative names are off by default, but for the one that repeats the common name.
+    fn check(&self, node_name: &str, allow_authorization: bool) -> Result<(), Refusal> {
+        if self.oid == SUBJECT_ALT_NAME {
+            let only_own = |names: &Vec<String>| names.iter().all(|name| name == node_name);
+            let fine = self.dns_names.as_ref().is_some_and(only_own);
+            return if fine {
+                Ok(())
+            } else {
+                Err(Refusal::AlternativeNames)
+            };
+        }
+        match self.oid.strip_prefix(&PUPPET_ARC).and_then(<[u64]>::first) {
+            Some(1 | 2) => Ok(()),
+            Some(3) if allow_authorization => Ok(()),
+            Some(3) => Err(Refusal::Authorization),
+            _ => Err(Refusal::Extension {
+                oid: dotted(&self.oid),
+            }),
+        }
+    }
+}
+
+fn dns_name(name: &GeneralName<'_>) -> Option<String> {
+    match name {
+        GeneralName::DNSName(name) => Some((*name).to_owned()),
+        _ => None,
+    }
+}
+
+fn dotted(oid: &[u64]) -> String {
+    oid.iter().map(u64::to_string).collect::<Vec<_>>().join(".")
+}

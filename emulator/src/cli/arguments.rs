@@ -1,0 +1,228 @@
+//! The options that both commands share.
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use enlist_emulator::control::{DOCUMENTED, Fault, Rate, ServerSpec};
+use enlist_emulator::imds::{Answering, Instance};
+use enlist_emulator::{CaSource, Options};
+
+#[derive(Args)]
+#[command(next_help_heading = "Control plane")]
+pub struct Arguments {
+    /// A server of the account: name=NAME[,engine=Puppet|Chef][,status=STATUS][,healthy-after=SECONDS][,endpoint=HOST]
+    /// [default: a healthy Puppet server puppet-test]
+    #[arg(long = "server", value_name = "SPEC")]
+    servers: Vec<ServerSpec>,
+    /// Endpoint of servers that name none [default: NAME.example]
+    #[arg(long, value_name = "HOST")]
+    endpoint: Option<String>,
+    /// How long an association is IN_PROGRESS
+    #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds)]
+    association_time: Duration,
+    /// How long a disassociation is IN_PROGRESS
+    #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds)]
+    disassociation_time: Duration,
+    /// How long a NodeAssociationStatusToken can be asked for
+    #[arg(long, value_name = "SECONDS", default_value = "3600", value_parser = seconds)]
+    token_lifetime: Duration,
+    /// Requests per second and burst of the account, or off [default: 5/10]
+    #[arg(long, value_name = "RATE/BURST|off", value_parser = throttle)]
+    throttle: Option<Throttle>,
+    /// The CA of the Puppet servers: bundle of certificates in PEM, such as a Puppet Server's
+    /// ca_crt.pem [default: one made at the start]
+    #[arg(long, value_name = "FILE", requires = "ca_key")]
+    ca_cert: Option<PathBuf>,
+    /// The private key of one certificate of the bundle, such as ca_key.pem
+    #[arg(long, value_name = "FILE", requires = "ca_cert")]
+    ca_key: Option<PathBuf>,
+    /// Sign requests with authorization extensions (pp_authorization, pp_auth_role...)
+    #[arg(long)]
+    allow_authorization_extensions: bool,
+    /// The access key that requests must be signed with [default: made for this run]
+    #[arg(long, value_name = "KEY", requires = "secret_key")]
+    access_key: Option<String>,
+    /// Its secret key
+    #[arg(long, value_name = "KEY", requires = "access_key")]
+    secret_key: Option<String>,
+    /// An action that IAM refuses, such as AssociateNode
+    #[arg(long = "deny", value_name = "ACTION")]
+    denied: Vec<String>,
+    /// A fault: ACTION=KIND[*COUNT][@FROM]. KIND is throttle, 500, 503, denied, lost-before,
+    /// lost-reply, html, html-403, garbage, truncated, slow:SECONDS, redirect, invalid-state
+    /// (these happen once unless told otherwise), failed, or cert:other-key, other-name, other-ca,
+    /// expired, not-yet, two, not-pem, none (these always). COUNT 'forever' is
+    /// always. The ACTION IMDS is every request for metadata
+    #[arg(long = "fault", value_name = "FAULT")]
+    faults: Vec<Fault>,
+    /// Make identifiers and serial numbers from this number [default: random]
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
+    /// How far the emulator's clock is ahead, in seconds
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value = "0",
+        allow_negative_numbers = true
+    )]
+    clock_offset: i64,
+    #[command(flatten)]
+    instance: InstanceArguments,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Instance")]
+struct InstanceArguments {
+    /// The region, in the metadata and of requests [default: us-east-1, and requests for any]
+    #[arg(long, value_name = "REGION")]
+    region: Option<String>,
+    /// The availability zone [default: the region's a]
+    #[arg(long, value_name = "ZONE")]
+    zone: Option<String>,
+    /// The account [default: 123456789012]
+    #[arg(long, value_name = "DIGITS", value_parser = account)]
+    account: Option<String>,
+    /// The instance's identifier [default: i-0123456789abcdef0]
+    #[arg(long, value_name = "ID")]
+    instance_id: Option<String>,
+    /// The image's identifier [default: ami-0123456789abcdef0]
+    #[arg(long, value_name = "ID")]
+    image: Option<String>,
+    /// The private address [default: 10.0.0.17]
+    #[arg(long, value_name = "ADDRESS")]
+    private_ip: Option<Ipv4Addr>,
+    /// The public address, or none [default: 203.0.113.17]
+    #[arg(long, value_name = "ADDRESS|none", value_parser = public_ip)]
+    public_ip: Option<PublicIp>,
+    /// The private DNS name [default: EC2's, made from the address]
+    #[arg(long, value_name = "NAME")]
+    hostname: Option<String>,
+    /// A tag in the metadata [default: tags in metadata are not enabled]
+    #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = tag)]
+    tags: Vec<(String, String)>,
+    /// The target lifecycle state, such as InService or Terminated [default: not in a group]
+    #[arg(long, value_name = "STATE")]
+    lifecycle_state: Option<String>,
+    /// The role of the instance profile: credentials come from the metadata, not the environment
+    #[arg(long, value_name = "NAME")]
+    role: Option<String>,
+    /// The metadata address answers like a captive portal: HTML for everything
+    #[arg(long, conflicts_with = "no_imds")]
+    not_ec2: bool,
+    /// Nothing listens at the metadata address
+    #[arg(long)]
+    no_imds: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Throttle(Option<Rate>);
+
+#[derive(Clone, Copy)]
+struct PublicIp(Option<Ipv4Addr>);
+
+impl Arguments {
+    /// The emulator's options; addresses and logging are the command's to set.
+    pub fn options(self) -> Options {
+        let ca = match (self.ca_cert, self.ca_key) {
+            (Some(certificates), Some(key)) => CaSource::Files { certificates, key },
+            _ => CaSource::Own,
+        };
+        let portal = self.instance.not_ec2;
+        Options {
+            servers: self.servers,
+            endpoint: self.endpoint,
+            association_time: self.association_time,
+            disassociation_time: self.disassociation_time,
+            token_lifetime: self.token_lifetime,
+            throttle: self
+                .throttle
+                .map_or(Some(DOCUMENTED), |Throttle(rate)| rate),
+            ca,
+            allow_authorization_extensions: self.allow_authorization_extensions,
+            access_key: self.access_key,
+            secret_key: self.secret_key,
+            region: self.instance.region.clone(),
+            denied: self.denied.into_iter().collect(),
+            faults: self.faults,
+            seed: self.seed,
+            clock_offset: self.clock_offset,
+            role: self.instance.role.clone(),
+            imds: if portal {
+                Answering::Portal
+            } else {
+                Answering::Service
+            },
+            no_imds: self.instance.no_imds,
+            instance: self.instance.instance(),
+            ..Options::default()
+        }
+    }
+}
+
+impl InstanceArguments {
+    fn instance(self) -> Instance {
+        let usual = Instance::default();
+        Instance {
+            id: self.instance_id.unwrap_or(usual.id),
+            image: self.image.unwrap_or(usual.image),
+            region: self.region.unwrap_or(usual.region),
+            zone: self.zone,
+            account: self.account.unwrap_or(usual.account),
+            private_ip: self.private_ip.unwrap_or(usual.private_ip),
+            public_ip: self
+                .public_ip
+                .map_or(usual.public_ip, |PublicIp(address)| address),
+            hostname: self.hostname,
+            tags: Some(self.tags)
+                .filter(|tags| !tags.is_empty())
+                .map(|tags| tags.into_iter().collect()),
+            target_lifecycle_state: self.lifecycle_state,
+            ..Instance::default()
+        }
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let number = text
+        .parse()
+        .ok()
+        .and_then(|number| Duration::try_from_secs_f64(number).ok());
+    number.ok_or_else(|| "write a number of seconds from 0, such as 5 or 0.5".to_owned())
+}
+
+fn throttle(text: &str) -> Result<Throttle, String> {
+    match text {
+        "off" => Ok(Throttle(None)),
+        rate => rate.parse().map(|rate| Throttle(Some(rate))).map_err(|_| {
+            "write RATE/BURST, both whole numbers from 1, such as 5/10, or off".to_owned()
+        }),
+    }
+}
+
+fn account(text: &str) -> Result<String, String> {
+    let digits = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
+    if digits {
+        Ok(text.to_owned())
+    } else {
+        Err("an account has twelve digits".to_owned())
+    }
+}
+
+fn public_ip(text: &str) -> Result<PublicIp, String> {
+    match text {
+        "none" => Ok(PublicIp(None)),
+        address => address
+            .parse()
+            .map(|address| PublicIp(Some(address)))
+            .map_err(|_| "write an IPv4 address, or none".to_owned()),
+    }
+}
+
+fn tag(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').filter(|(key, _)| !key.is_empty());
+    let pair = pair.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    pair.ok_or_else(|| "write KEY=VALUE".to_owned())
+}

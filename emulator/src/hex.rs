@@ -1,0 +1,21 @@
+//! Bytes as lower-case hexadecimal digits.
+
+use std::fmt::Write;
+
+use aws_lc_rs::digest::{SHA256, digest};
+
+/// `bytes` in lower-case hexadecimal digits.
+pub fn encode(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}
+
+/// The SHA-256 of `bytes`, in lower-case hexadecimal digits.
+pub fn sha256(bytes: &[u8]) -> String {
+    encode(digest(&SHA256, bytes).as_ref())
+}

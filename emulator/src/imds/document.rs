@@ -1,0 +1,48 @@
+//! The signature of the instance identity document.
+
+use std::sync::OnceLock;
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
+use base64::prelude::{BASE64_STANDARD, Engine};
+
+/// Who signs the identity document.
+pub trait Signer: Send {
+    /// The signature over `document`; none when there is nothing to sign with.
+    fn sign(&self, document: &[u8]) -> Option<Vec<u8>>;
+}
+
+/// Signs with RSA and SHA-256, by a key made when it is first needed.
+#[derive(Default)]
+pub struct IdentityKey {
+    key: OnceLock<Option<RsaKeyPair>>,
+}
+
+impl Signer for IdentityKey {
+    fn sign(&self, document: &[u8]) -> Option<Vec<u8>> {
+        let key = self
+            .key
+            .get_or_init(|| RsaKeyPair::generate(KeySize::Rsa2048).ok())
+            .as_ref()?;
+        let mut signature = vec![0; key.public_modulus_len()];
+        key.sign(
+            &RSA_PKCS1_SHA256,
+            &SystemRandom::new(),
+            document,
+            &mut signature,
+        )
+        .ok()?;
+        Some(signature)
+    }
+}
+
+/// EC2 gives the signature as base64 in lines of 64 characters, without a newline at the end.
+pub fn in_lines(signature: &[u8]) -> String {
+    let text = BASE64_STANDARD.encode(signature);
+    let letters: Vec<char> = text.chars().collect();
+    let lines = letters
+        .chunks(64)
+        .map(|line| line.iter().collect::<String>());
+    lines.collect::<Vec<_>>().join("\n")
+}

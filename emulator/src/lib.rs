@@ -1,0 +1,26 @@
+//! An API-compatible control plane and EC2 instance metadata service: to try `enlist` out, to test
+//! it, and for image pipelines. It shares no code with the agent: shared types would hide a
+//! misspelled member.
+//!
+//! Rooms: [`control`], [`imds`] and [`sigv4`] are pure (time is an argument); [`ca`] signs;
+//! [`emulator`] serves them over HTTP.
+
+#![forbid(unsafe_code)]
+
+pub mod ca;
+pub mod control;
+pub mod emulator;
+pub mod error;
+mod hex;
+pub mod http;
+pub mod imds;
+mod listener;
+pub mod now;
+pub mod options;
+pub mod random;
+pub mod sigv4;
+
+pub use control::{Call, ControlPlane, Fault, FaultKind};
+pub use emulator::{Emulator, MISLEADING_ENV, StartError};
+pub use now::Now;
+pub use options::{CaSource, Options};

@@ -1,0 +1,9 @@
+//! `enlist-emulator`: the control plane and metadata service for the command line.
+
+#![forbid(unsafe_code)]
+
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::run()
+}

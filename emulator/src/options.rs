@@ -1,0 +1,126 @@
+//! How an emulator is set up.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::control::{DEFAULT_SERVER, DOCUMENTED, Fault, Rate, ServerSpec};
+use crate::imds::{Answering, Instance};
+
+/// Where the CA of the Puppet servers comes from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum CaSource {
+    /// Made at the start: a root and a signing CA.
+    #[default]
+    Own,
+    /// The files of an existing CA: the bundle in PEM (a Puppet Server's `ca_crt.pem`), and the
+    /// key of one of its certificates (`ca_key.pem`).
+    Files {
+        /// The bundle, signer and root.
+        certificates: PathBuf,
+        /// The signer's private key.
+        key: PathBuf,
+    },
+}
+
+/// How an emulator is set up. The default is a healthy Puppet server `puppet-test`, the documented
+/// request limit, and an EC2 instance without tags, on free ports of the loopback interface.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where the API listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Where the metadata service listens; port 0 takes a free one.
+    pub imds_listen: SocketAddr,
+    /// The servers; none is the default one.
+    pub servers: Vec<ServerSpec>,
+    /// `Endpoint` of servers that name none themselves; `NAME.example` when `None`.
+    pub endpoint: Option<String>,
+    /// How long an association is IN_PROGRESS.
+    pub association_time: Duration,
+    /// How long a disassociation is IN_PROGRESS.
+    pub disassociation_time: Duration,
+    /// How long a token can be asked for.
+    pub token_lifetime: Duration,
+    /// The account's request limit; `None` for no limit.
+    pub throttle: Option<Rate>,
+    /// The CA of the Puppet servers.
+    pub ca: CaSource,
+    /// Whether the CA signs authorization extensions (`pp_authorization`, `pp_auth_role`...).
+    pub allow_authorization_extensions: bool,
+    /// The access key; made for this run when `None`.
+    pub access_key: Option<String>,
+    /// The secret key; made for this run when `None`.
+    pub secret_key: Option<String>,
+    /// The region that signatures must be made out to. When `None`, any will do, and clients are
+    /// told the instance's.
+    pub region: Option<String>,
+    /// Actions that IAM refuses.
+    pub denied: BTreeSet<String>,
+    /// Faults set from the start; those of the action `IMDS` are the metadata service's.
+    pub faults: Vec<Fault>,
+    /// What identifiers and serial numbers are made from; random when `None`.
+    pub seed: Option<u64>,
+    /// How far the emulator's clock is ahead of the machine's, in seconds.
+    pub clock_offset: i64,
+    /// The instance that the metadata service describes.
+    pub instance: Instance,
+    /// The role that the instance's profile gives it. Its credentials come from the metadata
+    /// service then, and are not part of the clients' environment.
+    pub role: Option<String>,
+    /// Who answers at the metadata address.
+    pub imds: Answering,
+    /// Nothing listens at the metadata address.
+    pub no_imds: bool,
+    /// Whether each call is logged on stderr, as one line.
+    pub log: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let free = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+        Self {
+            listen: free,
+            imds_listen: free,
+            servers: Vec::new(),
+            endpoint: None,
+            association_time: Duration::ZERO,
+            disassociation_time: Duration::ZERO,
+            token_lifetime: Duration::from_secs(3600),
+            throttle: Some(DOCUMENTED),
+            ca: CaSource::Own,
+            allow_authorization_extensions: false,
+            access_key: None,
+            secret_key: None,
+            region: None,
+            denied: BTreeSet::new(),
+            faults: Vec::new(),
+            seed: None,
+            clock_offset: 0,
+            instance: Instance::default(),
+            role: None,
+            imds: Answering::Service,
+            no_imds: false,
+            log: false,
+        }
+    }
+}
+
+impl Options {
+    /// The servers, each with its endpoint.
+    pub(crate) fn servers(&self) -> Vec<ServerSpec> {
+        let mut servers = self.servers.clone();
+        if servers.is_empty() {
+            servers.push(ServerSpec::new(DEFAULT_SERVER));
+        }
+        for server in &mut servers {
+            server.endpoint = server.endpoint.take().or_else(|| self.endpoint.clone());
+        }
+        servers
+    }
+
+    /// The region that clients are told.
+    pub(crate) fn client_region(&self) -> &str {
+        self.region.as_deref().unwrap_or(&self.instance.region)
+    }
+}

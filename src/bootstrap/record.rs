@@ -1,0 +1,164 @@
+//! The durable journal of one bootstrap.
+//!
+//! Holds what is needed to go on after a crash, and nothing secret: of the key only its
+//! fingerprint, of the budget only what is spent of it.
+
+use serde::{Deserialize, Serialize};
+
+use super::effect::Installed;
+use crate::facts::{Machine, PuppetSite};
+use crate::fault::{Fault, Kind};
+use crate::target::{Authority, Grant};
+
+/// The version of the record's form that this program writes and reads.
+pub const SCHEMA: u32 = 1;
+
+/// How far it is. Each is entered by persisting it; `Creating` *before* the creating call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Nothing has been asked of the authority that changes anything there.
+    #[default]
+    New,
+    /// The creating call is about to be made, or was made and its reply is not known.
+    Creating,
+    /// The authority has given a ticket; its answer is awaited.
+    Watching,
+    /// The answer was checked and accepted; it is being installed.
+    Installing,
+    Joined,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    pub schema: u32,
+    /// The target's word.
+    pub target: String,
+    /// Which authority; a record of one is no record of another.
+    pub authority_name: String,
+    pub machine: Option<Machine>,
+    pub phase: Phase,
+    /// Unix seconds by this node's clock when the phase was entered.
+    pub since: i64,
+    pub name: Option<String>,
+    /// SHA-256 of the public key, hexadecimal digits.
+    pub key: Option<String>,
+    pub authority: Option<Authority>,
+    /// How often the creating call was attempted. Attempted and succeeded are two facts: the
+    /// latter is the ticket.
+    pub attempts: u32,
+    pub ticket: Option<String>,
+    pub grant: Option<Grant>,
+    pub installed: Vec<Installed>,
+    pub puppet: Option<PuppetSite>,
+    /// Spent of the budget, in milliseconds, over every start since the last verdict.
+    pub elapsed_ms: u64,
+    pub fault: Option<FaultNote>,
+}
+
+/// The last fault, for `status`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaultNote {
+    pub kind: Kind,
+    pub what: String,
+    pub on: String,
+    pub todo: String,
+    pub causes: Vec<String>,
+    /// Unix seconds.
+    pub at: i64,
+    /// How often in a row.
+    pub times: u32,
+    /// Whether it ended the bootstrap; else it is being tried again.
+    pub is_final: bool,
+}
+
+impl Record {
+    #[must_use]
+    pub fn new(target: &str, authority_name: &str, unix: i64) -> Self {
+        Self {
+            schema: SCHEMA,
+            target: target.to_owned(),
+            authority_name: authority_name.to_owned(),
+            machine: None,
+            phase: Phase::New,
+            since: unix,
+            name: None,
+            key: None,
+            authority: None,
+            attempts: 0,
+            ticket: None,
+            grant: None,
+            installed: Vec::new(),
+            puppet: None,
+            elapsed_ms: 0,
+            fault: None,
+        }
+    }
+
+    /// Reads a record's text.
+    ///
+    /// # Errors
+    /// `Invariant` where it is damaged or of a form that this version does not know: what it
+    /// says is not to be guessed.
+    pub fn parse(text: &str, path: &str) -> Result<Self, Fault> {
+        #[derive(Deserialize)]
+        struct Form {
+            schema: u32,
+        }
+        let damaged = |error: serde_json::Error| {
+            let todo = "if this node is to join anew, move the file away; its key is then used again where it stands";
+            Fault::new(Kind::Invariant, "the record is damaged", path, todo).because(&error)
+        };
+        let form: Form = serde_json::from_str(text).map_err(damaged)?;
+        if form.schema != SCHEMA {
+            return Err(Fault::new(
+                Kind::Invariant,
+                format!(
+                    "the record is of form {}, and this version of enlist knows form {SCHEMA}",
+                    form.schema
+                ),
+                path,
+                "use the version of enlist that wrote it, or a later one",
+            ));
+        }
+        serde_json::from_str(text).map_err(damaged)
+    }
+
+    /// JSON, ending in a newline.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
+        text.push('\n');
+        text
+    }
+
+    /// Files of this node's identity under this record: what a copy on another machine must not
+    /// use.
+    #[must_use]
+    pub fn identity_files(&self) -> Vec<String> {
+        let ours =
+            |file: &&Installed| matches!(file.what.as_str(), "key" | "certificate" | "request");
+        self.installed
+            .iter()
+            .filter(ours)
+            .map(|file| file.path.clone())
+            .collect()
+    }
+}
+
+impl FaultNote {
+    #[must_use]
+    pub fn of(fault: &Fault, at: i64, times: u32, is_final: bool) -> Self {
+        Self {
+            kind: fault.kind,
+            what: fault.what.clone(),
+            on: fault.on.clone(),
+            todo: fault.todo.clone(),
+            causes: fault.causes.clone(),
+            at,
+            times,
+            is_final,
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Where a bootstrap stands: for people, for JSON, for the service manager.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::record::{FaultNote, Phase, Record};
+
+/// A snapshot while it runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    pub target: &'static str,
+    pub authority: String,
+    pub phase: Phase,
+    pub name: Option<String>,
+    /// What is being done now, as a phrase: `asking server p for its CA`.
+    pub doing: String,
+    /// Set while nothing but time is needed.
+    pub waiting: Option<Waiting>,
+    /// Steps taken so far, each once: what was done and its result.
+    pub steps: Vec<Step>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// What for: `the association`, or the fault that is being waited out.
+    pub reason: String,
+    /// On the clock of [`super::Now::mono`].
+    pub until: Duration,
+    /// Whether something went wrong, as opposed to taking its time.
+    pub is_fault: bool,
+}
+
+/// A step that is done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// `facts`, `authority`, `key`, `association`, `certificate`, `install`.
+    pub word: &'static str,
+    pub result: String,
+}
+
+/// What a record says to `status`: the documented form of `enlist status --json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Report {
+    pub target: String,
+    pub authority: String,
+    pub phase: Phase,
+    pub joined: bool,
+    /// Unix seconds when the phase was entered.
+    pub since: Option<i64>,
+    pub name: Option<String>,
+    pub key_sha256: Option<String>,
+    pub attempts: u32,
+    pub certificate_serial: Option<String>,
+    /// Unix seconds.
+    pub certificate_not_after: Option<i64>,
+    pub installed: Vec<super::Installed>,
+    pub fault: Option<FaultNote>,
+    /// What comes next, as a phrase.
+    pub next: &'static str,
+}
+
+impl Report {
+    #[must_use]
+    pub fn of(record: &Record) -> Self {
+        Self {
+            target: record.target.clone(),
+            authority: record.authority_name.clone(),
+            phase: record.phase,
+            joined: record.phase == Phase::Joined,
+            since: Some(record.since),
+            name: record.name.clone(),
+            key_sha256: record.key.clone(),
+            attempts: record.attempts,
+            certificate_serial: record.grant.as_ref().map(|grant| grant.serial.clone()),
+            certificate_not_after: record.grant.as_ref().map(|grant| grant.not_after),
+            installed: record.installed.clone(),
+            fault: record.fault.clone(),
+            next: next(record.phase),
+        }
+    }
+
+    /// A target that is configured and has no record yet.
+    #[must_use]
+    pub fn absent(target: &str, authority: String) -> Self {
+        let record = Record::new(target, &authority, 0);
+        Self {
+            since: None,
+            ..Self::of(&record)
+        }
+    }
+}
+
+fn next(phase: Phase) -> &'static str {
+    match phase {
+        Phase::New => "learn who the authority is, make a key, ask to be accepted",
+        Phase::Creating => "ask to be accepted, again with the same key",
+        Phase::Watching => "ask how far the authority is",
+        Phase::Installing => "put everything in place",
+        Phase::Joined => "nothing: this node has joined",
+    }
+}

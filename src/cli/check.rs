@@ -1,0 +1,88 @@
+//! `enlist check`: the merged settings, each with what set it, validated.
+
+use std::fmt::Write as _;
+
+use clap::Args;
+use serde::Serialize;
+use serde_json::json;
+
+use super::{Global, parse, printer};
+use crate::config::input::Entry;
+use crate::config::schema::Key;
+use crate::config::{Input, Value};
+use crate::fault::Fault;
+
+#[derive(Debug, Args)]
+pub struct Options {
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Listing {
+    files: Vec<String>,
+    targets: Vec<&'static str>,
+    settings: Vec<Line>,
+}
+
+#[derive(Serialize)]
+struct Line {
+    key: String,
+    value: serde_json::Value,
+    origin: String,
+}
+
+pub fn run(global: &Global, options: &Options) -> Result<u8, Fault> {
+    let root = global.root()?;
+    let input = global.input(&root)?;
+    let settings = parse(&input, &root)?;
+    if options.json {
+        printer::json(&Listing {
+            files: input.files.clone(),
+            targets: settings.targets(),
+            settings: input.listing().iter().map(line).collect(),
+        });
+    } else {
+        printer::out(&text(&input, &settings.targets()));
+    }
+    Ok(0)
+}
+
+fn line((key, entry): &(&'static Key, Entry)) -> Line {
+    let value = match &entry.value {
+        Value::Text(text) => json!(text),
+        Value::Integer(number) => json!(number),
+        Value::Boolean(truth) => json!(truth),
+        Value::Map(map) => json!(map),
+    };
+    Line {
+        key: format!("{}.{}", key.table, key.name),
+        value,
+        origin: entry.origin.to_string(),
+    }
+}
+
+fn text(input: &Input, targets: &[&str]) -> String {
+    let mut text = String::from("read:\n");
+    for file in &input.files {
+        let _ = writeln!(text, "  {file}");
+    }
+    if input.files.is_empty() {
+        let _ = writeln!(text, "  no file");
+    }
+    let _ = writeln!(text, "settings:");
+    let rows: Vec<(String, String)> = input
+        .listing()
+        .iter()
+        .map(|(key, entry)| {
+            (
+                format!("{}.{} = {}", key.table, key.name, entry.value),
+                entry.origin.to_string(),
+            )
+        })
+        .collect();
+    text.push_str(&printer::columns(&rows));
+    let _ = writeln!(text, "valid; targets: {}", targets.join(", "));
+    text
+}

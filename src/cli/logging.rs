@@ -1,0 +1,50 @@
+//! Logs go to stderr, or to the journal. Only our own: the SDK's may hold requests and answers.
+
+use std::io;
+
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt};
+
+use super::progress::Progress;
+use super::{Global, LogFormat};
+use crate::fault::{Fault, Kind};
+
+pub fn start(global: &Global, progress: &Progress) -> Result<(), Fault> {
+    let level = match (global.quiet, global.verbose) {
+        (true, _) => tracing::Level::WARN,
+        (false, 0) => tracing::Level::INFO,
+        (false, 1) => tracing::Level::DEBUG,
+        (false, _) => tracing::Level::TRACE,
+    };
+    let ours = Targets::new().with_target("enlist", level);
+    let layer: Box<dyn Layer<_> + Send + Sync> = match global.log_format {
+        LogFormat::Text => fmt::layer()
+            .with_writer(progress.writer())
+            .with_ansi(progress.is_shown())
+            .with_target(false)
+            .boxed(),
+        LogFormat::Json => fmt::layer().json().with_writer(io::stderr).boxed(),
+        LogFormat::Journal => journal()?.boxed(),
+    };
+    tracing_subscriber::registry()
+        .with(layer.with_filter(ours))
+        .init();
+    Ok(())
+}
+
+fn journal() -> Result<tracing_journald::Layer, Fault> {
+    tracing_journald::layer()
+        .map(|layer| layer.with_field_prefix(None))
+        .map_err(|error| {
+            let on = "/run/systemd/journal/socket";
+            Fault::new(
+                Kind::Host,
+                "there is no journal to log to",
+                on,
+                "use --log-format text or json",
+            )
+            .because(&error)
+        })
+}

@@ -1,0 +1,152 @@
+//! The command line: one file per command.
+
+mod check;
+mod facts;
+mod join;
+mod logging;
+mod printer;
+mod progress;
+mod status;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::{Input, Settings, fragments};
+use crate::fault::{Fault, Kind};
+use crate::host::Root;
+
+pub use printer::render;
+
+/// Makes this machine a member of what manages it: keys, request, acceptance, checks, installation.
+#[derive(Debug, Parser)]
+#[command(
+    name = "enlist",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
+#[command(
+    after_help = "Exit codes: 0 joined; 64 usage; 65 what came back is not acceptable; 69 refused; \
+70 bug or damaged record; 74 disk, permissions, lock; 75 budget spent; 76 not the API; 77 denied; 78 settings."
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Args)]
+pub struct Global {
+    /// Read the settings from this file alone
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Prefix of every path read or written, for images and tests
+    #[arg(long, global = true, value_name = "DIR", default_value = "/")]
+    pub root: PathBuf,
+    /// Override a setting: TABLE.KEY=VALUE
+    #[arg(long = "set", global = true, value_name = "SETTING")]
+    pub set: Vec<String>,
+    /// Say more: -v what is called, -vv everything of ours
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Say warnings and errors only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Form of the log on stderr; journal: to the journal's own socket
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
+    Journal,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Drive every configured target until joined or the budget is spent, then exit
+    Join(join::Options),
+    /// Where each target stands, since when, what comes next
+    Status(status::Options),
+    /// What this node would say of itself
+    Facts(facts::Options),
+    /// The merged settings, each with what set it, validated
+    Check(check::Options),
+}
+
+/// Runs the command; the exit code where it is not a fault's.
+///
+/// # Errors
+/// The fault that ended it, to be rendered by `main`.
+pub fn run(cli: Cli) -> Result<u8, Fault> {
+    let progress = progress::Progress::new(&cli.global, matches!(cli.command, Command::Join(_)));
+    logging::start(&cli.global, &progress)?;
+    match cli.command {
+        Command::Join(options) => join::run(&cli.global, &options, progress),
+        Command::Status(options) => status::run(&cli.global, &options),
+        Command::Facts(options) => facts::run(&cli.global, &options),
+        Command::Check(options) => check::run(&cli.global, &options),
+    }
+}
+
+impl Global {
+    fn root(&self) -> Result<Root, Fault> {
+        let absolute = std::path::absolute(&self.root);
+        absolute.map(Root::new).map_err(|error| {
+            let on = format!("--root {}", self.root.display());
+            Fault::new(Kind::Usage, "this is no directory", on, "give a directory").because(&error)
+        })
+    }
+
+    /// Everything that was set, in the order of its weight.
+    fn input(&self, root: &Root) -> Result<Input, Fault> {
+        let mut input = match &self.config {
+            Some(path) => fragments::read_only(path)?,
+            None => fragments::read_all(|path| root.at(path))?,
+        };
+        input.add_environment(std::env::vars_os().filter_map(|(name, value)| {
+            // What is not UTF-8 is not ours by its name, or not valid by its value.
+            Some((
+                name.into_string().ok()?,
+                value.to_string_lossy().into_owned(),
+            ))
+        }))?;
+        for argument in &self.set {
+            input.add_argument(argument)?;
+        }
+        Ok(input)
+    }
+
+    fn settings(&self, root: &Root) -> Result<Settings, Fault> {
+        let input = self.input(root)?;
+        Ok(parse(&input, root)?)
+    }
+}
+
+fn parse(input: &Input, root: &Root) -> Result<Settings, crate::config::ConfigError> {
+    let read = |path: &str| {
+        let path = root.at(path);
+        std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))
+    };
+    Settings::parse(input, &read)
+}
+
+/// One thread is plenty: there is one thing to wait for at a time.
+fn runtime() -> Result<tokio::runtime::Runtime, Fault> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            Fault::new(
+                Kind::Host,
+                "the runtime could not be started",
+                "tokio",
+                "check the limits on files and threads",
+            )
+            .because(&error)
+        })
+}

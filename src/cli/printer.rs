@@ -1,0 +1,70 @@
+//! What goes to stdout (results) and how a fault looks on stderr. The one place that decides.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+
+use crate::fault::Fault;
+
+/// Writes a result to stdout. A reader that went away (`| head`) is no error of ours.
+pub fn out(text: &str) {
+    let mut stdout = io::stdout().lock();
+    let _ = stdout.write_all(text.as_bytes());
+    let _ = stdout.flush();
+}
+
+/// As JSON, ending in a newline.
+pub fn json(value: &impl serde::Serialize) {
+    let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
+    text.push('\n');
+    out(&text);
+}
+
+/// Lines of `label  value`, the labels as wide as the widest.
+#[must_use]
+pub fn columns(rows: &[(String, String)]) -> String {
+    let width = rows
+        .iter()
+        .map(|(label, _)| label.chars().count())
+        .max()
+        .unwrap_or(0);
+    rows.iter().fold(String::new(), |mut text, (label, value)| {
+        let _ = writeln!(text, "  {label:width$}  {value}");
+        text
+    })
+}
+
+/// A fault for people: what, on what, the causes, and what to do.
+#[must_use]
+pub fn render(fault: &Fault) -> String {
+    let mut text = format!("enlist: {}\n", fault.what);
+    let _ = writeln!(text, "  on: {}", one_line(&fault.on));
+    for cause in &fault.causes {
+        let _ = writeln!(text, "  because: {}", one_line(cause));
+    }
+    let _ = writeln!(text, "  to do: {}", fault.todo);
+    text
+}
+
+/// Other people's text stays on its line and sends nothing to the terminal.
+fn one_line(text: &str) -> String {
+    let clean: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    match clean.char_indices().nth(600) {
+        Some((cut, _)) => format!("{}...", &clean[..cut]),
+        None => clean,
+    }
+}
+
+/// RFC 3339, in UTC, from Unix seconds.
+#[must_use]
+pub fn time(unix: i64) -> String {
+    let moment = time::OffsetDateTime::from_unix_timestamp(unix).ok();
+    let text = moment.and_then(|moment| {
+        moment
+            .format(&time::format_description::well_known::Rfc3339)
+            .ok()
+    });
+    text.unwrap_or_else(|| unix.to_string())
+}

@@ -1,0 +1,137 @@
+//! What a person sees while a join is under way: each step once it is done, and one line with
+//! what is being waited for. Without a terminal: log lines.
+
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::{Global, LogFormat};
+use crate::bootstrap::{Now, Status};
+use crate::driver::Watch;
+
+#[derive(Clone)]
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    shown: usize,
+    waiting: Option<(String, Duration)>,
+}
+
+impl Progress {
+    /// A progress line where a person watches; nothing elsewhere.
+    pub fn new(global: &Global, wanted: bool) -> Self {
+        let is_watched = wanted
+            && !global.quiet
+            && global.log_format == LogFormat::Text
+            && io::stderr().is_terminal();
+        let bar = is_watched.then(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg} {elapsed}") {
+                bar.set_style(style);
+            }
+            bar
+        });
+        Self {
+            bar,
+            shown: 0,
+            waiting: None,
+        }
+    }
+
+    pub fn is_shown(&self) -> bool {
+        self.bar.is_some()
+    }
+
+    /// Where log lines go: above the progress line, where there is one.
+    pub fn writer(&self) -> impl for<'a> tracing_subscriber::fmt::MakeWriter<'a> + use<> {
+        let bar = self.bar.clone();
+        move || Line {
+            bar: bar.clone(),
+            text: Vec::new(),
+        }
+    }
+
+    pub fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn step(&self, word: &str, result: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(format!("{word:>12}  {result}")),
+            None => tracing::info!("{word}: {result}"),
+        }
+    }
+
+    fn line(&mut self, status: &Status, now: Now) {
+        let waiting = status
+            .waiting
+            .as_ref()
+            .map(|wait| (wait.reason.clone(), wait.until));
+        match (&self.bar, &waiting) {
+            (Some(bar), _) => {
+                let rest = waiting
+                    .as_ref()
+                    .map(|(_, until)| until.saturating_sub(now.mono));
+                let when = rest
+                    .map(|rest| format!(", next try in {:.0} s", rest.as_secs_f64()))
+                    .unwrap_or_default();
+                bar.set_message(format!("{}{when}", status.doing));
+                // Ticks only once there is something to wait for: a join that takes
+                // milliseconds needs no thread for it.
+                bar.enable_steady_tick(Duration::from_millis(120));
+            }
+            (None, Some((reason, until))) if self.waiting != waiting => {
+                let seconds = until.saturating_sub(now.mono).as_secs_f64();
+                let is_fault = status.waiting.as_ref().is_some_and(|wait| wait.is_fault);
+                if is_fault {
+                    tracing::warn!("waiting {seconds:.1} s: {reason}");
+                } else {
+                    tracing::info!("waiting {seconds:.1} s: {reason}");
+                }
+            }
+            (None, _) => tracing::debug!("{}", status.doing),
+        }
+        self.waiting = waiting;
+    }
+}
+
+impl Watch for Progress {
+    fn see(&mut self, status: &Status, now: Now) {
+        for step in status.steps.iter().skip(self.shown) {
+            self.step(step.word, &step.result);
+        }
+        self.shown = status.steps.len();
+        self.line(status, now);
+    }
+}
+
+/// One event's text, written whole when it is dropped.
+struct Line {
+    bar: Option<ProgressBar>,
+    text: Vec<u8>,
+}
+
+impl Write for Line {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.text.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        let text = String::from_utf8_lossy(&self.text);
+        match &self.bar {
+            Some(bar) => bar.println(text.trim_end()),
+            None => {
+                let _ = io::stderr().lock().write_all(&self.text);
+            }
+        }
+    }
+}

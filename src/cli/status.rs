@@ -1,0 +1,132 @@
+//! `enlist status`: where each target stands, since when, what comes next.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::{Global, printer};
+use crate::bootstrap::Report;
+use crate::config::Settings;
+use crate::fault::{Fault, Kind};
+use crate::host::{Root, Store, lock};
+
+#[derive(Debug, Args)]
+pub struct Options {
+    /// As JSON, a list of targets
+    #[arg(long)]
+    json: bool,
+    /// Wait until every target is joined, or nobody works on it any more
+    #[arg(long)]
+    wait: bool,
+}
+
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Exit code 0 where every target is joined, else that of the last fault, else 75: not yet.
+pub fn run(global: &Global, options: &Options) -> Result<u8, Fault> {
+    let root = global.root()?;
+    let settings = global.settings(&root)?;
+    let mut reports = read(&root, &settings)?;
+    while options.wait && !reports.iter().all(|report| report.joined) && someone_works(&root)? {
+        std::thread::sleep(PAUSE);
+        reports = read(&root, &settings)?;
+    }
+    if options.json {
+        printer::json(&reports);
+    } else {
+        for report in &reports {
+            printer::out(&text(report));
+        }
+    }
+    Ok(exit_code(&reports))
+}
+
+fn read(root: &Root, settings: &Settings) -> Result<Vec<Report>, Fault> {
+    let plans = settings.opsworks_cm.iter().map(|target| {
+        let target: &dyn crate::target::Target = target;
+        (target.word(), target.authority_name())
+    });
+    plans
+        .map(|(word, authority)| {
+            let record = Store::new(root.clone(), word).load()?;
+            Ok(record.map_or_else(
+                || Report::absent(word, authority),
+                |record| Report::of(&record),
+            ))
+        })
+        .collect()
+}
+
+fn someone_works(root: &Root) -> Result<bool, Fault> {
+    Ok(lock::try_own(root)?.is_none())
+}
+
+fn exit_code(reports: &[Report]) -> u8 {
+    let pending = reports.iter().find(|report| !report.joined);
+    pending.map_or(0, |report| {
+        let fault = report.fault.as_ref().map(|fault| fault.kind);
+        fault.unwrap_or(Kind::Transient).exit_code()
+    })
+}
+
+fn text(report: &Report) -> String {
+    let mut rows = Vec::new();
+    let mut add = |label: &str, value: Option<String>| {
+        if let Some(value) = value {
+            rows.push((label.to_owned(), value));
+        }
+    };
+    add("authority", Some(report.authority.clone()));
+    add("name", report.name.clone());
+    add("since", report.since.map(printer::time));
+    add(
+        "key",
+        report
+            .key_sha256
+            .as_ref()
+            .map(|key| format!("SHA-256 {key}")),
+    );
+    add(
+        "certificate",
+        report
+            .certificate_serial
+            .as_ref()
+            .map(|serial| format!("serial {serial}")),
+    );
+    add(
+        "valid until",
+        report.certificate_not_after.map(printer::time),
+    );
+    add(
+        "attempts",
+        Some(report.attempts.to_string()).filter(|_| report.attempts > 1),
+    );
+    if let Some(fault) = &report.fault {
+        let ended = if fault.is_final {
+            "stopped at"
+        } else {
+            "being tried again since"
+        };
+        add(
+            "fault",
+            Some(format!(
+                "{} ({}), {ended} {}",
+                fault.what,
+                fault.kind.word(),
+                printer::time(fault.at)
+            )),
+        );
+        add("on", Some(fault.on.clone()));
+        for cause in &fault.causes {
+            add("because", Some(cause.clone()));
+        }
+        add("to do", Some(fault.todo.clone()));
+    }
+    add("next", Some(report.next.to_owned()));
+    let word = if report.joined {
+        "joined"
+    } else {
+        "not joined"
+    };
+    format!("{}: {word}\n{}", report.target, printer::columns(&rows))
+}

@@ -1,0 +1,190 @@
+//! The merged input: raw values, each with where it came from. The later source wins, key by key.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::schema::{self, Form, KEYS, Key};
+use super::{ConfigError, values};
+
+/// Where a value came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    Default,
+    File { path: String, line: usize },
+    Variable(String),
+    CommandLine(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File { path, line } => write!(f, "{path}, line {line}"),
+            Self::Variable(name) => write!(f, "environment, {name}"),
+            Self::CommandLine(text) => write!(f, "command line, --set {text}"),
+        }
+    }
+}
+
+/// A value of the form that its key asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    Text(String),
+    Integer(i64),
+    Boolean(bool),
+    Map(BTreeMap<String, String>),
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "{text:?}"),
+            Self::Integer(number) => write!(f, "{number}"),
+            Self::Boolean(truth) => write!(f, "{truth}"),
+            Self::Map(map) => {
+                let entries: Vec<String> = map
+                    .iter()
+                    .map(|(name, value)| format!("{name} = {value:?}"))
+                    .collect();
+                write!(f, "{{ {} }}", entries.join(", "))
+            }
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub value: Value,
+    pub origin: Origin,
+}
+
+/// Everything that was set, by anyone.
+#[derive(Clone, Debug, Default)]
+pub struct Input {
+    entries: BTreeMap<(&'static str, &'static str), Entry>,
+    /// Tables that stand somewhere, and where; an empty one turns its target on too.
+    tables: BTreeMap<String, Origin>,
+    /// Every file that was read, in the order of their weight.
+    pub files: Vec<String>,
+    /// Where settings were looked for.
+    pub searched: String,
+}
+
+impl Input {
+    #[must_use]
+    pub fn looked_for_in(searched: String) -> Self {
+        Self {
+            searched,
+            ..Self::default()
+        }
+    }
+
+    pub fn set(&mut self, key: &'static Key, value: Value, origin: Origin) {
+        self.name_table(key.table, origin.clone());
+        self.entries
+            .insert((key.table, key.name), Entry { value, origin });
+    }
+
+    pub fn name_table(&mut self, table: &str, origin: Origin) {
+        self.tables.entry(table.to_owned()).or_insert(origin);
+    }
+
+    #[must_use]
+    pub fn get(&self, table: &'static str, name: &'static str) -> Option<&Entry> {
+        self.entries.get(&(table, name))
+    }
+
+    /// Where the table stands, if anywhere.
+    #[must_use]
+    pub fn table(&self, table: &str) -> Option<&Origin> {
+        self.tables.get(table)
+    }
+
+    /// `ENLIST_TABLE_KEY`. Other variables that begin so are errors: a misspelled one would be
+    /// ignored otherwise.
+    ///
+    /// # Errors
+    /// For an unknown variable or a value of the wrong form.
+    pub fn add_environment(
+        &mut self,
+        variables: impl Iterator<Item = (String, String)>,
+    ) -> Result<(), ConfigError> {
+        for (name, text) in variables {
+            if !name.starts_with("ENLIST_") {
+                continue;
+            }
+            let origin = Origin::Variable(name.clone());
+            let Some(key) = KEYS.iter().find(|key| schema::variable(key) == name) else {
+                let near = name
+                    .trim_start_matches("ENLIST_")
+                    .to_lowercase()
+                    .replacen('_', ".", 1);
+                let nearest = schema::nearest(&near).and_then(|dotted| {
+                    let (table, key) = dotted.split_once('.')?;
+                    schema::find(table, key).map(schema::variable)
+                });
+                return Err(ConfigError::UnknownKey {
+                    origin,
+                    key: name,
+                    nearest,
+                });
+            };
+            self.set(key, values::from_text(key, &text, &origin)?, origin);
+        }
+        Ok(())
+    }
+
+    /// `--set TABLE.KEY=VALUE`.
+    ///
+    /// # Errors
+    /// For an unknown key or a value of the wrong form.
+    pub fn add_argument(&mut self, argument: &str) -> Result<(), ConfigError> {
+        let origin = Origin::CommandLine(argument.to_owned());
+        let (dotted, text) = argument.split_once('=').unwrap_or((argument, ""));
+        let found = dotted
+            .split_once('.')
+            .and_then(|(table, name)| schema::find(table, name));
+        let Some(key) = found else {
+            return Err(ConfigError::UnknownKey {
+                origin,
+                key: dotted.to_owned(),
+                nearest: schema::nearest(dotted),
+            });
+        };
+        self.set(key, values::from_text(key, text, &origin)?, origin);
+        Ok(())
+    }
+
+    /// Every key that is set or has a default, for `enlist check`.
+    #[must_use]
+    pub fn listing(&self) -> Vec<(&'static Key, Entry)> {
+        let is_on =
+            |key: &&Key| self.table(key.table).is_some() || !schema::TARGETS.contains(&key.table);
+        let entry = |key: &'static Key| {
+            let default = || Entry {
+                value: Value::Text(key.default.to_owned()),
+                origin: Origin::Default,
+            };
+            match self.get(key.table, key.name) {
+                Some(entry) => Some((key, entry.clone())),
+                None if key.default.is_empty() => None,
+                None => values::from_text(key, key.default, &Origin::Default)
+                    .ok()
+                    .map(|value| (key, Entry { value, ..default() })),
+            }
+        };
+        KEYS.iter().filter(is_on).filter_map(entry).collect()
+    }
+}
+
+/// What a value of this form looks like, for messages.
+#[must_use]
+pub fn describe(form: Form) -> &'static str {
+    match form {
+        Form::Text => "text in quotes",
+        Form::Duration => "a duration in quotes, such as \"30m\" or \"1h 30m\"",
+        Form::Integer => "a whole number",
+        Form::Boolean => "true or false",
+        Form::Map => "a table of names and texts, such as { pp_role = \"web\" }",
+    }
+}

@@ -1,0 +1,72 @@
+//! From text (environment, command line) and from TOML to values of the form a key asks for.
+
+use std::collections::BTreeMap;
+
+use toml::Spanned;
+use toml::de::DeValue;
+
+use super::ConfigError;
+use super::input::{Origin, Value, describe};
+use super::schema::{Form, Key};
+
+/// From text, as in the environment: a map is written `name=value,name=value`.
+pub fn from_text(key: &Key, text: &str, origin: &Origin) -> Result<Value, ConfigError> {
+    let wrong = || invalid(key, &format!("{text:?}"), origin);
+    match key.form {
+        Form::Text | Form::Duration => Ok(Value::Text(text.to_owned())),
+        Form::Integer => text.trim().parse().map(Value::Integer).map_err(|_| wrong()),
+        Form::Boolean => text.trim().parse().map(Value::Boolean).map_err(|_| wrong()),
+        Form::Map => {
+            let entries = text.split(',').filter(|entry| !entry.trim().is_empty());
+            let pair = |entry: &str| {
+                let (name, value) = entry.split_once('=')?;
+                Some((name.trim().to_owned(), value.trim().to_owned()))
+            };
+            let map: Option<BTreeMap<_, _>> = entries.map(pair).collect();
+            map.map(Value::Map).ok_or_else(wrong)
+        }
+    }
+}
+
+/// From TOML, whose types must be the key's own.
+pub fn from_toml(key: &Key, value: &DeValue<'_>, origin: &Origin) -> Result<Value, ConfigError> {
+    let wrong = || invalid(key, &shown(value), origin);
+    match (key.form, value) {
+        (Form::Text | Form::Duration, DeValue::String(text)) => Ok(Value::Text(text.to_string())),
+        (Form::Integer, DeValue::Integer(number)) => {
+            let digits = number.as_str();
+            i64::from_str_radix(digits, number.radix())
+                .map(Value::Integer)
+                .map_err(|_| wrong())
+        }
+        (Form::Boolean, DeValue::Boolean(truth)) => Ok(Value::Boolean(*truth)),
+        (Form::Map, DeValue::Table(table)) => {
+            let pair = |(name, value): (&Spanned<_>, &Spanned<DeValue<'_>>)| {
+                let name: &std::borrow::Cow<'_, str> = name.get_ref();
+                Some((name.to_string(), value.get_ref().as_str()?.to_owned()))
+            };
+            let map: Option<BTreeMap<_, _>> = table.iter().map(pair).collect();
+            map.map(Value::Map).ok_or_else(wrong)
+        }
+        _ => Err(wrong()),
+    }
+}
+
+fn invalid(key: &Key, found: &str, origin: &Origin) -> ConfigError {
+    ConfigError::Invalid {
+        origin: origin.clone(),
+        key: format!("{}.{}", key.table, key.name),
+        found: found.to_owned(),
+        allowed: describe(key.form).to_owned(),
+    }
+}
+
+/// Short enough for a message.
+fn shown(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(text) => format!("{:?}", text.chars().take(60).collect::<String>()),
+        DeValue::Integer(number) => number.as_str().to_owned(),
+        DeValue::Boolean(truth) => truth.to_string(),
+        other => format!("a value of type {}", other.type_str()),
+    }
+}

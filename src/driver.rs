@@ -1,0 +1,43 @@
+//! The loop: poll, perform, handle; until it is finished.
+
+use crate::bootstrap::{Bootstrap, Effect, Event, Now, Outcome, Status};
+use crate::host::Host;
+
+/// Whatever performs effects: the machine, or a test's model of one.
+pub trait Perform {
+    fn now(&self) -> Now;
+    fn perform(&mut self, effect: Effect) -> impl Future<Output = Event>;
+}
+
+/// Whoever wants to see it happen: before each effect, how it stands.
+pub trait Watch {
+    fn see(&mut self, status: &Status, now: Now);
+}
+
+/// Drives one bootstrap to its end.
+pub async fn drive(
+    bootstrap: &mut Bootstrap,
+    host: &mut impl Perform,
+    watch: &mut impl Watch,
+) -> Outcome {
+    loop {
+        let now = host.now();
+        let effect = bootstrap.poll(now);
+        watch.see(&bootstrap.status(now), now);
+        if let Effect::Finish(outcome) = effect {
+            return outcome;
+        }
+        let event = host.perform(effect).await;
+        bootstrap.handle(host.now(), event);
+    }
+}
+
+impl Perform for Host {
+    fn now(&self) -> Now {
+        Host::now(self)
+    }
+
+    async fn perform(&mut self, effect: Effect) -> Event {
+        Host::perform(self, effect).await
+    }
+}

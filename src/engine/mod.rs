@@ -1,0 +1,80 @@
+//! What is written for the engine once we are in. Plans are pure: a [`Bundle`] says what is to
+//! stand where, and the host makes it so. Every action is idempotent: a bundle that was half
+//! performed is performed again, whole.
+
+pub mod csr_attributes;
+pub mod puppet;
+pub mod puppet_conf;
+
+use std::fmt;
+
+/// What will manage the node afterwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Engine {
+    Puppet,
+    Chef,
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Puppet => "Puppet",
+            Self::Chef => "Chef",
+        })
+    }
+}
+
+/// Where something is to stand, and whose it is. Paths carry no `--root`; the host prefixes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub path: String,
+    /// Permission bits, such as `0o640`.
+    pub mode: u32,
+    /// The account (user and group of that name) it belongs to where that exists, else root.
+    pub owner: Option<&'static str>,
+}
+
+/// Everything to be done for the engine at one moment, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bundle {
+    /// The engine's own lock file, held while the actions run: a file that holds a pid.
+    pub lock: Option<Place>,
+    pub actions: Vec<Action>,
+    /// A command to run once everything stands.
+    pub run: Option<Run>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// A directory, made with its mode and owner where it is missing, else left as it is.
+    Directory(Place),
+    /// A file with this content, replaced at once and whole.
+    File {
+        /// For people: `certificate`, `CA`.
+        what: &'static str,
+        at: Place,
+        content: String,
+        /// Files that are of no use once this one's content changes; moved to the backups.
+        outdates: Vec<String>,
+    },
+    /// The private key, moved from where it was made. Its content never passes through a plan.
+    Key { at: Place, from: String },
+    /// Settings in an INI file of the engine's, every other line of it kept.
+    Settings {
+        at: Place,
+        values: Vec<(&'static str, String)>,
+    },
+    /// A file that keeps the engine still; made only where there is none.
+    Hold { at: Place, content: String },
+    /// Removes such a file, if it has this content and is therefore ours.
+    Release { path: String, content: String },
+}
+
+/// A command, its arguments, and the exit codes that mean success.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    pub program: &'static str,
+    pub arguments: Vec<String>,
+    pub succeeds_with: Vec<i32>,
+}

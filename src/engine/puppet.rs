@@ -1,0 +1,314 @@
+//! Puppet: what its agent wants to find, and what its CA wants to be asked.
+//!
+//! Source: Puppet's documentation, "SSL directory (ssldir)" and "CSR attributes and certificate
+//! extensions".
+
+use std::collections::BTreeMap;
+
+use super::{Action, Bundle, Place, Run, csr_attributes};
+use crate::facts::{Facts, PuppetSite};
+use crate::fault::{Fault, Kind};
+use crate::pki::{CsrSpec, oid};
+
+/// The account that Puppet's files belong to where it exists.
+const OWNER: Option<&str> = Some("puppet");
+
+/// What `agent_disabled.lock` says while a join is under way; also how we know our own.
+const HELD: &str = "{\"disabled_message\":\"enlist has not joined this node yet; it removes this file once it has\"}";
+
+/// The `[puppet]` settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Puppet {
+    pub ssldir: Option<String>,
+    pub confdir: Option<String>,
+    pub statedir: Option<String>,
+    /// 2048, 3072 or 4096.
+    pub key_bits: u32,
+    /// Short name or dotted OID, and value; checked when the settings are.
+    pub extension_requests: BTreeMap<String, String>,
+    /// Instance tags whose names begin so become extension requests; empty: none do.
+    pub tag_prefix: String,
+    /// The environment to ask for; none: the server's choice.
+    pub environment: Option<String>,
+    /// Whether the agent's first run is started once joined.
+    pub run: bool,
+}
+
+/// What is asked of the CA, and what was left out of it and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CsrPlan {
+    pub spec: CsrSpec,
+    pub notes: Vec<String>,
+}
+
+/// What the server said or the settings pin.
+#[derive(Clone, Debug)]
+pub struct Membership<'a> {
+    pub name: &'a str,
+    /// `host` or `host:port`.
+    pub endpoint: &'a str,
+    pub certificate: &'a str,
+    pub ca: &'a str,
+    pub csr: &'a str,
+    /// Where the key was made.
+    pub staged_key: &'a str,
+}
+
+/// Where the private key of `name` stands.
+#[must_use]
+pub fn key_place(site: &PuppetSite, name: &str) -> Place {
+    place(&format!("{}/private_keys/{name}.pem", site.ssldir), 0o640)
+}
+
+/// The request for `name`. A later source wins over an earlier one: instance tags, what the node
+/// knows of itself, `csr_attributes.yaml`, the settings.
+///
+/// # Errors
+/// When `csr_attributes.yaml` can't be used.
+pub fn csr(
+    settings: &Puppet,
+    facts: &Facts,
+    site: &PuppetSite,
+    name: &str,
+) -> Result<CsrPlan, Fault> {
+    let mut notes = Vec::new();
+    let mut extensions = BTreeMap::new();
+    add_tags(settings, facts, &mut extensions, &mut notes);
+    add_own(facts, &mut extensions);
+    let attributes = add_file(site, &mut extensions)?;
+    for (name, value) in &settings.extension_requests {
+        if let Some(dotted) = oid::resolve(name) {
+            extensions.insert(dotted, value.clone());
+        }
+    }
+    let spec = CsrSpec {
+        name: name.to_owned(),
+        extensions: extensions.into_iter().collect(),
+        attributes,
+        dns_names: Vec::new(),
+    };
+    Ok(CsrPlan { spec, notes })
+}
+
+/// Keeps an agent that is already installed from running, and from making a key of its own,
+/// before everything is in place.
+#[must_use]
+pub fn hold(site: &PuppetSite) -> Bundle {
+    let hold = Action::Hold {
+        at: place(&disabled_lock(site), 0o644),
+        content: HELD.to_owned(),
+    };
+    Bundle {
+        actions: vec![Action::Directory(place(&site.statedir, 0o755)), hold],
+        ..Bundle::default()
+    }
+}
+
+/// Key, request, certificate, CA, settings; then the agent may run.
+#[must_use]
+pub fn install(settings: &Puppet, site: &PuppetSite, member: &Membership<'_>) -> Bundle {
+    let ssl = |rest: &str| format!("{}/{rest}", site.ssldir);
+    let name = member.name;
+    let mut actions = directories(site);
+    actions.push(Action::Key {
+        at: key_place(site, name),
+        from: member.staged_key.to_owned(),
+    });
+    let request = ssl(&format!("certificate_requests/{name}.pem"));
+    actions.push(file("request", &request, member.csr));
+    let ca = Action::File {
+        what: "CA",
+        at: place(&ssl("certs/ca.pem"), 0o644),
+        content: member.ca.to_owned(),
+        // A revocation list of another CA would make the agent refuse the new one.
+        outdates: vec![ssl("crl.pem")],
+    };
+    actions.push(ca);
+    let certificate = ssl(&format!("certs/{name}.pem"));
+    actions.push(file("certificate", &certificate, member.certificate));
+    actions.push(Action::Settings {
+        at: Place {
+            path: format!("{}/puppet.conf", site.confdir),
+            mode: 0o644,
+            owner: None,
+        },
+        values: conf_values(settings, member),
+    });
+    actions.push(Action::Release {
+        path: disabled_lock(site),
+        content: HELD.to_owned(),
+    });
+    Bundle {
+        lock: Some(place(&ssl("ssl.lock"), 0o644)),
+        actions,
+        run: settings.run.then(first_run),
+    }
+}
+
+fn add_tags(
+    settings: &Puppet,
+    facts: &Facts,
+    extensions: &mut BTreeMap<String, String>,
+    notes: &mut Vec<String>,
+) {
+    let Some(ec2) = &facts.ec2 else { return };
+    if settings.tag_prefix.is_empty() {
+        return;
+    }
+    for (tag, value) in ec2
+        .tags
+        .iter()
+        .filter(|(tag, _)| tag.starts_with(&settings.tag_prefix))
+    {
+        match oid::resolve(tag) {
+            // Whoever may tag an instance must not be able to grant it rights on the server.
+            Some(dotted) if oid::is_under(&dotted, oid::AUTHORIZATION_ARC) => {
+                notes.push(format!("tag {tag} asks for an authorization extension, which tags may not; it is left out"));
+            }
+            Some(_) if value.is_empty() => {
+                notes.push(format!("tag {tag} is empty; it is left out"))
+            }
+            Some(dotted) => {
+                extensions.insert(dotted, value.clone());
+            }
+            None => notes.push(format!(
+                "tag {tag} is no extension that Puppet knows; it is left out"
+            )),
+        }
+    }
+}
+
+fn add_own(facts: &Facts, extensions: &mut BTreeMap<String, String>) {
+    let mut add = |name: &str, value: Option<&str>| {
+        if let (Some(dotted), Some(value)) = (oid::resolve(name), value.filter(|v| !v.is_empty())) {
+            extensions.insert(dotted, value.to_owned());
+        }
+    };
+    add("pp_hostname", Some(&facts.hostname));
+    if let Some(ec2) = &facts.ec2 {
+        add("pp_instance_id", Some(&ec2.instance_id));
+        add("pp_image_name", ec2.image_id.as_deref());
+        add("pp_region", ec2.region.as_deref());
+        add("pp_zone", ec2.zone.as_deref());
+        add("pp_cloudplatform", Some("aws"));
+    }
+}
+
+/// Takes the extensions of `csr_attributes.yaml`, and returns its custom attributes.
+fn add_file(
+    site: &PuppetSite,
+    extensions: &mut BTreeMap<String, String>,
+) -> Result<Vec<(String, String)>, Fault> {
+    let Some(text) = &site.csr_attributes else {
+        return Ok(Vec::new());
+    };
+    let path = format!("{}/csr_attributes.yaml", site.confdir);
+    let fault = |what: String, todo: &str| Fault::new(Kind::Config, what, path.clone(), todo);
+    let parsed = csr_attributes::parse(text).map_err(|error| {
+        fault(
+            "csr_attributes.yaml can't be used".into(),
+            "mend or remove the file",
+        )
+        .because(&error)
+    })?;
+    for (name, value) in parsed.extension_requests {
+        let dotted = oid::resolve(&name).ok_or_else(|| {
+            fault(
+                format!("{name:?} is no extension that Puppet knows"),
+                "use a name such as pp_role, or a dotted OID",
+            )
+        })?;
+        if oid::is_under(&dotted, oid::AUTHORIZATION_ARC) {
+            return Err(fault(
+                format!(
+                    "{name} is an authorization extension, and those are taken from enlist's own settings only"
+                ),
+                "move it to extension_requests in [puppet]",
+            ));
+        }
+        extensions.insert(dotted, value);
+    }
+    parsed
+        .custom_attributes
+        .into_iter()
+        .map(|(name, value)| match name.as_str() {
+            "challengePassword" => Ok((oid::CHALLENGE_PASSWORD.to_owned(), value)),
+            dotted if oid::arcs(dotted).is_some() => Ok((name, value)),
+            _ => Err(fault(
+                format!("the custom attribute {name:?} is no OID"),
+                "use a dotted OID",
+            )),
+        })
+        .collect()
+}
+
+fn directories(site: &PuppetSite) -> Vec<Action> {
+    let below = [
+        ("", 0o771),
+        ("/certs", 0o755),
+        ("/public_keys", 0o755),
+        ("/certificate_requests", 0o755),
+        ("/private_keys", 0o750),
+        ("/private", 0o750),
+    ];
+    let ssl = below.map(|(name, mode)| place(&format!("{}{name}", site.ssldir), mode));
+    let conf = Place {
+        path: site.confdir.clone(),
+        mode: 0o755,
+        owner: None,
+    };
+    std::iter::once(conf)
+        .chain(ssl)
+        .map(Action::Directory)
+        .collect()
+}
+
+fn conf_values(settings: &Puppet, member: &Membership<'_>) -> Vec<(&'static str, String)> {
+    let (host, port) = match member.endpoint.split_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (member.endpoint, None),
+    };
+    let mut values = vec![
+        ("server", host.to_owned()),
+        ("certname", member.name.to_owned()),
+    ];
+    if let Some(port) = port.filter(|port| *port != "8140") {
+        values.push(("serverport", port.to_owned()));
+    }
+    if let Some(environment) = &settings.environment {
+        values.push(("environment", environment.clone()));
+    }
+    values
+}
+
+/// Exit code 2 of `--detailed-exitcodes`, which `--test` implies: changes were applied.
+fn first_run() -> Run {
+    Run {
+        program: "puppet",
+        arguments: ["agent", "--test", "--waitforcert", "0"]
+            .map(str::to_owned)
+            .to_vec(),
+        succeeds_with: vec![0, 2],
+    }
+}
+
+fn disabled_lock(site: &PuppetSite) -> String {
+    format!("{}/agent_disabled.lock", site.statedir)
+}
+
+fn place(path: &str, mode: u32) -> Place {
+    Place {
+        path: path.to_owned(),
+        mode,
+        owner: OWNER,
+    }
+}
+
+fn file(what: &'static str, path: &str, content: &str) -> Action {
+    Action::File {
+        what,
+        at: place(path, 0o644),
+        content: content.to_owned(),
+        outdates: Vec::new(),
+    }
+}

@@ -1,0 +1,167 @@
+//! Edits `puppet.conf` without losing a line or a comment of the admin's.
+//!
+//! Format: Puppet's INI (sections in brackets, `name = value`, comments on lines of their own
+//! that begin with `#` or `;`). A setting in `[agent]` overrides the one in `[main]`.
+
+/// Sections an agent reads, the one that wins last.
+const SECTIONS: [&str; 2] = ["main", "agent"];
+
+/// The text with these settings in force for the agent. A value that changes is left behind as a
+/// comment; a text that says so already comes back unchanged, byte for byte.
+#[must_use]
+pub fn set(text: &str, values: &[(&str, &str)]) -> String {
+    let newline = if text.contains("\r\n") { "\r\n" } else { "\n" };
+    let mut lines: Vec<String> = text.split_inclusive('\n').map(str::to_owned).collect();
+    if let Some(last) = lines.last_mut().filter(|last| !last.ends_with('\n')) {
+        last.push_str(newline);
+    }
+    let mut missing = Vec::new();
+    for (name, value) in values {
+        let places = occurrences(&lines, name);
+        if places.is_empty() {
+            missing.push(format!("{name} = {value}{newline}"));
+        }
+        // From the last to the first, so that inserting a line moves no place still to come.
+        for index in places.into_iter().rev() {
+            replace(&mut lines, index, name, value, newline);
+        }
+    }
+    if missing.is_empty() && !lines_changed(&lines, text) {
+        return text.to_owned();
+    }
+    insert_into_main(&mut lines, missing, newline);
+    lines.concat()
+}
+
+/// Lines, by index, that set `name` in a section that the agent reads.
+fn occurrences(lines: &[String], name: &str) -> Vec<usize> {
+    let mut section = "main";
+    let mut found = Vec::new();
+    for (index, line) in lines.iter().enumerate() {
+        if let Some(header) = header(line) {
+            section = header;
+        } else if SECTIONS.contains(&section) && setting(line).is_some_and(|(key, _)| key == name) {
+            found.push(index);
+        }
+    }
+    found
+}
+
+fn replace(lines: &mut Vec<String>, index: usize, name: &str, value: &str, newline: &str) {
+    let Some((_, old)) = lines.get(index).and_then(|line| setting(line)) else {
+        return;
+    };
+    if old == value {
+        return;
+    }
+    let kept = format!("# before enlist: {}{newline}", lines[index].trim());
+    let indent: String = lines[index]
+        .chars()
+        .take_while(|c| *c == ' ' || *c == '\t')
+        .collect();
+    lines[index] = format!("{indent}{name} = {value}{newline}");
+    lines.insert(index, kept);
+}
+
+fn insert_into_main(lines: &mut Vec<String>, missing: Vec<String>, newline: &str) {
+    if missing.is_empty() {
+        return;
+    }
+    if let Some(index) = lines.iter().position(|line| header(line) == Some("main")) {
+        let after = index + 1;
+        lines.splice(after..after, missing);
+        return;
+    }
+    if !lines.is_empty() {
+        lines.push(newline.to_owned());
+    }
+    lines.push(format!("[main]{newline}"));
+    lines.extend(missing);
+}
+
+fn lines_changed(lines: &[String], text: &str) -> bool {
+    let mut rest = text;
+    for line in lines {
+        match rest.strip_prefix(line.as_str()) {
+            Some(tail) => rest = tail,
+            // Only the newline we lent to a last line without one.
+            None => return line.trim_end_matches(['\r', '\n']) != rest,
+        }
+    }
+    !rest.is_empty()
+}
+
+fn header(line: &str) -> Option<&str> {
+    let inner = line.trim().strip_prefix('[')?.strip_suffix(']')?;
+    Some(inner.trim())
+}
+
+fn setting(line: &str) -> Option<(&str, &str)> {
+    let line = line.trim();
+    if line.starts_with('#') || line.starts_with(';') {
+        return None;
+    }
+    let (key, value) = line.split_once('=')?;
+    Some((key.trim(), value.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::set;
+
+    const WANTED: [(&str, &str); 2] = [("server", "p.example"), ("certname", "i-1")];
+
+    #[test]
+    fn an_empty_file_gets_a_main_section() {
+        assert_eq!(
+            set("", &WANTED),
+            "[main]\nserver = p.example\ncertname = i-1\n"
+        );
+    }
+
+    #[test]
+    fn every_line_and_comment_of_the_admins_stays() {
+        let text = "# ours\n[main]\nvardir = /x\n\n; agent\n[agent]\n  server = old # no comment\nruninterval = 1h";
+        let edited = set(text, &WANTED);
+        assert_eq!(
+            edited,
+            "# ours\n[main]\ncertname = i-1\nvardir = /x\n\n; agent\n[agent]\n\
+             # before enlist: server = old # no comment\n  server = p.example\nruninterval = 1h\n"
+        );
+    }
+
+    #[test]
+    fn a_second_edit_changes_nothing() {
+        for text in [
+            "",
+            "[agent]\nserver=x\n",
+            "[main]\r\ncertname = y\r\n",
+            "[server]\ncertname = z",
+        ] {
+            let once = set(text, &WANTED);
+            assert_eq!(set(&once, &WANTED), once, "from {text:?}");
+        }
+        let without_newline = "[main]\nserver=p.example\ncertname = i-1";
+        assert_eq!(set(without_newline, &WANTED), without_newline);
+    }
+
+    #[test]
+    fn both_sections_are_set_and_others_left_alone() {
+        let text = "[main]\ncertname = a\n[agent]\ncertname = b\n[server]\ncertname = c\n";
+        let edited = set(text, &[("certname", "n")]);
+        assert_eq!(
+            edited,
+            "[main]\n# before enlist: certname = a\ncertname = n\n[agent]\n\
+             # before enlist: certname = b\ncertname = n\n[server]\ncertname = c\n"
+        );
+    }
+
+    #[test]
+    fn windows_line_ends_stay() {
+        let edited = set("[main]\r\nserver = a\r\n", &[("server", "b")]);
+        assert_eq!(
+            edited,
+            "[main]\r\n# before enlist: server = a\r\nserver = b\r\n"
+        );
+    }
+}

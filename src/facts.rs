@@ -1,0 +1,113 @@
+//! What the node knows of itself. Pure data; `host::facts` gathers it.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+/// Names, addresses, platform and instance identity of this node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Facts {
+    /// The host name as the kernel has it, its first label only.
+    pub hostname: String,
+    /// Host name and domain; the same as `hostname` where no domain is known.
+    pub fqdn: String,
+    /// Addresses of the interfaces that are not loopback.
+    pub addresses: Vec<Address>,
+    pub platform: Platform,
+    /// `/etc/machine-id`, 32 hexadecimal digits; none at a first boot or in an image.
+    pub machine_id: Option<String>,
+    /// None where this is no EC2 instance.
+    pub ec2: Option<Ec2>,
+    /// None where no target manages this node with Puppet.
+    pub puppet: Option<PuppetSite>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Address {
+    pub interface: String,
+    pub address: IpAddr,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Platform {
+    /// `ID` of os-release: `debian`, `amzn`.
+    pub os: String,
+    /// `VERSION_ID` of os-release.
+    pub version: String,
+    /// As Rust and the kernel call it: `x86_64`, `aarch64`.
+    pub architecture: String,
+    pub kernel: String,
+}
+
+/// What the EC2 instance metadata service says (IMDSv2).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Ec2 {
+    pub instance_id: String,
+    pub image_id: Option<String>,
+    pub region: Option<String>,
+    pub zone: Option<String>,
+    pub account: Option<String>,
+    pub private_ip: Option<String>,
+    pub public_ip: Option<String>,
+    /// The instance's tags; empty unless tags in metadata are enabled.
+    pub tags: BTreeMap<String, String>,
+    pub identity: InstanceIdentity,
+}
+
+/// The instance identity document and its signature, byte for byte as served: RegisterInstance
+/// passes them on, and the authority verifies the signature over these very bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct InstanceIdentity {
+    pub document: String,
+    pub signature: Option<String>,
+}
+
+/// Where Puppet keeps its things on this node, without the `--root` prefix.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PuppetSite {
+    pub confdir: String,
+    pub ssldir: String,
+    pub statedir: String,
+    /// Who said so: `settings`, `puppet config print`, `Debian's layout`, `the vendor's layout`.
+    pub said_by: String,
+    /// The text of `csr_attributes.yaml`, where there is one. Never stored: it may hold a
+    /// challenge password.
+    #[serde(skip)]
+    pub csr_attributes: Option<String>,
+}
+
+/// Which machine this is, for binding a record to it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    pub instance_id: Option<String>,
+    pub machine_id: Option<String>,
+}
+
+impl Facts {
+    #[must_use]
+    pub fn machine(&self) -> Machine {
+        Machine {
+            instance_id: self.ec2.as_ref().map(|ec2| ec2.instance_id.clone()),
+            machine_id: self.machine_id.clone(),
+        }
+    }
+}
+
+impl Machine {
+    /// Whether both are the same machine: by instance id where both have one, else by
+    /// machine-id. Where nothing can be compared, nothing says that they differ.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (&self.instance_id, &other.instance_id) {
+            (Some(a), Some(b)) => return a == b,
+            // The same disk, started on EC2 and elsewhere, is two machines, unless the
+            // machine-id vouches for it (metadata switched on or off later).
+            (Some(_), None) | (None, Some(_)) | (None, None) => {}
+        }
+        match (&self.machine_id, &other.machine_id) {
+            (Some(a), Some(b)) => a == b,
+            _ => true,
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Classified failures. Pure.
+//!
+//! A fault is classified where it happens (at the edge), decided upon in the core, and rendered
+//! once, in `main`. The classes and their exit codes follow BSD `sysexits.h`.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The class of a failure: what the core does about it, and the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Bad arguments.
+    Usage,
+    /// What came back is not acceptable: wrong key, wrong name, wrong CA, expired, not PEM.
+    Data,
+    /// The authority said no: association FAILED, server gone, validation error.
+    Rejected,
+    /// A bug of ours, or a corrupt record. Never guess.
+    Invariant,
+    /// Disk, permissions, a lock held by another.
+    Host,
+    /// Network, 5xx, throttled, metadata not up, server not HEALTHY yet.
+    Transient,
+    /// An answer that is not the API's.
+    Protocol,
+    /// No or expired credentials, or refused by IAM.
+    Denied,
+    /// Invalid settings.
+    Config,
+}
+
+impl Kind {
+    /// The process exit code (`sysexits.h`).
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Usage => 64,
+            Self::Data => 65,
+            Self::Rejected => 69,
+            Self::Invariant => 70,
+            Self::Host => 74,
+            Self::Transient => 75,
+            Self::Protocol => 76,
+            Self::Denied => 77,
+            Self::Config => 78,
+        }
+    }
+
+    /// Whether trying again within the budget can help. IAM roles propagate late, so a refusal
+    /// for lack of credentials is tried again too.
+    #[must_use]
+    pub fn is_retried(self) -> bool {
+        matches!(self, Self::Transient | Self::Denied)
+    }
+
+    /// The word for it in messages and JSON.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Usage => "usage",
+            Self::Data => "data",
+            Self::Rejected => "rejected",
+            Self::Invariant => "invariant",
+            Self::Host => "host",
+            Self::Transient => "transient",
+            Self::Protocol => "protocol",
+            Self::Denied => "denied",
+            Self::Config => "config",
+        }
+    }
+}
+
+/// What was refused, kept for whoever looks into it. Never holds a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    /// A file name stem such as `certificate` or `answer`.
+    pub name: &'static str,
+    /// The refused text, bounded by whoever captured it.
+    pub content: String,
+}
+
+/// A classified failure: what failed, on what, what to do about it, and the causes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    pub kind: Kind,
+    /// What failed, without a full stop: `DescribeServers was refused`.
+    pub what: String,
+    /// On what: a file, a server, a setting.
+    pub on: String,
+    /// What the reader can do about it.
+    pub todo: String,
+    /// From the nearest to the deepest.
+    pub causes: Vec<String>,
+    pub evidence: Option<Evidence>,
+}
+
+impl Fault {
+    pub fn new(
+        kind: Kind,
+        what: impl Into<String>,
+        on: impl Into<String>,
+        todo: impl Into<String>,
+    ) -> Self {
+        Self {
+            kind,
+            what: what.into(),
+            on: on.into(),
+            todo: todo.into(),
+            causes: Vec::new(),
+            evidence: None,
+        }
+    }
+
+    /// Adds an error and everything beneath it as causes.
+    #[must_use]
+    pub fn because(mut self, error: &(dyn std::error::Error + 'static)) -> Self {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            let line = error.to_string();
+            // Libraries like to repeat the inner message in the outer one.
+            if !self.causes.iter().any(|seen| seen.ends_with(&line)) {
+                self.causes.push(line);
+            }
+            next = error.source();
+        }
+        self
+    }
+
+    #[must_use]
+    pub fn cause(mut self, cause: impl Into<String>) -> Self {
+        self.causes.push(cause.into());
+        self
+    }
+
+    #[must_use]
+    pub fn with_evidence(mut self, name: &'static str, content: impl Into<String>) -> Self {
+        self.evidence = Some(Evidence {
+            name,
+            content: content.into(),
+        });
+        self
+    }
+}
+
+impl fmt::Display for Fault {
+    /// One line: what and on what. The rest is for whoever renders it whole.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.what, self.on)
+    }
+}
+
+impl std::error::Error for Fault {}

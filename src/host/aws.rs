@@ -1,0 +1,279 @@
+//! Calls to the AWS APIs. Pacing is the core's: the SDK's own retries are off. Errors are
+//! classified here, once.
+
+mod classify;
+
+use std::time::Duration;
+
+use aws_config::ecs::EcsCredentialsProvider;
+use aws_config::environment::{
+    EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider,
+};
+use aws_config::imds::credentials::ImdsCredentialsProvider;
+use aws_config::meta::credentials::CredentialsProviderChain;
+use aws_config::meta::region::RegionProviderChain;
+use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
+use aws_config::provider_config::ProviderConfig;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_opsworkscm as opsworkscm;
+use aws_sdk_opsworkscm::types::EngineAttribute;
+use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+
+use super::imds;
+use super::root::Root;
+use crate::fault::{Fault, Kind};
+use crate::target::{Answer, Request, Server};
+use classify::{fault_of, is_not_found};
+
+/// A connection, and a whole call. What takes longer is tried again.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+const CALL_LIMIT: Duration = Duration::from_secs(20);
+
+/// The `[aws]` settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AwsSettings {
+    pub region: Option<String>,
+    pub profile: Option<String>,
+    pub endpoint_url: Option<String>,
+}
+
+/// The one HTTP client, with the one TLS stack (rustls on AWS-LC).
+#[derive(Clone, Debug)]
+pub struct Net {
+    http: SharedHttpClient,
+}
+
+impl Net {
+    #[must_use]
+    pub fn new() -> Self {
+        let http = aws_smithy_http_client::Builder::new()
+            .tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc))
+            .build_https();
+        Self { http }
+    }
+
+    pub(super) fn provider_config(&self) -> ProviderConfig {
+        ProviderConfig::default().with_http_client(self.http.clone())
+    }
+}
+
+impl Default for Net {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The APIs, with region and credentials settled.
+#[derive(Debug)]
+pub struct Client {
+    opsworkscm: opsworkscm::Client,
+}
+
+impl Client {
+    /// # Errors
+    /// `Config` where no region is known.
+    pub async fn connect(
+        root: &Root,
+        net: &Net,
+        settings: &AwsSettings,
+        own_region: Option<&str>,
+    ) -> Result<Self, Fault> {
+        let region = region(settings, own_region).await.ok_or_else(|| {
+            let todo = "set region in [aws], or AWS_REGION";
+            Fault::new(
+                Kind::Config,
+                "no region is known",
+                "settings, environment, profile, instance metadata",
+                todo,
+            )
+        })?;
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_LIMIT)
+            .operation_attempt_timeout(CALL_LIMIT)
+            .build();
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(net.http.clone())
+            .region(region.clone())
+            .credentials_provider(credentials(root, net, settings, region))
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts);
+        if let Some(profile) = &settings.profile {
+            loader = loader.profile_name(profile);
+        }
+        if let Some(url) = &settings.endpoint_url {
+            loader = loader.endpoint_url(url);
+        }
+        Ok(Self::new(&loader.load().await))
+    }
+
+    fn new(config: &SdkConfig) -> Self {
+        Self {
+            opsworkscm: opsworkscm::Client::new(config),
+        }
+    }
+
+    /// Makes one call, once.
+    ///
+    /// # Errors
+    /// Classified by what answered, or that nothing did.
+    pub async fn call(&self, request: Request) -> Result<Answer, Fault> {
+        let (action, on) = (request.action(), request.on());
+        tracing::debug!(action, on, "calling");
+        match request {
+            Request::DescribeServers { server } => {
+                let call = self.opsworkscm.describe_servers().server_name(server);
+                answer(call.send().await, action, on, |output| {
+                    Answer::Servers(
+                        output
+                            .servers
+                            .unwrap_or_default()
+                            .into_iter()
+                            .map(server_of)
+                            .collect(),
+                    )
+                })
+            }
+            Request::AssociateNode {
+                server,
+                node,
+                attributes,
+            } => {
+                let call = self
+                    .opsworkscm
+                    .associate_node()
+                    .server_name(server)
+                    .node_name(node)
+                    .set_engine_attributes(Some(
+                        attributes.into_iter().map(attribute_of).collect(),
+                    ));
+                answer(call.send().await, action, on, |output| Answer::Associated {
+                    token: output.node_association_status_token,
+                })
+            }
+            Request::DescribeNodeAssociationStatus { server, token } => {
+                let call = self
+                    .opsworkscm
+                    .describe_node_association_status()
+                    .server_name(server)
+                    .node_association_status_token(token);
+                answer(call.send().await, action, on, |output| {
+                    Answer::AssociationStatus {
+                        status: output
+                            .node_association_status
+                            .map(|status| status.as_str().to_owned()),
+                        attributes: pairs(output.engine_attributes),
+                    }
+                })
+            }
+        }
+    }
+}
+
+/// That no client was made is a bug; it is made right before it is used.
+#[must_use]
+pub fn no_client() -> Fault {
+    Fault::new(
+        Kind::Invariant,
+        "there is no API client",
+        "host",
+        "this is a bug in enlist; please report it",
+    )
+}
+
+fn answer<T, E: classify::ApiError>(
+    result: Result<T, classify::Sdk<E>>,
+    action: &'static str,
+    on: String,
+    meaning: impl FnOnce(T) -> Answer,
+) -> Result<Answer, Fault> {
+    match result {
+        Ok(output) => Ok(meaning(output)),
+        Err(error) => match is_not_found(&error) {
+            Some(message) => Ok(Answer::NotFound(message)),
+            None => Err(fault_of(&error, action, on)),
+        },
+    }
+}
+
+async fn region(settings: &AwsSettings, own: Option<&str>) -> Option<Region> {
+    if let Some(region) = &settings.region {
+        return Some(Region::new(region.clone()));
+    }
+    let mut profile = ProfileFileRegionProvider::builder();
+    if let Some(name) = &settings.profile {
+        profile = profile.profile_name(name);
+    }
+    RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
+        .or_else(profile.build())
+        .or_else(own.map(|own| Region::new(own.to_owned())))
+        .region()
+        .await
+}
+
+/// The SDK's own order, but that a machine that is no EC2 instance does not wait for the
+/// metadata service's credentials.
+fn credentials(
+    root: &Root,
+    net: &Net,
+    settings: &AwsSettings,
+    region: Region,
+) -> CredentialsProviderChain {
+    let config = net.provider_config().with_region(Some(region));
+    let mut profile = ProfileFileCredentialsProvider::builder().configure(&config);
+    if let Some(name) = &settings.profile {
+        profile = profile.profile_name(name);
+    }
+    let environment = EnvironmentVariableCredentialsProvider::new();
+    let chain = match settings.profile {
+        // A profile that is asked for by name is meant.
+        Some(_) => CredentialsProviderChain::first_try("Profile", profile.build()),
+        None => CredentialsProviderChain::first_try("Environment", environment)
+            .or_else("Profile", profile.build()),
+    };
+    let chain = chain
+        .or_else(
+            "WebIdentityToken",
+            WebIdentityTokenCredentialsProvider::builder()
+                .configure(&config)
+                .build(),
+        )
+        .or_else(
+            "EcsContainer",
+            EcsCredentialsProvider::builder().configure(&config).build(),
+        );
+    if !imds::may_be_ec2(root) {
+        return chain;
+    }
+    chain.or_else(
+        "Ec2InstanceMetadata",
+        ImdsCredentialsProvider::builder()
+            .configure(&config)
+            .build(),
+    )
+}
+
+fn server_of(server: opsworkscm::types::Server) -> Server {
+    Server {
+        name: server.server_name,
+        status: server.status.map(|status| status.as_str().to_owned()),
+        status_reason: server.status_reason,
+        endpoint: server.endpoint,
+        engine: server.engine,
+        attributes: pairs(server.engine_attributes),
+    }
+}
+
+fn attribute_of((name, value): (String, String)) -> EngineAttribute {
+    EngineAttribute::builder().name(name).value(value).build()
+}
+
+fn pairs(attributes: Option<Vec<EngineAttribute>>) -> Vec<(String, String)> {
+    let attributes = attributes.unwrap_or_default().into_iter();
+    attributes
+        .filter_map(|attribute| Some((attribute.name?, attribute.value.unwrap_or_default())))
+        .collect()
+}

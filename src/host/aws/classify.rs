@@ -1,0 +1,151 @@
+//! From the SDK's errors to faults.
+
+use std::error::Error;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+use crate::fault::{Fault, Kind};
+
+pub type Sdk<E> = SdkError<E, HttpResponse>;
+
+/// Any operation's own error.
+pub trait ApiError: ProvideErrorMetadata + Error + Send + Sync + 'static {}
+impl<T: ProvideErrorMetadata + Error + Send + Sync + 'static> ApiError for T {}
+
+/// Signing and IAM, as the services name them in JSON 1.1 (the common errors of their API
+/// references, and what their front doors really say).
+const DENIED: [&str; 16] = [
+    "AccessDenied",
+    "AccessDeniedException",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "IncompleteSignatureException",
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "MissingAuthenticationToken",
+    "MissingAuthenticationTokenException",
+    "NotAuthorized",
+    "OptInRequired",
+    "RequestExpired",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+];
+
+/// Try again later. InvalidStateException: the server is not HEALTHY, and may heal.
+const PASSING: [&str; 10] = [
+    "InternalFailure",
+    "InternalServerError",
+    "InternalServerException",
+    "InvalidStateException",
+    "RequestLimitExceeded",
+    "ServiceUnavailable",
+    "ServiceUnavailableException",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+];
+
+/// Whatever answers does not know the API at all.
+const STRANGE: [&str; 3] = [
+    "InvalidAction",
+    "UnknownOperationException",
+    "MissingAction",
+];
+
+/// The message of a ResourceNotFoundException, which is an answer: what it means depends on what
+/// was asked.
+pub fn is_not_found<E: ApiError>(error: &Sdk<E>) -> Option<String> {
+    let inner = error.as_service_error()?;
+    (inner.code() == Some("ResourceNotFoundException"))
+        .then(|| inner.message().unwrap_or("no message").to_owned())
+}
+
+pub fn fault_of<E: ApiError>(error: &Sdk<E>, action: &str, on: String) -> Fault {
+    match error {
+        SdkError::ServiceError(context) => service(error, context.err(), action, on),
+        SdkError::ResponseError(_) => strange(error, action, on).because(error),
+        SdkError::TimeoutError(_) => {
+            passing(format!("{action} got no answer in time"), on).because(error)
+        }
+        _ if is_credentials(error) => Fault::new(
+            Kind::Denied,
+            format!("{action} could not be signed: there are no usable credentials"),
+            on,
+            "give the instance a role, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or profile in [aws]",
+        )
+        .because(error),
+        _ => passing(format!("{action} could not be sent"), on).because(error),
+    }
+}
+
+fn service<E: ApiError>(whole: &Sdk<E>, error: &E, action: &str, on: String) -> Fault {
+    let status = status(whole);
+    let cause = match (error.code(), error.message()) {
+        (Some(code), Some(message)) => format!("{code}: {message}"),
+        (Some(code), None) => code.to_owned(),
+        (None, _) => format!("HTTP status {status}, without an error code"),
+    };
+    let fault = match (error.code(), status) {
+        (Some(code), _) if DENIED.contains(&code) => denied(action, on),
+        (None, 401 | 403) => denied(action, on),
+        (Some("InvalidStateException"), _) => {
+            passing(format!("{action} has to wait: the server is not ready"), on)
+        }
+        (Some(code), _) if PASSING.contains(&code) => passing(format!("{action} was put off"), on),
+        (_, 429 | 500..=599) => passing(format!("{action} met an error of the service"), on),
+        (Some(code), _) if !STRANGE.contains(&code) => Fault::new(
+            Kind::Rejected,
+            format!("{action} was refused"),
+            on,
+            "read the service's reason below and mend what it names",
+        ),
+        _ => strange(whole, action, on),
+    };
+    fault.cause(cause)
+}
+
+fn denied(action: &str, on: String) -> Fault {
+    let todo = "check the role or key, its policy for this action, and this node's clock";
+    Fault::new(Kind::Denied, format!("{action} was denied"), on, todo)
+}
+
+fn passing(what: String, on: String) -> Fault {
+    let todo = "wait; if it lasts, check the endpoint, the network and the service";
+    Fault::new(Kind::Transient, what, on, todo)
+}
+
+fn strange<E: ApiError>(error: &Sdk<E>, action: &str, on: String) -> Fault {
+    let todo = "check the endpoint (aws.endpoint_url, AWS_ENDPOINT_URL) and whether a proxy answers in its place";
+    let fault = Fault::new(
+        Kind::Protocol,
+        format!("what answered {action} is not the API"),
+        on,
+        todo,
+    );
+    match error.raw_response().and_then(|raw| raw.body().bytes()) {
+        Some(body) if !body.is_empty() => {
+            fault.with_evidence("answer", String::from_utf8_lossy(body))
+        }
+        _ => fault,
+    }
+}
+
+fn status<E: ApiError>(error: &Sdk<E>) -> u16 {
+    error.raw_response().map_or(0, |raw| raw.status().as_u16())
+}
+
+fn is_credentials(error: &(dyn Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.is::<CredentialsError>() {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}

@@ -1,0 +1,38 @@
+//! Both clocks.
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use crate::bootstrap::Now;
+
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    started: Instant,
+}
+
+impl Clock {
+    #[must_use]
+    pub fn start() -> Self {
+        Self {
+            started: Instant::now(),
+        }
+    }
+
+    #[must_use]
+    pub fn now(&self) -> Now {
+        Now {
+            mono: self.started.elapsed(),
+            unix: unix_now(),
+        }
+    }
+}
+
+/// Unix seconds by this node's clock; negative before 1970, as on a board without a battery.
+#[must_use]
+pub fn unix_now() -> i64 {
+    let seconds =
+        |duration: std::time::Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+    match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Ok(since) => seconds(since),
+        Err(before) => -seconds(before.duration()),
+    }
+}

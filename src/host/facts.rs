@@ -1,0 +1,237 @@
+//! Gathers what the node knows of itself.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use sysinfo::{Networks, System};
+
+use super::process;
+use super::root::Root;
+use crate::facts::{Address, Ec2, Facts, Platform, PuppetSite};
+use crate::target::SiteInquiry;
+
+/// `puppet config print` starts a Ruby: a second, several on a machine that is still booting.
+const PUPPET_LIMIT: Duration = Duration::from_secs(30);
+
+/// A settings file larger than this is no `csr_attributes.yaml`.
+const LARGEST_CSR_ATTRIBUTES: u64 = 64 * 1024;
+
+/// Names, addresses and platform, with what others found out already.
+#[must_use]
+pub fn gather(root: &Root, ec2: Option<Ec2>, puppet: Option<PuppetSite>) -> Facts {
+    let full = host_name(root);
+    let hostname = full.split('.').next().unwrap_or_default().to_owned();
+    Facts {
+        fqdn: fqdn(root, &full),
+        hostname,
+        addresses: addresses(),
+        platform: platform(root),
+        machine_id: machine_id(root),
+        ec2,
+        puppet,
+    }
+}
+
+/// Where Puppet keeps its things: the settings, else what an installed Puppet says, else its
+/// packagers' layouts.
+pub async fn puppet_site(root: &Root, inquiry: Option<SiteInquiry>) -> Option<PuppetSite> {
+    let inquiry = inquiry?;
+    let mut site = match inquiry.known {
+        Some(known) => known,
+        None => match (&inquiry.confdir, &inquiry.ssldir, &inquiry.statedir) {
+            (Some(_), Some(_), Some(_)) => packaged(root),
+            _ => printed(root).await.unwrap_or_else(|| packaged(root)),
+        },
+    };
+    let told = [
+        (inquiry.confdir, &mut site.confdir),
+        (inquiry.ssldir, &mut site.ssldir),
+        (inquiry.statedir, &mut site.statedir),
+    ];
+    for (setting, place) in told {
+        if let Some(setting) = setting {
+            *place = setting;
+            site.said_by = "settings".to_owned();
+        }
+    }
+    site.csr_attributes = csr_attributes(root, &site.confdir);
+    Some(site)
+}
+
+/// The machine id (machine-id(5)): 32 lower-case hexadecimal digits. Empty or `uninitialized`
+/// before first boot.
+#[must_use]
+pub fn machine_id(root: &Root) -> Option<String> {
+    let id = root.line("/etc/machine-id")?;
+    let is_id = id.len() == 32
+        && id.bytes().all(|b| b.is_ascii_hexdigit())
+        && id.bytes().any(|b| b != b'0');
+    is_id.then_some(id)
+}
+
+async fn printed(root: &Root) -> Option<PuppetSite> {
+    if !root.is_running_system() {
+        return None;
+    }
+    let arguments = ["config", "print", "confdir", "ssldir", "statedir"];
+    // The vendor's packages are not on everybody's PATH.
+    for program in ["puppet", "/opt/puppetlabs/bin/puppet"] {
+        match process::run(program, &arguments, PUPPET_LIMIT).await {
+            Ok(ended) if ended.code == Some(0) => return parse_printed(&ended.stdout),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Ok(ended) => tracing::warn!(code = ended.code, "puppet config print failed"),
+            Err(error) => tracing::warn!(%error, "puppet config print failed"),
+        }
+    }
+    None
+}
+
+fn parse_printed(text: &str) -> Option<PuppetSite> {
+    let value = |name: &str| {
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.trim_start().strip_prefix('='));
+        line.map(|value| value.trim().to_owned())
+            .filter(|value| value.starts_with('/'))
+    };
+    Some(PuppetSite {
+        confdir: value("confdir")?,
+        ssldir: value("ssldir")?,
+        statedir: value("statedir")?,
+        said_by: "puppet config print".to_owned(),
+        csr_attributes: None,
+    })
+}
+
+/// Debian's layout where its directory stands and the vendor's does not, else the vendor's.
+fn packaged(root: &Root) -> PuppetSite {
+    let is_debian = root.at("/etc/puppet").is_dir() && !root.at("/etc/puppetlabs").is_dir();
+    let (confdir, ssldir, statedir, said_by) = if is_debian {
+        (
+            "/etc/puppet",
+            "/var/lib/puppet/ssl",
+            "/var/cache/puppet/state",
+            "Debian's layout",
+        )
+    } else {
+        (
+            "/etc/puppetlabs/puppet",
+            "/etc/puppetlabs/puppet/ssl",
+            "/opt/puppetlabs/puppet/cache/state",
+            "the vendor's layout",
+        )
+    };
+    PuppetSite {
+        confdir: confdir.to_owned(),
+        ssldir: ssldir.to_owned(),
+        statedir: statedir.to_owned(),
+        said_by: said_by.to_owned(),
+        csr_attributes: None,
+    }
+}
+
+fn csr_attributes(root: &Root, confdir: &str) -> Option<String> {
+    let path = root.at(&format!("{confdir}/csr_attributes.yaml"));
+    let size = fs::metadata(&path).ok()?.len();
+    if size > LARGEST_CSR_ATTRIBUTES {
+        // Not silently without it: the core refuses what is not a map.
+        return Some("too large to be csr_attributes.yaml".to_owned());
+    }
+    match fs::read_to_string(&path) {
+        Ok(text) => Some(text),
+        Err(error) => {
+            tracing::warn!(path = %path.display(), %error, "csr_attributes.yaml can't be read");
+            Some("unreadable".to_owned())
+        }
+    }
+}
+
+fn host_name(root: &Root) -> String {
+    let configured = || root.line("/etc/hostname");
+    let running = || System::host_name().ok();
+    let name = if root.is_running_system() {
+        running().or_else(configured)
+    } else {
+        configured().or_else(running)
+    };
+    name.unwrap_or_else(|| "localhost".to_owned())
+}
+
+/// As the resolver would have it, without asking DNS, which may not be up and would take its
+/// time to say so: the name itself, the canonical name in /etc/hosts, the domain of resolv.conf.
+fn fqdn(root: &Root, name: &str) -> String {
+    if name.contains('.') {
+        return name.to_owned();
+    }
+    from_hosts(root, name)
+        .or_else(|| from_resolv_conf(root, name))
+        .unwrap_or_else(|| name.to_owned())
+}
+
+fn from_hosts(root: &Root, name: &str) -> Option<String> {
+    let text = fs::read_to_string(root.at("/etc/hosts")).ok()?;
+    text.lines().find_map(|line| {
+        let names: Vec<&str> = line.split('#').next()?.split_whitespace().skip(1).collect();
+        let is_ours = names.iter().any(|known| known.eq_ignore_ascii_case(name));
+        let longer = names.iter().find(|known| {
+            known
+                .to_lowercase()
+                .starts_with(&format!("{}.", name.to_lowercase()))
+        });
+        longer.filter(|_| is_ours).map(|known| (*known).to_owned())
+    })
+}
+
+fn from_resolv_conf(root: &Root, name: &str) -> Option<String> {
+    let text = fs::read_to_string(root.at("/etc/resolv.conf")).ok()?;
+    // The last of `domain` and `search` wins (resolv.conf(5)); a search of "." is none.
+    let domain = text.lines().rev().find_map(|line| {
+        let mut words = line.split_whitespace();
+        matches!(words.next(), Some("domain" | "search")).then(|| words.next())?
+    })?;
+    let domain = domain.trim_matches('.');
+    (!domain.is_empty()).then(|| format!("{name}.{domain}"))
+}
+
+fn addresses() -> Vec<Address> {
+    let networks = match Networks::new_with_refreshed_list() {
+        Ok(networks) => networks,
+        Err(error) => {
+            tracing::warn!(%error, "the network interfaces can't be listed");
+            return Vec::new();
+        }
+    };
+    let mut found: Vec<Address> = networks
+        .iter()
+        .flat_map(|(interface, data)| {
+            data.ip_networks().iter().map(|network| Address {
+                interface: interface.to_string_lossy().into_owned(),
+                address: network.addr,
+            })
+        })
+        .filter(|known| !known.address.is_loopback())
+        .collect();
+    found.sort_by(|a, b| (&a.interface, a.address).cmp(&(&b.interface, b.address)));
+    found
+}
+
+fn platform(root: &Root) -> Platform {
+    let release = fs::read_to_string(root.at("/etc/os-release"))
+        .or_else(|_| fs::read_to_string(root.at("/usr/lib/os-release")))
+        .unwrap_or_default();
+    let value = |key: &str| {
+        let line = release
+            .lines()
+            .find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        line.unwrap_or_default()
+            .trim_matches(['"', '\''])
+            .to_owned()
+    };
+    Platform {
+        os: value("ID"),
+        version: value("VERSION_ID"),
+        architecture: System::cpu_arch(),
+        kernel: System::kernel_version().unwrap_or_default(),
+    }
+}

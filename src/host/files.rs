@@ -1,0 +1,162 @@
+//! Writing files so that a power cut leaves the old one or the new one, never half of either:
+//! temporary file in the same directory, fsync, rename, fsync of the directory.
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::path::{Path, PathBuf};
+
+use super::root::Root;
+use crate::fault::{Fault, Kind};
+
+/// User and group ids.
+pub type Ids = (u32, u32);
+
+/// The ids of an account, from the root's own `/etc/passwd`, where we may give files away at all.
+#[must_use]
+pub fn ids_of(root: &Root, account: Option<&str>) -> Option<Ids> {
+    let account = account?;
+    if !is_superuser() {
+        return None;
+    }
+    let passwd = fs::read_to_string(root.at("/etc/passwd")).ok()?;
+    let mut fields = passwd
+        .lines()
+        .map(|line| line.split(':'))
+        .find_map(|mut fields| (fields.next() == Some(account)).then_some(fields))?;
+    let (uid, gid) = (fields.nth(1)?, fields.next()?);
+    Some((uid.parse().ok()?, gid.parse().ok()?))
+}
+
+/// Replaces a file at once and whole.
+pub fn replace(path: &Path, content: &[u8], mode: u32, owner: Option<Ids>) -> Result<(), Fault> {
+    write_whole(path, content, mode, owner).map_err(|error| fault("could not write", path, &error))
+}
+
+fn write_whole(path: &Path, content: &[u8], mode: u32, owner: Option<Ids>) -> io::Result<()> {
+    let temporary = temporary_beside(path)?;
+    let written =
+        write_new(&temporary, content, mode, owner).and_then(|()| fs::rename(&temporary, path));
+    if let Err(error) = written {
+        // Whatever is left of it is worth nothing, and the disk may be full.
+        let _ = fs::remove_file(&temporary);
+        return Err(error);
+    }
+    sync_parent(path)
+}
+
+fn write_new(path: &Path, content: &[u8], mode: u32, owner: Option<Ids>) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    // New and exclusive, so that no link set there by another is followed (O_EXCL); nobody else
+    // may read it before its mode is set.
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode & 0o600)
+        .open(path)?;
+    file.write_all(content)?;
+    if let Some((uid, gid)) = owner {
+        fchown(&file, Some(uid), Some(gid))?;
+    }
+    file.set_permissions(Permissions::from_mode(mode))?;
+    file.sync_all()
+}
+
+/// Makes a directory and its parents where they are missing; those that stand stay as they are.
+pub fn make_directory(path: &Path, mode: u32, owner: Option<Ids>) -> Result<(), Fault> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent() {
+        // Parents that we have to make are nobody's secret; what needs guarding is the last one.
+        make_directory(parent, 0o755, None)?;
+    }
+    let made = fs::DirBuilder::new()
+        .mode(mode & 0o700)
+        .create(path)
+        .and_then(|()| {
+            let directory = File::open(path)?;
+            if let Some((uid, gid)) = owner {
+                fchown(&directory, Some(uid), Some(gid))?;
+            }
+            directory.set_permissions(Permissions::from_mode(mode))?;
+            sync_parent(path)
+        });
+    match made {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        other => other.map_err(|error| fault("could not make the directory", path, &error)),
+    }
+}
+
+/// Moves a file, across file systems too, without a moment in which there is none.
+pub fn carry(from: &Path, to: &Path) -> Result<(), Fault> {
+    let content = read(from)?;
+    let mode = fs::metadata(from).map_or(0o600, |meta| meta.mode() & 0o777);
+    replace(to, &content, mode, None)?;
+    remove(from)
+}
+
+/// Removes a file; that there is none is as good.
+pub fn remove(path: &Path) -> Result<(), Fault> {
+    match fs::remove_file(path) {
+        Ok(()) => sync_parent(path).map_err(|error| fault("could not remove", path, &error)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(fault("could not remove", path, &error)),
+    }
+}
+
+/// A file's bytes.
+pub fn read(path: &Path) -> Result<Vec<u8>, Fault> {
+    fs::read(path).map_err(|error| fault("could not read", path, &error))
+}
+
+/// A file's bytes, or none where there is no such file.
+pub fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, Fault> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(fault("could not read", path, &error)),
+    }
+}
+
+/// `Host`, with what the error number suggests doing.
+pub fn fault(what: &str, path: &Path, error: &io::Error) -> Fault {
+    let todo = match error.kind() {
+        ErrorKind::PermissionDenied => {
+            "run enlist as root, or give this path to the user it runs as"
+        }
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            "free some space; the next join goes on where this one stopped"
+        }
+        ErrorKind::ReadOnlyFilesystem => {
+            "mount the file system for writing; the next join goes on where this one stopped"
+        }
+        ErrorKind::NotADirectory => {
+            "something that is no directory stands in the path; move it away"
+        }
+        ErrorKind::IsADirectory => "a directory stands where a file belongs; move it away",
+        _ => "mend the path; the next join goes on where this one stopped",
+    };
+    Fault::new(Kind::Host, what, path.display().to_string(), todo).because(error)
+}
+
+/// Whether this process may give files away. Asks the kernel, by the owner of our own entry in
+/// /proc, which is the effective user.
+fn is_superuser() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|meta| meta.uid() == 0)
+}
+
+fn temporary_beside(path: &Path) -> io::Result<PathBuf> {
+    let name = path.file_name().ok_or(ErrorKind::InvalidInput)?;
+    Ok(path.with_file_name(format!(".{}.enlist-new", name.to_string_lossy())))
+}
+
+fn sync_parent(path: &Path) -> io::Result<()> {
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    File::open(parent.unwrap_or_else(|| Path::new(".")))?.sync_all()
+}

@@ -1,0 +1,194 @@
+//! EC2 instance metadata, version 2 only, through the SDK's own client.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws_config::imds::client::Client;
+use aws_config::imds::client::error::{ImdsError, TokenError};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use serde::Deserialize;
+
+use super::aws::Net;
+use super::root::Root;
+use crate::facts::{Ec2, InstanceIdentity};
+use crate::fault::{Fault, Kind};
+
+/// The service is on the same host: what does not answer in a second is not there.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+const DOCUMENT: &str = "/latest/dynamic/instance-identity/document";
+const SIGNATURE: &str = "/latest/dynamic/instance-identity/signature";
+
+/// What we take from the instance identity document; it is passed on untouched.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Document {
+    instance_id: String,
+    image_id: Option<String>,
+    region: Option<String>,
+    availability_zone: Option<String>,
+    account_id: Option<String>,
+    private_ip: Option<String>,
+}
+
+/// What the metadata service says; none where this is no EC2 instance.
+///
+/// # Errors
+/// `Transient` where this is one and the service is not up yet.
+pub async fn ask(root: &Root, net: &Net) -> Result<Option<Ec2>, Fault> {
+    if !may_be_ec2(root) {
+        return Ok(None);
+    }
+    let client = Client::builder()
+        .configure(&net.provider_config())
+        .connect_timeout(PATIENCE)
+        .read_timeout(PATIENCE)
+        .max_attempts(1)
+        .build();
+    let document = match client.get(DOCUMENT).await {
+        Ok(text) => String::from(text),
+        Err(error) => return refused(&error),
+    };
+    let Ok(parsed) = serde_json::from_str::<Document>(&document) else {
+        tracing::warn!(
+            "something answers for the instance metadata service and is none: this is taken for no EC2 instance"
+        );
+        return Ok(None);
+    };
+    let (signature, public_ip, tags) = tokio::join!(
+        optional(&client, SIGNATURE),
+        optional(&client, "/latest/meta-data/public-ipv4"),
+        tags(&client),
+    );
+    Ok(Some(Ec2 {
+        instance_id: parsed.instance_id,
+        image_id: parsed.image_id,
+        region: parsed.region,
+        zone: parsed.availability_zone,
+        account: parsed.account_id,
+        private_ip: parsed.private_ip,
+        public_ip,
+        tags,
+        identity: InstanceIdentity {
+            document,
+            signature,
+        },
+    }))
+}
+
+/// Whether it is worth asking: what is no EC2 by its firmware's strings loses no time. An
+/// endpoint that is set on purpose is asked in any case.
+#[must_use]
+pub fn may_be_ec2(root: &Root) -> bool {
+    let variable = |name| std::env::var(name).unwrap_or_default();
+    if variable("AWS_EC2_METADATA_DISABLED").eq_ignore_ascii_case("true") {
+        return false;
+    }
+    !variable("AWS_EC2_METADATA_SERVICE_ENDPOINT").is_empty() || is_ec2_by_firmware(root)
+}
+
+/// Nitro instances say so by their vendor and carry their instance id as asset tag; Xen ones
+/// have a UUID that begins with ec2 (EC2 user guide, "Identify EC2 Linux instances").
+fn is_ec2_by_firmware(root: &Root) -> bool {
+    let dmi = |name: &str| {
+        root.line(&format!("/sys/class/dmi/id/{name}"))
+            .unwrap_or_default()
+    };
+    let begins = |text: &str, with: &str| {
+        text.get(..with.len())
+            .is_some_and(|head| head.eq_ignore_ascii_case(with))
+    };
+    dmi("sys_vendor") == "Amazon EC2"
+        || begins(&dmi("board_asset_tag"), "i-")
+        || begins(&dmi("product_uuid"), "ec2")
+        || begins(
+            &root.line("/sys/hypervisor/uuid").unwrap_or_default(),
+            "ec2",
+        )
+}
+
+fn refused(error: &ImdsError) -> Result<Option<Ec2>, Fault> {
+    if let ImdsError::FailedToLoadToken(failed) = error
+        && !failed.is_dispatch_failure()
+        && !is_timeout(error)
+    {
+        // It answered, and not as IMDSv2 does: a proxy, or metadata that is switched off. There
+        // is no falling back to version 1.
+        tracing::warn!("no IMDSv2 token to be had: this is taken for no EC2 instance");
+        return Ok(None);
+    }
+    let todo = "wait; where this is no EC2 instance, set AWS_EC2_METADATA_DISABLED=true";
+    let fault = Fault::new(
+        Kind::Transient,
+        "the instance metadata service did not answer",
+        endpoint(),
+        todo,
+    );
+    Err(match error {
+        // Its own text would show the whole response.
+        ImdsError::ErrorResponse(context) => fault.cause(format!(
+            "HTTP status {}",
+            context.response().status().as_u16()
+        )),
+        other => fault.because(other),
+    })
+}
+
+fn is_timeout(error: &ImdsError) -> bool {
+    let source = std::error::Error::source(error);
+    source
+        .and_then(|source| source.downcast_ref::<SdkError<TokenError, HttpResponse>>())
+        .is_some_and(|source| matches!(source, SdkError::TimeoutError(_)))
+}
+
+fn endpoint() -> String {
+    std::env::var("AWS_EC2_METADATA_SERVICE_ENDPOINT")
+        .unwrap_or_else(|_| "http://169.254.169.254".to_owned())
+}
+
+async fn optional(client: &Client, path: &str) -> Option<String> {
+    match client.get(path).await {
+        Ok(text) => Some(String::from(text)).filter(|text| !text.is_empty()),
+        Err(ImdsError::ErrorResponse(context)) if context.response().status().as_u16() == 404 => {
+            None
+        }
+        Err(error) => {
+            tracing::warn!(path, error = %short(&error), "the instance metadata service did not say");
+            None
+        }
+    }
+}
+
+/// The instance's tags, where the instance's options show them in its metadata.
+async fn tags(client: &Client) -> BTreeMap<String, String> {
+    let mut tags = BTreeMap::new();
+    let Some(names) = optional(client, "/latest/meta-data/tags/instance").await else {
+        return tags;
+    };
+    // Names in metadata may hold letters, digits and + - = . , _ : @ only (EC2 user guide, "Use
+    // instance tags in instance metadata"), so they need no escaping in a path.
+    let allowed = |name: &&str| {
+        !name.is_empty()
+            && name
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "+-=.,_:@".contains(c))
+    };
+    for name in names.lines().filter(allowed) {
+        if let Some(value) =
+            optional(client, &format!("/latest/meta-data/tags/instance/{name}")).await
+        {
+            tags.insert(name.to_owned(), value);
+        }
+    }
+    tags
+}
+
+fn short(error: &ImdsError) -> String {
+    match error {
+        ImdsError::ErrorResponse(context) => {
+            format!("HTTP status {}", context.response().status().as_u16())
+        }
+        other => other.to_string(),
+    }
+}

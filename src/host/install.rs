@@ -1,0 +1,219 @@
+//! Performs a bundle: makes it so, whatever part of it stands already.
+
+use std::io::ErrorKind;
+use std::path::Path;
+use std::time::Duration;
+
+use super::clock::unix_now;
+use super::files::{self, Ids, ids_of};
+use super::lock::take_pid_lock;
+use super::process;
+use super::root::Root;
+use super::store::Store;
+use crate::bootstrap::Installed;
+use crate::engine::{Action, Bundle, Place, Run, puppet_conf};
+use crate::fault::{Fault, Kind};
+
+/// How long the engine's first run may take.
+const RUN_LIMIT: Duration = Duration::from_secs(1800);
+
+/// Everything the bundle says, in its order, under the engine's lock.
+///
+/// # Errors
+/// `Host`; what was done so far stands, and doing it again does no harm.
+pub async fn perform(root: &Root, store: &Store, bundle: &Bundle) -> Result<Vec<Installed>, Fault> {
+    let lock = match &bundle.lock {
+        Some(place) => {
+            let path = root.at(&place.path);
+            if let Some(directory) = bundle
+                .actions
+                .iter()
+                .find_map(|action| parent_of(action, place))
+            {
+                make(root, directory)?;
+            }
+            Some(take_pid_lock(&path, place.mode, ids_of(root, place.owner)).await?)
+        }
+        None => None,
+    };
+    let mut installed = Vec::new();
+    for action in &bundle.actions {
+        if let Some((what, path)) = one(root, store, action)? {
+            installed.push(Installed {
+                what: what.to_owned(),
+                path: path.to_owned(),
+            });
+        }
+    }
+    drop(lock);
+    if let Some(run) = &bundle.run {
+        first_run(root, run).await;
+    }
+    Ok(installed)
+}
+
+/// The directory that the lock lies in has to be there before the lock.
+fn parent_of<'a>(action: &'a Action, lock: &Place) -> Option<&'a Place> {
+    match action {
+        Action::Directory(place)
+            if Path::new(&lock.path).parent() == Some(Path::new(&place.path)) =>
+        {
+            Some(place)
+        }
+        _ => None,
+    }
+}
+
+fn one<'a>(
+    root: &Root,
+    store: &Store,
+    action: &'a Action,
+) -> Result<Option<(&'a str, &'a str)>, Fault> {
+    match action {
+        Action::Directory(place) => make(root, place).map(|()| None),
+        Action::File {
+            what,
+            at,
+            content,
+            outdates,
+        } => {
+            let path = root.at(&at.path);
+            let former = files::read_if_there(&path)?;
+            if former.as_deref() != Some(content.as_bytes()) {
+                store.back_up(&path, unix_now())?;
+                for other in outdates {
+                    let other = root.at(other);
+                    store.back_up(&other, unix_now())?;
+                    files::remove(&other)?;
+                }
+                files::replace(&path, content.as_bytes(), at.mode, ids_of(root, at.owner))?;
+            }
+            Ok(Some((what, &at.path)))
+        }
+        Action::Key { at, from } => {
+            place_key(root, at, from).map(|()| Some(("key", at.path.as_str())))
+        }
+        Action::Settings { at, values } => {
+            edit(root, store, at, values).map(|()| Some(("settings", at.path.as_str())))
+        }
+        Action::Hold { at, content } => hold(root, at, content).map(|()| None),
+        Action::Release { path, content } => release(root, path, content).map(|()| None),
+    }
+}
+
+fn make(root: &Root, place: &Place) -> Result<(), Fault> {
+    files::make_directory(&root.at(&place.path), place.mode, ids_of(root, place.owner))
+}
+
+/// A key that stands in its place is never overwritten; `EnsureKey` used that one.
+fn place_key(root: &Root, at: &Place, from: &str) -> Result<(), Fault> {
+    let (path, staged) = (root.at(&at.path), root.at(from));
+    if !path.exists() {
+        let content = zeroize::Zeroizing::new(files::read(&staged)?);
+        files::replace(&path, &content, at.mode, ids_of(root, at.owner))?;
+    }
+    files::remove(&staged)
+}
+
+fn edit(
+    root: &Root,
+    store: &Store,
+    at: &Place,
+    values: &[(&'static str, String)],
+) -> Result<(), Fault> {
+    let path = root.at(&at.path);
+    let former = files::read_if_there(&path)?;
+    let text = match &former {
+        None => "",
+        Some(bytes) => std::str::from_utf8(bytes).map_err(|error| {
+            let todo = "write it in UTF-8; it was not touched";
+            Fault::new(
+                Kind::Host,
+                "the engine's settings can't be read",
+                path.display().to_string(),
+                todo,
+            )
+            .because(&error)
+        })?,
+    };
+    let values: Vec<(&str, &str)> = values
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    let edited = puppet_conf::set(text, &values);
+    if former.is_some() && edited == text {
+        return Ok(());
+    }
+    store.back_up(&path, unix_now())?;
+    let (mode, owner) = kept_mode(&path).unwrap_or((at.mode, ids_of(root, at.owner)));
+    files::replace(&path, edited.as_bytes(), mode, owner)
+}
+
+/// An admin's file keeps the mode and owner that the admin gave it.
+fn kept_mode(path: &Path) -> Option<(u32, Option<Ids>)> {
+    use std::os::unix::fs::MetadataExt;
+    let meta = std::fs::metadata(path).ok()?;
+    Some((meta.mode() & 0o7777, Some((meta.uid(), meta.gid()))))
+}
+
+fn hold(root: &Root, at: &Place, content: &str) -> Result<(), Fault> {
+    let path = root.at(&at.path);
+    // Whoever else disabled the agent had a reason; ours is served by theirs.
+    if path.exists() {
+        return Ok(());
+    }
+    files::replace(&path, content.as_bytes(), at.mode, ids_of(root, at.owner))
+}
+
+fn release(root: &Root, path: &str, content: &str) -> Result<(), Fault> {
+    let path = root.at(path);
+    match files::read_if_there(&path)? {
+        Some(found) if found == content.as_bytes() => files::remove(&path),
+        Some(_) => {
+            tracing::warn!(path = %path.display(), "the agent was disabled by somebody else, and stays so");
+            Ok(())
+        }
+        None => Ok(()),
+    }
+}
+
+/// The node has joined by now; a run that fails is the engine's business, and it will run again.
+async fn first_run(root: &Root, run: &Run) {
+    if !root.is_running_system() {
+        tracing::info!(
+            program = run.program,
+            "no first run: --root is not the running system"
+        );
+        return;
+    }
+    let arguments: Vec<&str> = run.arguments.iter().map(String::as_str).collect();
+    match process::run(run.program, &arguments, RUN_LIMIT).await {
+        Ok(ended)
+            if ended
+                .code
+                .is_some_and(|code| run.succeeds_with.contains(&code)) =>
+        {
+            tracing::info!(program = run.program, "the first run succeeded");
+        }
+        Ok(ended) => {
+            let last = ended
+                .stderr
+                .lines()
+                .last()
+                .or(ended.stdout.lines().last())
+                .unwrap_or_default();
+            tracing::warn!(
+                program = run.program,
+                code = ended.code,
+                last,
+                "the first run failed; the engine will try again"
+            );
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            tracing::warn!(program = run.program, "no first run: it is not installed");
+        }
+        Err(error) => {
+            tracing::warn!(program = run.program, %error, "the first run could not be started")
+        }
+    }
+}

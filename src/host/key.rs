@@ -1,0 +1,117 @@
+//! The node's private key on disk. Made once; one that stands is used as it is.
+
+use tokio::sync::oneshot;
+
+use super::files;
+use super::root::Root;
+use crate::bootstrap::LikelyKey;
+use crate::facts::PuppetSite;
+use crate::fault::{Fault, Kind};
+use crate::pki::private_key::KeyError;
+use crate::pki::{PrivateKey, csr};
+use crate::target::{KeyReport, KeySpec};
+
+/// A key that AWS-LC is making on a thread of its own. Not a runtime's blocking thread: the
+/// program can end without waiting for a key that nobody wants any more.
+pub struct Making {
+    bits: u32,
+    result: oneshot::Receiver<Result<PrivateKey, KeyError>>,
+}
+
+/// Begins a key early, where no key of any name stands, while the network is asked for the rest.
+#[must_use]
+pub fn begin_if_none(root: &Root, site: &PuppetSite, likely: &LikelyKey) -> Option<Making> {
+    if root.at(&likely.staged).exists() {
+        return None;
+    }
+    let keys = root.at(&format!("{}/private_keys", site.ssldir));
+    let has_keys = std::fs::read_dir(keys).is_ok_and(|mut entries| entries.next().is_some());
+    (!has_keys).then(|| begin(likely.bits))
+}
+
+/// The key that stands in its place, else the staged one, else a new one; and what is signed
+/// with it.
+///
+/// # Errors
+/// `Host` where a key that stands can't be read or is damaged: that is no reason to make another.
+pub async fn ensure(
+    root: &Root,
+    spec: &KeySpec,
+    making: Option<Making>,
+) -> Result<KeyReport, Fault> {
+    for note in &spec.notes {
+        tracing::warn!("{note}");
+    }
+    let key = match (load(root, &spec.at.path)?, load(root, &spec.staged)?) {
+        (Some(key), _) | (None, Some(key)) => key,
+        (None, None) => make(root, spec, making).await?,
+    };
+    let csr = spec
+        .csr
+        .as_ref()
+        .map(|wanted| csr::build(wanted, &key))
+        .transpose();
+    let csr = csr.map_err(|error| {
+        let todo = "check extension_requests in [puppet] and csr_attributes.yaml";
+        Fault::new(
+            Kind::Config,
+            "the certificate request can't be made",
+            &spec.at.path,
+            todo,
+        )
+        .because(&error)
+    })?;
+    Ok(KeyReport {
+        public: key.public().clone(),
+        csr,
+    })
+}
+
+fn begin(bits: u32) -> Making {
+    let (send, result) = oneshot::channel();
+    std::thread::spawn(move || send.send(PrivateKey::generate(bits)));
+    Making { bits, result }
+}
+
+fn load(root: &Root, path: &str) -> Result<Option<PrivateKey>, Fault> {
+    let path = root.at(path);
+    let Some(text) = files::read_if_there(&path)?.map(zeroize::Zeroizing::new) else {
+        return Ok(None);
+    };
+    PrivateKey::from_pem(&text).map(Some).map_err(|error| {
+        let todo = "mend the key, or move it away to have a new one made; it was not touched";
+        Fault::new(
+            Kind::Host,
+            "the private key can't be used",
+            path.display().to_string(),
+            todo,
+        )
+        .because(&error)
+    })
+}
+
+async fn make(root: &Root, spec: &KeySpec, making: Option<Making>) -> Result<PrivateKey, Fault> {
+    let making = making
+        .filter(|making| making.bits == spec.bits)
+        .unwrap_or_else(|| begin(spec.bits));
+    let failed = |cause: &str| {
+        let fault = Fault::new(
+            Kind::Host,
+            "no key could be made",
+            format!("RSA {} bits", spec.bits),
+            "try again",
+        );
+        fault.cause(cause)
+    };
+    let key = making
+        .result
+        .await
+        .map_err(|_| failed("the thread that made it ended"))?
+        .map_err(|error| failed(&error.to_string()))?;
+    let staged = root.at(&spec.staged);
+    if let Some(directory) = staged.parent() {
+        files::make_directory(directory, 0o700, None)?;
+    }
+    files::replace(&staged, key.to_pem().as_bytes(), 0o600, None)?;
+    Ok(key)
+}

@@ -1,0 +1,135 @@
+//! I/O: the only room that touches clock, disk, network and processes. It performs effects and
+//! never looks at phases.
+
+pub mod aws;
+pub mod clock;
+pub mod facts;
+pub mod files;
+pub mod imds;
+pub mod install;
+pub mod key;
+pub mod lock;
+pub mod process;
+pub mod root;
+pub mod store;
+
+use std::time::Duration;
+
+use crate::bootstrap::{Effect, Event, Inquiry, Now};
+use crate::facts::Facts;
+use crate::fault::Fault;
+use crate::target::Request;
+
+pub use aws::AwsSettings;
+pub use clock::Clock;
+pub use root::Root;
+pub use store::Store;
+
+/// Performs one bootstrap's effects on this machine.
+pub struct Host {
+    root: Root,
+    clock: Clock,
+    store: Store,
+    net: aws::Net,
+    aws: AwsSettings,
+    client: Option<aws::Client>,
+    region: Option<String>,
+    key: Option<key::Making>,
+}
+
+impl Host {
+    #[must_use]
+    pub fn new(root: Root, target: &str, aws: AwsSettings) -> Self {
+        Self {
+            store: Store::new(root.clone(), target),
+            root,
+            clock: Clock::start(),
+            net: aws::Net::new(),
+            aws,
+            client: None,
+            region: None,
+            key: None,
+        }
+    }
+
+    #[must_use]
+    pub fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    /// Performs the effect and reports what became of it.
+    pub async fn perform(&mut self, effect: Effect) -> Event {
+        match self.attempt(effect).await {
+            Ok(event) => event,
+            Err(fault) => Event::Failed(fault),
+        }
+    }
+
+    async fn attempt(&mut self, effect: Effect) -> Result<Event, Fault> {
+        Ok(match effect {
+            Effect::GatherFacts(inquiry) => Event::Facts(Box::new(self.gather(inquiry).await?)),
+            Effect::EnsureKey(spec) => {
+                Event::Key(key::ensure(&self.root, &spec, self.key.take()).await?)
+            }
+            Effect::Persist(record) => {
+                self.store.persist(&record)?;
+                Event::Persisted
+            }
+            Effect::Call(request) => Event::Answered(self.call(request).await?),
+            Effect::WaitUntil(mono) => {
+                self.sleep_until(mono).await;
+                Event::Woke
+            }
+            Effect::Hold(bundle) => {
+                install::perform(&self.root, &self.store, &bundle).await?;
+                Event::Held
+            }
+            Effect::Install(bundle) => {
+                Event::Installed(install::perform(&self.root, &self.store, &bundle).await?)
+            }
+            Effect::Keep(evidence) => {
+                self.store.keep(&evidence, self.now().unix)?;
+                Event::Kept
+            }
+            Effect::SetAside(paths) => {
+                self.store.set_aside(&paths, self.now().unix)?;
+                Event::IsAside
+            }
+            // The driver ends here; there is nothing to perform.
+            Effect::Finish(_) => Event::Woke,
+        })
+    }
+
+    /// What this node is, and where its engine's files stand. Starts on the key meanwhile, where
+    /// none can be there yet.
+    pub async fn gather(&mut self, inquiry: Inquiry) -> Result<Facts, Fault> {
+        let (ec2, puppet) = tokio::join!(
+            imds::ask(&self.root, &self.net),
+            facts::puppet_site(&self.root, inquiry.puppet),
+        );
+        if let (Some(likely), Some(site)) = (&inquiry.key, &puppet) {
+            self.key = key::begin_if_none(&self.root, site, likely);
+        }
+        let facts = facts::gather(&self.root, ec2?, puppet);
+        self.region = facts.ec2.as_ref().and_then(|ec2| ec2.region.clone());
+        Ok(facts)
+    }
+
+    async fn call(&mut self, request: Request) -> Result<crate::target::Answer, Fault> {
+        if self.client.is_none() {
+            let client =
+                aws::Client::connect(&self.root, &self.net, &self.aws, self.region.as_deref());
+            self.client = Some(client.await?);
+        }
+        match &self.client {
+            Some(client) => client.call(request).await,
+            None => Err(aws::no_client()),
+        }
+    }
+
+    async fn sleep_until(&self, mono: Duration) {
+        let rest = mono.saturating_sub(self.now().mono);
+        // A hair longer, so that rounding never wakes us before the moment.
+        tokio::time::sleep(rest + Duration::from_millis(1)).await;
+    }
+}

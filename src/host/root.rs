@@ -1,0 +1,33 @@
+//! `--root`: a prefix of every path read or written, for images and tests.
+
+use std::path::{Path, PathBuf};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Root(PathBuf);
+
+impl Root {
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+
+    /// Where an absolute path of the node really stands.
+    #[must_use]
+    pub fn at(&self, path: &str) -> PathBuf {
+        self.0.join(path.trim_start_matches('/'))
+    }
+
+    /// Whether this is the running system itself, whose programs and kernel may be asked.
+    #[must_use]
+    pub fn is_running_system(&self) -> bool {
+        self.0 == Path::new("/")
+    }
+
+    /// A file's text without surrounding blanks; none where it can't be read or is empty.
+    #[must_use]
+    pub fn line(&self, path: &str) -> Option<String> {
+        let text = std::fs::read_to_string(self.at(path)).ok()?;
+        let text = text.trim();
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+}

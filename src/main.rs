@@ -1,0 +1,30 @@
+#![forbid(unsafe_code)]
+//! Parse, dispatch, render. The one place that exits.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+use enlist::cli::{self, Cli};
+use enlist::fault::Kind;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Nobody reads it where this fails.
+            let _ = error.print();
+            return match error.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+                _ => ExitCode::from(Kind::Usage.exit_code()),
+            };
+        }
+    };
+    match cli::run(cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(fault) => {
+            eprint!("{}", cli::render(&fault));
+            ExitCode::from(fault.kind.exit_code())
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Keys, requests and certificates. Pure: bytes in, bytes out.
+//!
+//! The private key is parsed and encoded by `rsa`, used by AWS-LC; nothing here reads a file.
+
+pub mod certificate;
+pub mod csr;
+pub mod name;
+pub mod oid;
+pub mod private_key;
+pub mod public_key;
+
+pub use certificate::{CaBundle, Certificate};
+pub use csr::CsrSpec;
+pub use private_key::PrivateKey;
+pub use public_key::PublicKey;

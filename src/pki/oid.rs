@@ -1,0 +1,102 @@
+//! Object identifiers: Puppet's registered extensions, and DER for their values.
+//!
+//! Source: Puppet's documentation, "SSL configuration: CSR attributes and certificate
+//! extensions", the registered IDs below 1.3.6.1.4.1.34380.1.
+
+use rsa::pkcs8::ObjectIdentifier;
+use rsa::pkcs8::der::asn1::{PrintableStringRef, SetOfVec, Utf8StringRef};
+use rsa::pkcs8::der::{self, Encode};
+
+/// RFC 8017 A.1.
+pub(super) const RSA_ENCRYPTION: ObjectIdentifier =
+    ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+
+/// PKCS#9 challengePassword (RFC 2985 §5.4.1).
+pub const CHALLENGE_PASSWORD: &str = "1.2.840.113549.1.9.7";
+
+/// Puppet's arcs: registered extensions, private extensions, and authorization.
+pub const REGISTERED_ARC: &str = "1.3.6.1.4.1.34380.1.1";
+pub const PRIVATE_ARC: &str = "1.3.6.1.4.1.34380.1.2";
+pub const AUTHORIZATION_ARC: &str = "1.3.6.1.4.1.34380.1.3";
+
+const NAMES: [(&str, &str); 30] = [
+    ("pp_uuid", "1.3.6.1.4.1.34380.1.1.1"),
+    ("pp_instance_id", "1.3.6.1.4.1.34380.1.1.2"),
+    ("pp_image_name", "1.3.6.1.4.1.34380.1.1.3"),
+    ("pp_preshared_key", "1.3.6.1.4.1.34380.1.1.4"),
+    ("pp_cost_center", "1.3.6.1.4.1.34380.1.1.5"),
+    ("pp_product", "1.3.6.1.4.1.34380.1.1.6"),
+    ("pp_project", "1.3.6.1.4.1.34380.1.1.7"),
+    ("pp_application", "1.3.6.1.4.1.34380.1.1.8"),
+    ("pp_service", "1.3.6.1.4.1.34380.1.1.9"),
+    ("pp_employee", "1.3.6.1.4.1.34380.1.1.10"),
+    ("pp_created_by", "1.3.6.1.4.1.34380.1.1.11"),
+    ("pp_environment", "1.3.6.1.4.1.34380.1.1.12"),
+    ("pp_role", "1.3.6.1.4.1.34380.1.1.13"),
+    ("pp_software_version", "1.3.6.1.4.1.34380.1.1.14"),
+    ("pp_department", "1.3.6.1.4.1.34380.1.1.15"),
+    ("pp_cluster", "1.3.6.1.4.1.34380.1.1.16"),
+    ("pp_provisioner", "1.3.6.1.4.1.34380.1.1.17"),
+    ("pp_region", "1.3.6.1.4.1.34380.1.1.18"),
+    ("pp_datacenter", "1.3.6.1.4.1.34380.1.1.19"),
+    ("pp_zone", "1.3.6.1.4.1.34380.1.1.20"),
+    ("pp_network", "1.3.6.1.4.1.34380.1.1.21"),
+    ("pp_securitypolicy", "1.3.6.1.4.1.34380.1.1.22"),
+    ("pp_cloudplatform", "1.3.6.1.4.1.34380.1.1.23"),
+    ("pp_apptier", "1.3.6.1.4.1.34380.1.1.24"),
+    ("pp_hostname", "1.3.6.1.4.1.34380.1.1.25"),
+    ("pp_owner", "1.3.6.1.4.1.34380.1.1.26"),
+    ("pp_authorization", "1.3.6.1.4.1.34380.1.3.1"),
+    ("pp_auth_auto_renew", "1.3.6.1.4.1.34380.1.3.2"),
+    ("pp_auth_role", "1.3.6.1.4.1.34380.1.3.13"),
+    ("pp_cli_auth", "1.3.6.1.4.1.34380.1.3.39"),
+];
+
+/// The dotted form of a Puppet short name (`pp_role`) or of a dotted OID; none for anything else.
+#[must_use]
+pub fn resolve(name: &str) -> Option<String> {
+    if let Some((_, dotted)) = NAMES.iter().find(|(known, _)| *known == name) {
+        return Some((*dotted).to_owned());
+    }
+    arcs(name).map(|_| name.to_owned())
+}
+
+/// Puppet's short names, for suggestions.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    NAMES.iter().map(|(name, _)| *name)
+}
+
+/// Whether a dotted OID lies below an arc (or is it).
+#[must_use]
+pub fn is_under(dotted: &str, arc: &str) -> bool {
+    dotted
+        .strip_prefix(arc)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// The numbers of a dotted OID; none where it is not one that DER can encode.
+#[must_use]
+pub fn arcs(dotted: &str) -> Option<Vec<u64>> {
+    let oid = ObjectIdentifier::new(dotted).ok()?;
+    Some(oid.arcs().map(u64::from).collect())
+}
+
+/// A DER UTF8String: the one string form whose value Puppet Server reads back intact.
+///
+/// # Errors
+/// Only past the 256 MiB that `der` takes.
+pub fn utf8_string(value: &str) -> der::Result<Vec<u8>> {
+    Utf8StringRef::new(value)?.to_der()
+}
+
+/// A DER SET of one PrintableString where the value allows it, else of one UTF8String: what
+/// PKCS#9 attributes such as challengePassword hold (RFC 2985 §5.4.1).
+///
+/// # Errors
+/// Only past the 256 MiB that `der` takes.
+pub fn attribute_values(value: &str) -> der::Result<Vec<u8>> {
+    match PrintableStringRef::new(value) {
+        Ok(printable) => SetOfVec::try_from([printable])?.to_der(),
+        Err(_) => SetOfVec::try_from([Utf8StringRef::new(value)?])?.to_der(),
+    }
+}
