@@ -99,11 +99,10 @@ impl Machine {
     /// machine-id. Where nothing can be compared, nothing says that they differ.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        match (&self.instance_id, &other.instance_id) {
-            (Some(a), Some(b)) => return a == b,
-            // The same disk, started on EC2 and elsewhere, is two machines, unless the
-            // machine-id vouches for it (metadata switched on or off later).
-            (Some(_), None) | (None, Some(_)) | (None, None) => {}
+        // The same disk, started on EC2 and elsewhere, is two machines, unless the machine-id
+        // vouches for it (metadata switched on or off later).
+        if let (Some(a), Some(b)) = (&self.instance_id, &other.instance_id) {
+            return a == b;
         }
         match (&self.machine_id, &other.machine_id) {
             (Some(a), Some(b)) => a == b,

@@ -81,10 +81,16 @@ pub struct Evidence {
     pub content: String,
 }
 
-/// A classified failure: what failed, on what, what to do about it, and the causes.
+/// A classified failure. Its details are boxed: faults are rare, and results pass everywhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     pub kind: Kind,
+    detail: Box<Detail>,
+}
+
+/// What failed, on what, what to do about it, and the causes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Detail {
     /// What failed, without a full stop: `DescribeServers was refused`.
     pub what: String,
     /// On what: a file, a server, a setting.
@@ -96,6 +102,14 @@ pub struct Fault {
     pub evidence: Option<Evidence>,
 }
 
+impl std::ops::Deref for Fault {
+    type Target = Detail;
+
+    fn deref(&self) -> &Detail {
+        &self.detail
+    }
+}
+
 impl Fault {
     pub fn new(
         kind: Kind,
@@ -103,14 +117,14 @@ impl Fault {
         on: impl Into<String>,
         todo: impl Into<String>,
     ) -> Self {
-        Self {
-            kind,
+        let detail = Box::new(Detail {
             what: what.into(),
             on: on.into(),
             todo: todo.into(),
             causes: Vec::new(),
             evidence: None,
-        }
+        });
+        Self { kind, detail }
     }
 
     /// Adds an error and everything beneath it as causes.
@@ -121,7 +135,7 @@ impl Fault {
             let line = error.to_string();
             // Libraries like to repeat the inner message in the outer one.
             if !self.causes.iter().any(|seen| seen.ends_with(&line)) {
-                self.causes.push(line);
+                self.detail.causes.push(line);
             }
             next = error.source();
         }
@@ -130,16 +144,13 @@ impl Fault {
 
     #[must_use]
     pub fn cause(mut self, cause: impl Into<String>) -> Self {
-        self.causes.push(cause.into());
+        self.detail.causes.push(cause.into());
         self
     }
 
     #[must_use]
     pub fn with_evidence(mut self, name: &'static str, content: impl Into<String>) -> Self {
-        self.evidence = Some(Evidence {
-            name,
-            content: content.into(),
-        });
+        self.detail.evidence = Some(Evidence { name, content: content.into() });
         self
     }
 }

@@ -4,32 +4,28 @@ use std::time::Duration;
 
 /// First and longest wait after a failure.
 const RETRY_FIRST: Duration = Duration::from_millis(500);
-const RETRY_LONGEST: Duration = Duration::from_secs(60);
+const RETRY_LONGEST: Duration = Duration::from_mins(1);
 
-/// Waits before the first questions about an association's status; the last one repeats. An
+/// Waits before the first questions about an association's status, and before all others. An
 /// authority that signs at once is answered at once; one that takes its time (OpsWorks CM took
 /// 15 to 60 s) is asked about every quarter of a minute, as its own waiter in the AWS CLI does.
-const WATCH_SECONDS: [f64; 6] = [0.0, 1.0, 2.0, 4.0, 8.0, 15.0];
+const WATCH_SECONDS: [f64; 5] = [0.0, 1.0, 2.0, 4.0, 8.0];
+const WATCH_LAST_SECONDS: f64 = 15.0;
 
 /// The wait after the nth failure in a row (from 1): doubling, between half and all of it, so
 /// that nodes that failed together do not come back together.
 #[must_use]
 pub fn retry(seed: u64, failures: u32) -> Duration {
     let doubled = RETRY_FIRST.saturating_mul(1 << failures.saturating_sub(1).min(16));
-    doubled
-        .min(RETRY_LONGEST)
-        .mul_f64(0.5 + 0.5 * unit(seed, failures))
+    doubled.min(RETRY_LONGEST).mul_f64(0.5 + 0.5 * unit(seed, failures))
 }
 
 /// The wait before the nth question (from 0), a quarter more or less.
 #[must_use]
 pub fn watch(seed: u64, asked: u32) -> Duration {
-    let index = usize::try_from(asked)
-        .unwrap_or(usize::MAX)
-        .min(WATCH_SECONDS.len() - 1);
-    Duration::from_secs_f64(
-        WATCH_SECONDS[index] * (0.75 + 0.5 * unit(seed, asked.wrapping_add(1 << 20))),
-    )
+    let index = usize::try_from(asked).unwrap_or(usize::MAX);
+    let seconds = WATCH_SECONDS.get(index).unwrap_or(&WATCH_LAST_SECONDS);
+    Duration::from_secs_f64(seconds * (0.75 + 0.5 * unit(seed, asked.wrapping_add(1 << 20))))
 }
 
 /// A number in [0, 1) from a seed and a counter (SplitMix64, Steele, Lea and Flood 2014).
@@ -54,7 +50,7 @@ mod tests {
             for failures in 1..40 {
                 let whole = Duration::from_millis(500)
                     .saturating_mul(2u32.saturating_pow(failures - 1))
-                    .min(Duration::from_secs(60));
+                    .min(Duration::from_mins(1));
                 let wait = retry(seed, failures);
                 assert!(wait >= whole / 2 && wait <= whole, "{failures}: {wait:?}");
             }

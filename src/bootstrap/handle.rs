@@ -13,15 +13,11 @@ impl Bootstrap {
     /// Takes in what became of the effect that [`Bootstrap::poll`] last returned.
     pub fn handle(&mut self, now: Now, event: Event) {
         match event {
-            Event::Woke => return,
-            Event::Persisted => {
-                self.durable = Some(self.working.clone());
-                return;
-            }
+            Event::Woke => {}
+            Event::Persisted => self.durable = Some(self.working.clone()),
             Event::Failed(fault) if self.owes_persist() => {
                 self.store_is_broken = true;
                 self.outcome = Some(Outcome::Failed(fault));
-                return;
             }
             Event::Kept => self.evidence = None,
             // Evidence that can't be kept must not hide the fault it belongs to.
@@ -99,10 +95,7 @@ impl Bootstrap {
                 "put the former key back, or move the record away to join anew with this one",
             ));
         }
-        self.step_done(
-            "key",
-            format!("RSA {} bits, SHA-256 {fingerprint}", key.public.bits()),
-        );
+        self.step_done("key", format!("RSA {} bits, SHA-256 {fingerprint}", key.public.bits()));
         if self.working.phase == Phase::New {
             self.working.name = self.name.clone();
             self.working.machine = self.facts.as_ref().map(Facts::machine);
@@ -147,11 +140,7 @@ impl Bootstrap {
             Surveyed::Ready(authority) => {
                 self.step_done(
                     "authority",
-                    format!(
-                        "{} at {}",
-                        self.plan.target.authority_name(),
-                        authority.endpoint
-                    ),
+                    format!("{} at {}", self.plan.target.authority_name(), authority.endpoint),
                 );
                 self.authority = Some(authority);
                 Ok(())
@@ -171,11 +160,7 @@ impl Bootstrap {
         else {
             return Err(invariant("an answer came before its question"));
         };
-        let known = Known {
-            facts,
-            name,
-            authority,
-        };
+        let known = Known { facts, name, authority };
         match self.plan.target.watched(&known, key, answer, now.unix) {
             Ok(Watched::Pending) => self.keep_watching(now),
             Ok(Watched::Granted(grant)) => {
@@ -222,17 +207,14 @@ impl Bootstrap {
         let is_final = !fault.kind.is_retried() || spent >= self.plan.budget;
         self.note(now, &fault, is_final);
         if is_final {
-            self.evidence = fault.evidence.clone();
+            self.evidence.clone_from(&fault.evidence);
             self.outcome = Some(Outcome::Failed(self.given_up(fault)));
             return;
         }
         // The last try comes when the budget ends, not after it.
         let wait = wait.min(self.plan.budget.saturating_sub(spent));
-        self.wait = Some(Waiting {
-            reason: fault.to_string(),
-            until: now.mono + wait,
-            is_fault: true,
-        });
+        self.wait =
+            Some(Waiting { reason: fault.to_string(), until: now.mono + wait, is_fault: true });
     }
 
     fn keep_watching(&mut self, now: Now) -> Result<(), Fault> {
@@ -263,10 +245,7 @@ impl Bootstrap {
         if !fault.kind.is_retried() {
             return fault;
         }
-        let budget = format!(
-            "gave up: the budget of {} s is spent",
-            self.plan.budget.as_secs()
-        );
+        let budget = format!("gave up: the budget of {} s is spent", self.plan.budget.as_secs());
         fault.cause(budget)
     }
 

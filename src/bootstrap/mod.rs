@@ -74,9 +74,8 @@ pub struct Bootstrap {
 pub fn resume(plan: Plan, record: Option<Record>, seed: u64, now: Now) -> Bootstrap {
     let word = plan.target.word();
     let authority_name = plan.target.authority_name();
-    let mut working = record
-        .clone()
-        .unwrap_or_else(|| Record::new(word, &authority_name, now.unix));
+    let mut working =
+        record.clone().unwrap_or_else(|| Record::new(word, &authority_name, now.unix));
     let mut outcome = None;
     if working.authority_name != authority_name {
         match working.phase {
@@ -133,8 +132,7 @@ impl Bootstrap {
         if let Some(paths) = &self.aside {
             return Effect::SetAside(paths.clone());
         }
-        self.step()
-            .unwrap_or_else(|fault| Effect::Finish(Outcome::Failed(fault)))
+        self.step().unwrap_or_else(|fault| Effect::Finish(Outcome::Failed(fault)))
     }
 
     /// For people and for the service manager.
@@ -167,11 +165,7 @@ impl Bootstrap {
         let (Some(name), Some(authority)) = (&self.name, &self.authority) else {
             return self.survey();
         };
-        let known = Known {
-            facts,
-            name,
-            authority,
-        };
+        let known = Known { facts, name, authority };
         let target = &self.plan.target;
         if !self.is_held
             && let Some(bundle) = target.hold(&known)
@@ -181,19 +175,15 @@ impl Bootstrap {
         let Some(key) = &self.key else {
             return Ok(Effect::EnsureKey(target.key(&known)?));
         };
-        match (
-            self.working.phase,
-            &self.working.ticket,
-            &self.working.grant,
-        ) {
+        match (self.working.phase, &self.working.ticket, &self.working.grant) {
             (Phase::Creating, _, _) => Ok(Effect::Call(target.create(&known, key)?)),
             (Phase::Watching, Some(ticket), _) => Ok(Effect::Call(target.watch(ticket))),
             (Phase::Installing, _, Some(grant)) => {
                 Ok(Effect::Install(target.install(&known, key, grant)?))
             }
-            (phase, _, _) => Err(invariant(&format!(
-                "the record lacks what phase {phase:?} needs"
-            ))),
+            (phase, _, _) => {
+                Err(invariant(&format!("the record lacks what phase {phase:?} needs")))
+            }
         }
     }
 
@@ -216,10 +206,7 @@ impl Bootstrap {
     }
 
     fn joined(&self, already: bool) -> Outcome {
-        Outcome::Joined {
-            already,
-            record: Box::new(self.working.clone()),
-        }
+        Outcome::Joined { already, record: Box::new(self.working.clone()) }
     }
 
     fn doing(&self, now: Now) -> String {
@@ -246,15 +233,8 @@ impl Bootstrap {
 fn other_authority(record: &Record, wanted: &str) -> Fault {
     Fault::new(
         Kind::Config,
-        format!(
-            "the record is of {}, and the settings say {wanted}",
-            record.authority_name
-        ),
-        format!(
-            "target {}, {:?}",
-            record.target,
-            record.name.as_deref().unwrap_or("?")
-        ),
+        format!("the record is of {}, and the settings say {wanted}", record.authority_name),
+        format!("target {}, {:?}", record.target, record.name.as_deref().unwrap_or("?")),
         "leave the former first, or set the settings back",
     )
 }

@@ -139,11 +139,7 @@ impl Record {
     pub fn identity_files(&self) -> Vec<String> {
         let ours =
             |file: &&Installed| matches!(file.what.as_str(), "key" | "certificate" | "request");
-        self.installed
-            .iter()
-            .filter(ours)
-            .map(|file| file.path.clone())
-            .collect()
+        self.installed.iter().filter(ours).map(|file| file.path.clone()).collect()
     }
 }
 

@@ -82,12 +82,9 @@ impl Report {
 
     /// A target that is configured and has no record yet.
     #[must_use]
-    pub fn absent(target: &str, authority: String) -> Self {
-        let record = Record::new(target, &authority, 0);
-        Self {
-            since: None,
-            ..Self::of(&record)
-        }
+    pub fn absent(target: &str, authority: &str) -> Self {
+        let record = Record::new(target, authority, 0);
+        Self { since: None, ..Self::of(&record) }
     }
 }
 

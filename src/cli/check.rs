@@ -56,11 +56,7 @@ fn line((key, entry): &(&'static Key, Entry)) -> Line {
         Value::Boolean(truth) => json!(truth),
         Value::Map(map) => json!(map),
     };
-    Line {
-        key: format!("{}.{}", key.table, key.name),
-        value,
-        origin: entry.origin.to_string(),
-    }
+    Line { key: format!("{}.{}", key.table, key.name), value, origin: entry.origin.to_string() }
 }
 
 fn text(input: &Input, targets: &[&str]) -> String {
@@ -76,10 +72,7 @@ fn text(input: &Input, targets: &[&str]) -> String {
         .listing()
         .iter()
         .map(|(key, entry)| {
-            (
-                format!("{}.{} = {}", key.table, key.name, entry.value),
-                entry.origin.to_string(),
-            )
+            (format!("{}.{} = {}", key.table, key.name, entry.value), entry.origin.to_string())
         })
         .collect();
     text.push_str(&printer::columns(&rows));

@@ -27,10 +27,7 @@ pub fn run(global: &Global, options: &Options) -> Result<u8, Fault> {
             None
         }
     };
-    let inquiry = Inquiry {
-        puppet: Some(site.unwrap_or_else(SiteInquiry::default)),
-        key: None,
-    };
+    let inquiry = Inquiry { puppet: Some(site.unwrap_or_else(SiteInquiry::default)), key: None };
     let mut host = Host::new(root, "facts", AwsSettings::default());
     let facts = runtime()?.block_on(host.gather(inquiry))?;
     if options.json {
@@ -60,10 +57,7 @@ fn text(facts: &Facts) -> String {
         )),
     );
     for known in &facts.addresses {
-        add(
-            "address",
-            Some(&format!("{} {}", known.interface, known.address)),
-        );
+        add("address", Some(&format!("{} {}", known.interface, known.address)));
     }
     match &facts.ec2 {
         None => add("EC2", Some("no")),
@@ -78,17 +72,11 @@ fn text(facts: &Facts) -> String {
             for (name, value) in &ec2.tags {
                 add(&format!("tag {name}"), Some(value));
             }
-            let signed = if ec2.identity.signature.is_some() {
-                "signed"
-            } else {
-                "without signature"
-            };
+            let signed =
+                if ec2.identity.signature.is_some() { "signed" } else { "without signature" };
             add(
                 "identity",
-                Some(&format!(
-                    "document of {} bytes, {signed}",
-                    ec2.identity.document.len()
-                )),
+                Some(&format!("document of {} bytes, {signed}", ec2.identity.document.len())),
             );
         }
     }

@@ -29,7 +29,7 @@ pub fn run(global: &Global, options: &Options, mut progress: Progress) -> Result
     select(&settings, &options.targets)?;
     runtime()?.block_on(async {
         let _lock = own_lock(&root, settings.budget).await?;
-        let outcome = join(&root, &settings, &mut progress).await;
+        let outcome = Box::pin(join(&root, &settings, &mut progress)).await;
         progress.finish();
         match outcome? {
             Outcome::Joined { already, record } => {
@@ -50,11 +50,8 @@ async fn join(root: &Root, settings: &Settings, progress: &mut Progress) -> Resu
             "please report this",
         ));
     };
-    let plan = Plan {
-        target: Box::new(target),
-        name: settings.name.clone(),
-        budget: settings.budget,
-    };
+    let plan =
+        Plan { target: Box::new(target), name: settings.name.clone(), budget: settings.budget };
     let word = plan.target.word();
     let aws = AwsSettings {
         region: settings.aws.region.clone(),
@@ -94,11 +91,7 @@ async fn own_lock(root: &Root, budget: Duration) -> Result<lock::OwnLock, Fault>
             return Ok(lock);
         }
         if began.elapsed() >= budget {
-            let on = root
-                .at(crate::target::STATE_DIR)
-                .join("lock")
-                .display()
-                .to_string();
+            let on = root.at(crate::target::STATE_DIR).join("lock").display().to_string();
             return Err(Fault::new(
                 Kind::Host,
                 "another enlist is at work",
@@ -121,11 +114,9 @@ fn seed(root: &Root) -> u64 {
     let mut hasher = std::hash::SipHasher::new();
     facts::machine_id(root).hash(&mut hasher);
     for name in ["board_asset_tag", "product_uuid"] {
-        root.line(&format!("/sys/class/dmi/id/{name}"))
-            .hash(&mut hasher);
+        root.line(&format!("/sys/class/dmi/id/{name}")).hash(&mut hasher);
     }
-    root.line("/proc/sys/kernel/random/boot_id")
-        .hash(&mut hasher);
+    root.line("/proc/sys/kernel/random/boot_id").hash(&mut hasher);
     hasher.finish()
 }
 
@@ -142,13 +133,6 @@ fn summary(root: &Root, record: &Record, already: bool) -> String {
         rows.push(("valid until".to_owned(), printer::time(grant.not_after)));
     }
     let store = Store::new(root.clone(), &record.target);
-    rows.push((
-        "record".to_owned(),
-        store.record_path().display().to_string(),
-    ));
-    format!(
-        "{word}: {} as {name}\n{}",
-        record.authority_name,
-        printer::columns(&rows)
-    )
+    rows.push(("record".to_owned(), store.record_path().display().to_string()));
+    format!("{word}: {} as {name}\n{}", record.authority_name, printer::columns(&rows))
 }

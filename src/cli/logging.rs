@@ -28,23 +28,14 @@ pub fn start(global: &Global, progress: &Progress) -> Result<(), Fault> {
         LogFormat::Json => fmt::layer().json().with_writer(io::stderr).boxed(),
         LogFormat::Journal => journal()?.boxed(),
     };
-    tracing_subscriber::registry()
-        .with(layer.with_filter(ours))
-        .init();
+    tracing_subscriber::registry().with(layer.with_filter(ours)).init();
     Ok(())
 }
 
 fn journal() -> Result<tracing_journald::Layer, Fault> {
-    tracing_journald::layer()
-        .map(|layer| layer.with_field_prefix(None))
-        .map_err(|error| {
-            let on = "/run/systemd/journal/socket";
-            Fault::new(
-                Kind::Host,
-                "there is no journal to log to",
-                on,
-                "use --log-format text or json",
-            )
+    tracing_journald::layer().map(|layer| layer.with_field_prefix(None)).map_err(|error| {
+        let on = "/run/systemd/journal/socket";
+        Fault::new(Kind::Host, "there is no journal to log to", on, "use --log-format text or json")
             .because(&error)
-        })
+    })
 }

@@ -1,5 +1,11 @@
 //! The command line: one file per command.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "the edge: environment, files that the command line names, waiting"
+)]
+
 mod check;
 mod facts;
 mod join;
@@ -20,12 +26,7 @@ pub use printer::render;
 
 /// Makes this machine a member of what manages it: keys, request, acceptance, checks, installation.
 #[derive(Debug, Parser)]
-#[command(
-    name = "enlist",
-    version,
-    propagate_version = true,
-    max_term_width = 100
-)]
+#[command(name = "enlist", version, propagate_version = true, max_term_width = 100)]
 #[command(
     after_help = "Exit codes: 0 joined; 64 usage; 65 what came back is not acceptable; 69 refused; \
 70 bug or damaged record; 74 disk, permissions, lock; 75 budget spent; 76 not the API; 77 denied; 78 settings."
@@ -110,10 +111,7 @@ impl Global {
         };
         input.add_environment(std::env::vars_os().filter_map(|(name, value)| {
             // What is not UTF-8 is not ours by its name, or not valid by its value.
-            Some((
-                name.into_string().ok()?,
-                value.to_string_lossy().into_owned(),
-            ))
+            Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
         }))?;
         for argument in &self.set {
             input.add_argument(argument)?;
@@ -137,16 +135,13 @@ fn parse(input: &Input, root: &Root) -> Result<Settings, crate::config::ConfigEr
 
 /// One thread is plenty: there is one thing to wait for at a time.
 fn runtime() -> Result<tokio::runtime::Runtime, Fault> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| {
-            Fault::new(
-                Kind::Host,
-                "the runtime could not be started",
-                "tokio",
-                "check the limits on files and threads",
-            )
-            .because(&error)
-        })
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+        Fault::new(
+            Kind::Host,
+            "the runtime could not be started",
+            "tokio",
+            "check the limits on files and threads",
+        )
+        .because(&error)
+    })
 }

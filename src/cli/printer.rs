@@ -22,11 +22,7 @@ pub fn json(value: &impl serde::Serialize) {
 /// Lines of `label  value`, the labels as wide as the widest.
 #[must_use]
 pub fn columns(rows: &[(String, String)]) -> String {
-    let width = rows
-        .iter()
-        .map(|(label, _)| label.chars().count())
-        .max()
-        .unwrap_or(0);
+    let width = rows.iter().map(|(label, _)| label.chars().count()).max().unwrap_or(0);
     rows.iter().fold(String::new(), |mut text, (label, value)| {
         let _ = writeln!(text, "  {label:width$}  {value}");
         text
@@ -47,10 +43,7 @@ pub fn render(fault: &Fault) -> String {
 
 /// Other people's text stays on its line and sends nothing to the terminal.
 fn one_line(text: &str) -> String {
-    let clean: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     match clean.char_indices().nth(600) {
         Some((cut, _)) => format!("{}...", &clean[..cut]),
         None => clean,
@@ -61,10 +54,7 @@ fn one_line(text: &str) -> String {
 #[must_use]
 pub fn time(unix: i64) -> String {
     let moment = time::OffsetDateTime::from_unix_timestamp(unix).ok();
-    let text = moment.and_then(|moment| {
-        moment
-            .format(&time::format_description::well_known::Rfc3339)
-            .ok()
-    });
+    let text = moment
+        .and_then(|moment| moment.format(&time::format_description::well_known::Rfc3339).ok());
     text.unwrap_or_else(|| unix.to_string())
 }

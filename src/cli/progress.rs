@@ -31,11 +31,7 @@ impl Progress {
             }
             bar
         });
-        Self {
-            bar,
-            shown: 0,
-            waiting: None,
-        }
+        Self { bar, shown: 0, waiting: None }
     }
 
     pub fn is_shown(&self) -> bool {
@@ -45,10 +41,7 @@ impl Progress {
     /// Where log lines go: above the progress line, where there is one.
     pub fn writer(&self) -> impl for<'a> tracing_subscriber::fmt::MakeWriter<'a> + use<> {
         let bar = self.bar.clone();
-        move || Line {
-            bar: bar.clone(),
-            text: Vec::new(),
-        }
+        move || Line { bar: bar.clone(), text: Vec::new() }
     }
 
     pub fn finish(&self) {
@@ -58,22 +51,14 @@ impl Progress {
     }
 
     fn step(&self, word: &str, result: &str) {
-        match &self.bar {
-            Some(bar) => bar.println(format!("{word:>12}  {result}")),
-            None => tracing::info!("{word}: {result}"),
-        }
+        if let Some(bar) = &self.bar { bar.println(format!("{word:>12}  {result}")) } else { tracing::info!("{word}: {result}") }
     }
 
     fn line(&mut self, status: &Status, now: Now) {
-        let waiting = status
-            .waiting
-            .as_ref()
-            .map(|wait| (wait.reason.clone(), wait.until));
+        let waiting = status.waiting.as_ref().map(|wait| (wait.reason.clone(), wait.until));
         match (&self.bar, &waiting) {
             (Some(bar), _) => {
-                let rest = waiting
-                    .as_ref()
-                    .map(|(_, until)| until.saturating_sub(now.mono));
+                let rest = waiting.as_ref().map(|(_, until)| until.saturating_sub(now.mono));
                 let when = rest
                     .map(|rest| format!(", next try in {:.0} s", rest.as_secs_f64()))
                     .unwrap_or_default();

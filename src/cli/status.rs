@@ -49,10 +49,7 @@ fn read(root: &Root, settings: &Settings) -> Result<Vec<Report>, Fault> {
     plans
         .map(|(word, authority)| {
             let record = Store::new(root.clone(), word).load()?;
-            Ok(record.map_or_else(
-                || Report::absent(word, authority),
-                |record| Report::of(&record),
-            ))
+            Ok(record.map_or_else(|| Report::absent(word, &authority), |record| Report::of(&record)))
         })
         .collect()
 }
@@ -79,34 +76,12 @@ fn text(report: &Report) -> String {
     add("authority", Some(report.authority.clone()));
     add("name", report.name.clone());
     add("since", report.since.map(printer::time));
-    add(
-        "key",
-        report
-            .key_sha256
-            .as_ref()
-            .map(|key| format!("SHA-256 {key}")),
-    );
-    add(
-        "certificate",
-        report
-            .certificate_serial
-            .as_ref()
-            .map(|serial| format!("serial {serial}")),
-    );
-    add(
-        "valid until",
-        report.certificate_not_after.map(printer::time),
-    );
-    add(
-        "attempts",
-        Some(report.attempts.to_string()).filter(|_| report.attempts > 1),
-    );
+    add("key", report.key_sha256.as_ref().map(|key| format!("SHA-256 {key}")));
+    add("certificate", report.certificate_serial.as_ref().map(|serial| format!("serial {serial}")));
+    add("valid until", report.certificate_not_after.map(printer::time));
+    add("attempts", Some(report.attempts.to_string()).filter(|_| report.attempts > 1));
     if let Some(fault) = &report.fault {
-        let ended = if fault.is_final {
-            "stopped at"
-        } else {
-            "being tried again since"
-        };
+        let ended = if fault.is_final { "stopped at" } else { "being tried again since" };
         add(
             "fault",
             Some(format!(
@@ -123,10 +98,6 @@ fn text(report: &Report) -> String {
         add("to do", Some(fault.todo.clone()));
     }
     add("next", Some(report.next.to_owned()));
-    let word = if report.joined {
-        "joined"
-    } else {
-        "not joined"
-    };
+    let word = if report.joined { "joined" } else { "not joined" };
     format!("{}: {word}\n{}", report.target, printer::columns(&rows))
 }

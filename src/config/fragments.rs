@@ -54,9 +54,8 @@ fn in_directory(directory: &Path) -> Result<Vec<PathBuf>, ConfigError> {
     let mut files = Vec::new();
     for entry in entries {
         let path = entry.map_err(|error| unreadable(directory, &error))?.path();
-        let is_hidden = path
-            .file_name()
-            .is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        let is_hidden =
+            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
         if !is_hidden && path.extension().is_some_and(|ending| ending == "toml") {
             files.push(path);
         }
@@ -66,6 +65,7 @@ fn in_directory(directory: &Path) -> Result<Vec<PathBuf>, ConfigError> {
 }
 
 fn read_one(input: &mut Input, path: &Path) -> Result<(), ConfigError> {
+    #[expect(clippy::disallowed_methods, reason = "fragments on disk are what this room is for")]
     let text = fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
     add_text(input, &text, &path.display().to_string())?;
     input.files.push(path.display().to_string());
@@ -136,16 +136,9 @@ fn unknown_table(table: &str, origin: Origin) -> ConfigError {
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .filter(|(score, _)| *score > 0.7)
         .map(|(_, known)| format!("[{known}]"));
-    ConfigError::UnknownKey {
-        origin,
-        key: table.to_owned(),
-        nearest,
-    }
+    ConfigError::UnknownKey { origin, key: table.to_owned(), nearest }
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> ConfigError {
-    ConfigError::Unreadable {
-        path: path.display().to_string(),
-        cause: error.to_string(),
-    }
+    ConfigError::Unreadable { path: path.display().to_string(), cause: error.to_string() }
 }

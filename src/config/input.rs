@@ -42,10 +42,8 @@ impl fmt::Display for Value {
             Self::Integer(number) => write!(f, "{number}"),
             Self::Boolean(truth) => write!(f, "{truth}"),
             Self::Map(map) => {
-                let entries: Vec<String> = map
-                    .iter()
-                    .map(|(name, value)| format!("{name} = {value:?}"))
-                    .collect();
+                let entries: Vec<String> =
+                    map.iter().map(|(name, value)| format!("{name} = {value:?}")).collect();
                 write!(f, "{{ {} }}", entries.join(", "))
             }
         }
@@ -73,16 +71,12 @@ pub struct Input {
 impl Input {
     #[must_use]
     pub fn looked_for_in(searched: String) -> Self {
-        Self {
-            searched,
-            ..Self::default()
-        }
+        Self { searched, ..Self::default() }
     }
 
     pub fn set(&mut self, key: &'static Key, value: Value, origin: Origin) {
         self.name_table(key.table, origin.clone());
-        self.entries
-            .insert((key.table, key.name), Entry { value, origin });
+        self.entries.insert((key.table, key.name), Entry { value, origin });
     }
 
     pub fn name_table(&mut self, table: &str, origin: Origin) {
@@ -115,19 +109,12 @@ impl Input {
             }
             let origin = Origin::Variable(name.clone());
             let Some(key) = KEYS.iter().find(|key| schema::variable(key) == name) else {
-                let near = name
-                    .trim_start_matches("ENLIST_")
-                    .to_lowercase()
-                    .replacen('_', ".", 1);
+                let near = name.trim_start_matches("ENLIST_").to_lowercase().replacen('_', ".", 1);
                 let nearest = schema::nearest(&near).and_then(|dotted| {
                     let (table, key) = dotted.split_once('.')?;
                     schema::find(table, key).map(schema::variable)
                 });
-                return Err(ConfigError::UnknownKey {
-                    origin,
-                    key: name,
-                    nearest,
-                });
+                return Err(ConfigError::UnknownKey { origin, key: name, nearest });
             };
             self.set(key, values::from_text(key, &text, &origin)?, origin);
         }
@@ -141,9 +128,7 @@ impl Input {
     pub fn add_argument(&mut self, argument: &str) -> Result<(), ConfigError> {
         let origin = Origin::CommandLine(argument.to_owned());
         let (dotted, text) = argument.split_once('=').unwrap_or((argument, ""));
-        let found = dotted
-            .split_once('.')
-            .and_then(|(table, name)| schema::find(table, name));
+        let found = dotted.split_once('.').and_then(|(table, name)| schema::find(table, name));
         let Some(key) = found else {
             return Err(ConfigError::UnknownKey {
                 origin,
@@ -161,10 +146,8 @@ impl Input {
         let is_on =
             |key: &&Key| self.table(key.table).is_some() || !schema::TARGETS.contains(&key.table);
         let entry = |key: &'static Key| {
-            let default = || Entry {
-                value: Value::Text(key.default.to_owned()),
-                origin: Origin::Default,
-            };
+            let default =
+                || Entry { value: Value::Text(key.default.to_owned()), origin: Origin::Default };
             match self.get(key.table, key.name) {
                 Some(entry) => Some((key, entry.clone())),
                 None if key.default.is_empty() => None,

@@ -20,24 +20,11 @@ pub enum ConfigError {
     #[error("this is not TOML")]
     NotToml { origin: Origin, cause: String },
     #[error("there is no setting {key:?}")]
-    UnknownKey {
-        origin: Origin,
-        key: String,
-        nearest: Option<String>,
-    },
+    UnknownKey { origin: Origin, key: String, nearest: Option<String> },
     #[error("{key} can't be {found}")]
-    Invalid {
-        origin: Origin,
-        key: String,
-        found: String,
-        allowed: String,
-    },
+    Invalid { origin: Origin, key: String, found: String, allowed: String },
     #[error("{key} is missing")]
-    Missing {
-        origin: Origin,
-        key: String,
-        allowed: String,
-    },
+    Missing { origin: Origin, key: String, allowed: String },
     #[error("no target is configured")]
     NoTarget { searched: String },
     #[error("there is no target {word:?} in the settings")]

@@ -30,13 +30,7 @@ const fn key(
     default: &'static str,
     help: &'static str,
 ) -> Key {
-    Key {
-        table,
-        name,
-        form,
-        default,
-        help,
-    }
+    Key { table, name, form, default, help }
 }
 
 /// Tables whose presence turns a target on.
@@ -64,13 +58,7 @@ pub const KEYS: [Key; 17] = [
         "",
         "Region of the API; by default what the AWS environment, the profile or the instance says.",
     ),
-    key(
-        "aws",
-        "profile",
-        Form::Text,
-        "",
-        "Profile of the shared AWS configuration.",
-    ),
+    key("aws", "profile", Form::Text, "", "Profile of the shared AWS configuration."),
     key(
         "aws",
         "endpoint_url",
@@ -78,13 +66,7 @@ pub const KEYS: [Key; 17] = [
         "",
         "URL of an API-compatible endpoint; by default AWS_ENDPOINT_URL, else AWS.",
     ),
-    key(
-        "opsworks-cm",
-        "server",
-        Form::Text,
-        "",
-        "Name of the OpsWorks CM server; required.",
-    ),
+    key("opsworks-cm", "server", Form::Text, "", "Name of the OpsWorks CM server; required."),
     key(
         "opsworks-cm",
         "engine",
@@ -113,20 +95,8 @@ pub const KEYS: [Key; 17] = [
         "",
         "Puppet's ssldir; by default what `puppet config print` says, else the packages' layout.",
     ),
-    key(
-        "puppet",
-        "confdir",
-        Form::Text,
-        "",
-        "Puppet's confdir; by default likewise.",
-    ),
-    key(
-        "puppet",
-        "key_bits",
-        Form::Integer,
-        "4096",
-        "Size of a new key: 2048, 3072 or 4096.",
-    ),
+    key("puppet", "confdir", Form::Text, "", "Puppet's confdir; by default likewise."),
+    key("puppet", "key_bits", Form::Integer, "4096", "Size of a new key: 2048, 3072 or 4096."),
     key(
         "puppet",
         "extension_requests",
@@ -167,29 +137,21 @@ pub const KEYS: [Key; 17] = [
 /// The key, where there is one.
 #[must_use]
 pub fn find(table: &str, name: &str) -> Option<&'static Key> {
-    KEYS.iter()
-        .find(|key| key.table == table && key.name == name)
+    KEYS.iter().find(|key| key.table == table && key.name == name)
 }
 
 /// The environment's name for a key: `ENLIST_OPSWORKS_CM_SERVER`.
 #[must_use]
 pub fn variable(key: &Key) -> String {
-    format!("ENLIST_{}_{}", key.table, key.name)
-        .to_uppercase()
-        .replace('-', "_")
+    format!("ENLIST_{}_{}", key.table, key.name).to_uppercase().replace('-', "_")
 }
 
 /// The known key that is written most alike, as `table.name`, if any is alike at all.
 #[must_use]
 pub fn nearest(dotted: &str) -> Option<String> {
     let all = KEYS.iter().map(|key| format!("{}.{}", key.table, key.name));
-    let mut scored: Vec<(f64, String)> = all
-        .map(|known| (strsim::jaro_winkler(dotted, &known), known))
-        .collect();
+    let mut scored: Vec<(f64, String)> =
+        all.map(|known| (strsim::jaro_winkler(dotted, &known), known)).collect();
     scored.sort_by(|a, b| b.0.total_cmp(&a.0));
-    scored
-        .into_iter()
-        .next()
-        .filter(|(score, _)| *score > 0.8)
-        .map(|(_, known)| known)
+    scored.into_iter().next().filter(|(score, _)| *score > 0.8).map(|(_, known)| known)
 }

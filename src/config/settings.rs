@@ -38,9 +38,7 @@ impl Settings {
     pub fn parse(input: &Input, read_file: ReadFile<'_>) -> Result<Self, ConfigError> {
         let reader = Reader { input, read_file };
         if !TARGETS.iter().any(|target| input.table(target).is_some()) {
-            return Err(ConfigError::NoTarget {
-                searched: input.searched.clone(),
-            });
+            return Err(ConfigError::NoTarget { searched: input.searched.clone() });
         }
         Ok(Self {
             name: reader.parsed(
@@ -123,9 +121,7 @@ impl Reader<'_> {
     fn puppet(&self) -> Result<Puppet, ConfigError> {
         const NAME: &str = "1 to 100 lower-case letters, digits and _";
         let sizes = private_key::SIZES;
-        let bits = self
-            .integer("puppet", "key_bits")?
-            .and_then(|bits| u32::try_from(bits).ok());
+        let bits = self.integer("puppet", "key_bits")?.and_then(|bits| u32::try_from(bits).ok());
         let bits = bits.filter(|bits| sizes.contains(bits));
         Ok(Puppet {
             ssldir: self.path("puppet", "ssldir")?,
@@ -141,10 +137,8 @@ impl Reader<'_> {
     }
 
     fn extension_requests(&self) -> Result<BTreeMap<String, String>, ConfigError> {
-        let Some(Entry {
-            value: Value::Map(map),
-            origin,
-        }) = self.input.get("puppet", "extension_requests")
+        let Some(Entry { value: Value::Map(map), origin }) =
+            self.input.get("puppet", "extension_requests")
         else {
             return Ok(BTreeMap::new());
         };
@@ -168,7 +162,7 @@ impl Reader<'_> {
 
     fn budget(&self) -> Result<Duration, ConfigError> {
         const ALLOWED: &str = "a duration from \"1s\" to \"7d\", such as \"30m\"";
-        let week = Duration::from_secs(7 * 24 * 3600);
+        let week = Duration::from_hours(168);
         let parsed = self.parsed("node", "budget", ALLOWED, |text| {
             let duration = humantime::parse_duration(text).ok()?;
             (duration >= Duration::from_secs(1) && duration <= week).then_some(duration)
@@ -184,10 +178,7 @@ impl Reader<'_> {
         match schema::find(table, name) {
             Some(key) if !key.default.is_empty() => {
                 let value = super::values::from_text(key, key.default, &Origin::Default)?;
-                Ok(Some(Entry {
-                    value,
-                    origin: Origin::Default,
-                }))
+                Ok(Some(Entry { value, origin: Origin::Default }))
             }
             _ => Ok(None),
         }
@@ -195,33 +186,21 @@ impl Reader<'_> {
 
     fn text(&self, table: &'static str, name: &'static str) -> Result<Option<String>, ConfigError> {
         match self.entry(table, name)? {
-            Some(Entry {
-                value: Value::Text(text),
-                ..
-            }) => Ok(Some(text)),
+            Some(Entry { value: Value::Text(text), .. }) => Ok(Some(text)),
             _ => Ok(None),
         }
     }
 
     fn integer(&self, table: &'static str, name: &'static str) -> Result<Option<i64>, ConfigError> {
         match self.entry(table, name)? {
-            Some(Entry {
-                value: Value::Integer(number),
-                ..
-            }) => Ok(Some(number)),
+            Some(Entry { value: Value::Integer(number), .. }) => Ok(Some(number)),
             _ => Ok(None),
         }
     }
 
     fn boolean(&self, table: &'static str, name: &'static str) -> Result<bool, ConfigError> {
         let entry = self.entry(table, name)?;
-        Ok(matches!(
-            entry,
-            Some(Entry {
-                value: Value::Boolean(true),
-                ..
-            })
-        ))
+        Ok(matches!(entry, Some(Entry { value: Value::Boolean(true), .. })))
     }
 
     fn path(&self, table: &'static str, name: &'static str) -> Result<Option<String>, ConfigError> {
@@ -271,16 +250,12 @@ fn server_name(text: &str) -> Option<String> {
 
 fn region(text: &str) -> Option<String> {
     let fits = !text.is_empty()
-        && text
-            .chars()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
     fits.then(|| text.to_owned())
 }
 
 fn url(text: &str) -> Option<String> {
-    let rest = text
-        .strip_prefix("https://")
-        .or_else(|| text.strip_prefix("http://"))?;
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))?;
     let fits = !rest.is_empty() && !rest.starts_with('/') && !rest.contains(char::is_whitespace);
     fits.then(|| text.to_owned())
 }
@@ -289,8 +264,6 @@ fn url(text: &str) -> Option<String> {
 fn environment(text: &str) -> Option<String> {
     let fits = !text.is_empty()
         && text.len() <= 100
-        && text
-            .chars()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
     fits.then(|| text.to_owned())
 }

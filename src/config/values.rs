@@ -35,9 +35,7 @@ pub fn from_toml(key: &Key, value: &DeValue<'_>, origin: &Origin) -> Result<Valu
         (Form::Text | Form::Duration, DeValue::String(text)) => Ok(Value::Text(text.to_string())),
         (Form::Integer, DeValue::Integer(number)) => {
             let digits = number.as_str();
-            i64::from_str_radix(digits, number.radix())
-                .map(Value::Integer)
-                .map_err(|_| wrong())
+            i64::from_str_radix(digits, number.radix()).map(Value::Integer).map_err(|_| wrong())
         }
         (Form::Boolean, DeValue::Boolean(truth)) => Ok(Value::Boolean(*truth)),
         (Form::Map, DeValue::Table(table)) => {

@@ -40,10 +40,7 @@ pub fn parse(text: &str) -> Result<CsrAttributes, CsrAttributesError> {
     };
     let section = |name: &'static str| match root.get(&Yaml::String(name.to_owned())) {
         None | Some(Yaml::Null) => Ok(Vec::new()),
-        Some(Yaml::Hash(map)) => map
-            .iter()
-            .map(|(key, value)| entry(name, key, value))
-            .collect(),
+        Some(Yaml::Hash(map)) => map.iter().map(|(key, value)| entry(name, key, value)).collect(),
         Some(_) => Err(CsrAttributesError::SectionNotAMap(name)),
     };
     Ok(CsrAttributes {
@@ -57,10 +54,8 @@ fn entry(
     key: &Yaml,
     value: &Yaml,
 ) -> Result<(String, String), CsrAttributesError> {
-    let name = scalar(key).ok_or(CsrAttributesError::NotText {
-        section,
-        name: "a key".to_owned(),
-    })?;
+    let name =
+        scalar(key).ok_or(CsrAttributesError::NotText { section, name: "a key".to_owned() })?;
     match scalar(value) {
         Some(value) => Ok((name, value)),
         None => Err(CsrAttributesError::NotText { section, name }),
@@ -88,15 +83,10 @@ mod tests {
             parsed.custom_attributes,
             [("1.2.840.113549.1.9.7".to_owned(), "s3cret".to_owned())]
         );
-        let expected = [
-            ("pp_role", "web"),
-            ("pp_cost_center", "42"),
-            ("1.3.6.1.4.1.34380.1.2.1", "yes"),
-        ];
-        let expected: Vec<_> = expected
-            .iter()
-            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-            .collect();
+        let expected =
+            [("pp_role", "web"), ("pp_cost_center", "42"), ("1.3.6.1.4.1.34380.1.2.1", "yes")];
+        let expected: Vec<_> =
+            expected.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         assert_eq!(parsed.extension_requests, expected);
     }
 
@@ -108,10 +98,7 @@ mod tests {
             parse("extension_requests: [pp_role]"),
             Err(CsrAttributesError::SectionNotAMap("extension_requests"))
         );
-        assert!(matches!(
-            parse("a: [\n"),
-            Err(CsrAttributesError::NotYaml(_))
-        ));
+        assert!(matches!(parse("a: [\n"), Err(CsrAttributesError::NotYaml(_))));
         assert!(matches!(
             parse("extension_requests: {pp_role: [a]}"),
             Err(CsrAttributesError::NotText { .. })

@@ -61,10 +61,7 @@ pub enum Action {
     /// The private key, moved from where it was made. Its content never passes through a plan.
     Key { at: Place, from: String },
     /// Settings in an INI file of the engine's, every other line of it kept.
-    Settings {
-        at: Place,
-        values: Vec<(&'static str, String)>,
-    },
+    Settings { at: Place, values: Vec<(&'static str, String)> },
     /// A file that keeps the engine still; made only where there is none.
     Hold { at: Place, content: String },
     /// Removes such a file, if it has this content and is therefore ours.

@@ -94,10 +94,7 @@ pub fn csr(
 /// before everything is in place.
 #[must_use]
 pub fn hold(site: &PuppetSite) -> Bundle {
-    let hold = Action::Hold {
-        at: place(&disabled_lock(site), 0o644),
-        content: HELD.to_owned(),
-    };
+    let hold = Action::Hold { at: place(&disabled_lock(site), 0o644), content: HELD.to_owned() };
     Bundle {
         actions: vec![Action::Directory(place(&site.statedir, 0o755)), hold],
         ..Bundle::default()
@@ -110,10 +107,7 @@ pub fn install(settings: &Puppet, site: &PuppetSite, member: &Membership<'_>) ->
     let ssl = |rest: &str| format!("{}/{rest}", site.ssldir);
     let name = member.name;
     let mut actions = directories(site);
-    actions.push(Action::Key {
-        at: key_place(site, name),
-        from: member.staged_key.to_owned(),
-    });
+    actions.push(Action::Key { at: key_place(site, name), from: member.staged_key.to_owned() });
     let request = ssl(&format!("certificate_requests/{name}.pem"));
     actions.push(file("request", &request, member.csr));
     let ca = Action::File {
@@ -127,17 +121,10 @@ pub fn install(settings: &Puppet, site: &PuppetSite, member: &Membership<'_>) ->
     let certificate = ssl(&format!("certs/{name}.pem"));
     actions.push(file("certificate", &certificate, member.certificate));
     actions.push(Action::Settings {
-        at: Place {
-            path: format!("{}/puppet.conf", site.confdir),
-            mode: 0o644,
-            owner: None,
-        },
+        at: Place { path: format!("{}/puppet.conf", site.confdir), mode: 0o644, owner: None },
         values: conf_values(settings, member),
     });
-    actions.push(Action::Release {
-        path: disabled_lock(site),
-        content: HELD.to_owned(),
-    });
+    actions.push(Action::Release { path: disabled_lock(site), content: HELD.to_owned() });
     Bundle {
         lock: Some(place(&ssl("ssl.lock"), 0o644)),
         actions,
@@ -155,25 +142,21 @@ fn add_tags(
     if settings.tag_prefix.is_empty() {
         return;
     }
-    for (tag, value) in ec2
-        .tags
-        .iter()
-        .filter(|(tag, _)| tag.starts_with(&settings.tag_prefix))
-    {
+    for (tag, value) in ec2.tags.iter().filter(|(tag, _)| tag.starts_with(&settings.tag_prefix)) {
         match oid::resolve(tag) {
             // Whoever may tag an instance must not be able to grant it rights on the server.
             Some(dotted) if oid::is_under(&dotted, oid::AUTHORIZATION_ARC) => {
                 notes.push(format!("tag {tag} asks for an authorization extension, which tags may not; it is left out"));
             }
             Some(_) if value.is_empty() => {
-                notes.push(format!("tag {tag} is empty; it is left out"))
+                notes.push(format!("tag {tag} is empty; it is left out"));
             }
             Some(dotted) => {
                 extensions.insert(dotted, value.clone());
             }
-            None => notes.push(format!(
-                "tag {tag} is no extension that Puppet knows; it is left out"
-            )),
+            None => {
+                notes.push(format!("tag {tag} is no extension that Puppet knows; it is left out"));
+            }
         }
     }
 }
@@ -205,11 +188,7 @@ fn add_file(
     let path = format!("{}/csr_attributes.yaml", site.confdir);
     let fault = |what: String, todo: &str| Fault::new(Kind::Config, what, path.clone(), todo);
     let parsed = csr_attributes::parse(text).map_err(|error| {
-        fault(
-            "csr_attributes.yaml can't be used".into(),
-            "mend or remove the file",
-        )
-        .because(&error)
+        fault("csr_attributes.yaml can't be used".into(), "mend or remove the file").because(&error)
     })?;
     for (name, value) in parsed.extension_requests {
         let dotted = oid::resolve(&name).ok_or_else(|| {
@@ -234,10 +213,7 @@ fn add_file(
         .map(|(name, value)| match name.as_str() {
             "challengePassword" => Ok((oid::CHALLENGE_PASSWORD.to_owned(), value)),
             dotted if oid::arcs(dotted).is_some() => Ok((name, value)),
-            _ => Err(fault(
-                format!("the custom attribute {name:?} is no OID"),
-                "use a dotted OID",
-            )),
+            _ => Err(fault(format!("the custom attribute {name:?} is no OID"), "use a dotted OID")),
         })
         .collect()
 }
@@ -252,15 +228,8 @@ fn directories(site: &PuppetSite) -> Vec<Action> {
         ("/private", 0o750),
     ];
     let ssl = below.map(|(name, mode)| place(&format!("{}{name}", site.ssldir), mode));
-    let conf = Place {
-        path: site.confdir.clone(),
-        mode: 0o755,
-        owner: None,
-    };
-    std::iter::once(conf)
-        .chain(ssl)
-        .map(Action::Directory)
-        .collect()
+    let conf = Place { path: site.confdir.clone(), mode: 0o755, owner: None };
+    std::iter::once(conf).chain(ssl).map(Action::Directory).collect()
 }
 
 fn conf_values(settings: &Puppet, member: &Membership<'_>) -> Vec<(&'static str, String)> {
@@ -268,10 +237,7 @@ fn conf_values(settings: &Puppet, member: &Membership<'_>) -> Vec<(&'static str,
         Some((host, port)) => (host, Some(port)),
         None => (member.endpoint, None),
     };
-    let mut values = vec![
-        ("server", host.to_owned()),
-        ("certname", member.name.to_owned()),
-    ];
+    let mut values = vec![("server", host.to_owned()), ("certname", member.name.to_owned())];
     if let Some(port) = port.filter(|port| *port != "8140") {
         values.push(("serverport", port.to_owned()));
     }
@@ -285,9 +251,7 @@ fn conf_values(settings: &Puppet, member: &Membership<'_>) -> Vec<(&'static str,
 fn first_run() -> Run {
     Run {
         program: "puppet",
-        arguments: ["agent", "--test", "--waitforcert", "0"]
-            .map(str::to_owned)
-            .to_vec(),
+        arguments: ["agent", "--test", "--waitforcert", "0"].map(str::to_owned).to_vec(),
         succeeds_with: vec![0, 2],
     }
 }
@@ -297,18 +261,9 @@ fn disabled_lock(site: &PuppetSite) -> String {
 }
 
 fn place(path: &str, mode: u32) -> Place {
-    Place {
-        path: path.to_owned(),
-        mode,
-        owner: OWNER,
-    }
+    Place { path: path.to_owned(), mode, owner: OWNER }
 }
 
 fn file(what: &'static str, path: &str, content: &str) -> Action {
-    Action::File {
-        what,
-        at: place(path, 0o644),
-        content: content.to_owned(),
-        outdates: Vec::new(),
-    }
+    Action::File { what, at: place(path, 0o644), content: content.to_owned(), outdates: Vec::new() }
 }

@@ -48,18 +48,13 @@ fn occurrences(lines: &[String], name: &str) -> Vec<usize> {
 }
 
 fn replace(lines: &mut Vec<String>, index: usize, name: &str, value: &str, newline: &str) {
-    let Some((_, old)) = lines.get(index).and_then(|line| setting(line)) else {
-        return;
-    };
-    if old == value {
+    let Some(line) = lines.get_mut(index) else { return };
+    if setting(line).is_none_or(|(_, old)| old == value) {
         return;
     }
-    let kept = format!("# before enlist: {}{newline}", lines[index].trim());
-    let indent: String = lines[index]
-        .chars()
-        .take_while(|c| *c == ' ' || *c == '\t')
-        .collect();
-    lines[index] = format!("{indent}{name} = {value}{newline}");
+    let kept = format!("# before enlist: {}{newline}", line.trim());
+    let indent: String = line.chars().take_while(|c| *c == ' ' || *c == '\t').collect();
+    *line = format!("{indent}{name} = {value}{newline}");
     lines.insert(index, kept);
 }
 
@@ -113,10 +108,7 @@ mod tests {
 
     #[test]
     fn an_empty_file_gets_a_main_section() {
-        assert_eq!(
-            set("", &WANTED),
-            "[main]\nserver = p.example\ncertname = i-1\n"
-        );
+        assert_eq!(set("", &WANTED), "[main]\nserver = p.example\ncertname = i-1\n");
     }
 
     #[test]
@@ -132,12 +124,9 @@ mod tests {
 
     #[test]
     fn a_second_edit_changes_nothing() {
-        for text in [
-            "",
-            "[agent]\nserver=x\n",
-            "[main]\r\ncertname = y\r\n",
-            "[server]\ncertname = z",
-        ] {
+        for text in
+            ["", "[agent]\nserver=x\n", "[main]\r\ncertname = y\r\n", "[server]\ncertname = z"]
+        {
             let once = set(text, &WANTED);
             assert_eq!(set(&once, &WANTED), once, "from {text:?}");
         }
@@ -159,9 +148,6 @@ mod tests {
     #[test]
     fn windows_line_ends_stay() {
         let edited = set("[main]\r\nserver = a\r\n", &[("server", "b")]);
-        assert_eq!(
-            edited,
-            "[main]\r\n# before enlist: server = a\r\nserver = b\r\n"
-        );
+        assert_eq!(edited, "[main]\r\n# before enlist: server = a\r\nserver = b\r\n");
     }
 }

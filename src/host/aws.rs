@@ -111,9 +111,7 @@ impl Client {
     }
 
     fn new(config: &SdkConfig) -> Self {
-        Self {
-            opsworkscm: opsworkscm::Client::new(config),
-        }
+        Self { opsworkscm: opsworkscm::Client::new(config) }
     }
 
     /// Makes one call, once.
@@ -128,20 +126,11 @@ impl Client {
                 let call = self.opsworkscm.describe_servers().server_name(server);
                 answer(call.send().await, action, on, |output| {
                     Answer::Servers(
-                        output
-                            .servers
-                            .unwrap_or_default()
-                            .into_iter()
-                            .map(server_of)
-                            .collect(),
+                        output.servers.unwrap_or_default().into_iter().map(server_of).collect(),
                     )
                 })
             }
-            Request::AssociateNode {
-                server,
-                node,
-                attributes,
-            } => {
+            Request::AssociateNode { server, node, attributes } => {
                 let call = self
                     .opsworkscm
                     .associate_node()
@@ -160,13 +149,9 @@ impl Client {
                     .describe_node_association_status()
                     .server_name(server)
                     .node_association_status_token(token);
-                answer(call.send().await, action, on, |output| {
-                    Answer::AssociationStatus {
-                        status: output
-                            .node_association_status
-                            .map(|status| status.as_str().to_owned()),
-                        attributes: pairs(output.engine_attributes),
-                    }
+                answer(call.send().await, action, on, |output| Answer::AssociationStatus {
+                    status: output.node_association_status.map(|status| status.as_str().to_owned()),
+                    attributes: pairs(output.engine_attributes),
                 })
             }
         }
@@ -237,22 +222,15 @@ fn credentials(
     let chain = chain
         .or_else(
             "WebIdentityToken",
-            WebIdentityTokenCredentialsProvider::builder()
-                .configure(&config)
-                .build(),
+            WebIdentityTokenCredentialsProvider::builder().configure(&config).build(),
         )
-        .or_else(
-            "EcsContainer",
-            EcsCredentialsProvider::builder().configure(&config).build(),
-        );
+        .or_else("EcsContainer", EcsCredentialsProvider::builder().configure(&config).build());
     if !imds::may_be_ec2(root) {
         return chain;
     }
     chain.or_else(
         "Ec2InstanceMetadata",
-        ImdsCredentialsProvider::builder()
-            .configure(&config)
-            .build(),
+        ImdsCredentialsProvider::builder().configure(&config).build(),
     )
 }
 

@@ -12,17 +12,12 @@ pub struct Clock {
 impl Clock {
     #[must_use]
     pub fn start() -> Self {
-        Self {
-            started: Instant::now(),
-        }
+        Self { started: Instant::now() }
     }
 
     #[must_use]
     pub fn now(&self) -> Now {
-        Now {
-            mono: self.started.elapsed(),
-            unix: unix_now(),
-        }
+        Now { mono: self.started.elapsed(), unix: unix_now() }
     }
 }
 

@@ -89,11 +89,9 @@ async fn printed(root: &Root) -> Option<PuppetSite> {
 
 fn parse_printed(text: &str) -> Option<PuppetSite> {
     let value = |name: &str| {
-        let line = text
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.trim_start().strip_prefix('='));
-        line.map(|value| value.trim().to_owned())
-            .filter(|value| value.starts_with('/'))
+        let line =
+            text.lines().find_map(|line| line.strip_prefix(name)?.trim_start().strip_prefix('='));
+        line.map(|value| value.trim().to_owned()).filter(|value| value.starts_with('/'))
     };
     Some(PuppetSite {
         confdir: value("confdir")?,
@@ -108,12 +106,7 @@ fn parse_printed(text: &str) -> Option<PuppetSite> {
 fn packaged(root: &Root) -> PuppetSite {
     let is_debian = root.at("/etc/puppet").is_dir() && !root.at("/etc/puppetlabs").is_dir();
     let (confdir, ssldir, statedir, said_by) = if is_debian {
-        (
-            "/etc/puppet",
-            "/var/lib/puppet/ssl",
-            "/var/cache/puppet/state",
-            "Debian's layout",
-        )
+        ("/etc/puppet", "/var/lib/puppet/ssl", "/var/cache/puppet/state", "Debian's layout")
     } else {
         (
             "/etc/puppetlabs/puppet",
@@ -174,11 +167,9 @@ fn from_hosts(root: &Root, name: &str) -> Option<String> {
     text.lines().find_map(|line| {
         let names: Vec<&str> = line.split('#').next()?.split_whitespace().skip(1).collect();
         let is_ours = names.iter().any(|known| known.eq_ignore_ascii_case(name));
-        let longer = names.iter().find(|known| {
-            known
-                .to_lowercase()
-                .starts_with(&format!("{}.", name.to_lowercase()))
-        });
+        let longer = names
+            .iter()
+            .find(|known| known.to_lowercase().starts_with(&format!("{}.", name.to_lowercase())));
         longer.filter(|_| is_ours).map(|known| (*known).to_owned())
     })
 }
@@ -221,12 +212,8 @@ fn platform(root: &Root) -> Platform {
         .or_else(|_| fs::read_to_string(root.at("/usr/lib/os-release")))
         .unwrap_or_default();
     let value = |key: &str| {
-        let line = release
-            .lines()
-            .find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
-        line.unwrap_or_default()
-            .trim_matches(['"', '\''])
-            .to_owned()
+        let line = release.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        line.unwrap_or_default().trim_matches(['"', '\'']).to_owned()
     };
     Platform {
         os: value("ID"),

@@ -52,11 +52,7 @@ fn write_new(path: &Path, content: &[u8], mode: u32, owner: Option<Ids>) -> io::
     }
     // New and exclusive, so that no link set there by another is followed (O_EXCL); nobody else
     // may read it before its mode is set.
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode & 0o600)
-        .open(path)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode & 0o600).open(path)?;
     file.write_all(content)?;
     if let Some((uid, gid)) = owner {
         fchown(&file, Some(uid), Some(gid))?;
@@ -74,18 +70,15 @@ pub fn make_directory(path: &Path, mode: u32, owner: Option<Ids>) -> Result<(), 
         // Parents that we have to make are nobody's secret; what needs guarding is the last one.
         make_directory(parent, 0o755, None)?;
     }
-    let made = fs::DirBuilder::new()
-        .mode(mode & 0o700)
-        .create(path)
-        .and_then(|()| {
-            let directory = File::open(path)?;
-            if let Some((uid, gid)) = owner {
-                fchown(&directory, Some(uid), Some(gid))?;
-            }
-            directory.set_permissions(Permissions::from_mode(mode))?;
-            sync_parent(path)
-        });
-    match made {
+    let outcome = fs::DirBuilder::new().mode(mode & 0o700).create(path).and_then(|()| {
+        let directory = File::open(path)?;
+        if let Some((uid, gid)) = owner {
+            fchown(&directory, Some(uid), Some(gid))?;
+        }
+        directory.set_permissions(Permissions::from_mode(mode))?;
+        sync_parent(path)
+    });
+    match outcome {
         Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
         other => other.map_err(|error| fault("could not make the directory", path, &error)),
     }
@@ -123,6 +116,7 @@ pub fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, Fault> {
 }
 
 /// `Host`, with what the error number suggests doing.
+#[must_use] 
 pub fn fault(what: &str, path: &Path, error: &io::Error) -> Fault {
     let todo = match error.kind() {
         ErrorKind::PermissionDenied => {
@@ -155,8 +149,6 @@ fn temporary_beside(path: &Path) -> io::Result<PathBuf> {
 }
 
 fn sync_parent(path: &Path) -> io::Result<()> {
-    let parent = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     File::open(parent.unwrap_or_else(|| Path::new(".")))?.sync_all()
 }

@@ -70,10 +70,7 @@ pub async fn ask(root: &Root, net: &Net) -> Result<Option<Ec2>, Fault> {
         private_ip: parsed.private_ip,
         public_ip,
         tags,
-        identity: InstanceIdentity {
-            document,
-            signature,
-        },
+        identity: InstanceIdentity { document, signature },
     }))
 }
 
@@ -91,21 +88,14 @@ pub fn may_be_ec2(root: &Root) -> bool {
 /// Nitro instances say so by their vendor and carry their instance id as asset tag; Xen ones
 /// have a UUID that begins with ec2 (EC2 user guide, "Identify EC2 Linux instances").
 fn is_ec2_by_firmware(root: &Root) -> bool {
-    let dmi = |name: &str| {
-        root.line(&format!("/sys/class/dmi/id/{name}"))
-            .unwrap_or_default()
-    };
+    let dmi = |name: &str| root.line(&format!("/sys/class/dmi/id/{name}")).unwrap_or_default();
     let begins = |text: &str, with: &str| {
-        text.get(..with.len())
-            .is_some_and(|head| head.eq_ignore_ascii_case(with))
+        text.get(..with.len()).is_some_and(|head| head.eq_ignore_ascii_case(with))
     };
     dmi("sys_vendor") == "Amazon EC2"
         || begins(&dmi("board_asset_tag"), "i-")
         || begins(&dmi("product_uuid"), "ec2")
-        || begins(
-            &root.line("/sys/hypervisor/uuid").unwrap_or_default(),
-            "ec2",
-        )
+        || begins(&root.line("/sys/hypervisor/uuid").unwrap_or_default(), "ec2")
 }
 
 fn refused(error: &ImdsError) -> Result<Option<Ec2>, Fault> {
@@ -127,10 +117,9 @@ fn refused(error: &ImdsError) -> Result<Option<Ec2>, Fault> {
     );
     Err(match error {
         // Its own text would show the whole response.
-        ImdsError::ErrorResponse(context) => fault.cause(format!(
-            "HTTP status {}",
-            context.response().status().as_u16()
-        )),
+        ImdsError::ErrorResponse(context) => {
+            fault.cause(format!("HTTP status {}", context.response().status().as_u16()))
+        }
         other => fault.because(other),
     })
 }
@@ -170,9 +159,7 @@ async fn tags(client: &Client) -> BTreeMap<String, String> {
     // instance tags in instance metadata"), so they need no escaping in a path.
     let allowed = |name: &&str| {
         !name.is_empty()
-            && name
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "+-=.,_:@".contains(c))
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || "+-=.,_:@".contains(c))
     };
     for name in names.lines().filter(allowed) {
         if let Some(value) =

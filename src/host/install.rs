@@ -15,7 +15,7 @@ use crate::engine::{Action, Bundle, Place, Run, puppet_conf};
 use crate::fault::{Fault, Kind};
 
 /// How long the engine's first run may take.
-const RUN_LIMIT: Duration = Duration::from_secs(1800);
+const RUN_LIMIT: Duration = Duration::from_mins(30);
 
 /// Everything the bundle says, in its order, under the engine's lock.
 ///
@@ -25,10 +25,8 @@ pub async fn perform(root: &Root, store: &Store, bundle: &Bundle) -> Result<Vec<
     let lock = match &bundle.lock {
         Some(place) => {
             let path = root.at(&place.path);
-            if let Some(directory) = bundle
-                .actions
-                .iter()
-                .find_map(|action| parent_of(action, place))
+            if let Some(directory) =
+                bundle.actions.iter().find_map(|action| parent_of(action, place))
             {
                 make(root, directory)?;
             }
@@ -39,10 +37,7 @@ pub async fn perform(root: &Root, store: &Store, bundle: &Bundle) -> Result<Vec<
     let mut installed = Vec::new();
     for action in &bundle.actions {
         if let Some((what, path)) = one(root, store, action)? {
-            installed.push(Installed {
-                what: what.to_owned(),
-                path: path.to_owned(),
-            });
+            installed.push(Installed { what: what.to_owned(), path: path.to_owned() });
         }
     }
     drop(lock);
@@ -71,12 +66,7 @@ fn one<'a>(
 ) -> Result<Option<(&'a str, &'a str)>, Fault> {
     match action {
         Action::Directory(place) => make(root, place).map(|()| None),
-        Action::File {
-            what,
-            at,
-            content,
-            outdates,
-        } => {
+        Action::File { what, at, content, outdates } => {
             let path = root.at(&at.path);
             let former = files::read_if_there(&path)?;
             if former.as_deref() != Some(content.as_bytes()) {
@@ -136,10 +126,8 @@ fn edit(
             .because(&error)
         })?,
     };
-    let values: Vec<(&str, &str)> = values
-        .iter()
-        .map(|(name, value)| (*name, value.as_str()))
-        .collect();
+    let values: Vec<(&str, &str)> =
+        values.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let edited = puppet_conf::set(text, &values);
     if former.is_some() && edited == text {
         return Ok(());
@@ -180,28 +168,17 @@ fn release(root: &Root, path: &str, content: &str) -> Result<(), Fault> {
 /// The node has joined by now; a run that fails is the engine's business, and it will run again.
 async fn first_run(root: &Root, run: &Run) {
     if !root.is_running_system() {
-        tracing::info!(
-            program = run.program,
-            "no first run: --root is not the running system"
-        );
+        tracing::info!(program = run.program, "no first run: --root is not the running system");
         return;
     }
     let arguments: Vec<&str> = run.arguments.iter().map(String::as_str).collect();
     match process::run(run.program, &arguments, RUN_LIMIT).await {
-        Ok(ended)
-            if ended
-                .code
-                .is_some_and(|code| run.succeeds_with.contains(&code)) =>
-        {
+        Ok(ended) if ended.code.is_some_and(|code| run.succeeds_with.contains(&code)) => {
             tracing::info!(program = run.program, "the first run succeeded");
         }
         Ok(ended) => {
-            let last = ended
-                .stderr
-                .lines()
-                .last()
-                .or(ended.stdout.lines().last())
-                .unwrap_or_default();
+            let last =
+                ended.stderr.lines().last().or(ended.stdout.lines().last()).unwrap_or_default();
             tracing::warn!(
                 program = run.program,
                 code = ended.code,
@@ -213,7 +190,7 @@ async fn first_run(root: &Root, run: &Run) {
             tracing::warn!(program = run.program, "no first run: it is not installed");
         }
         Err(error) => {
-            tracing::warn!(program = run.program, %error, "the first run could not be started")
+            tracing::warn!(program = run.program, %error, "the first run could not be started");
         }
     }
 }

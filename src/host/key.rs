@@ -46,30 +46,21 @@ pub async fn ensure(
         (Some(key), _) | (None, Some(key)) => key,
         (None, None) => make(root, spec, making).await?,
     };
-    let csr = spec
-        .csr
-        .as_ref()
-        .map(|wanted| csr::build(wanted, &key))
-        .transpose();
+    let csr = spec.csr.as_ref().map(|wanted| csr::build(wanted, &key)).transpose();
     let csr = csr.map_err(|error| {
         let todo = "check extension_requests in [puppet] and csr_attributes.yaml";
-        Fault::new(
-            Kind::Config,
-            "the certificate request can't be made",
-            &spec.at.path,
-            todo,
-        )
-        .because(&error)
+        Fault::new(Kind::Config, "the certificate request can't be made", &spec.at.path, todo)
+            .because(&error)
     })?;
-    Ok(KeyReport {
-        public: key.public().clone(),
-        csr,
-    })
+    Ok(KeyReport { public: key.public().clone(), csr })
 }
 
 fn begin(bits: u32) -> Making {
     let (send, result) = oneshot::channel();
-    std::thread::spawn(move || send.send(PrivateKey::generate(bits)));
+    std::thread::spawn(move || {
+        // Nobody may be waiting any more; then the key is dropped, and wiped.
+        drop(send.send(PrivateKey::generate(bits)));
+    });
     Making { bits, result }
 }
 
@@ -80,20 +71,14 @@ fn load(root: &Root, path: &str) -> Result<Option<PrivateKey>, Fault> {
     };
     PrivateKey::from_pem(&text).map(Some).map_err(|error| {
         let todo = "mend the key, or move it away to have a new one made; it was not touched";
-        Fault::new(
-            Kind::Host,
-            "the private key can't be used",
-            path.display().to_string(),
-            todo,
-        )
-        .because(&error)
+        Fault::new(Kind::Host, "the private key can't be used", path.display().to_string(), todo)
+            .because(&error)
     })
 }
 
 async fn make(root: &Root, spec: &KeySpec, making: Option<Making>) -> Result<PrivateKey, Fault> {
-    let making = making
-        .filter(|making| making.bits == spec.bits)
-        .unwrap_or_else(|| begin(spec.bits));
+    let making =
+        making.filter(|making| making.bits == spec.bits).unwrap_or_else(|| begin(spec.bits));
     let failed = |cause: &str| {
         let fault = Fault::new(
             Kind::Host,

@@ -61,9 +61,7 @@ pub async fn take_pid_lock(path: &Path, mode: u32, owner: Option<Ids>) -> Result
     loop {
         match create(path, mode, owner) {
             Ok(()) => {
-                return Ok(PidLock {
-                    path: path.to_owned(),
-                });
+                return Ok(PidLock { path: path.to_owned() });
             }
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => return Err(files::fault("could not make the lock", path, &error)),
@@ -86,11 +84,7 @@ impl Drop for PidLock {
 }
 
 fn create(path: &Path, mode: u32, owner: Option<Ids>) -> std::io::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(path)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
     if let Some((uid, gid)) = owner {
         std::os::unix::fs::fchown(&file, Some(uid), Some(gid))?;
     }

@@ -28,18 +28,13 @@ pub struct Ended {
 /// Where it can't be started, or the limit came first.
 pub async fn run(program: &str, arguments: &[&str], limit: Duration) -> std::io::Result<Ended> {
     let mut command = Command::new(program);
-    command
-        .args(arguments)
-        .stdin(Stdio::null())
-        .kill_on_drop(true);
+    command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
     for name in WITHHELD {
         command.env_remove(name);
     }
-    let output = tokio::time::timeout(limit, command.output())
-        .await
-        .map_err(|_| {
-            std::io::Error::other(format!("it did not end within {} s", limit.as_secs()))
-        })??;
+    let output = tokio::time::timeout(limit, command.output()).await.map_err(|_| {
+        std::io::Error::other(format!("it did not end within {} s", limit.as_secs()))
+    })??;
     Ok(Ended {
         code: output.status.code(),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),

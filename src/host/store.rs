@@ -20,10 +20,7 @@ pub struct Store {
 impl Store {
     #[must_use]
     pub fn new(root: Root, target: &str) -> Self {
-        Self {
-            root,
-            directory: state_dir(target),
-        }
+        Self { root, directory: state_dir(target) }
     }
 
     /// Where the record stands.
@@ -41,34 +38,23 @@ impl Store {
         let Some(bytes) = files::read_if_there(&path)? else {
             return Ok(None);
         };
-        Record::parse(
-            &String::from_utf8_lossy(&bytes),
-            &path.display().to_string(),
-        )
-        .map(Some)
+        Record::parse(&String::from_utf8_lossy(&bytes), &path.display().to_string()).map(Some)
     }
 
     /// Writes the record so that it survives a power cut. Root's alone: it names no secret, but
     /// its token would let others ask about this node.
     pub fn persist(&self, record: &Record) -> Result<(), Fault> {
         self.make(&self.directory)?;
-        files::replace(
-            &self.record_path(),
-            record.to_text().as_bytes(),
-            0o600,
-            None,
-        )
+        files::replace(&self.record_path(), record.to_text().as_bytes(), 0o600, None)
     }
 
     /// Keeps what was refused, under a name with the time in it.
     pub fn keep(&self, evidence: &Evidence, unix: i64) -> Result<PathBuf, Fault> {
         let directory = format!("{}/evidence", self.directory);
         self.make(&directory)?;
-        let path = self
-            .root
-            .at(&format!("{directory}/{unix}-{}.txt", evidence.name));
+        let path = self.root.at(&format!("{directory}/{unix}-{}.txt", evidence.name));
         let bytes = evidence.content.as_bytes();
-        let bounded = &bytes[..bytes.len().min(LARGEST_EVIDENCE)];
+        let bounded = bytes.get(..LARGEST_EVIDENCE).unwrap_or(bytes);
         files::replace(&path, bounded, 0o600, None)?;
         tracing::info!(path = %path.display(), "what was refused is kept");
         Ok(path)
@@ -81,9 +67,7 @@ impl Store {
         };
         let directory = format!("{}/backup", self.directory);
         self.make(&directory)?;
-        let copy = self
-            .root
-            .at(&format!("{directory}/{unix}-{}", flat_name(path)));
+        let copy = self.root.at(&format!("{directory}/{unix}-{}", flat_name(path)));
         files::replace(&copy, &content, 0o600, None)?;
         tracing::info!(path = %path.display(), backup = %copy.display(), "the former file is kept");
         Ok(())
@@ -101,9 +85,7 @@ impl Store {
             if from.exists() {
                 files::carry(
                     &from,
-                    &self
-                        .root
-                        .at(&format!("{directory}/{}", flat_name(Path::new(path)))),
+                    &self.root.at(&format!("{directory}/{}", flat_name(Path::new(path)))),
                 )?;
             }
         }

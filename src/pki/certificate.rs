@@ -99,19 +99,13 @@ impl CaBundle {
         if roots.is_empty() {
             return Err(CertificateError::NoRoot);
         }
-        Ok(Self {
-            certificates,
-            roots,
-        })
+        Ok(Self { certificates, roots })
     }
 
     /// Every certificate, one after the other, without comments.
     #[must_use]
     pub fn to_pem(&self) -> String {
-        self.certificates
-            .iter()
-            .map(|der| certificate_pem(der))
-            .collect()
+        self.certificates.iter().map(|der| certificate_pem(der)).collect()
     }
 
     #[must_use]
@@ -126,9 +120,7 @@ impl CaBundle {
 
     fn anchors<'a>(&self, ders: &'a [CertificateDer<'a>]) -> Vec<TrustAnchor<'a>> {
         let roots = self.roots.iter().filter_map(|root| ders.get(*root));
-        roots
-            .filter_map(|der| anchor_from_trusted_cert(der).ok())
-            .collect()
+        roots.filter_map(|der| anchor_from_trusted_cert(der).ok()).collect()
     }
 }
 
@@ -155,28 +147,15 @@ pub fn check(text: &str, expected: &Expectation<'_>) -> Result<Certificate, Cert
         return Err(CertificateError::IsCa);
     }
     let validity = parsed.validity();
-    let (not_before, not_after) = (
-        validity.not_before.timestamp(),
-        validity.not_after.timestamp(),
-    );
+    let (not_before, not_after) = (validity.not_before.timestamp(), validity.not_after.timestamp());
     if expected.now < not_before {
-        return Err(CertificateError::NotYetValid {
-            not_before,
-            now: expected.now,
-        });
+        return Err(CertificateError::NotYetValid { not_before, now: expected.now });
     }
     if expected.now > not_after {
-        return Err(CertificateError::Expired {
-            not_after,
-            now: expected.now,
-        });
+        return Err(CertificateError::Expired { not_after, now: expected.now });
     }
     verify_chain(&der, expected)?;
-    Ok(Certificate {
-        pem: certificate_pem(&der),
-        serial: hex(parsed.raw_serial()),
-        not_after,
-    })
+    Ok(Certificate { pem: certificate_pem(&der), serial: hex(parsed.raw_serial()), not_after })
 }
 
 fn only_certificate(text: &str) -> Result<Vec<u8>, CertificateError> {
@@ -192,12 +171,8 @@ fn only_certificate(text: &str) -> Result<Vec<u8>, CertificateError> {
 /// The path up to a root of the bundle, every signature and every date on it (RFC 5280 §6).
 fn verify_chain(der: &[u8], expected: &Expectation<'_>) -> Result<(), CertificateError> {
     let other_ca = |error: webpki::Error| CertificateError::OtherCa(error.to_string());
-    let bundle: Vec<CertificateDer<'_>> = expected
-        .ca
-        .certificates
-        .iter()
-        .map(|der| CertificateDer::from(der.as_slice()))
-        .collect();
+    let bundle: Vec<CertificateDer<'_>> =
+        expected.ca.certificates.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
     let anchors = expected.ca.anchors(&bundle);
     let leaf = CertificateDer::from(der);
     let leaf = EndEntityCert::try_from(&leaf).map_err(other_ca)?;

@@ -37,22 +37,15 @@ pub enum CsrError {
 pub fn build(spec: &CsrSpec, key: &PrivateKey) -> Result<String, CsrError> {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
-    params
-        .distinguished_name
-        .push(DnType::CommonName, spec.name.clone());
+    params.distinguished_name.push(DnType::CommonName, spec.name.clone());
     for name in &spec.dns_names {
-        let name = name
-            .clone()
-            .try_into()
-            .map_err(|_| CsrError::DnsName(name.clone()))?;
+        let name = name.clone().try_into().map_err(|_| CsrError::DnsName(name.clone()))?;
         params.subject_alt_names.push(SanType::DnsName(name));
     }
     for (dotted, value) in &spec.extensions {
         let arcs = oid::arcs(dotted).ok_or_else(|| CsrError::Oid(dotted.clone()))?;
         let content = oid::utf8_string(value).map_err(encoding)?;
-        params
-            .custom_extensions
-            .push(CustomExtension::from_oid_content(&arcs, content));
+        params.custom_extensions.push(CustomExtension::from_oid_content(&arcs, content));
     }
     let attributes = spec
         .attributes
@@ -74,7 +67,6 @@ fn attribute(dotted: &str, value: &str) -> Result<Attribute, CsrError> {
     })
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the form that map_err wants")]
 fn encoding(error: impl std::fmt::Display) -> CsrError {
     CsrError::Encoding(error.to_string())
 }

@@ -29,10 +29,7 @@ pub fn check_api(name: &str) -> Result<(), NameError> {
     if name.is_empty() {
         return Err(NameError::Empty);
     }
-    match name
-        .chars()
-        .find(|c| !(c.is_ascii_alphanumeric() || "-_:.".contains(*c)))
-    {
+    match name.chars().find(|c| !(c.is_ascii_alphanumeric() || "-_:.".contains(*c))) {
         Some(c) => Err(NameError::NotInApi(c)),
         None => Ok(()),
     }

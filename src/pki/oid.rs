@@ -69,9 +69,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 /// Whether a dotted OID lies below an arc (or is it).
 #[must_use]
 pub fn is_under(dotted: &str, arc: &str) -> bool {
-    dotted
-        .strip_prefix(arc)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    dotted.strip_prefix(arc).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 /// The numbers of a dotted OID; none where it is not one that DER can encode.

@@ -135,11 +135,7 @@ impl PrivateKey {
     fn from_parts(pkcs1: &[u8], pair: KeyPair) -> Result<Self, KeyError> {
         let public = public_of(pkcs1)?;
         debug_assert_eq!(public.spki_der(), pair.subject_public_key_info());
-        Ok(Self {
-            pkcs1: Zeroizing::new(pkcs1.to_vec()),
-            public,
-            pair,
-        })
+        Ok(Self { pkcs1: Zeroizing::new(pkcs1.to_vec()), public, pair })
     }
 }
 
@@ -155,7 +151,6 @@ fn public_of(pkcs1: &[u8]) -> Result<PublicKey, KeyError> {
 }
 
 // An ASN.1 error names a tag or a length, never contents.
-#[expect(clippy::needless_pass_by_value, reason = "the form that map_err wants")]
 fn damaged(error: der::Error) -> KeyError {
     KeyError::Damaged(error.to_string())
 }

@@ -51,11 +51,7 @@ const PASSING: [&str; 10] = [
 ];
 
 /// Whatever answers does not know the API at all.
-const STRANGE: [&str; 3] = [
-    "InvalidAction",
-    "UnknownOperationException",
-    "MissingAction",
-];
+const STRANGE: [&str; 3] = ["InvalidAction", "UnknownOperationException", "MissingAction"];
 
 /// The message of a ResourceNotFoundException, which is an answer: what it means depends on what
 /// was asked.
@@ -121,12 +117,8 @@ fn passing(what: String, on: String) -> Fault {
 
 fn strange<E: ApiError>(error: &Sdk<E>, action: &str, on: String) -> Fault {
     let todo = "check the endpoint (aws.endpoint_url, AWS_ENDPOINT_URL) and whether a proxy answers in its place";
-    let fault = Fault::new(
-        Kind::Protocol,
-        format!("what answered {action} is not the API"),
-        on,
-        todo,
-    );
+    let fault =
+        Fault::new(Kind::Protocol, format!("what answered {action} is not the API"), on, todo);
     match error.raw_response().and_then(|raw| raw.body().bytes()) {
         Some(body) if !body.is_empty() => {
             fault.with_evidence("answer", String::from_utf8_lossy(body))
