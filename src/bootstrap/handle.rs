@@ -174,6 +174,7 @@ impl Bootstrap {
                 Ok(())
             }
             Ok(Watched::Forgotten) => {
+                self.forgotten += 1;
                 self.ask_anew(now, Phase::Creating);
                 Err(Fault::new(
                     Kind::Transient,
@@ -203,7 +204,7 @@ impl Bootstrap {
         // A creating call that is made again is an attempt more, written ahead like the first.
         self.working.attempts += u32::from(self.working.phase == Phase::Creating);
         let spent = self.elapsed(now);
-        let wait = backoff::retry(self.seed, self.failures);
+        let wait = backoff::retry(self.seed, self.failures + self.forgotten);
         let is_final = !fault.kind.is_retried() || spent >= self.plan.budget;
         self.note(now, &fault, is_final);
         if is_final {

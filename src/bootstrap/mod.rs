@@ -62,6 +62,8 @@ pub struct Bootstrap {
     aside: Option<Vec<String>>,
     wait: Option<Waiting>,
     failures: u32,
+    /// How often the authority forgot us: successes in between do not shorten these waits.
+    forgotten: u32,
     asked: u32,
     evidence: Option<Evidence>,
     outcome: Option<Outcome>,
@@ -92,7 +94,8 @@ pub fn resume(plan: Plan, record: Option<Record>, seed: u64, now: Now) -> Bootst
         started: now.mono,
         spent_before: Duration::from_millis(working.elapsed_ms),
         name: working.name.clone(),
-        authority: working.authority.clone(),
+        // Before anything was asked under it, what was known of the authority may be out of date.
+        authority: working.authority.clone().filter(|_| working.phase != Phase::New),
         // Nothing is owed to disk before there is something to say.
         durable: Some(record.unwrap_or_else(|| working.clone())),
         working,
@@ -103,6 +106,7 @@ pub fn resume(plan: Plan, record: Option<Record>, seed: u64, now: Now) -> Bootst
         aside: None,
         wait: None,
         failures: 0,
+        forgotten: 0,
         asked: 0,
         evidence: None,
         outcome,

@@ -51,7 +51,11 @@ impl Progress {
     }
 
     fn step(&self, word: &str, result: &str) {
-        if let Some(bar) = &self.bar { bar.println(format!("{word:>12}  {result}")) } else { tracing::info!("{word}: {result}") }
+        if let Some(bar) = &self.bar {
+            bar.println(format!("{word:>12}  {result}"))
+        } else {
+            tracing::info!("{word}: {result}")
+        }
     }
 
     fn line(&mut self, status: &Status, now: Now) {

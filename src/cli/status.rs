@@ -49,7 +49,8 @@ fn read(root: &Root, settings: &Settings) -> Result<Vec<Report>, Fault> {
     plans
         .map(|(word, authority)| {
             let record = Store::new(root.clone(), word).load()?;
-            Ok(record.map_or_else(|| Report::absent(word, &authority), |record| Report::of(&record)))
+            Ok(record
+                .map_or_else(|| Report::absent(word, &authority), |record| Report::of(&record)))
         })
         .collect()
 }

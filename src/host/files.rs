@@ -116,7 +116,7 @@ pub fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, Fault> {
 }
 
 /// `Host`, with what the error number suggests doing.
-#[must_use] 
+#[must_use]
 pub fn fault(what: &str, path: &Path, error: &io::Error) -> Fault {
     let todo = match error.kind() {
         ErrorKind::PermissionDenied => {
