@@ -544,7 +544,7 @@ fn names_are_checked_before_anything_is_asked() {
 
 #[test]
 fn an_installation_writes_key_request_ca_certificate_settings_and_lets_go_last() {
-    let mut world = World::new();
+    let world = World::new();
     let mut core = begin(&world, None);
     let mut script = Script::new(vec![Ok(world.healthy()), Ok(token()), Ok(world.success())]);
     let words = loop {

@@ -1,0 +1,163 @@
+//! A scratch root, an emulator, and the binary that ships.
+
+#![allow(dead_code, reason = "each test file uses its part of it")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::disallowed_methods, reason = "tests do I/O")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use enlist_emulator::{Emulator, Options};
+use serde_json::Value;
+
+pub const NAME: &str = "i-0123456789abcdef0";
+
+/// One node: its root, its settings, and the control plane that it talks to.
+pub struct Node {
+    pub emulator: Emulator,
+    pub root: tempfile::TempDir,
+}
+
+pub struct Run {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Node {
+    pub fn new() -> Self {
+        Self::with(Options::default())
+    }
+
+    /// A node with small keys, so that tests need not wait for large ones.
+    pub fn with(options: Options) -> Self {
+        let node = Self {
+            emulator: Emulator::start(options).unwrap(),
+            root: tempfile::tempdir().unwrap(),
+        };
+        node.settings("[opsworks-cm]\nserver = \"puppet-test\"\n[puppet]\nkey_bits = 2048\n[node]\nbudget = \"20s\"\n");
+        node
+    }
+
+    pub fn settings(&self, text: &str) {
+        self.write("etc/enlist/enlist.toml", text);
+    }
+
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.root.path().join(path.trim_start_matches('/'))
+    }
+
+    pub fn write(&self, path: &str, text: &str) {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    pub fn read(&self, path: &str) -> String {
+        let path = self.path(path);
+        fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    pub fn ssl(&self, path: &str) -> PathBuf {
+        self.path(&format!("etc/puppetlabs/puppet/ssl/{path}"))
+    }
+
+    pub fn certificate(&self) -> PathBuf {
+        self.ssl(&format!("certs/{NAME}.pem"))
+    }
+
+    pub fn key(&self) -> PathBuf {
+        self.ssl(&format!("private_keys/{NAME}.pem"))
+    }
+
+    pub fn record(&self) -> Value {
+        serde_json::from_str(&self.read("var/lib/enlist/opsworks-cm/record.json")).unwrap()
+    }
+
+    /// The binary, with this node's root and nothing of the tester's own AWS set-up.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = bare(arguments);
+        command.arg("--root").arg(self.root.path()).envs(self.emulator.env());
+        command
+    }
+
+    pub fn enlist(&self, arguments: &[&str]) -> Run {
+        run(&mut self.command(arguments))
+    }
+
+    /// Joins, and shows what was said where that fails.
+    pub fn join(&self) -> Run {
+        let run = self.enlist(&["join"]);
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        run
+    }
+
+    pub fn asked(&self, action: &str) -> usize {
+        self.emulator.calls().iter().filter(|call| call.action == action).count()
+    }
+
+    /// Every file below the root, as text.
+    pub fn files(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        walk(self.root.path(), self.root.path(), &mut found);
+        found.sort();
+        found
+    }
+}
+
+/// The binary without an emulator.
+pub fn bare(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_enlist"));
+    command.args(arguments).stdin(Stdio::null());
+    for (name, _) in std::env::vars() {
+        if name.starts_with("AWS_") || name.starts_with("ENLIST_") {
+            command.env_remove(name);
+        }
+    }
+    // No shared AWS files of the tester's.
+    command.env("HOME", "/nonexistent");
+    command
+}
+
+pub fn run(command: &mut Command) -> Run {
+    let Output { status, stdout, stderr } = command.env_remove("RUST_BACKTRACE").output().unwrap();
+    let stderr = String::from_utf8(stderr).unwrap();
+    assert!(!stderr.contains("panicked"), "{stderr}");
+    Run { code: status.code().unwrap_or(-1), stdout: String::from_utf8(stdout).unwrap(), stderr }
+}
+
+/// OpenSSL, as a second opinion: its standard output.
+pub fn openssl(arguments: &[&str]) -> String {
+    let output = Command::new("openssl").args(arguments).stdin(Stdio::null()).output();
+    let output = output.expect(
+        "these tests ask OpenSSL's command line tool for a second opinion: install openssl",
+    );
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success(),
+        "openssl {arguments:?}: {text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    text
+}
+
+pub fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+pub fn mode(path: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+fn walk(top: &Path, directory: &Path, found: &mut Vec<String>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            walk(top, &path, found);
+        } else {
+            found.push(path.strip_prefix(top).unwrap().to_string_lossy().into_owned());
+        }
+    }
+}

@@ -1,0 +1,365 @@
+//! `enlist join` end to end: the binary that ships, an emulator over HTTP, OpenSSL's opinion.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::time::Duration;
+
+use common::{NAME, Node, mode, openssl, run, text};
+use enlist_emulator::Options;
+
+#[test]
+fn a_node_joins_and_openssl_agrees() {
+    let node = Node::new();
+    let run = node.join();
+    let (key, certificate, ca) = (node.key(), node.certificate(), node.ssl("certs/ca.pem"));
+    openssl(&["verify", "-CAfile", text(&ca), text(&certificate)]);
+    let of_key = openssl(&["pkey", "-in", text(&key), "-pubout"]);
+    assert_eq!(of_key, openssl(&["x509", "-in", text(&certificate), "-noout", "-pubkey"]));
+    let request = node.ssl(&format!("certificate_requests/{NAME}.pem"));
+    assert_eq!(of_key, openssl(&["req", "-in", text(&request), "-noout", "-pubkey", "-verify"]));
+    let subject =
+        openssl(&["x509", "-in", text(&certificate), "-noout", "-subject", "-nameopt", "RFC2253"]);
+    assert_eq!(subject.trim(), format!("subject=CN={NAME}"));
+    for path in [&key, &certificate, &ca] {
+        assert!(run.stdout.contains(text(path)), "{} is not in {}", path.display(), run.stdout);
+    }
+    let asked: Vec<String> = node.emulator.calls().iter().map(|call| call.action.clone()).collect();
+    assert_eq!(asked, ["DescribeServers", "AssociateNode", "DescribeNodeAssociationStatus"]);
+}
+
+#[test]
+fn files_have_puppets_modes_and_the_rest_is_roots_alone() {
+    let node = Node::new();
+    node.join();
+    let expected = [
+        ("", 0o771),
+        ("certs", 0o755),
+        ("public_keys", 0o755),
+        ("certificate_requests", 0o755),
+        ("private_keys", 0o750),
+        ("private", 0o750),
+    ];
+    for (path, wanted) in expected {
+        assert_eq!(mode(&node.ssl(path)), wanted, "{path}");
+    }
+    assert_eq!(mode(&node.key()), 0o640);
+    for path in [
+        node.certificate(),
+        node.ssl("certs/ca.pem"),
+        node.path("etc/puppetlabs/puppet/puppet.conf"),
+    ] {
+        assert_eq!(mode(&path), 0o644, "{}", path.display());
+    }
+    assert_eq!(mode(&node.path("var/lib/enlist")), 0o700);
+    assert_eq!(mode(&node.path("var/lib/enlist/opsworks-cm/record.json")), 0o600);
+    let leftovers: Vec<String> = node
+        .files()
+        .into_iter()
+        .filter(|file| {
+            file.contains("enlist-new") || file.ends_with("key.pem") || file.ends_with(".lock")
+        })
+        .collect();
+    assert!(leftovers.is_empty(), "{leftovers:?}");
+}
+
+#[test]
+fn extensions_come_from_settings_file_tags_and_the_node_in_that_order() {
+    let mut options = Options::default();
+    let tags = [
+        ("pp_role", "from-tag"),
+        ("pp_department", "from-tag"),
+        ("pp_auth_role", "root"),
+        ("pp_nonsense", "x"),
+        ("Name", "n"),
+    ];
+    options.instance.tags = Some(
+        tags.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect::<BTreeMap<_, _>>(),
+    );
+    let node = Node::with(options);
+    node.settings(
+        "[opsworks-cm]\nserver = \"puppet-test\"\n[puppet]\nkey_bits = 2048\n\
+         extension_requests = { pp_role = \"wéb \\\"quoted\\\"\", \"1.3.6.1.4.1.34380.1.2.7\" = \"private\" }\n",
+    );
+    node.write(
+        "etc/puppetlabs/puppet/csr_attributes.yaml",
+        "custom_attributes:\n  challengePassword: s3cret-word\nextension_requests:\n  pp_role: from-file\n  pp_cost_center: 42\n",
+    );
+    let run = node.join();
+    let parsed = openssl(&[
+        "x509",
+        "-in",
+        text(&node.certificate()),
+        "-noout",
+        "-text",
+        "-nameopt",
+        "utf8",
+        "-certopt",
+        "ext_parse",
+    ]);
+    let expected = [
+        ("1.3.6.1.4.1.34380.1.1.2", NAME),
+        ("1.3.6.1.4.1.34380.1.1.3", "ami-0123456789abcdef0"),
+        ("1.3.6.1.4.1.34380.1.1.18", "us-east-1"),
+        ("1.3.6.1.4.1.34380.1.1.20", "us-east-1a"),
+        ("1.3.6.1.4.1.34380.1.1.23", "aws"),
+        ("1.3.6.1.4.1.34380.1.1.15", "from-tag"),
+        ("1.3.6.1.4.1.34380.1.1.5", "42"),
+        ("1.3.6.1.4.1.34380.1.2.7", "private"),
+    ];
+    for (oid, value) in expected {
+        let line = value_after(&parsed, oid);
+        assert!(
+            line.contains("UTF8STRING") && line.ends_with(&format!(":{value}")),
+            "{oid}: {line}"
+        );
+    }
+    // The settings win, and DER holds the bytes as they are.
+    let der = node.root.path().join("c.der");
+    openssl(&["x509", "-in", text(&node.certificate()), "-outform", "DER", "-out", text(&der)]);
+    let der = fs::read(der).unwrap();
+    let holds = |needle: &[u8]| der.windows(needle.len()).any(|window| window == needle);
+    assert!(holds("wéb \"quoted\"".as_bytes()) && !holds(b"from-file"));
+    assert!(
+        !parsed.contains("1.3.6.1.4.1.34380.1.3"),
+        "an authorization extension came from a tag"
+    );
+    assert!(
+        run.stderr.contains("pp_auth_role") && run.stderr.contains("pp_nonsense"),
+        "{}",
+        run.stderr
+    );
+    // The challenge password is in the request and nowhere else.
+    let request = node.ssl(&format!("certificate_requests/{NAME}.pem"));
+    assert!(
+        openssl(&["req", "-in", text(&request), "-noout", "-text"])
+            .contains("challengePassword        :s3cret-word")
+    );
+    let record = node.read("var/lib/enlist/opsworks-cm/record.json");
+    assert!(!record.contains("s3cret-word") && !run.stderr.contains("s3cret-word"));
+}
+
+/// The parsed value of an extension in `openssl x509 -certopt ext_parse`.
+fn value_after(parsed: &str, oid: &str) -> String {
+    let mut lines = parsed.lines().skip_while(|line| !line.trim().starts_with(&format!("{oid}:")));
+    let value = lines.nth(1).unwrap_or_else(|| panic!("{oid} is missing: {parsed}"));
+    value.trim().to_owned()
+}
+
+#[test]
+fn joined_once_it_asks_nothing_more() {
+    let node = Node::new();
+    node.join();
+    let before = node.emulator.calls().len();
+    let (key, record) = (fs::read(node.key()).unwrap(), node.record());
+    let run = node.join();
+    assert!(run.stdout.starts_with("already joined: server puppet-test"), "{}", run.stdout);
+    assert_eq!(node.emulator.calls().len(), before);
+    assert_eq!(fs::read(node.key()).unwrap(), key);
+    assert_eq!(node.record(), record);
+}
+
+#[test]
+fn an_existing_key_is_used_as_it_is_in_either_form() {
+    for (form, label) in [("-traditional", "BEGIN RSA PRIVATE KEY"), ("", "BEGIN PRIVATE KEY")] {
+        let node = Node::new();
+        let made = openssl(&["genrsa", "2048"]);
+        let scratch = node.root.path().join("k.pem");
+        fs::write(&scratch, &made).unwrap();
+        let mut arguments = vec!["rsa", "-in", text(&scratch)];
+        if form.is_empty() {
+            arguments = vec!["pkcs8", "-topk8", "-nocrypt", "-in", text(&scratch)];
+        } else {
+            arguments.push(form);
+        }
+        let pem = openssl(&arguments);
+        assert!(pem.contains(label), "{pem}");
+        node.write(&format!("etc/puppetlabs/puppet/ssl/private_keys/{NAME}.pem"), &pem);
+        node.join();
+        assert_eq!(fs::read_to_string(node.key()).unwrap(), pem, "not overwritten");
+        openssl(&["verify", "-CAfile", text(&node.ssl("certs/ca.pem")), text(&node.certificate())]);
+        assert_eq!(
+            openssl(&["pkey", "-in", text(&node.key()), "-pubout"]),
+            openssl(&["x509", "-in", text(&node.certificate()), "-noout", "-pubkey"])
+        );
+    }
+}
+
+#[test]
+fn keys_of_every_size_are_made() {
+    for bits in ["3072", "4096"] {
+        let node = Node::new();
+        let run = node.enlist(&["join", "--set", &format!("puppet.key_bits={bits}")]);
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        let shown = openssl(&["pkey", "-in", text(&node.key()), "-noout", "-text"]);
+        assert!(shown.starts_with(&format!("Private-Key: ({bits} bit")), "{shown}");
+        openssl(&["rsa", "-in", text(&node.key()), "-check", "-noout"]);
+    }
+}
+
+#[test]
+fn puppet_conf_keeps_every_line_of_the_admins() {
+    let node = Node::new();
+    let before = "# fleet\n[main]\nvardir = /opt/x\n; old\nserver = former.example\n\n[agent]\nruninterval = 1h\n";
+    node.write("etc/puppetlabs/puppet/puppet.conf", before);
+    node.join();
+    let after = node.read("etc/puppetlabs/puppet/puppet.conf");
+    for line in before.lines().filter(|line| !line.starts_with("server")) {
+        assert!(after.lines().any(|kept| kept == line), "{line:?} is gone from {after}");
+    }
+    assert!(
+        after.contains("# before enlist: server = former.example\nserver = puppet-test.example\n"),
+        "{after}"
+    );
+    assert!(after.contains(&format!("certname = {NAME}\n")), "{after}");
+}
+
+#[test]
+fn puppet_is_held_still_until_everything_is_in_place() {
+    let node =
+        Node::with(Options { association_time: Duration::from_millis(1500), ..Options::default() });
+    let lock = node.path("opt/puppetlabs/puppet/cache/state/agent_disabled.lock");
+    let mut child = node.command(&["join"]).stderr(std::process::Stdio::null()).spawn().unwrap();
+    let mut seen = false;
+    while child.try_wait().unwrap().is_none() {
+        seen |= lock.exists() && !node.certificate().exists();
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(child.wait().unwrap().success());
+    assert!(seen, "no lock while it waited");
+    assert!(!lock.exists(), "the lock was left");
+    // One that is somebody else's stays.
+    let node = Node::new();
+    node.write(
+        "opt/puppetlabs/puppet/cache/state/agent_disabled.lock",
+        "{\"disabled_message\":\"change freeze\"}",
+    );
+    let run = node.join();
+    assert!(
+        node.read("opt/puppetlabs/puppet/cache/state/agent_disabled.lock")
+            .contains("change freeze")
+    );
+    assert!(run.stderr.contains("somebody else"), "{}", run.stderr);
+}
+
+#[test]
+fn another_ca_replaces_the_former_with_a_backup_and_its_revocation_list_goes() {
+    let node = Node::new();
+    node.write("etc/puppetlabs/puppet/ssl/certs/ca.pem", "a former CA\n");
+    node.write("etc/puppetlabs/puppet/ssl/crl.pem", "a former list\n");
+    node.join();
+    assert!(!node.ssl("crl.pem").exists());
+    let backups: Vec<String> =
+        node.files().into_iter().filter(|file| file.contains("/backup/")).collect();
+    assert_eq!(backups.len(), 2, "{backups:?}");
+    let kept: String = backups.iter().map(|file| node.read(file)).collect();
+    assert!(kept.contains("a former CA") && kept.contains("a former list"));
+}
+
+#[test]
+fn a_pinned_endpoint_and_ca_save_the_call() {
+    let node = Node::new();
+    node.write("etc/enlist/ca.pem", &node.emulator.ca_bundle());
+    node.settings(
+        "[opsworks-cm]\nserver = \"puppet-test\"\nendpoint = \"puppet.example:8141\"\nca_file = \"/etc/enlist/ca.pem\"\n[puppet]\nkey_bits = 2048\n",
+    );
+    node.join();
+    assert_eq!(node.asked("DescribeServers"), 0);
+    assert_eq!(node.emulator.calls().len(), 2);
+    let conf = node.read("etc/puppetlabs/puppet/puppet.conf");
+    assert!(
+        conf.contains("server = puppet.example\n") && conf.contains("serverport = 8141\n"),
+        "{conf}"
+    );
+}
+
+#[test]
+fn status_says_before_and_after_and_json_is_stable() {
+    let node = Node::new();
+    let before = node.enlist(&["status"]);
+    assert_eq!(before.code, 75, "{}", before.stderr);
+    assert!(before.stdout.contains("not joined"), "{}", before.stdout);
+    node.join();
+    let after = node.enlist(&["status", "--json"]);
+    assert_eq!(after.code, 0);
+    let parsed: serde_json::Value = serde_json::from_str(&after.stdout).unwrap();
+    let report = &parsed[0];
+    assert_eq!(report["target"], "opsworks-cm");
+    assert_eq!(report["joined"], true);
+    assert_eq!(report["name"], NAME);
+    let keys: Vec<&String> = report.as_object().unwrap().keys().collect();
+    assert_eq!(
+        keys,
+        [
+            "attempts",
+            "authority",
+            "certificate_not_after",
+            "certificate_serial",
+            "fault",
+            "installed",
+            "joined",
+            "key_sha256",
+            "name",
+            "next",
+            "phase",
+            "since",
+            "target"
+        ]
+    );
+}
+
+#[test]
+fn facts_hold_the_identity_document_byte_for_byte() {
+    let node = Node::new();
+    let facts = node.enlist(&["facts", "--json"]);
+    assert_eq!(facts.code, 0, "{}", facts.stderr);
+    let parsed: serde_json::Value = serde_json::from_str(&facts.stdout).unwrap();
+    let served = node.emulator.with_imds(|imds| imds.instance_mut().identity_document());
+    assert_eq!(parsed["ec2"]["identity"]["document"], served);
+    assert_eq!(parsed["ec2"]["zone"], "us-east-1a");
+    assert!(parsed["ec2"]["identity"]["signature"].as_str().unwrap().len() > 100);
+}
+
+#[test]
+fn no_ec2_by_its_firmware_asks_nothing_and_goes_by_its_fqdn() {
+    let node = Node::new();
+    node.write("etc/hostname", "web7\n");
+    node.write("etc/hosts", "127.0.0.1 localhost\n127.0.1.1 Web7.example.org web7\n");
+    let mut command = node.command(&["join"]);
+    command.env_remove("AWS_EC2_METADATA_SERVICE_ENDPOINT");
+    let run = run(&mut command);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(run.stdout.contains("as web7.example.org"), "{}", run.stdout);
+    assert!(node.emulator.imds_calls().is_empty());
+}
+
+#[test]
+fn service_and_user_data_at_once_make_one_association() {
+    let node =
+        Node::with(Options { association_time: Duration::from_millis(700), ..Options::default() });
+    let mut children: Vec<_> = (0..3)
+        .map(|_| {
+            node.command(&["join"])
+                .stderr(std::process::Stdio::null())
+                .stdout(std::process::Stdio::null())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    for child in &mut children {
+        assert!(child.wait().unwrap().success());
+    }
+    assert_eq!(node.asked("AssociateNode"), 1);
+}
+
+#[test]
+fn credentials_come_from_the_instances_role() {
+    let node = Node::with(Options { role: Some("node".to_owned()), ..Options::default() });
+    assert!(!node.emulator.env().iter().any(|(name, _)| name == "AWS_SECRET_ACCESS_KEY"));
+    let mut command = node.command(&["join"]);
+    let run = run(&mut command);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+}
