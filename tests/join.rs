@@ -60,11 +60,25 @@ fn files_have_puppets_modes_and_the_rest_is_roots_alone() {
         .files()
         .into_iter()
         .filter(|file| {
-            file.contains("enlist-new") || file.ends_with("key.pem") || file.ends_with(".lock")
+            ["enlist-new", "key.pem", "ssl.lock", "disabled.lock"]
+                .iter()
+                .any(|left| file.contains(left))
         })
         .collect();
     assert!(leftovers.is_empty(), "{leftovers:?}");
 }
+
+/// What the certificate is to hold, by OID, beside `pp_role`.
+const EXTENSIONS: [(&str, &str); 8] = [
+    ("1.3.6.1.4.1.34380.1.1.2", NAME),
+    ("1.3.6.1.4.1.34380.1.1.3", "ami-0123456789abcdef0"),
+    ("1.3.6.1.4.1.34380.1.1.18", "us-east-1"),
+    ("1.3.6.1.4.1.34380.1.1.20", "us-east-1a"),
+    ("1.3.6.1.4.1.34380.1.1.23", "aws"),
+    ("1.3.6.1.4.1.34380.1.1.15", "from-tag"),
+    ("1.3.6.1.4.1.34380.1.1.5", "42"),
+    ("1.3.6.1.4.1.34380.1.2.7", "private"),
+];
 
 #[test]
 fn extensions_come_from_settings_file_tags_and_the_node_in_that_order() {
@@ -86,7 +100,7 @@ fn extensions_come_from_settings_file_tags_and_the_node_in_that_order() {
     );
     node.write(
         "etc/puppetlabs/puppet/csr_attributes.yaml",
-        "custom_attributes:\n  challengePassword: s3cret-word\nextension_requests:\n  pp_role: from-file\n  pp_cost_center: 42\n",
+        "extension_requests:\n  pp_role: from-file\n  pp_cost_center: 42\n",
     );
     let run = node.join();
     let parsed = openssl(&[
@@ -100,17 +114,7 @@ fn extensions_come_from_settings_file_tags_and_the_node_in_that_order() {
         "-certopt",
         "ext_parse",
     ]);
-    let expected = [
-        ("1.3.6.1.4.1.34380.1.1.2", NAME),
-        ("1.3.6.1.4.1.34380.1.1.3", "ami-0123456789abcdef0"),
-        ("1.3.6.1.4.1.34380.1.1.18", "us-east-1"),
-        ("1.3.6.1.4.1.34380.1.1.20", "us-east-1a"),
-        ("1.3.6.1.4.1.34380.1.1.23", "aws"),
-        ("1.3.6.1.4.1.34380.1.1.15", "from-tag"),
-        ("1.3.6.1.4.1.34380.1.1.5", "42"),
-        ("1.3.6.1.4.1.34380.1.2.7", "private"),
-    ];
-    for (oid, value) in expected {
+    for (oid, value) in EXTENSIONS {
         let line = value_after(&parsed, oid);
         assert!(
             line.contains("UTF8STRING") && line.ends_with(&format!(":{value}")),
@@ -132,12 +136,20 @@ fn extensions_come_from_settings_file_tags_and_the_node_in_that_order() {
         "{}",
         run.stderr
     );
-    // The challenge password is in the request and nowhere else.
-    let request = node.ssl(&format!("certificate_requests/{NAME}.pem"));
-    assert!(
-        openssl(&["req", "-in", text(&request), "-noout", "-text"])
-            .contains("challengePassword        :s3cret-word")
+}
+
+#[test]
+fn a_challenge_password_is_in_the_request_and_nowhere_else() {
+    let node = Node::new();
+    node.write(
+        "etc/puppetlabs/puppet/csr_attributes.yaml",
+        "custom_attributes:\n  challengePassword: s3cret-word\n",
     );
+    let run = node.enlist(&["join", "-vv"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let request = node.ssl(&format!("certificate_requests/{NAME}.pem"));
+    let shown = openssl(&["req", "-in", text(&request), "-noout", "-text"]);
+    assert!(shown.contains("challengePassword        :s3cret-word"), "{shown}");
     let record = node.read("var/lib/enlist/opsworks-cm/record.json");
     assert!(!record.contains("s3cret-word") && !run.stderr.contains("s3cret-word"));
 }

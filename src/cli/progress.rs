@@ -52,9 +52,9 @@ impl Progress {
 
     fn step(&self, word: &str, result: &str) {
         if let Some(bar) = &self.bar {
-            bar.println(format!("{word:>12}  {result}"))
+            bar.println(format!("{word:>12}  {result}"));
         } else {
-            tracing::info!("{word}: {result}")
+            tracing::info!("{word}: {result}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! From the SDK's errors to faults.
 
 use std::error::Error;
+use std::fmt::Write as _;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -119,12 +120,23 @@ fn strange<E: ApiError>(error: &Sdk<E>, action: &str, on: String) -> Fault {
     let todo = "check the endpoint (aws.endpoint_url, AWS_ENDPOINT_URL) and whether a proxy answers in its place";
     let fault =
         Fault::new(Kind::Protocol, format!("what answered {action} is not the API"), on, todo);
-    match error.raw_response().and_then(|raw| raw.body().bytes()) {
-        Some(body) if !body.is_empty() => {
-            fault.with_evidence("answer", String::from_utf8_lossy(body))
-        }
-        _ => fault,
+    match error.raw_response() {
+        Some(raw) => fault.with_evidence("answer", shown(raw)),
+        None => fault,
     }
+}
+
+/// Status, the headers that tell what answered, and the body.
+fn shown(raw: &HttpResponse) -> String {
+    let mut text = format!("HTTP status {}\n", raw.status().as_u16());
+    for name in ["server", "via", "content-type", "location"] {
+        if let Some(value) = raw.headers().get(name) {
+            let _ = writeln!(text, "{name}: {value}");
+        }
+    }
+    text.push('\n');
+    text.push_str(&String::from_utf8_lossy(raw.body().bytes().unwrap_or_default()));
+    text
 }
 
 fn status<E: ApiError>(error: &Sdk<E>) -> u16 {

@@ -1,0 +1,92 @@
+//! SIGKILL at each record that the real binary writes: the next start finishes, with one
+//! association and one key.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Stdio;
+use std::time::Duration;
+
+use common::{NAME, Node};
+use enlist_emulator::Options;
+
+/// Records of the straight way: creating, watching, installing, joined.
+const WRITES: usize = 4;
+
+#[test]
+fn killed_at_each_record_write_it_finishes_on_the_next_start() {
+    let mut killed = 0;
+    for write in 1..=WRITES {
+        let node = Node::with(Options {
+            association_time: Duration::from_millis(100),
+            ..Options::default()
+        });
+        killed += usize::from(kill_at(&node, write));
+        node.join();
+        let state = node.emulator.state();
+        let associations = state["associations"].as_array().unwrap();
+        assert_eq!(associations.len(), 1, "killed at write {write}: {state}");
+        // Every request that was ever sent carried the one key that stands now.
+        let requests: BTreeSet<String> = node
+            .emulator
+            .calls()
+            .iter()
+            .filter(|call| call.action == "AssociateNode")
+            .map(|call| call.request["EngineAttributes"].to_string())
+            .collect();
+        assert_eq!(requests.len(), 1, "killed at write {write}: two requests, and so two keys");
+        assert!(node.asked("AssociateNode") <= 2);
+        let record = node.record();
+        assert_eq!(record["phase"], "joined");
+        let public = common::openssl(&["pkey", "-in", common::text(&node.key()), "-pubout"]);
+        let certified = common::openssl(&[
+            "x509",
+            "-in",
+            common::text(&node.certificate()),
+            "-noout",
+            "-pubkey",
+        ]);
+        assert_eq!(public, certified);
+        let left: Vec<String> = node
+            .files()
+            .into_iter()
+            .filter(|file| {
+                file.contains("enlist-new")
+                    || file.ends_with("opsworks-cm/key.pem")
+                    || file.ends_with("ssl.lock")
+            })
+            .collect();
+        assert!(left.is_empty(), "killed at write {write}: {left:?}");
+    }
+    assert!(
+        killed >= WRITES - 1,
+        "only {killed} of {WRITES} starts were killed in the middle of it"
+    );
+}
+
+/// Starts a join and kills it once the record has been written so many times. Whether it was
+/// still running then.
+fn kill_at(node: &Node, writes: usize) -> bool {
+    let record = node.path("var/lib/enlist/opsworks-cm/record.json");
+    let mut child =
+        node.command(&["join"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut seen = 0;
+    let mut last = Vec::new();
+    while child.try_wait().unwrap().is_none() {
+        let now = fs::read(&record).unwrap_or_default();
+        if !now.is_empty() && now != last {
+            last = now;
+            seen += 1;
+            if seen == writes {
+                child.kill().unwrap();
+                break;
+            }
+        }
+    }
+    let status = child.wait().unwrap();
+    assert!(status.code().is_none() || status.success(), "{NAME}: it failed by itself");
+    status.code().is_none()
+}
