@@ -1,25 +1,23 @@
 //! A running emulator: a thread that serves the control plane and the metadata service.
 
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "it reads the clock")]
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use aws_lc_rs::rand;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use crate::ca::{CaError, SigningCa};
-use crate::control::{
-    Call, ControlPlane, ControlSettings, DEFAULT_SERVER, Fault, OpsWorksCmSettings, Place,
-};
-use crate::imds::{self, IdentityKey, Imds, ImdsCall};
-use crate::listener;
+use crate::ca::CaError;
+use crate::control::{Call, ControlPlane, Fault};
+use crate::imds::{self, Imds, ImdsCall};
 use crate::now::Now;
-use crate::options::{CaSource, Options};
-use crate::random::Random;
+use crate::options::Options;
 use crate::sigv4::Credentials;
+use crate::{listener, setup};
 
 /// An emulator that could not start.
 #[derive(Debug, thiserror::Error)]
@@ -69,26 +67,6 @@ pub(crate) struct Shared {
     pub log: bool,
 }
 
-/// Environment variables that would lead a client elsewhere than [`Emulator::env`]; take them from
-/// a child's environment.
-pub const MISLEADING_ENV: [&str; 15] = [
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_PROFILE",
-    "AWS_DEFAULT_PROFILE",
-    "AWS_SESSION_TOKEN",
-    "AWS_CONFIG_FILE",
-    "AWS_SHARED_CREDENTIALS_FILE",
-    "AWS_WEB_IDENTITY_TOKEN_FILE",
-    "AWS_ROLE_ARN",
-    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-    "AWS_EC2_METADATA_DISABLED",
-    "AWS_ENDPOINT_URL_OPSWORKS",
-    "AWS_ENDPOINT_URL_OPSWORKSCM",
-    "AWS_ENDPOINT_URL_SSM",
-];
-
 /// Where nothing listens: port 1 (tcpmux) of the loopback interface.
 const NOBODY: &str = "http://127.0.0.1:1";
 
@@ -97,58 +75,51 @@ impl Emulator {
     ///
     /// # Errors
     /// When an address is taken, or the CA cannot be read.
+    #[expect(clippy::needless_pass_by_value, reason = "options are written where they are used")]
     pub fn start(options: Options) -> Result<Self, StartError> {
-        let now = Now::from_system(SystemTime::now(), options.clock_offset);
+        let now = machine_now().shifted(options.clock_offset);
         let api = listen(options.listen)?;
-        let imds = if options.no_imds {
-            None
-        } else {
-            Some(listen(options.imds_listen)?)
-        };
+        let imds = if options.no_imds { None } else { Some(listen(options.imds_listen)?) };
         let api_url = url(&api, options.listen);
-        let imds_url = imds
-            .as_ref()
-            .map(|listener| url(listener, options.imds_listen));
+        let imds_url = imds.as_ref().map(|listener| url(listener, options.imds_listen));
         let imds_url = imds_url.unwrap_or_else(|| NOBODY.to_owned());
 
-        let credentials = credentials(&options)?;
-        let environment = environment(&options, &credentials, &api_url, &imds_url);
+        let credentials = setup::credentials(&options)?;
+        let environment = setup::environment(&options, &credentials, &api_url, &imds_url);
         let shared = Arc::new(Shared::new(&options, credentials, now)?);
         let (stop, stopped) = oneshot::channel();
         let thread = listener::spawn(api, imds, Arc::clone(&shared), stopped);
         let thread = Some(thread.map_err(StartError::Thread)?);
-        Ok(Self {
-            shared,
-            environment,
-            api_url,
-            imds_url,
-            stop: Some(stop),
-            thread,
-        })
+        Ok(Self { shared, environment, api_url, imds_url, stop: Some(stop), thread })
     }
 
     /// The API's address, such as `http://127.0.0.1:40123`.
+    #[must_use]
     pub fn api_url(&self) -> &str {
         &self.api_url
     }
 
     /// The metadata service's address; with `no_imds`, one where nothing listens.
+    #[must_use]
     pub fn imds_url(&self) -> &str {
         &self.imds_url
     }
 
-    /// The environment that makes the AWS SDKs and CLIs use this emulator. Take [`MISLEADING_ENV`]
-    /// away as well.
+    /// The environment that makes the AWS SDKs and CLIs use this emulator. Take
+    /// [`MISLEADING_ENV`](crate::MISLEADING_ENV) away as well.
+    #[must_use]
     pub fn env(&self) -> Vec<(String, String)> {
         self.environment.clone()
     }
 
     /// Every API call so far, oldest first.
+    #[must_use]
     pub fn calls(&self) -> Vec<Call> {
         self.shared.control().calls().to_vec()
     }
 
     /// Every request to the metadata service so far, oldest first.
+    #[must_use]
     pub fn imds_calls(&self) -> Vec<ImdsCall> {
         self.shared.imds().calls().to_vec()
     }
@@ -156,6 +127,7 @@ impl Emulator {
     /// Servers and associations, as JSON: `servers[]` with `name`, `engine`, `status`,
     /// `endpoint`; `associations[]` with `server`, `node`, `status`, `public_key_sha256`, `csr`,
     /// `certificate`, `failure`, `associate_calls`.
+    #[must_use]
     pub fn state(&self) -> Value {
         self.shared.control().state(self.now())
     }
@@ -180,11 +152,13 @@ impl Emulator {
     }
 
     /// The CA bundle in PEM, signer first.
+    #[must_use]
     pub fn ca_bundle(&self) -> String {
         self.shared.control().ca_bundle().to_owned()
     }
 
     /// What the emulator's clock shows.
+    #[must_use]
     pub fn now(&self) -> Now {
         self.shared.now()
     }
@@ -202,22 +176,11 @@ impl Drop for Emulator {
 
 impl Shared {
     fn new(options: &Options, credentials: Credentials, now: Now) -> Result<Self, StartError> {
-        let seed = options.seed.map_or_else(random_seed, Ok)?;
-        let mut instance = options.instance.clone();
-        instance.role = options.role.clone().map(|role| (role, credentials.clone()));
-        let key = Box::new(IdentityKey::default());
-        let mut imds = Imds::new(instance, options.imds, key, !seed);
-        let is_imds = |fault: &Fault| fault.action == imds::ACTION;
-        let (for_imds, faults): (Vec<_>, _) = options.faults.iter().cloned().partition(is_imds);
-        for_imds.into_iter().for_each(|fault| imds.inject(fault));
-        let settings = ControlSettings {
-            faults,
-            ..control_settings(options, credentials, seed)
-        };
-        let ca = signing_ca(options, now)?;
-        let ca = ca.allow_authorization_extensions(options.allow_authorization_extensions);
+        let seed = options.seed.map_or_else(setup::random_seed, Ok)?;
+        let imds = setup::imds(options, &credentials, seed);
+        let control = setup::control_plane(options, credentials, seed, now)?;
         Ok(Self {
-            control: Mutex::new(ControlPlane::new(settings, Box::new(ca), now)),
+            control: Mutex::new(control),
             imds: Mutex::new(imds),
             clock_offset: options.clock_offset,
             log: options.log,
@@ -225,7 +188,7 @@ impl Shared {
     }
 
     pub(crate) fn now(&self) -> Now {
-        Now::from_system(SystemTime::now(), self.clock_offset)
+        machine_now().shifted(self.clock_offset)
     }
 
     /// A test that panics inside `with` must not take the others' emulator down.
@@ -236,6 +199,13 @@ impl Shared {
     pub(crate) fn imds(&self) -> MutexGuard<'_, Imds> {
         self.imds.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What the machine's clock shows.
+#[must_use]
+pub fn machine_now() -> Now {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Now::from_unix_ms(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
@@ -255,89 +225,4 @@ fn url(listener: &TcpListener, asked: SocketAddr) -> String {
         _ => {}
     }
     format!("http://{address}")
-}
-
-fn control_settings(options: &Options, credentials: Credentials, seed: u64) -> ControlSettings {
-    let place = Place {
-        region: options.client_region().to_owned(),
-        account: options.instance.account.clone(),
-    };
-    ControlSettings {
-        credentials: Some(credentials),
-        region: options.region.clone(),
-        denied: options.denied.clone(),
-        throttle: options.throttle,
-        faults: Vec::new(),
-        seed,
-        opsworks_cm: OpsWorksCmSettings {
-            servers: options.servers(),
-            association_time: options.association_time,
-            disassociation_time: options.disassociation_time,
-            token_lifetime: options.token_lifetime,
-            place,
-        },
-    }
-}
-
-fn signing_ca(options: &Options, now: Now) -> Result<SigningCa, StartError> {
-    let read = |path: &Path| {
-        let text = std::fs::read_to_string(path);
-        text.map_err(|source| StartError::CaFile {
-            path: path.to_owned(),
-            source,
-        })
-    };
-    Ok(match &options.ca {
-        CaSource::Own => SigningCa::generate(now, DEFAULT_SERVER)?,
-        CaSource::Files { certificates, key } => {
-            SigningCa::from_pem(&read(certificates)?, &read(key)?)?
-        }
-    })
-}
-
-/// Keys in AWS's form, thrown away with the run.
-fn credentials(options: &Options) -> Result<Credentials, StartError> {
-    let mut random = Random::new(random_seed()?);
-    // Long-term keys begin with AKIA, temporary ones with ASIA.
-    let prefix = if options.role.is_some() {
-        "ASIA"
-    } else {
-        "AKIA"
-    };
-    let access_key = format!("{prefix}{}", random.hex(1).to_uppercase());
-    let secret_key = random.hex(3).chars().take(40).collect();
-    Ok(Credentials {
-        access_key: options.access_key.clone().unwrap_or(access_key),
-        secret_key: options.secret_key.clone().unwrap_or(secret_key),
-        session_token: options.role.as_ref().map(|_| random.hex(8)),
-    })
-}
-
-fn random_seed() -> Result<u64, StartError> {
-    let mut bytes = [0; 8];
-    rand::fill(&mut bytes).map_err(|_| StartError::Randomness)?;
-    Ok(u64::from_le_bytes(bytes))
-}
-
-fn environment(
-    options: &Options,
-    credentials: &Credentials,
-    api_url: &str,
-    imds_url: &str,
-) -> Vec<(String, String)> {
-    let region = options.client_region();
-    let mut pairs = vec![
-        ("AWS_ENDPOINT_URL", api_url),
-        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", imds_url),
-        ("AWS_REGION", region),
-        ("AWS_DEFAULT_REGION", region),
-    ];
-    if options.role.is_none() {
-        pairs.push(("AWS_ACCESS_KEY_ID", &credentials.access_key));
-        pairs.push(("AWS_SECRET_ACCESS_KEY", &credentials.secret_key));
-    }
-    pairs
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect()
 }

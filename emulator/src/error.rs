@@ -67,6 +67,7 @@ pub enum ApiError {
 
 impl ApiError {
     /// The name, as in `__type`.
+    #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Validation(_) => "ValidationException",
@@ -91,6 +92,7 @@ impl ApiError {
 
     /// The HTTP status. The JSON services answer 400 where the reference's list of common errors,
     /// written for the query services, has 403.
+    #[must_use]
     pub const fn status(&self) -> u16 {
         match self {
             Self::InternalFailure(_) => 500,
@@ -114,6 +116,7 @@ impl ApiError {
     }
 
     /// The error as a response.
+    #[must_use]
     pub fn response(&self) -> Response {
         let body = json!({ "__type": self.code(), self.message_member(): self.to_string() });
         let mut response = Response::new(self.status(), AMZ_JSON, body.to_string());

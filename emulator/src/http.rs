@@ -20,6 +20,7 @@ pub struct Request {
 impl Request {
     /// An unsigned API call: what a simulation sends. `target` is the `X-Amz-Target`, such as
     /// `OpsWorksCM_V2016_11_01.AssociateNode`.
+    #[must_use]
     pub fn call(target: &str, body: &serde_json::Value) -> Self {
         Self {
             method: "POST".to_owned(),
@@ -34,6 +35,7 @@ impl Request {
     }
 
     /// The first header called `name` (in lower case).
+    #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.as_str())
@@ -89,16 +91,15 @@ impl Response {
     }
 
     /// The page of a proxy that is in the way.
+    #[must_use]
     pub fn html(status: u16) -> Self {
         Self::new(status, "text/html", HTML_PAGE)
     }
 
     /// No response: the connection breaks.
+    #[must_use]
     pub fn dropped() -> Self {
-        Self {
-            delivery: Delivery::Dropped,
-            ..Self::new(0, "", "")
-        }
+        Self { delivery: Delivery::Dropped, ..Self::new(0, "", "") }
     }
 
     /// Adds a header.

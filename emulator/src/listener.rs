@@ -1,5 +1,7 @@
 //! The HTTP side: sockets in, [`Request`]s and [`Response`]s through, sockets out.
 
+#![allow(clippy::disallowed_methods, reason = "the room that serves: it waits when told to")]
+
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::pin::Pin;
@@ -44,27 +46,23 @@ pub(crate) fn spawn(
     shared: Arc<Shared>,
     stopped: oneshot::Receiver<()>,
 ) -> std::io::Result<JoinHandle<()>> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let register = |listener| {
         let _inside = runtime.enter();
         tokio::net::TcpListener::from_std(listener)
     };
     let api = register(api)?;
     let imds = imds.map(register).transpose()?;
-    Builder::new()
-        .name("enlist-emulator".to_owned())
-        .spawn(move || {
-            runtime.block_on(async {
-                tokio::spawn(accept(api, Role::Api, Arc::clone(&shared)));
-                if let Some(imds) = imds {
-                    tokio::spawn(accept(imds, Role::Imds, shared));
-                }
-                // Both a message and a sender that is gone mean the same: stop.
-                let _ = stopped.await;
-            });
-        })
+    Builder::new().name("enlist-emulator".to_owned()).spawn(move || {
+        runtime.block_on(async {
+            tokio::spawn(accept(api, Role::Api, Arc::clone(&shared)));
+            if let Some(imds) = imds {
+                tokio::spawn(accept(imds, Role::Imds, shared));
+            }
+            // Both a message and a sender that is gone mean the same: stop.
+            let _ = stopped.await;
+        });
+    })
 }
 
 async fn accept(listener: tokio::net::TcpListener, role: Role, shared: Arc<Shared>) {
@@ -144,11 +142,7 @@ fn observe(request: &Request, peer: SocketAddr, shared: &Shared) -> Option<Respo
 /// Reads a request to its end; `None` when the body is too long or breaks off.
 async fn read(request: hyper::Request<Incoming>) -> Option<Request> {
     let (head, body) = request.into_parts();
-    let body = Limited::new(body, BODY_LIMIT)
-        .collect()
-        .await
-        .ok()?
-        .to_bytes();
+    let body = Limited::new(body, BODY_LIMIT).collect().await.ok()?.to_bytes();
     let header = |(name, value): (&hyper::header::HeaderName, &hyper::header::HeaderValue)| {
         let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
         (name.as_str().to_owned(), value)
@@ -178,11 +172,7 @@ async fn deliver(response: Response) -> Result<hyper::Response<Payload>, Broken>
     for (name, value) in &response.headers {
         built = built.header(name, value);
     }
-    let payload = Payload {
-        bytes: Some(bytes),
-        length,
-        truncated,
-    };
+    let payload = Payload { bytes: Some(bytes), length, truncated, flushed: false };
     built.body(payload).map_err(|_| Broken)
 }
 
@@ -191,6 +181,8 @@ struct Payload {
     bytes: Option<Bytes>,
     length: usize,
     truncated: bool,
+    /// Whether the half has been given time to go out; hyper drops what it has not yet written.
+    flushed: bool,
 }
 
 impl Body for Payload {
@@ -199,10 +191,15 @@ impl Body for Payload {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match self.bytes.take() {
             Some(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+            None if self.truncated && !self.flushed => {
+                self.flushed = true;
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
             None if self.truncated => Poll::Ready(Some(Err(Broken))),
             None => Poll::Ready(None),
         }

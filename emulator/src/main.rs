@@ -1,7 +1,5 @@
 //! `enlist-emulator`: the control plane and metadata service for the command line.
 
-#![forbid(unsafe_code)]
-
 mod cli;
 
 fn main() -> std::process::ExitCode {

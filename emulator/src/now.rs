@@ -1,6 +1,6 @@
 //! Time as an argument: the pure rooms are told what time it is, they never ask.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -15,49 +15,56 @@ pub struct Now(u64);
 
 impl Now {
     /// A moment given in milliseconds since 1970 (UTC).
+    #[must_use]
     pub const fn from_unix_ms(milliseconds: u64) -> Self {
         Self(milliseconds)
     }
 
     /// A moment given in whole seconds since 1970 (UTC).
+    #[must_use]
     pub const fn from_unix_seconds(seconds: u64) -> Self {
         Self(seconds.saturating_mul(1000))
     }
 
-    /// What a system clock shows, shifted by `offset_seconds` (a clock that is wrong on purpose).
-    pub fn from_system(time: SystemTime, offset_seconds: i64) -> Self {
-        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let offset = offset_seconds.saturating_mul(1000);
-        Self(milliseconds(since).saturating_add_signed(offset))
+    /// The moment `seconds` later, or earlier: a clock that is wrong on purpose.
+    #[must_use]
+    pub const fn shifted(self, seconds: i64) -> Self {
+        Self(self.0.saturating_add_signed(seconds.saturating_mul(1000)))
     }
 
     /// Milliseconds since 1970 (UTC).
+    #[must_use]
     pub const fn unix_ms(self) -> u64 {
         self.0
     }
 
     /// Whole seconds since 1970 (UTC), rounded down.
+    #[must_use]
     pub const fn unix_seconds(self) -> u64 {
         self.0 / 1000
     }
 
     /// The moment `duration` later.
+    #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(milliseconds(duration)))
     }
 
     /// The time passed since `earlier`; zero when `earlier` lies in the future.
+    #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 
     /// The moment as a calendar date and time, to the second.
+    #[must_use]
     pub fn datetime(self) -> OffsetDateTime {
         let seconds = i64::try_from(self.unix_seconds()).unwrap_or(i64::MAX);
         OffsetDateTime::from_unix_timestamp(seconds).map_or(LAST, |moment| moment.min(LAST))
     }
 
     /// The moment in RFC 3339, to the second: `2026-07-29T13:38:47Z`.
+    #[must_use]
     pub fn rfc3339(self) -> String {
         self.datetime().format(&Rfc3339).unwrap_or_default()
     }
@@ -65,4 +72,25 @@ impl Now {
 
 fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_written_to_the_second() {
+        let moment = Now::from_unix_ms(1_440_938_160_999);
+        assert_eq!(moment.rfc3339(), "2015-08-30T12:36:00Z");
+        assert_eq!(moment.unix_seconds(), 1_440_938_160);
+    }
+
+    #[test]
+    fn no_moment_is_too_far() {
+        let end = Now::from_unix_seconds(u64::MAX);
+        assert_eq!(end.rfc3339(), "9999-12-31T23:59:59Z");
+        assert_eq!(end.plus(Duration::MAX), end);
+        assert_eq!(Now::from_unix_ms(0).since(end), Duration::ZERO);
+        assert_eq!(Now::from_unix_ms(5).shifted(i64::MIN), Now::from_unix_ms(0));
+    }
 }

@@ -1,5 +1,7 @@
 //! Identifiers from a seed: the same seed gives the same tokens, so a run can be repeated.
 
+use crate::hex;
+
 /// A seeded sequence (SplitMix64, Steele et al. 2014). Good enough for identifiers that need only
 /// be distinct; nothing secret is made from it.
 #[derive(Clone, Debug)]
@@ -9,6 +11,7 @@ pub struct Random {
 
 impl Random {
     /// The sequence that belongs to `seed`.
+    #[must_use]
     pub const fn new(seed: u64) -> Self {
         Self { state: seed }
     }
@@ -37,8 +40,28 @@ impl Random {
 
     /// `words` times 16 hexadecimal digits.
     pub fn hex(&mut self, words: usize) -> String {
-        (0..words)
-            .map(|_| format!("{:016x}", self.next_u64()))
-            .collect()
+        let bytes: Vec<u8> = (0..words).flat_map(|_| self.next_u64().to_be_bytes()).collect();
+        hex::encode(&bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The first output for seed 1234567 is the one that the algorithm's reference code gives.
+    #[test]
+    fn the_sequence_is_splitmix64() {
+        let mut random = Random::new(1_234_567);
+        assert_eq!(random.next_u64(), 6_457_827_717_110_365_317);
+    }
+
+    #[test]
+    fn uuids_have_their_form() {
+        let uuid = Random::new(1).uuid();
+        let lengths: Vec<_> = uuid.split('-').map(str::len).collect();
+        assert_eq!(lengths, [8, 4, 4, 4, 12]);
+        assert_eq!(uuid.as_bytes().get(14), Some(&b'4'));
+        assert!(uuid.get(19..20).is_some_and(|variant| "89ab".contains(variant)));
     }
 }

@@ -86,9 +86,7 @@ pub fn verify(
 /// `X-Amz-Date`, which "always overrides the value of the Date header", or `Date` in the same
 /// format.
 fn date(request: &Request) -> Result<(&str, OffsetDateTime), ApiError> {
-    let text = request
-        .header("x-amz-date")
-        .or_else(|| request.header("date"));
+    let text = request.header("x-amz-date").or_else(|| request.header("date"));
     let text = text.ok_or_else(|| {
         ApiError::IncompleteSignature(
             "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header."
@@ -110,9 +108,7 @@ fn check_scope(
     scope: &Scope<'_>,
 ) -> Result<(), ApiError> {
     let refused = |what: &str| {
-        Err(ApiError::InvalidSignature(format!(
-            "Credential should be scoped to {what}."
-        )))
+        Err(ApiError::InvalidSignature(format!("Credential should be scoped to {what}.")))
     };
     if !date.starts_with(authorization.date) {
         return refused("the date of the request");
@@ -120,10 +116,7 @@ fn check_scope(
     if authorization.service != scope.service {
         return refused(&format!("correct service: '{}'", scope.service));
     }
-    match scope
-        .region
-        .filter(|region| *region != authorization.region)
-    {
+    match scope.region.filter(|region| *region != authorization.region) {
         Some(region) => refused(&format!("a valid region, '{region}'")),
         None => Ok(()),
     }
@@ -146,23 +139,13 @@ fn check_clock(now: Now, date: &str, signed_at: OffsetDateTime) -> Result<(), Ap
 }
 
 fn string_to_sign(date: &str, authorization: &Authorization<'_>, canonical: &str) -> String {
-    let Authorization {
-        date: day,
-        region,
-        service,
-        ..
-    } = authorization;
+    let Authorization { date: day, region, service, .. } = authorization;
     let digest = hex::sha256(canonical.as_bytes());
     format!("{ALGORITHM}\n{date}\n{day}/{region}/{service}/aws4_request\n{digest}")
 }
 
 fn signature(secret: &str, authorization: &Authorization<'_>, text: &str) -> String {
-    let Authorization {
-        date,
-        region,
-        service,
-        ..
-    } = authorization;
+    let Authorization { date, region, service, .. } = authorization;
     let mut key = hmac(format!("AWS4{secret}").as_bytes(), date);
     for part in [region, service, "aws4_request"] {
         key = hmac(key.as_ref(), part);

@@ -15,13 +15,12 @@ const LIFETIME: Duration = Duration::days(5 * 365);
 const BACKDATED: Duration = Duration::days(1);
 
 /// serverAuth and clientAuth, in DER. Written out because Puppet marks it critical.
-const EXTENDED_KEY_USAGE: [u8; 22] = [
-    0x30, 0x14, 0x06, 0x08, 0x2b, 6, 1, 5, 5, 7, 3, 1, 0x06, 0x08, 0x2b, 6, 1, 5, 5, 7, 3, 2,
-];
+const EXTENDED_KEY_USAGE: [u8; 22] =
+    [0x30, 0x14, 0x06, 0x08, 0x2b, 6, 1, 5, 5, 7, 3, 1, 0x06, 0x08, 0x2b, 6, 1, 5, 5, 7, 3, 2];
 const EXTENDED_KEY_USAGE_OID: [u64; 4] = [2, 5, 29, 37];
 /// The comment that Puppet Server leaves in every certificate, as an IA5String.
 const COMMENT: &[u8] = b"\x16\x22Puppet Server Internal Certificate";
-const COMMENT_OID: [u64; 7] = [2, 16, 840, 1, 113730, 1, 13];
+const COMMENT_OID: [u64; 7] = [2, 16, 840, 1, 113_730, 1, 13];
 
 /// Makes one node certificate, in PEM.
 ///
@@ -35,12 +34,7 @@ pub fn certificate(
     if order.wrong == Some(WrongCertificate::OtherKey) {
         return made(issuer, order, now, &key::generate()?);
     }
-    made(
-        issuer,
-        order,
-        now,
-        &SubjectPublicKeyInfo::from_der(&order.csr.public_key)?,
-    )
+    made(issuer, order, now, &SubjectPublicKeyInfo::from_der(&order.csr.public_key)?)
 }
 
 fn made(
@@ -56,10 +50,7 @@ fn made(
     params.not_after = not_after;
     params.distinguished_name = subject(order);
     params.is_ca = IsCa::ExplicitNoCa;
-    params.key_usages = vec![
-        KeyUsagePurpose::DigitalSignature,
-        KeyUsagePurpose::KeyEncipherment,
-    ];
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
     params.use_authority_key_identifier_extension = true;
     params.key_identifier_method = KeyIdMethod::PreSpecified(key::identifier(key.der_bytes()));
     params.custom_extensions = extensions(order.csr);

@@ -15,7 +15,5 @@ pub fn generate() -> Result<KeyPair, rcgen::Error> {
 /// (RFC 5280, 4.2.1.2, method 1).
 pub fn identifier(public_key_bits: &[u8]) -> Vec<u8> {
     use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
-    digest(&SHA1_FOR_LEGACY_USE_ONLY, public_key_bits)
-        .as_ref()
-        .to_vec()
+    digest(&SHA1_FOR_LEGACY_USE_ONLY, public_key_bits).as_ref().to_vec()
 }

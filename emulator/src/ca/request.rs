@@ -94,9 +94,7 @@ impl Csr {
     pub fn from_pem(text: &str) -> Result<Self, CsrError> {
         let block = pem::parse(text).map_err(|_| CsrError::NotPem)?;
         if !CSR_LABELS.contains(&block.tag()) {
-            return Err(CsrError::OtherLabel {
-                label: block.tag().to_owned(),
-            });
+            return Err(CsrError::OtherLabel { label: block.tag().to_owned() });
         }
         match X509CertificationRequest::from_der(block.contents()) {
             Ok(([], request)) => Ok(Self::from_request(&request)),
@@ -112,11 +110,10 @@ impl Csr {
             _ => None,
         };
         let requested =
-            info.iter_attributes()
-                .flat_map(|attribute| match attribute.parsed_attribute() {
-                    ParsedCriAttribute::ExtensionRequest(request) => request.extensions.as_slice(),
-                    _ => &[],
-                });
+            info.iter_attributes().flat_map(|attribute| match attribute.parsed_attribute() {
+                ParsedCriAttribute::ExtensionRequest(request) => request.extensions.as_slice(),
+                _ => &[],
+            });
         Self {
             common_name,
             public_key: info.subject_pki.raw.to_vec(),
@@ -139,9 +136,7 @@ impl Csr {
                 node_name: node_name.to_owned(),
             });
         }
-        self.extensions
-            .iter()
-            .try_for_each(|ext| ext.check(node_name, allow_authorization))
+        self.extensions.iter().try_for_each(|ext| ext.check(node_name, allow_authorization))
     }
 }
 
@@ -154,11 +149,7 @@ impl CsrExtension {
             _ => None,
         };
         Self {
-            oid: extension
-                .oid
-                .iter()
-                .map(Iterator::collect)
-                .unwrap_or_default(),
+            oid: extension.oid.iter().map(Iterator::collect).unwrap_or_default(),
             value: extension.value.to_vec(),
             dns_names,
         }
@@ -169,19 +160,13 @@ impl CsrExtension {
         if self.oid == SUBJECT_ALT_NAME {
             let only_own = |names: &Vec<String>| names.iter().all(|name| name == node_name);
             let fine = self.dns_names.as_ref().is_some_and(only_own);
-            return if fine {
-                Ok(())
-            } else {
-                Err(Refusal::AlternativeNames)
-            };
+            return if fine { Ok(()) } else { Err(Refusal::AlternativeNames) };
         }
         match self.oid.strip_prefix(&PUPPET_ARC).and_then(<[u64]>::first) {
             Some(1 | 2) => Ok(()),
             Some(3) if allow_authorization => Ok(()),
             Some(3) => Err(Refusal::Authorization),
-            _ => Err(Refusal::Extension {
-                oid: dotted(&self.oid),
-            }),
+            _ => Err(Refusal::Extension { oid: dotted(&self.oid) }),
         }
     }
 }

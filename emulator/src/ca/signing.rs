@@ -1,5 +1,7 @@
 //! An authority that really signs: its own, made at the start, or one given as files.
 
+use std::sync::{Mutex, PoisonError};
+
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, DistinguishedName, DnType, DnValue, IsCa,
     Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PublicKeyData,
@@ -67,6 +69,21 @@ impl SigningCa {
         })
     }
 
+    /// The one CA that emulators of this process can share; made when it is first asked for.
+    ///
+    /// # Errors
+    /// When no key can be made.
+    pub fn shared(now: Now, server_name: &str) -> Result<Self, CaError> {
+        static SHARED: Mutex<Option<(String, String)>> = Mutex::new(None);
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((certificates, key)) = shared.as_ref() {
+            return Self::from_pem(certificates, key);
+        }
+        let made = Self::generate(now, server_name)?;
+        *shared = Some((made.bundle.clone(), made.issuer.key().serialize_pem()));
+        Ok(made)
+    }
+
     /// The CA of an existing server: `certificates` is its `ca_crt.pem` (the whole chain), `key`
     /// its `ca_key.pem` (RSA or EC; PKCS#1, SEC1 or PKCS#8). The certificate that belongs to the
     /// key signs.
@@ -77,14 +94,8 @@ impl SigningCa {
         let bundle = parse_bundle(certificates)?;
         let key = KeyPair::from_pem(key).map_err(CaError::Key)?;
         let public = key.subject_public_key_info();
-        let signer = bundle
-            .iter()
-            .find(|der| public_key(der).as_ref() == Some(&public));
-        let signer = signer
-            .ok_or(CaError::Mismatch {
-                certificates: bundle.len(),
-            })?
-            .clone();
+        let signer = bundle.iter().find(|der| public_key(der).as_ref() == Some(&public));
+        let signer = signer.ok_or(CaError::Mismatch { certificates: bundle.len() })?.clone();
         Ok(Self {
             issuer: Issuer::from_ca_cert_der(&signer.as_slice().into(), key)?,
             signer_der: signer,
@@ -113,10 +124,9 @@ impl SigningCa {
         let made = issue::certificate(&self.issuer, order, now)?;
         Ok(match order.wrong {
             Some(WrongCertificate::Two) => made + &pem_of(&self.signer_der),
-            Some(WrongCertificate::NotPem) => made
-                .lines()
-                .filter(|line| !line.starts_with("-----"))
-                .collect(),
+            Some(WrongCertificate::NotPem) => {
+                made.lines().filter(|line| !line.starts_with("-----")).collect()
+            }
             _ => made,
         })
     }
@@ -130,9 +140,7 @@ impl Authority for SigningCa {
     fn sign(&mut self, now: Now, order: &Order<'_>) -> Result<String, Refusal> {
         order.csr.check(order.node_name, self.allow_authorization)?;
         let made = self.make(now, order);
-        made.map_err(|error| Refusal::Signing {
-            reason: error.to_string(),
-        })
+        made.map_err(|error| Refusal::Signing { reason: error.to_string() })
     }
 }
 
@@ -152,9 +160,7 @@ fn ca_params(now: Now, name: &str, serial: u64, key: &KeyPair) -> CertificatePar
 }
 
 fn parse_bundle(text: &str) -> Result<Vec<Vec<u8>>, CaError> {
-    let refused = |reason: &str| CaError::Bundle {
-        reason: reason.to_owned(),
-    };
+    let refused = |reason: &str| CaError::Bundle { reason: reason.to_owned() };
     let blocks = pem::parse_many(text).map_err(|error| refused(&error.to_string()))?;
     if blocks.is_empty() {
         return Err(refused("there is none in it"));
@@ -167,9 +173,12 @@ fn parse_bundle(text: &str) -> Result<Vec<Vec<u8>>, CaError> {
     der.collect()
 }
 
+/// The public key of a certificate; none when it is no certificate. A name with an empty part is
+/// no name either: the library would panic over it.
 fn public_key(der: &[u8]) -> Option<Vec<u8>> {
     let (_, certificate) = X509Certificate::from_der(der).ok()?;
-    Some(certificate.public_key().raw.to_vec())
+    let whole = certificate.subject().iter().all(|part| part.iter().next().is_some());
+    whole.then(|| certificate.public_key().raw.to_vec())
 }
 
 fn pem_of(der: &[u8]) -> String {

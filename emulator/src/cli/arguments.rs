@@ -13,8 +13,8 @@ use enlist_emulator::{CaSource, Options};
 #[derive(Args)]
 #[command(next_help_heading = "Control plane")]
 pub struct Arguments {
-    /// A server of the account: name=NAME[,engine=Puppet|Chef][,status=STATUS][,healthy-after=SECONDS][,endpoint=HOST]
-    /// [default: a healthy Puppet server puppet-test]
+    /// A server of the account: name=NAME, and after commas engine=Puppet|Chef, status=STATUS,
+    /// healthy-after=SECONDS, endpoint=HOST [default: a healthy Puppet server puppet-test]
     #[arg(long = "server", value_name = "SPEC")]
     servers: Vec<ServerSpec>,
     /// Endpoint of servers that name none [default: NAME.example]
@@ -52,22 +52,18 @@ pub struct Arguments {
     #[arg(long = "deny", value_name = "ACTION")]
     denied: Vec<String>,
     /// A fault: ACTION=KIND[*COUNT][@FROM]. KIND is throttle, 500, 503, denied, lost-before,
-    /// lost-reply, html, html-403, garbage, truncated, slow:SECONDS, redirect, invalid-state
-    /// (these happen once unless told otherwise), failed, or cert:other-key, other-name, other-ca,
-    /// expired, not-yet, two, not-pem, none (these always). COUNT 'forever' is
-    /// always. The ACTION IMDS is every request for metadata
+    /// lost-reply, html, html-403, garbage, truncated, slow:SECONDS, redirect or invalid-state
+    /// (which happen once unless COUNT says otherwise), or failed, cert:other-key,
+    /// cert:other-name, cert:other-ca, cert:expired, cert:not-yet, cert:two, cert:not-pem or
+    /// cert:none (which happen always). COUNT is a number, or forever. The ACTION * is every
+    /// action of the API, IMDS every request for metadata
     #[arg(long = "fault", value_name = "FAULT")]
     faults: Vec<Fault>,
     /// Make identifiers and serial numbers from this number [default: random]
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
     /// How far the emulator's clock is ahead, in seconds
-    #[arg(
-        long,
-        value_name = "SECONDS",
-        default_value = "0",
-        allow_negative_numbers = true
-    )]
+    #[arg(long, value_name = "SECONDS", default_value = "0", allow_negative_numbers = true)]
     clock_offset: i64,
     #[command(flatten)]
     instance: InstanceArguments,
@@ -137,9 +133,7 @@ impl Arguments {
             association_time: self.association_time,
             disassociation_time: self.disassociation_time,
             token_lifetime: self.token_lifetime,
-            throttle: self
-                .throttle
-                .map_or(Some(DOCUMENTED), |Throttle(rate)| rate),
+            throttle: self.throttle.map_or(Some(DOCUMENTED), |Throttle(rate)| rate),
             ca,
             allow_authorization_extensions: self.allow_authorization_extensions,
             access_key: self.access_key,
@@ -150,11 +144,7 @@ impl Arguments {
             seed: self.seed,
             clock_offset: self.clock_offset,
             role: self.instance.role.clone(),
-            imds: if portal {
-                Answering::Portal
-            } else {
-                Answering::Service
-            },
+            imds: if portal { Answering::Portal } else { Answering::Service },
             no_imds: self.instance.no_imds,
             instance: self.instance.instance(),
             ..Options::default()
@@ -172,9 +162,7 @@ impl InstanceArguments {
             zone: self.zone,
             account: self.account.unwrap_or(usual.account),
             private_ip: self.private_ip.unwrap_or(usual.private_ip),
-            public_ip: self
-                .public_ip
-                .map_or(usual.public_ip, |PublicIp(address)| address),
+            public_ip: self.public_ip.map_or(usual.public_ip, |PublicIp(address)| address),
             hostname: self.hostname,
             tags: Some(self.tags)
                 .filter(|tags| !tags.is_empty())
@@ -186,10 +174,7 @@ impl InstanceArguments {
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
-    let number = text
-        .parse()
-        .ok()
-        .and_then(|number| Duration::try_from_secs_f64(number).ok());
+    let number = text.parse().ok().and_then(|number| Duration::try_from_secs_f64(number).ok());
     number.ok_or_else(|| "write a number of seconds from 0, such as 5 or 0.5".to_owned())
 }
 
@@ -204,11 +189,7 @@ fn throttle(text: &str) -> Result<Throttle, String> {
 
 fn account(text: &str) -> Result<String, String> {
     let digits = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
-    if digits {
-        Ok(text.to_owned())
-    } else {
-        Err("an account has twelve digits".to_owned())
-    }
+    if digits { Ok(text.to_owned()) } else { Err("an account has twelve digits".to_owned()) }
 }
 
 fn public_ip(text: &str) -> Result<PublicIp, String> {

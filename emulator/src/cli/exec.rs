@@ -24,25 +24,20 @@ pub struct Exec {
     #[command(flatten)]
     arguments: Arguments,
     /// The command and its arguments
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(required = true, trailing_var_arg = true)]
     command: Vec<OsString>,
 }
 
 impl Exec {
     pub fn run(self) -> Result<ExitCode, Failure> {
-        let options = Options {
-            log: self.verbose,
-            ..self.arguments.options()
-        };
+        let options = Options { log: self.verbose, ..self.arguments.options() };
         let emulator = Emulator::start(options)?;
         say(&format!(
             "enlist-emulator: API at {}, instance metadata at {}",
             emulator.api_url(),
             emulator.imds_url()
         ));
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(Failure::Signals)?;
         let status = runtime.block_on(run(&self.command, emulator.env()))?;
         Ok(ExitCode::from(exit_code(status)))
@@ -51,11 +46,7 @@ impl Exec {
 
 /// The exit code of a command that could not be started, as shells have it.
 pub fn not_started(error: &std::io::Error) -> u8 {
-    if error.kind() == ErrorKind::NotFound {
-        127
-    } else {
-        126
-    }
+    if error.kind() == ErrorKind::NotFound { 127 } else { 126 }
 }
 
 async fn run(
@@ -76,10 +67,7 @@ async fn run(
         command.env_remove(name);
     }
     command.envs(environment);
-    let failed = |source| Failure::Command {
-        command: program.display().to_string(),
-        source,
-    };
+    let failed = |source| Failure::Command { command: program.display().to_string(), source };
     let mut child = command.spawn().map_err(failed)?;
     loop {
         tokio::select! {
@@ -92,10 +80,7 @@ async fn run(
 }
 
 fn pass_on(child: &Child, signal: Signal) {
-    let pid = child
-        .id()
-        .and_then(|id| i32::try_from(id).ok())
-        .and_then(Pid::from_raw);
+    let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
     if let Some(pid) = pid {
         // It fails only when the command has just ended, and then its end is next.
         let _ = kill_process(pid, signal);
@@ -103,9 +88,6 @@ fn pass_on(child: &Child, signal: Signal) {
 }
 
 fn exit_code(status: ExitStatus) -> u8 {
-    let code = status
-        .code()
-        .or_else(|| status.signal().map(|signal| 128 + signal));
-    code.and_then(|code| u8::try_from(code).ok())
-        .unwrap_or(u8::MAX)
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
 }

@@ -1,5 +1,7 @@
 //! The command line: arguments in, exit code out.
 
+#![allow(clippy::disallowed_methods, reason = "the room that runs commands")]
+
 mod arguments;
 mod exec;
 mod serve;
@@ -29,10 +31,7 @@ enum Failure {
     #[error("cannot wait for signals")]
     Signals(#[source] std::io::Error),
     #[error("cannot run '{command}'")]
-    Command {
-        command: String,
-        source: std::io::Error,
-    },
+    Command { command: String, source: std::io::Error },
 }
 
 /// An API-compatible control plane (AWS OpsWorks CM) and EC2 instance metadata service.

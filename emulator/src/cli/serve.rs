@@ -37,9 +37,7 @@ impl Serve {
             log: true,
             ..self.arguments.options()
         };
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(Failure::Signals)?;
         let _inside = runtime.enter();
         // Before the environment is printed: who reads it may stop us at once.
@@ -62,9 +60,7 @@ fn print(environment: &[(String, String)], json: bool) -> std::io::Result<()> {
     let mut output = std::io::stdout().lock();
     if json {
         let pairs = environment.iter().cloned();
-        let object: Map<_, _> = pairs
-            .map(|(name, value)| (name, Value::String(value)))
-            .collect();
+        let object: Map<_, _> = pairs.map(|(name, value)| (name, Value::String(value))).collect();
         writeln!(output, "{}", Value::Object(object))?;
     } else {
         for (name, value) in environment {

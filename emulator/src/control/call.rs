@@ -45,17 +45,12 @@ impl Call {
     }
 
     /// The call in one line, for a log.
+    #[must_use]
     pub fn line(&self) -> String {
         let at = Now::from_unix_ms(self.at_ms).rfc3339();
-        let status = self
-            .status
-            .map_or_else(|| "lost".to_owned(), |status| status.to_string());
+        let status = self.status.map_or_else(|| "lost".to_owned(), |status| status.to_string());
         let error = self.error.as_deref().unwrap_or("-");
         let fault = self.fault.as_ref().map(|fault| format!(" (fault {fault})"));
-        format!(
-            "{at} {} {status} {error}{}",
-            self.action,
-            fault.unwrap_or_default()
-        )
+        format!("{at} {} {status} {error}{}", self.action, fault.unwrap_or_default())
     }
 }

@@ -42,18 +42,12 @@ impl<'a> Operation<'a> {
         let (prefix, action) = target.split_once('.').ok_or_else(unknown)?;
         let known = FAMILIES.into_iter().find(|(_, known, _)| *known == prefix);
         let (family, _, signing_name) = known.ok_or_else(unknown)?;
-        Ok(Self {
-            family,
-            action,
-            signing_name,
-        })
+        Ok(Self { family, action, signing_name })
     }
 }
 
 /// The action's name in a target, for the log and for faults; `-` without one.
 pub fn action_name(request: &Request) -> &str {
     let target = request.header("x-amz-target");
-    target
-        .and_then(|target| target.split_once('.'))
-        .map_or("-", |(_, action)| action)
+    target.and_then(|target| target.split_once('.')).map_or("-", |(_, action)| action)
 }

@@ -4,7 +4,6 @@
 //! and, in virtual time, the nodes of a simulation.
 
 mod call;
-
 mod family;
 mod fault;
 mod opsworks_cm;
@@ -16,7 +15,6 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 pub use call::Call;
-
 pub use family::{Family, Operation};
 pub use fault::{Fault, FaultError, FaultKind, FaultPlan};
 pub use opsworks_cm::{
@@ -91,21 +89,16 @@ pub(crate) struct Context<'a> {
 impl Context<'_> {
     /// Whether the fault of this call is one of the association itself.
     fn ails_association(&self) -> bool {
-        matches!(
-            self.fault,
-            Some(FaultKind::Failed | FaultKind::Certificate(_))
-        )
+        matches!(self.fault, Some(FaultKind::Failed | FaultKind::Certificate(_)))
     }
 }
 
 impl ControlPlane {
     /// A control plane that starts at `now`.
+    #[must_use]
     pub fn new(settings: ControlSettings, authority: Box<dyn Authority>, now: Now) -> Self {
         let mut faults = FaultPlan::default();
-        settings
-            .faults
-            .into_iter()
-            .for_each(|fault| faults.add(fault));
+        settings.faults.into_iter().for_each(|fault| faults.add(fault));
         Self {
             credentials: settings.credentials,
             region: settings.region,
@@ -128,8 +121,7 @@ impl ControlPlane {
             None => self.answer(now, request, fault),
         };
         let response = response.with_header("x-amzn-requestid", self.random.uuid());
-        self.calls
-            .push(Call::new(now, action, &request.body, fault, &response));
+        self.calls.push(Call::new(now, action, &request.body, fault, &response));
         response
     }
 
@@ -139,10 +131,7 @@ impl ControlPlane {
             Ok(body) => Response::new(200, AMZ_JSON, body.to_string()),
             Err(error) => error.response(),
         };
-        Response {
-            delivery,
-            ..response
-        }
+        Response { delivery, ..response }
     }
 
     fn perform(
@@ -160,16 +149,9 @@ impl ControlPlane {
         let body: Value = body.map_err(|error| ApiError::Serialization(error.to_string()))?;
         let random = &mut self.random;
         let authority = &mut *self.authority;
-        let mut context = Context {
-            now,
-            fault,
-            random,
-            authority,
-        };
+        let mut context = Context { now, fault, random, authority };
         match operation.family {
-            Family::OpsWorksCm => self
-                .opsworks_cm
-                .handle(&mut context, operation.action, &body),
+            Family::OpsWorksCm => self.opsworks_cm.handle(&mut context, operation.action, &body),
         }
     }
 
@@ -180,23 +162,13 @@ impl ControlPlane {
         request: &Request,
         operation: &Operation<'_>,
     ) -> Result<(), ApiError> {
-        let Operation {
-            action,
-            signing_name,
-            ..
-        } = operation;
+        let Operation { action, signing_name, .. } = operation;
         if let Some(credentials) = &self.credentials {
-            let scope = sigv4::Scope {
-                service: signing_name,
-                region: self.region.as_deref(),
-            };
+            let scope = sigv4::Scope { service: signing_name, region: self.region.as_deref() };
             sigv4::verify(now, request, credentials, &scope)?;
         }
         if self.denied.contains(*action) {
-            let user = self
-                .credentials
-                .as_ref()
-                .map_or("-", |known| &known.access_key);
+            let user = self.credentials.as_ref().map_or("-", |known| &known.access_key);
             return Err(ApiError::AccessDenied {
                 user: user.to_owned(),
                 action: format!("{signing_name}:{action}"),
@@ -229,6 +201,7 @@ impl ControlPlane {
     }
 
     /// OpsWorks CM's state.
+    #[must_use]
     pub fn opsworks_cm(&self) -> &OpsWorksCm {
         &self.opsworks_cm
     }
@@ -239,16 +212,19 @@ impl ControlPlane {
     }
 
     /// The CA bundle that Puppet servers give out.
+    #[must_use]
     pub fn ca_bundle(&self) -> &str {
         self.authority.bundle()
     }
 
     /// Every call so far, oldest first.
+    #[must_use]
     pub fn calls(&self) -> &[Call] {
         &self.calls
     }
 
     /// The account as JSON; statuses are those at `now`.
+    #[must_use]
     pub fn state(&self, now: Now) -> Value {
         let mut state = json!({ "now": now.rfc3339() });
         if let (Some(state), Value::Object(family)) =

@@ -14,10 +14,7 @@ pub struct Rate {
 }
 
 /// The limit the API reference documents: "five requests per second with a burst of 10".
-pub const DOCUMENTED: Rate = Rate {
-    per_second: 5,
-    burst: 10,
-};
+pub const DOCUMENTED: Rate = Rate { per_second: 5, burst: 10 };
 
 /// A rate that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -49,13 +46,10 @@ pub struct Throttle {
 
 impl Throttle {
     /// A full bucket, or none at all.
+    #[must_use]
     pub fn new(rate: Option<Rate>, now: Now) -> Self {
         let level = rate.map_or(0, |rate| u64::from(rate.burst) * 1000);
-        Self {
-            rate,
-            level,
-            filled_at: now,
-        }
+        Self { rate, level, filled_at: now }
     }
 
     /// Takes one request's worth; false when the account has to wait.
@@ -63,10 +57,7 @@ impl Throttle {
         let Some(rate) = self.rate else { return true };
         let passed = u64::try_from(now.since(self.filled_at).as_millis()).unwrap_or(u64::MAX);
         let refill = passed.saturating_mul(u64::from(rate.per_second));
-        self.level = self
-            .level
-            .saturating_add(refill)
-            .min(u64::from(rate.burst) * 1000);
+        self.level = self.level.saturating_add(refill).min(u64::from(rate.burst) * 1000);
         self.filled_at = now.max(self.filled_at);
         match self.level.checked_sub(1000) {
             Some(rest) => self.level = rest,

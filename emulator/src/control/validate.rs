@@ -28,12 +28,7 @@ pub struct Text {
 
 impl Text {
     /// Any string of up to 10,000 characters, the model's limit where the reference names none.
-    pub const ANY: Self = Self {
-        min: 0,
-        max: 10_000,
-        pattern: None,
-        sensitive: false,
-    };
+    pub const ANY: Self = Self { min: 0, max: 10_000, pattern: None, sensitive: false };
 }
 
 /// A name and value pair that is specific to the engine of the server.
@@ -45,10 +40,7 @@ pub struct Attribute<'a> {
     pub value: &'a str,
 }
 
-const ATTRIBUTE_VALUE: Text = Text {
-    sensitive: true,
-    ..Text::ANY
-};
+const ATTRIBUTE_VALUE: Text = Text { sensitive: true, ..Text::ANY };
 
 /// The members of a request. Every read notes what is wrong and goes on, so that one answer names
 /// every fault, as the service does; [`Members::finish`] must come before a value is used.
@@ -64,13 +56,8 @@ impl<'a> Members<'a> {
     /// # Errors
     /// `SerializationException` when it is not an object.
     pub fn of(body: &'a Value) -> Result<Self, ApiError> {
-        let object = body
-            .as_object()
-            .ok_or_else(|| wrong_type(body, "a structure"))?;
-        Ok(Self {
-            object,
-            violations: Vec::new(),
-        })
+        let object = body.as_object().ok_or_else(|| wrong_type(body, "a structure"))?;
+        Ok(Self { object, violations: Vec::new() })
     }
 
     /// A required string; empty when it is missing.
@@ -91,9 +78,7 @@ impl<'a> Members<'a> {
         let Some(value) = self.member(name) else {
             return Ok(None);
         };
-        let text = value
-            .as_str()
-            .ok_or_else(|| wrong_type(value, "a String"))?;
+        let text = value.as_str().ok_or_else(|| wrong_type(value, "a String"))?;
         self.check(text, &path(name), rule);
         Ok(Some(text))
     }
@@ -134,9 +119,7 @@ impl<'a> Members<'a> {
         let Some(value) = value else {
             return Ok(Vec::new());
         };
-        let list = value
-            .as_array()
-            .ok_or_else(|| wrong_type(value, "a List"))?;
+        let list = value.as_array().ok_or_else(|| wrong_type(value, "a List"))?;
         let element = |(index, element): (usize, &'a Value)| {
             let at = format!("{}.{}.member", path(name), index + 1);
             self.attribute(element, &at)
@@ -145,24 +128,17 @@ impl<'a> Members<'a> {
     }
 
     fn attribute(&mut self, element: &'a Value, at: &str) -> Result<Attribute<'a>, ApiError> {
-        let object = element
-            .as_object()
-            .ok_or_else(|| wrong_type(element, "a structure"))?;
+        let object = element.as_object().ok_or_else(|| wrong_type(element, "a structure"))?;
         let mut part = |name: &str, rule: &Text| {
             let value = object.get(name).unwrap_or(&Value::Null);
             if value.is_null() {
                 return Ok("");
             }
-            let text = value
-                .as_str()
-                .ok_or_else(|| wrong_type(value, "a String"))?;
+            let text = value.as_str().ok_or_else(|| wrong_type(value, "a String"))?;
             self.check(text, &format!("{at}.{}", path(name)), rule);
             Ok(text)
         };
-        Ok(Attribute {
-            name: part("Name", &Text::ANY)?,
-            value: part("Value", &ATTRIBUTE_VALUE)?,
-        })
+        Ok(Attribute { name: part("Name", &Text::ANY)?, value: part("Value", &ATTRIBUTE_VALUE)? })
     }
 
     /// Ends the reading.
@@ -199,10 +175,8 @@ impl<'a> Members<'a> {
         let shown = Some(text).filter(|_| !rule.sensitive);
         let length = text.chars().count();
         if length < rule.min {
-            let constraint = format!(
-                "Member must have length greater than or equal to {}",
-                rule.min
-            );
+            let constraint =
+                format!("Member must have length greater than or equal to {}", rule.min);
             self.refuse(shown, at, &constraint);
         }
         if length > rule.max {
@@ -210,10 +184,8 @@ impl<'a> Members<'a> {
             self.refuse(shown, at, &constraint);
         }
         if let Some(pattern) = rule.pattern.filter(|pattern| !(pattern.fits)(text)) {
-            let constraint = format!(
-                "Member must satisfy regular expression pattern: {}",
-                pattern.text
-            );
+            let constraint =
+                format!("Member must satisfy regular expression pattern: {}", pattern.text);
             self.refuse(shown, at, &constraint);
         }
     }

@@ -2,9 +2,10 @@
 
 use std::sync::OnceLock;
 
+use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
+use aws_lc_rs::signature::{KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
 use base64::prelude::{BASE64_STANDARD, Engine};
 
 /// Who signs the identity document.
@@ -19,20 +20,24 @@ pub struct IdentityKey {
     key: OnceLock<Option<RsaKeyPair>>,
 }
 
+impl IdentityKey {
+    /// The public key in PEM, to check signatures with.
+    pub fn public_key_pem(&self) -> Option<String> {
+        let public: PublicKeyX509Der<'_> = self.key()?.public_key().as_der().ok()?;
+        Some(pem::encode(&pem::Pem::new("PUBLIC KEY", public.as_ref())))
+    }
+
+    fn key(&self) -> Option<&RsaKeyPair> {
+        let made = || RsaKeyPair::generate(KeySize::Rsa2048).ok();
+        self.key.get_or_init(made).as_ref()
+    }
+}
+
 impl Signer for IdentityKey {
     fn sign(&self, document: &[u8]) -> Option<Vec<u8>> {
-        let key = self
-            .key
-            .get_or_init(|| RsaKeyPair::generate(KeySize::Rsa2048).ok())
-            .as_ref()?;
+        let key = self.key()?;
         let mut signature = vec![0; key.public_modulus_len()];
-        key.sign(
-            &RSA_PKCS1_SHA256,
-            &SystemRandom::new(),
-            document,
-            &mut signature,
-        )
-        .ok()?;
+        key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), document, &mut signature).ok()?;
         Some(signature)
     }
 }
@@ -41,8 +46,6 @@ impl Signer for IdentityKey {
 pub fn in_lines(signature: &[u8]) -> String {
     let text = BASE64_STANDARD.encode(signature);
     let letters: Vec<char> = text.chars().collect();
-    let lines = letters
-        .chunks(64)
-        .map(|line| line.iter().collect::<String>());
+    let lines = letters.chunks(64).map(|line| line.iter().collect::<String>());
     lines.collect::<Vec<_>>().join("\n")
 }

@@ -66,26 +66,25 @@ impl Default for Instance {
 
 impl Instance {
     /// The availability zone.
+    #[must_use]
     pub fn zone(&self) -> String {
-        self.zone
-            .clone()
-            .unwrap_or_else(|| format!("{}a", self.region))
+        self.zone.clone().unwrap_or_else(|| format!("{}a", self.region))
     }
 
     /// The private DNS name. The first region has a domain of its own.
+    #[must_use]
     pub fn hostname(&self) -> String {
         let domain = match self.region.as_str() {
             "us-east-1" => "ec2.internal".to_owned(),
             region => format!("{region}.compute.internal"),
         };
         let address = self.private_ip.to_string().replace('.', "-");
-        self.hostname
-            .clone()
-            .unwrap_or_else(|| format!("ip-{address}.{domain}"))
+        self.hostname.clone().unwrap_or_else(|| format!("ip-{address}.{domain}"))
     }
 
     /// The identity document, byte for byte as long as the instance stays the same: EC2 signs the
     /// bytes, so they must not be written anew by anyone.
+    #[must_use]
     pub fn identity_document(&self) -> String {
         let members: [(&str, Value); 15] = [
             ("accountId", json!(self.account)),
@@ -105,13 +104,11 @@ impl Instance {
             ("version", json!("2017-09-30")),
         ];
         let line = |(name, value): &(&str, Value)| format!("  \"{name}\" : {value}");
-        format!(
-            "{{\n{}\n}}",
-            members.iter().map(line).collect::<Vec<_>>().join(",\n")
-        )
+        format!("{{\n{}\n}}", members.iter().map(line).collect::<Vec<_>>().join(",\n"))
     }
 
     /// The answer to `meta-data/KEY` at `now`; a key that is a directory lists what is below it.
+    #[must_use]
     pub fn metadata(&self, key: &str, now: Now) -> Option<String> {
         let tree = self.tree(now);
         let trimmed = key.strip_suffix('/').unwrap_or(key);
@@ -148,10 +145,7 @@ impl Instance {
             put("spot/instance-action", notice.to_string());
         }
         if let Some((role, credentials)) = &self.role {
-            put(
-                &format!("iam/security-credentials/{role}"),
-                role_document(credentials, now),
-            );
+            put(&format!("iam/security-credentials/{role}"), role_document(credentials, now));
         }
         tree
     }
@@ -166,7 +160,7 @@ fn role_document(credentials: &Credentials, now: Now) -> String {
         "AccessKeyId": credentials.access_key,
         "SecretAccessKey": credentials.secret_key,
         "Token": credentials.session_token,
-        "Expiration": now.plus(Duration::from_secs(6 * 3600)).rfc3339(),
+        "Expiration": now.plus(Duration::from_hours(6)).rfc3339(),
     });
     document.to_string()
 }
@@ -174,11 +168,7 @@ fn role_document(credentials: &Credentials, now: Now) -> String {
 /// The names directly below `directory`, one a line; those of directories end in a slash. Tags
 /// are leaves, whatever their keys look like.
 fn listing(tree: &BTreeMap<String, String>, directory: &str) -> Option<String> {
-    let prefix = if directory.is_empty() {
-        String::new()
-    } else {
-        format!("{directory}/")
-    };
+    let prefix = if directory.is_empty() { String::new() } else { format!("{directory}/") };
     let below = tree.keys().filter_map(|key| key.strip_prefix(&prefix));
     let names: BTreeSet<&str> = below
         .map(|rest| match rest.find('/') {

@@ -41,6 +41,7 @@ pub struct ImdsCall {
 
 impl ImdsCall {
     /// The request in one line, for a log.
+    #[must_use]
     pub fn line(&self) -> String {
         let at = Now::from_unix_ms(self.at_ms).rfc3339();
         format!("{at} {} {} {}", self.method, self.path, self.status)
@@ -69,6 +70,7 @@ const MAX_TTL: u64 = 21_600;
 
 impl Imds {
     /// The service of `instance`; tokens are made from `seed`.
+    #[must_use]
     pub fn new(
         instance: Instance,
         answering: Answering,
@@ -77,15 +79,7 @@ impl Imds {
     ) -> Self {
         let random = Random::new(seed);
         let (tokens, faults, calls) = (BTreeMap::new(), FaultPlan::default(), Vec::new());
-        Self {
-            instance,
-            answering,
-            signer,
-            random,
-            tokens,
-            faults,
-            calls,
-        }
+        Self { instance, answering, signer, random, tokens, faults, calls }
     }
 
     /// Answers one request, at `now`.
@@ -119,16 +113,14 @@ impl Imds {
         self.answering = answering;
     }
 
-    /// Sets a fault, from the next request on. Its action is not looked at; the kinds that concern
-    /// associations do nothing here.
-    pub fn inject(&mut self, fault: Fault) {
-        self.faults.add(Fault {
-            action: ACTION.to_owned(),
-            ..fault
-        });
+    /// Sets a fault, from the next request on. The kinds that concern associations do nothing here.
+    pub fn inject(&mut self, mut fault: Fault) {
+        ACTION.clone_into(&mut fault.action);
+        self.faults.add(fault);
     }
 
     /// Every request so far, oldest first.
+    #[must_use]
     pub fn calls(&self) -> &[ImdsCall] {
         &self.calls
     }
@@ -147,22 +139,17 @@ impl Imds {
     }
 
     fn open_session(&mut self, now: Now, request: &Request) -> Response {
-        let ttl = request
-            .header(TTL)
-            .and_then(|text| text.parse::<u64>().ok());
+        let ttl = request.header(TTL).and_then(|text| text.parse::<u64>().ok());
         let Some(ttl) = ttl.filter(|ttl| (1..=MAX_TTL).contains(ttl)) else {
             return problem(400);
         };
         let token = self.random.hex(3);
-        self.tokens
-            .insert(token.clone(), now.plus(Duration::from_secs(ttl)));
+        self.tokens.insert(token.clone(), now.plus(Duration::from_secs(ttl)));
         Response::new(200, "text/plain", token).with_header(TTL, ttl.to_string())
     }
 
     fn has_session(&self, now: Now, request: &Request) -> bool {
-        let token = request
-            .header(TOKEN)
-            .and_then(|token| self.tokens.get(token));
+        let token = request.header(TOKEN).and_then(|token| self.tokens.get(token));
         token.is_some_and(|until| now < *until)
     }
 
@@ -171,14 +158,11 @@ impl Imds {
         let document = || self.instance.identity_document();
         let found = match path {
             "dynamic/instance-identity/document" => Some(document()),
-            "dynamic/instance-identity/signature" => self
-                .signer
-                .sign(document().as_bytes())
-                .map(|bytes| document::in_lines(&bytes)),
+            "dynamic/instance-identity/signature" => {
+                self.signer.sign(document().as_bytes()).map(|bytes| document::in_lines(&bytes))
+            }
             "dynamic/instance-identity/" => Some("document\nsignature".to_owned()),
-            _ => path
-                .strip_prefix("meta-data/")
-                .and_then(|key| self.instance.metadata(key, now)),
+            _ => path.strip_prefix("meta-data/").and_then(|key| self.instance.metadata(key, now)),
         };
         match found {
             Some(body) => Response::new(200, "text/plain", body),

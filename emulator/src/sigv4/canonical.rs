@@ -10,10 +10,8 @@ use crate::http::Request;
 /// `IncompleteSignatureException` when a header is missing that is, or must be, signed.
 pub fn request(request: &Request, signed_headers: &[&str]) -> Result<String, ApiError> {
     require_signed(request, signed_headers)?;
-    let mut headers = String::new();
-    for name in signed_headers {
-        headers.push_str(&format!("{name}:{}\n", header(request, name)?));
-    }
+    let line = |name: &&str| Ok(format!("{name}:{}\n", header(request, name)?));
+    let headers: String = signed_headers.iter().map(line).collect::<Result<_, ApiError>>()?;
     Ok(format!(
         "{}\n{}\n{}\n{headers}\n{}\n{}",
         request.method,
@@ -26,11 +24,7 @@ pub fn request(request: &Request, signed_headers: &[&str]) -> Result<String, Api
 
 /// `Host` must be signed, and the date that the signature relies on.
 fn require_signed(request: &Request, signed_headers: &[&str]) -> Result<(), ApiError> {
-    let date = if request.header("x-amz-date").is_some() {
-        "x-amz-date"
-    } else {
-        "date"
-    };
+    let date = if request.header("x-amz-date").is_some() { "x-amz-date" } else { "date" };
     for name in ["host", date] {
         if !signed_headers.contains(&name) {
             return Err(ApiError::IncompleteSignature(format!(
@@ -65,11 +59,7 @@ fn query(query: &str) -> String {
         .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
         .collect();
     pairs.sort_unstable();
-    pairs
-        .iter()
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect::<Vec<_>>()
-        .join("&")
+    pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
 }
 
 /// Percent-encoding of all but the unreserved characters; the path's is encoded twice.

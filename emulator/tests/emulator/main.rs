@@ -1,6 +1,17 @@
 //! The emulator, seen from outside: by the real AWS CLI, by OpenSSL, by a socket, and in virtual
 //! time.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::expect_used,
+    clippy::format_collect,
+    clippy::format_push_string,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests run programs, write files, look at the clock, and end where they fail"
+)]
+
 mod associations;
 mod aws_cli;
 mod certificates;
@@ -13,6 +24,13 @@ mod openssl;
 mod plane;
 mod signatures;
 mod throttle;
+
+use enlist_emulator::{CaSource, Options};
+
+/// The options of tests that have nothing to do with certificates.
+fn shared_ca() -> Options {
+    Options { ca: CaSource::Shared, ..Options::default() }
+}
 
 /// What a test returns; an error is its message.
 type Outcome = Result<(), Box<dyn std::error::Error>>;

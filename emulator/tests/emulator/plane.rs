@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 
 use super::client::TARGET;
 
-/// The moment at which planes start: 2026-01-01T00:00:00Z.
-pub const START: Now = Now::from_unix_seconds(1_767_225_600);
+/// The moment at which planes start: 2025-01-01T00:00:00Z.
+pub const START: Now = Now::from_unix_seconds(1_735_689_600);
 
 /// Takes any text as a request for whatever name, and signs with a sentence.
 pub struct Paper;
 
 impl Authority for Paper {
-    fn bundle(&self) -> &str {
+    fn bundle(&self) -> &'static str {
         "the CA"
     }
 

@@ -55,45 +55,25 @@ const KINDS: [(&str, FaultKind); 21] = [
     ("redirect", FaultKind::Redirect),
     ("invalid-state", FaultKind::InvalidState),
     ("failed", FaultKind::Failed),
-    (
-        "cert:other-key",
-        FaultKind::Certificate(WrongCertificate::OtherKey),
-    ),
-    (
-        "cert:other-name",
-        FaultKind::Certificate(WrongCertificate::OtherName),
-    ),
-    (
-        "cert:other-ca",
-        FaultKind::Certificate(WrongCertificate::OtherCa),
-    ),
-    (
-        "cert:expired",
-        FaultKind::Certificate(WrongCertificate::Expired),
-    ),
-    (
-        "cert:not-yet",
-        FaultKind::Certificate(WrongCertificate::NotYet),
-    ),
+    ("cert:other-key", FaultKind::Certificate(WrongCertificate::OtherKey)),
+    ("cert:other-name", FaultKind::Certificate(WrongCertificate::OtherName)),
+    ("cert:other-ca", FaultKind::Certificate(WrongCertificate::OtherCa)),
+    ("cert:expired", FaultKind::Certificate(WrongCertificate::Expired)),
+    ("cert:not-yet", FaultKind::Certificate(WrongCertificate::NotYet)),
     ("cert:two", FaultKind::Certificate(WrongCertificate::Two)),
-    (
-        "cert:not-pem",
-        FaultKind::Certificate(WrongCertificate::NotPem),
-    ),
+    ("cert:not-pem", FaultKind::Certificate(WrongCertificate::NotPem)),
     ("cert:none", FaultKind::Certificate(WrongCertificate::None)),
 ];
 
 impl FaultKind {
     /// The answer given in place of the API's, when the request is to have no effect.
+    #[must_use]
     pub fn instead(self) -> Option<Response> {
         let response = match self {
             Self::Throttle => ApiError::Throttling.response(),
             Self::InternalFailure => internal_failure().response(),
             Self::Unavailable => ApiError::ServiceUnavailable.response(),
-            Self::Denied => Response {
-                status: 403,
-                ..denied().response()
-            },
+            Self::Denied => Response { status: 403, ..denied().response() },
             Self::LostBefore => Response::dropped(),
             Self::Html => Response::html(200),
             Self::HtmlForbidden => Response::html(403),
@@ -107,6 +87,7 @@ impl FaultKind {
     }
 
     /// How the API's own answer is delivered.
+    #[must_use]
     pub const fn delivery(self) -> Delivery {
         match self {
             Self::LostReply => Delivery::Dropped,
@@ -126,6 +107,7 @@ impl FaultKind {
     }
 
     /// The kind as it is written on the command line.
+    #[must_use]
     pub fn name(self) -> String {
         match (self, KINDS.into_iter().find(|(_, kind)| *kind == self)) {
             (Self::Slow(wait), _) => format!("slow:{}", wait.as_secs_f64()),
@@ -139,10 +121,7 @@ impl FaultKind {
             let seconds: f64 = seconds.parse().ok()?;
             return Duration::try_from_secs_f64(seconds).ok().map(Self::Slow);
         }
-        KINDS
-            .into_iter()
-            .find(|(name, _)| *name == text)
-            .map(|(_, kind)| kind)
+        KINDS.into_iter().find(|(name, _)| *name == text).map(|(_, kind)| kind)
     }
 }
 
@@ -157,10 +136,7 @@ fn invalid_state() -> ApiError {
 }
 
 fn denied() -> ApiError {
-    ApiError::AccessDenied {
-        user: "enlist-emulator".to_owned(),
-        action: "this action".to_owned(),
-    }
+    ApiError::AccessDenied { user: "enlist-emulator".to_owned(), action: "this action".to_owned() }
 }
 
 /// The names of all kinds but `slow`, for messages.

@@ -23,22 +23,15 @@ pub struct Fault {
 impl Fault {
     /// A fault on `action` from its next call on, as often as the kind has it by default: once,
     /// but for `Failed` and `Certificate`, which stay.
+    #[must_use]
     pub fn new(action: &str, kind: FaultKind) -> Self {
-        Self {
-            action: action.to_owned(),
-            kind,
-            count: kind.default_count(),
-            from: 1,
-        }
+        Self { action: action.to_owned(), kind, count: kind.default_count(), from: 1 }
     }
 
     /// The same fault, this often; 0 for always.
     #[must_use]
     pub fn times(self, count: u32) -> Self {
-        Self {
-            count: Some(count).filter(|count| *count > 0),
-            ..self
-        }
+        Self { count: Some(count).filter(|count| *count > 0), ..self }
     }
 
     /// The same fault, from this call on (1 is the next).
@@ -73,13 +66,8 @@ impl FromStr for Fault {
             return Err(form());
         }
         let (rest, from) = rest.split_once('@').map_or((rest, "1"), |parts| parts);
-        let (kind, count) = rest
-            .split_once('*')
-            .map_or((rest, None), |(k, c)| (k, Some(c)));
-        let number = |text: &str| {
-            text.parse()
-                .map_err(|_| FaultError::Number(text.to_owned()))
-        };
+        let (kind, count) = rest.split_once('*').map_or((rest, None), |(k, c)| (k, Some(c)));
+        let number = |text: &str| text.parse().map_err(|_| FaultError::Number(text.to_owned()));
         let kind = FaultKind::parse(kind).ok_or_else(|| FaultError::Kind(kind.to_owned()))?;
         let fault = Self::new(action, kind).from_call(number(from)?);
         match count {

@@ -32,7 +32,7 @@ impl Default for OpsWorksCmSettings {
             servers: vec![ServerSpec::new(DEFAULT_SERVER)],
             association_time: Duration::ZERO,
             disassociation_time: Duration::ZERO,
-            token_lifetime: Duration::from_secs(3600),
+            token_lifetime: Duration::from_hours(1),
             place: Place::default(),
         }
     }
@@ -42,8 +42,7 @@ impl Default for OpsWorksCmSettings {
 impl OpsWorksCm {
     /// Adds a server, or replaces the one of the same name.
     pub fn put_server(&mut self, spec: &ServerSpec, now: Now) {
-        self.servers
-            .insert(spec.name.clone(), Server::new(spec, now));
+        self.servers.insert(spec.name.clone(), Server::new(spec, now));
     }
 
     /// Removes a server; its associations go with it.
@@ -86,16 +85,19 @@ impl OpsWorksCm {
     }
 
     /// The servers by name.
+    #[must_use]
     pub fn servers(&self) -> &BTreeMap<String, Server> {
         &self.servers
     }
 
     /// The associations by server name and node name.
+    #[must_use]
     pub fn associations(&self) -> &BTreeMap<(String, String), Association> {
         &self.associations
     }
 
     /// Servers and associations as JSON; statuses are those at `now`.
+    #[must_use]
     pub fn state(&self, now: Now) -> Value {
         let servers = self.servers.values().map(|server| {
             json!({

@@ -36,23 +36,15 @@ impl Applicant {
             Engine::Puppet => {
                 only(attributes, &[PUPPET_NODE_CSR])?;
                 let text = required(attributes, PUPPET_NODE_CSR)?;
-                let csr = authority
-                    .read(text)
-                    .map_err(|error| invalid(PUPPET_NODE_CSR, &error))?;
+                let csr = authority.read(text).map_err(|error| invalid(PUPPET_NODE_CSR, &error))?;
                 let public_key = csr.public_key.clone();
-                Ok(Self {
-                    public_key,
-                    csr: Some((text.to_owned(), csr)),
-                })
+                Ok(Self { public_key, csr: Some((text.to_owned(), csr)) })
             }
             Engine::Chef => {
                 only(attributes, &[CHEF_ORGANIZATION, CHEF_NODE_PUBLIC_KEY])?;
                 required(attributes, CHEF_ORGANIZATION)?;
                 let text = required(attributes, CHEF_NODE_PUBLIC_KEY)?;
-                Ok(Self {
-                    public_key: rsa_public_key(text)?,
-                    csr: None,
-                })
+                Ok(Self { public_key: rsa_public_key(text)?, csr: None })
             }
         }
     }
@@ -76,17 +68,10 @@ fn only(attributes: &[Attribute<'_>], known: &[&str]) -> Result<(), ApiError> {
     for (index, attribute) in attributes.iter().enumerate() {
         let name = attribute.name;
         if !known.contains(&name) {
-            return Err(ApiError::Validation(format!(
-                "Unknown engine attribute '{name}'."
-            )));
+            return Err(ApiError::Validation(format!("Unknown engine attribute '{name}'.")));
         }
-        if attributes[..index]
-            .iter()
-            .any(|earlier| earlier.name == name)
-        {
-            return Err(ApiError::Validation(format!(
-                "Engine attribute '{name}' is given twice."
-            )));
+        if attributes.iter().take(index).any(|earlier| earlier.name == name) {
+            return Err(ApiError::Validation(format!("Engine attribute '{name}' is given twice.")));
         }
     }
     Ok(())
@@ -94,9 +79,7 @@ fn only(attributes: &[Attribute<'_>], known: &[&str]) -> Result<(), ApiError> {
 
 fn required<'a>(attributes: &[Attribute<'a>], name: &str) -> Result<&'a str, ApiError> {
     let found = attributes.iter().find(|attribute| attribute.name == name);
-    let value = found
-        .map(|attribute| attribute.value)
-        .filter(|value| !value.is_empty());
+    let value = found.map(|attribute| attribute.value).filter(|value| !value.is_empty());
     value.ok_or_else(|| ApiError::Validation(format!("Missing engine attribute '{name}'.")))
 }
 
@@ -115,7 +98,5 @@ fn rsa_public_key(text: &str) -> Result<Vec<u8>, ApiError> {
 }
 
 fn invalid(name: &str, reason: &dyn std::fmt::Display) -> ApiError {
-    ApiError::Validation(format!(
-        "Invalid value of engine attribute '{name}': {reason}."
-    ))
+    ApiError::Validation(format!("Invalid value of engine attribute '{name}': {reason}."))
 }

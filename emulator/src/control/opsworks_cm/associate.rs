@@ -17,18 +17,13 @@ use crate::now::Now;
 
 /// `NodeName`.
 const NODE_NAME: Text = Text {
-    pattern: Some(Pattern {
-        text: r"^[\-\p{Alnum}_:.]+$",
-        fits: is_node_name,
-    }),
+    pattern: Some(Pattern { text: r"^[\-\p{Alnum}_:.]+$", fits: is_node_name }),
     ..Text::ANY
 };
 
 fn is_node_name(text: &str) -> bool {
     !text.is_empty()
-        && text
-            .chars()
-            .all(|letter| letter.is_ascii_alphanumeric() || "-_:.".contains(letter))
+        && text.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_:.".contains(letter))
 }
 
 impl OpsWorksCm {
@@ -54,10 +49,9 @@ impl OpsWorksCm {
         }
         // The same node once more is the same association, under one more token.
         let association = match holder {
-            Some(same) if !context.ails_association() => Association {
-                calls: same.calls.saturating_add(1),
-                ..same.clone()
-            },
+            Some(same) if !context.ails_association() => {
+                Association { calls: same.calls.saturating_add(1), ..same.clone() }
+            }
             _ => Association {
                 outcome: Arc::new(outcome(context, node_name, &applicant)),
                 public_key: applicant.public_key,
@@ -66,12 +60,7 @@ impl OpsWorksCm {
                 calls: earlier.map_or(0, |earlier| earlier.calls).saturating_add(1),
             },
         };
-        let token = self.issue(
-            context,
-            server_name,
-            &association.outcome,
-            association.resolves_at,
-        );
+        let token = self.issue(context, server_name, &association.outcome, association.resolves_at);
         self.associations.insert(key, association);
         Ok(token)
     }
@@ -95,9 +84,7 @@ impl OpsWorksCm {
                 "No node named '{node_name}' is associated with the server '{server_name}'."
             )));
         }
-        let failed = Outcome::Failed {
-            reason: "injected".to_owned(),
-        };
+        let failed = Outcome::Failed { reason: "injected".to_owned() };
         let outcome = match context.fault {
             Some(FaultKind::Failed) => failed,
             _ => Outcome::Left,
@@ -128,9 +115,7 @@ impl OpsWorksCm {
                 "No recent association or disassociation request with this token.".to_owned(),
             )
         };
-        Ok(ticket
-            .ok_or_else(unknown)?
-            .describe(now, context.authority.bundle()))
+        Ok(ticket.ok_or_else(unknown)?.describe(now, context.authority.bundle()))
     }
 
     /// Gives out a token, and makes the response that carries it.
@@ -157,34 +142,20 @@ impl OpsWorksCm {
 fn outcome(context: &mut Context<'_>, node_name: &str, applicant: &Applicant) -> Outcome {
     let wrong = match context.fault {
         Some(FaultKind::Failed) => {
-            return Outcome::Failed {
-                reason: "injected".to_owned(),
-            };
+            return Outcome::Failed { reason: "injected".to_owned() };
         }
         Some(FaultKind::Certificate(wrong)) => Some(wrong),
         _ => None,
     };
-    let csr = applicant
-        .csr
-        .as_ref()
-        .filter(|_| wrong != Some(WrongCertificate::None));
+    let csr = applicant.csr.as_ref().filter(|_| wrong != Some(WrongCertificate::None));
     let Some((_, csr)) = csr else {
         return Outcome::Joined { certificate: None };
     };
     // RFC 5280 wants a positive serial; a random one does not meet those the CA gave out before.
     let serial = (context.random.next_u64() >> 1) | 1 << 62;
-    let order = Order {
-        csr,
-        node_name,
-        serial,
-        wrong,
-    };
+    let order = Order { csr, node_name, serial, wrong };
     match context.authority.sign(context.now, &order) {
-        Ok(certificate) => Outcome::Joined {
-            certificate: Some(certificate),
-        },
-        Err(refusal) => Outcome::Failed {
-            reason: refusal.to_string(),
-        },
+        Ok(certificate) => Outcome::Joined { certificate: Some(certificate) },
+        Err(refusal) => Outcome::Failed { reason: refusal.to_string() },
     }
 }

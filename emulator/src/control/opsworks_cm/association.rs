@@ -42,11 +42,13 @@ pub struct Association {
 
 impl Association {
     /// Whether the name is taken at `now`: the node is a member, or it is not decided yet.
+    #[must_use]
     pub fn holds(&self, now: Now) -> bool {
         now < self.resolves_at || !matches!(*self.outcome, Outcome::Failed { .. })
     }
 
     /// The association for `emulator state`; the status is the API's at `now`.
+    #[must_use]
     pub fn describe(&self, now: Now, server: &str, node: &str) -> Value {
         let (certificate, failure) = match &*self.outcome {
             Outcome::Joined { certificate } => (certificate.as_deref(), None),
@@ -90,9 +92,7 @@ impl Ticket {
     pub fn describe(&self, now: Now, ca_bundle: &str) -> Value {
         let status = status(&self.outcome, self.resolves_at, now);
         let attributes = match &*self.outcome {
-            Outcome::Joined {
-                certificate: Some(certificate),
-            } if status == "SUCCESS" => json!([
+            Outcome::Joined { certificate: Some(certificate) } if status == "SUCCESS" => json!([
                 { "Name": "PUPPET_API_CA_CERT", "Value": ca_bundle },
                 { "Name": "PUPPET_NODE_CERT", "Value": certificate },
             ]),

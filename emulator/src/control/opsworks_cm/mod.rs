@@ -35,15 +35,8 @@ pub struct OpsWorksCm {
 impl OpsWorksCm {
     pub(super) fn new(settings: OpsWorksCmSettings, now: Now) -> Self {
         let servers = settings.servers.iter();
-        let servers = servers
-            .map(|spec| (spec.name.clone(), Server::new(spec, now)))
-            .collect();
-        Self {
-            settings,
-            servers,
-            associations: BTreeMap::new(),
-            tickets: BTreeMap::new(),
-        }
+        let servers = servers.map(|spec| (spec.name.clone(), Server::new(spec, now))).collect();
+        Self { settings, servers, associations: BTreeMap::new(), tickets: BTreeMap::new() }
     }
 
     pub(super) fn handle(
@@ -74,9 +67,7 @@ impl OpsWorksCm {
 
         // Paging is "not currently implemented": no token was ever given out.
         if next_token.is_some() {
-            return Err(ApiError::InvalidNextToken(
-                "The provided nextToken is not valid.".into(),
-            ));
+            return Err(ApiError::InvalidNextToken("The provided nextToken is not valid.".into()));
         }
         let servers: Vec<&Server> = match name {
             Some(name) => vec![self.server(name)?],

@@ -19,6 +19,7 @@ pub enum Engine {
 
 impl Engine {
     /// The name in `Server$Engine`.
+    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Puppet => "Puppet",
@@ -61,10 +62,7 @@ pub const DEFAULT_SERVER: &str = "puppet-test";
 pub const SERVER_NAME: Text = Text {
     min: 1,
     max: 40,
-    pattern: Some(Pattern {
-        text: r"[a-zA-Z][a-zA-Z0-9\-]*",
-        fits: is_server_name,
-    }),
+    pattern: Some(Pattern { text: r"[a-zA-Z][a-zA-Z0-9\-]*", fits: is_server_name }),
     sensitive: false,
 };
 
@@ -73,7 +71,8 @@ fn is_server_name(text: &str) -> bool {
     text.starts_with(|letter: char| letter.is_ascii_alphabetic()) && text.chars().all(rest)
 }
 
-/// A server as it is asked for: `name=NAME,engine=Puppet|Chef,status=STATUS,healthy-after=SECONDS,endpoint=HOST`.
+/// A server as it is asked for: `name=NAME,engine=Puppet|Chef,status=STATUS,
+/// healthy-after=SECONDS,endpoint=HOST`, all but the name optional.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerSpec {
     /// `ServerName`.
@@ -90,6 +89,7 @@ pub struct ServerSpec {
 
 impl ServerSpec {
     /// A healthy Puppet server.
+    #[must_use]
     pub fn new(name: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -159,9 +159,7 @@ impl ServerSpec {
 
 fn engine(value: &str) -> Result<Engine, ServerSpecError> {
     let known = [Engine::Puppet, Engine::Chef];
-    let found = known
-        .into_iter()
-        .find(|engine| engine.name().eq_ignore_ascii_case(value));
+    let found = known.into_iter().find(|engine| engine.name().eq_ignore_ascii_case(value));
     found.ok_or_else(|| ServerSpecError::Engine(value.to_owned()))
 }
 
@@ -172,10 +170,7 @@ pub(super) fn status(value: &str) -> Result<&'static str, ServerSpecError> {
 }
 
 fn seconds(value: &str) -> Result<Duration, ServerSpecError> {
-    let number = value
-        .parse()
-        .ok()
-        .and_then(|number| Duration::try_from_secs_f64(number).ok());
+    let number = value.parse().ok().and_then(|number| Duration::try_from_secs_f64(number).ok());
     number.ok_or_else(|| ServerSpecError::Seconds(value.to_owned()))
 }
 
@@ -207,12 +202,9 @@ impl Server {
     }
 
     /// The status at `now`.
+    #[must_use]
     pub fn status(&self, now: Now) -> &'static str {
-        if self.healthy_at.is_some_and(|at| at <= now) {
-            HEALTHY
-        } else {
-            self.status
-        }
+        if self.healthy_at.is_some_and(|at| at <= now) { HEALTHY } else { self.status }
     }
 
     /// Sets the status for good, or until `healthy_at`.
@@ -268,9 +260,6 @@ pub struct Place {
 impl Default for Place {
     /// The first region, and the account of AWS's own examples.
     fn default() -> Self {
-        Self {
-            region: "us-east-1".to_owned(),
-            account: "123456789012".to_owned(),
-        }
+        Self { region: "us-east-1".to_owned(), account: "123456789012".to_owned() }
     }
 }

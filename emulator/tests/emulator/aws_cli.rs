@@ -1,0 +1,127 @@
+//! The AWS CLI: a client written by others, against the emulator.
+
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use enlist_emulator::control::{HEALTHY, ServerSpec};
+use enlist_emulator::{Emulator, MISLEADING_ENV, Options};
+
+use super::openssl;
+use super::{Outcome, shared_ca};
+
+/// The CLI to use: `ENLIST_TEST_AWS`, the distribution's, or the first in the path that knows
+/// `opsworks-cm` (the service is gone from the newest).
+fn cli() -> Option<&'static str> {
+    static FOUND: OnceLock<Option<String>> = OnceLock::new();
+    let found = FOUND.get_or_init(|| {
+        let asked = std::env::var("ENLIST_TEST_AWS").ok();
+        let candidates = asked.into_iter().chain(["/usr/bin/aws".into(), "aws".into()]);
+        candidates.into_iter().find(|candidate| {
+            let mut command = Command::new(candidate);
+            command.args(["opsworks-cm", "describe-servers", "--generate-cli-skeleton"]);
+            command.output().is_ok_and(|output| output.status.success())
+        })
+    });
+    if found.is_none() {
+        eprintln!("SKIPPED: no AWS CLI with opsworks-cm here; set ENLIST_TEST_AWS to one");
+    }
+    found.as_deref()
+}
+
+fn run(cli: &str, emulator: &Emulator, arguments: &[&str]) -> std::io::Result<Output> {
+    let mut command = Command::new(cli);
+    for name in MISLEADING_ENV {
+        command.env_remove(name);
+    }
+    // What the developer has configured for real accounts is no business of the test.
+    command.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
+    command.envs(emulator.env());
+    let endpoint = ["--endpoint-url", emulator.api_url(), "--output", "text", "opsworks-cm"];
+    command.args(endpoint).args(arguments).output()
+}
+
+/// What the CLI prints, or its error.
+fn result(output: &Output) -> Result<String, String> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+}
+
+#[test]
+fn a_node_joins_and_leaves() -> Outcome {
+    let Some(cli) = cli() else { return Ok(()) };
+    let emulator = Emulator::start(Options { throttle: None, ..shared_ca() })?;
+    let aws = |arguments: &[&str]| {
+        result(&run(cli, &emulator, arguments)?).map_err(Box::<dyn std::error::Error>::from)
+    };
+    let csr = openssl::request("i-0123", &[])?;
+    let attributes = serde_json::json!([{ "Name": "PUPPET_NODE_CSR", "Value": csr }]).to_string();
+    let server = ["--server-name", "puppet-test"];
+    let node = [&server[..], &["--node-name", "i-0123"]].concat();
+
+    let query = ["describe-servers", "--query", "Servers[0].[ServerName,Status,Engine,Endpoint]"];
+    assert_eq!(aws(&query)?, "puppet-test\tHEALTHY\tPuppet\tpuppet-test.example");
+    let token = ["--query", "NodeAssociationStatusToken"];
+    let associate = ["associate-node", "--engine-attributes", &attributes];
+    let token = aws(&[&associate[..], &node, &token].concat())?;
+    let asking = [&server[..], &["--node-association-status-token", &token]].concat();
+    aws(&[&["wait", "node-associated"], &asking[..]].concat())?;
+
+    let certificate = "EngineAttributes[?Name=='PUPPET_NODE_CERT'].Value";
+    let query = ["describe-node-association-status", "--query", certificate];
+    let certificate = aws(&[&query[..], &asking].concat())?;
+    assert!(openssl::verify(&emulator.ca_bundle(), &certificate)?.contains("OK"));
+    assert_eq!(openssl::public_key("x509", &certificate)?, openssl::public_key("req", &csr)?);
+
+    aws(&[&["disassociate-node"], &node[..]].concat())?;
+    assert_eq!(emulator.state()["associations"], serde_json::json!([]));
+    let errors: Vec<_> = emulator.calls().into_iter().filter_map(|call| call.error).collect();
+    assert_eq!(errors, Vec::<String>::new());
+    Ok(())
+}
+
+#[test]
+fn bad_input_gets_the_documented_errors() -> Outcome {
+    let Some(cli) = cli() else { return Ok(()) };
+    let sick = ServerSpec { status: "UNDER_MAINTENANCE", ..ServerSpec::new("sick") };
+    let well = ServerSpec::new("puppet-test");
+    assert_eq!(well.status, HEALTHY);
+    let servers = vec![well, sick];
+    let emulator = Emulator::start(Options { throttle: None, servers, ..shared_ca() })?;
+    let csr = |value: &str| format!("Name=PUPPET_NODE_CSR,Value={value}");
+    let bad_csr = csr("none");
+    let associate = |server: &'static str, node: &'static str| {
+        ["associate-node", "--server-name", server, "--node-name", node, "--engine-attributes"]
+    };
+    let rows: [(Vec<&str>, &str); 5] = [
+        ([&associate("puppet-test", "n")[..], &[&bad_csr]].concat(), "ValidationException"),
+        ([&associate("unknown", "n")[..], &[&bad_csr]].concat(), "ResourceNotFoundException"),
+        ([&associate("sick", "n")[..], &[&bad_csr]].concat(), "InvalidStateException"),
+        (
+            vec!["disassociate-node", "--server-name", "puppet-test", "--node-name", "nobody"],
+            "ResourceNotFoundException",
+        ),
+        (
+            vec!["describe-servers", "--starting-token", "eyJOZXh0VG9rZW4iOiAieCJ9"],
+            "InvalidNextTokenException",
+        ),
+    ];
+    for (arguments, error) in rows {
+        let refused = result(&run(cli, &emulator, &arguments)?);
+        let wanted = format!("An error occurred ({error})");
+        assert!(
+            refused.as_ref().is_err_and(|text| text.contains(&wanted)),
+            "{arguments:?} {refused:?}"
+        );
+    }
+    Ok(())
+}
+
+/// The credentials of a role, through the CLI's own metadata client.
+#[test]
+fn a_role_in_the_metadata_is_enough() -> Outcome {
+    let Some(cli) = cli() else { return Ok(()) };
+    let emulator = Emulator::start(Options { role: Some("node".into()), ..shared_ca() })?;
+    let query = ["describe-servers", "--query", "Servers[0].Status"];
+    assert_eq!(result(&run(cli, &emulator, &query)?), Ok("HEALTHY".to_owned()));
+    Ok(())
+}
