@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use enlist_emulator::{Emulator, Options};
+use enlist_emulator::{CaSource, Emulator, Options};
 use serde_json::Value;
 
 pub const NAME: &str = "i-0123456789abcdef0";

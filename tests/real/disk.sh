@@ -15,6 +15,7 @@ SSL=etc/puppetlabs/puppet/ssl
 printf '[opsworks-cm]\nserver = "puppet-test"\n[puppet]\nkey_bits = 2048\n' >"$WORK/enlist.toml"
 
 main() {
+  at_end 'umount "$DISK" 2>/dev/null'
   emulator --throttle off
   local case
   for case in var ssl; do
@@ -39,6 +40,7 @@ prepare() {
   esac
   mkdir -p "$DISK"
   mount -t tmpfs -o size=1m,mode=0755 enlist "$DISK"
+  mkdir -p "$ROOT/etc"
   [[ -z $3 ]] || former
 }
 
@@ -129,7 +131,7 @@ goes_on() { # WHAT KEY [CHECK]: with room again, the next join ends well
 }
 
 # What an agent would find.
-contents() { (cd "$ROOT" && find etc -type f -exec sha256sum {} + | grep -v ballast | sort -k 2); }
+contents() { (cd "$ROOT" && find etc -type f ! -name ballast -exec sha256sum {} + | sort -k 2); }
 
 whole() { # each file is one, wherever it is in between
   local file

@@ -7,6 +7,7 @@ begin
 
 SSL=etc/puppetlabs/puppet/ssl
 HELD=opt/puppetlabs/puppet/cache/state/agent_disabled.lock
+POINTS=0
 printf '[opsworks-cm]\nserver = "puppet-test"\n[puppet]\nkey_bits = 2048\n' >"$WORK/enlist.toml"
 
 main() {
@@ -18,6 +19,8 @@ main() {
   kill_at_each fsync,fdatasync
   kill_at_each unlink,unlinkat
   kill_at_each mkdir,mkdirat,fchmod,fchmodat,fchown
+  kill_at_each write,pwrite64,writev
+  echo "$POINTS points"
   finish
 }
 
@@ -31,11 +34,14 @@ kill_at_each() { # SYSTEM CALLS: at the first, the second... until a run survive
     local what="killed at $n. of $calls"
     quietly "$what: the agent is held, or finds all or nothing" none_all_or_held
     local key; key=$(made_key)
+    # Names that hold a time are others in the next second: no accident may hide a leftover.
+    [[ -z $(find "$ROOT/var/lib/enlist" -name '*.enlist-new' 2>/dev/null) ]] || sleep 1.1
     join "$ROOT" --set "node.name=$NAME"
     quietly "$what: the next join ends well" equal "$CODE" 0
     joined_whole "$what" "$key"
   done
   # n is the run that survived: there are n - 1 such calls.
+  POINTS=$((POINTS + n - 1))
   ((FAILED > bad)) ||
     check "killed at each of the $((n - 1)) times of ${calls//,/, }: the next join ends well" \
       test "$n" -gt 1 -a "$n" -lt 200
@@ -50,11 +56,11 @@ new_root() {
   printf '[main]\nserver = former.example\n# mine\n' >"$ROOT/etc/puppetlabs/puppet/puppet.conf"
 }
 
-killed() { # SYSTEM CALLS, N: whether the run was; its second of two backups may not have its time
+killed() { # SYSTEM CALLS, N: whether the run was
   local rc=0
-  strace -f -qq -o /dev/null -e "trace=$1" -e "inject=$1:signal=SIGKILL:when=$2" \
+  { strace -f -qq -o /dev/null -e "trace=$1" -e "inject=$1:signal=SIGKILL:when=$2" \
     "$ENLIST" join --config "$WORK/enlist.toml" --root "$ROOT" --set "node.name=$NAME" \
-    >"$WORK/said" 2>&1 </dev/null || rc=$?
+    >"$WORK/said" 2>&1 </dev/null || rc=$?; } 2>/dev/null
   case $rc in
     0) return 1 ;;
     137) return 0 ;;

@@ -73,7 +73,9 @@ need() {
 
 begin() { # a scratch directory in $WORK, the programs in $ENLIST and $EMULATOR
   WORK=$(mktemp -d "${TMPDIR:-/tmp}/enlist-real.XXXXXX")
-  trap 'rc=$?; clean_up; echo "$PASSED passed, $((FAILED + 1)) failed (ended early)"; exit $((rc ? rc : 1))' EXIT
+  # A function that ends the script may have its output elsewhere at that moment.
+  exec 3>&1
+  trap 'rc=$?; clean_up; echo "$PASSED passed, $((FAILED + 1)) failed (ended early)" >&3; exit $((rc ? rc : 1))' EXIT
   local built=${CARGO_TARGET_DIR:-$REPO/target}/debug
   ENLIST=${ENLIST:-$built/enlist} EMULATOR=${EMULATOR:-$built/enlist-emulator}
   [[ -x $ENLIST && -x $EMULATOR ]] || (cd "$REPO" && cargo build --quiet --workspace)
@@ -125,7 +127,9 @@ associate_calls() {
 }
 
 # SHA-256 of the public key: of a private key on disk, and of the one the emulator associated.
-key_on_disk() { openssl pkey -in "$1" -pubout -outform DER 2>/dev/null | sha256sum | cut -d' ' -f1; }
+key_on_disk() {
+  { openssl pkey -in "$1" -pubout -outform DER 2>/dev/null || true; } | sha256sum | cut -d' ' -f1
+}
 key_at_emulator() {
   seen state --arg node "$1" '.associations[] | select(.node == $node) | .public_key_sha256'
 }
