@@ -1,6 +1,6 @@
 //! The loop: poll, perform, handle; until it is finished.
 
-use crate::bootstrap::{Bootstrap, Effect, Event, Now, Outcome, Status};
+use crate::bootstrap::{Effect, Event, Machine, Now, Outcome, Status};
 use crate::host::Host;
 
 /// Whatever performs effects: the machine, or a test's model of one.
@@ -14,21 +14,21 @@ pub trait Watch {
     fn see(&mut self, status: &Status, now: Now);
 }
 
-/// Drives one bootstrap to its end.
+/// Drives one state machine to its end.
 pub async fn drive(
-    bootstrap: &mut Bootstrap,
+    machine: &mut impl Machine,
     host: &mut impl Perform,
     watch: &mut impl Watch,
 ) -> Outcome {
     loop {
         let now = host.now();
-        let effect = bootstrap.poll(now);
-        watch.see(&bootstrap.status(now), now);
+        let effect = machine.poll(now);
+        watch.see(&machine.status(now), now);
         if let Effect::Finish(outcome) = effect {
             return outcome;
         }
         let event = host.perform(effect).await;
-        bootstrap.handle(host.now(), event);
+        machine.handle(host.now(), event);
     }
 }
 

@@ -21,6 +21,19 @@ pub struct Facts {
     pub ec2: Option<Ec2>,
     /// None where no target manages this node with Puppet.
     pub puppet: Option<PuppetSite>,
+    /// None where no target manages this node with Systems Manager.
+    pub ssm: Option<SsmSite>,
+}
+
+/// The Systems Manager agent on this node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SsmSite {
+    /// The agent's program; none where it is not installed.
+    pub agent: Option<String>,
+    /// The `mi-` (or `i-`) id in its vault.
+    pub instance: Option<String>,
+    /// The activation id in the file that a hand-over to a file leaves.
+    pub handed_over: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -91,6 +104,14 @@ impl Facts {
             instance_id: self.ec2.as_ref().map(|ec2| ec2.instance_id.clone()),
             machine_id: self.machine_id.clone(),
         }
+    }
+}
+
+impl Facts {
+    /// The id under which the Systems Manager agent is registered.
+    #[must_use]
+    pub fn ssm_instance(&self) -> Option<&str> {
+        self.ssm.as_ref()?.instance.as_deref()
     }
 }
 

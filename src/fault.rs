@@ -100,6 +100,9 @@ pub struct Detail {
     /// From the nearest to the deepest.
     pub causes: Vec<String>,
     pub evidence: Option<Evidence>,
+    /// Whether what was asked for may have happened all the same: the question may have arrived,
+    /// and the answer was lost.
+    pub may_have_happened: bool,
 }
 
 impl std::ops::Deref for Fault {
@@ -123,6 +126,7 @@ impl Fault {
             todo: todo.into(),
             causes: Vec::new(),
             evidence: None,
+            may_have_happened: false,
         });
         Self { kind, detail }
     }
@@ -146,6 +150,22 @@ impl Fault {
     pub fn cause(mut self, cause: impl Into<String>) -> Self {
         self.detail.causes.push(cause.into());
         self
+    }
+
+    /// Says that the answer was lost, and the effect perhaps not.
+    #[must_use]
+    pub fn in_doubt(mut self) -> Self {
+        self.detail.may_have_happened = true;
+        self
+    }
+
+    /// Says that waiting longer would have gone beyond the budget.
+    #[must_use]
+    pub fn given_up_after(self, budget: std::time::Duration) -> Self {
+        match self.kind.is_retried() {
+            true => self.cause(format!("gave up: the budget of {} s is spent", budget.as_secs())),
+            false => self,
+        }
     }
 
     #[must_use]

@@ -14,7 +14,7 @@
 //! | [`target`] | pure: who we enlist with; what to ask next, what an answer means |
 //! | [`engine`] | pure: what is written for Puppet once we are in |
 //! | [`pki`] | pure: keys, requests, certificates |
-//! | [`facts`], [`fault`] | pure: the words that all rooms share |
+//! | [`facts`], [`fault`], [`secret`] | pure: the words that all rooms share |
 //! | [`host`] | clock, disk, network, processes |
 
 pub mod bootstrap;
@@ -26,4 +26,5 @@ pub mod facts;
 pub mod fault;
 pub mod host;
 pub mod pki;
+pub mod secret;
 pub mod target;

@@ -5,9 +5,9 @@
 use std::time::Duration;
 
 use enlist::bootstrap::{
-    Bootstrap, Effect, Event, Installed, Now, Outcome, Phase, Plan, Record, resume,
+    Bootstrap, Effect, Event, Installed, Machine, Now, Outcome, Phase, Plan, Record, resume,
 };
-use enlist::engine::{Action, puppet::Puppet};
+use enlist::engine::{Action, chef::Chef, puppet::Puppet};
 use enlist::facts::{Ec2, Facts, PuppetSite};
 use enlist::fault::{Fault, Kind};
 use enlist::pki::{CaBundle, CsrSpec, PrivateKey, csr};
@@ -118,6 +118,16 @@ fn target() -> OpsworksCm {
             environment: None,
             run: false,
         },
+        chef: Chef {
+            confdir: "/etc/chef".into(),
+            key_bits: 2048,
+            organization: "default".into(),
+            key_attribute: "CHEF_NODE_PUBLIC_KEY".into(),
+            run_list: Vec::new(),
+            environment: None,
+            policy: None,
+            run: false,
+        },
     }
 }
 
@@ -154,7 +164,7 @@ impl Script {
             let (done, event) = match effect {
                 Effect::Finish(outcome) => return outcome,
                 Effect::GatherFacts(_) => ("facts", Event::Facts(facts(self.instance))),
-                Effect::EnsureKey(_) => ("key", Event::Key(world.report())),
+                Effect::EnsureKey(_) => ("key", Event::Key(Box::new(world.report()))),
                 Effect::Persist(record) => {
                     self.disk = Some(*record);
                     ("persist", Event::Persisted)
@@ -197,6 +207,7 @@ impl Script {
                     self.disk = None;
                     ("aside", Event::IsAside)
                 }
+                other => panic!("{other:?} in a join of a Puppet server"),
             };
             self.effects.push(done);
             core.handle(world.now(), event);
@@ -212,7 +223,7 @@ fn passing() -> Fault {
 fn failed(outcome: Outcome) -> Fault {
     match outcome {
         Outcome::Failed(fault) => fault,
-        Outcome::Joined { .. } => panic!("it joined"),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -278,7 +289,7 @@ fn stopped_at_every_effect_it_goes_on_with_one_association() {
                     break;
                 }
                 Effect::GatherFacts(_) => Event::Facts(facts("i-1")),
-                Effect::EnsureKey(_) => Event::Key(world.report()),
+                Effect::EnsureKey(_) => Event::Key(Box::new(world.report())),
                 Effect::Persist(record) => {
                     disk = Some(*record);
                     Event::Persisted
@@ -463,7 +474,7 @@ fn a_record_that_cannot_be_written_stops_before_anything_is_asked() {
                 called += 1;
                 Event::Answered(token())
             }
-            Effect::EnsureKey(_) => Event::Key(world.report()),
+            Effect::EnsureKey(_) => Event::Key(Box::new(world.report())),
             Effect::Hold(_) => Event::Held,
             Effect::Persist(_) => Event::Failed(full.clone()),
             other => panic!("{other:?}"),
@@ -561,12 +572,13 @@ fn an_installation_writes_key_request_ca_certificate_settings_and_lets_go_last()
                     Action::Settings { .. } => Some("settings"),
                     Action::Hold { .. } => Some("hold"),
                     Action::Release { .. } => Some("release"),
+                    other => panic!("{other:?}"),
                 })
                 .collect::<Vec<_>>();
         }
         let event = match effect {
             Effect::GatherFacts(_) => Event::Facts(facts("i-1")),
-            Effect::EnsureKey(_) => Event::Key(world.report()),
+            Effect::EnsureKey(_) => Event::Key(Box::new(world.report())),
             Effect::Persist(_) => Event::Persisted,
             Effect::Hold(_) => Event::Held,
             Effect::Call(_) => Event::Answered(script.answers.remove(0).unwrap()),

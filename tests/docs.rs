@@ -13,7 +13,7 @@ fn every_setting_is_documented() {
     let mut text = String::from(
         "# Settings\n\nMade from the list in `src/config/schema.rs` by `UPDATE_DOCS=1 cargo test --test docs`.\n\
          In the environment, `table.key` is `ENLIST_TABLE_KEY`, with `_` for `-`; a table of texts is\n\
-         `name=value,name=value` there and after `--set`.\n",
+         `name=value,name=value` there and after `--set`, and a list `a,b`.\n",
     );
     let mut table = "";
     for key in KEYS {
@@ -29,6 +29,7 @@ fn every_setting_is_documented() {
             Form::Duration => "duration",
             Form::Integer => "number",
             Form::Boolean => "true, false",
+            Form::List => "list of texts",
             Form::Map => "table of texts",
         };
         let default =

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::ca::CaError;
 use crate::control::{Call, ControlPlane, Fault};
-use crate::imds::{self, Imds, ImdsCall};
+use crate::imds::{self, IdentityKey, Imds, ImdsCall};
 use crate::now::Now;
 use crate::options::Options;
 use crate::sigv4::Credentials;
@@ -124,9 +124,19 @@ impl Emulator {
         self.shared.imds().calls().to_vec()
     }
 
-    /// Servers and associations, as JSON: `servers[]` with `name`, `engine`, `status`,
-    /// `endpoint`; `associations[]` with `server`, `node`, `status`, `public_key_sha256`, `csr`,
-    /// `certificate`, `failure`, `associate_calls`.
+    /// The account, as JSON:
+    /// - `servers[]`: `name`, `engine`, `status`, `endpoint`;
+    /// - `associations[]`: `server`, `node`, `status`, `public_key`, `public_key_sha256`,
+    ///   `organization`, `csr`, `certificate`, `failure`, `associate_calls`;
+    /// - `stacks[]`: `id`, `name`, `region`, `vpc`, `unique_hostnames`;
+    /// - `instances[]`: `id`, `stack`, `status`, `hostname`, `infrastructure`, `ec2_instance_id`,
+    ///   `private_ip`, `public_ip`, `public_key`, `public_key_fingerprint`, `registered_at`;
+    /// - `activations[]`: `id`, `iam_role`, `default_instance_name`, `description`,
+    ///   `registration_limit`, `registrations`, `created_at`, `expires_at`, `expired`, `tags`;
+    /// - `managed_instances[]`: `id`, `activation_id`, `iam_role`, `name`, `ping_status`,
+    ///   `fingerprint`, `public_key`, `public_key_sha256`, `registered_at`, `tags`.
+    ///
+    /// Activation codes are not part of it.
     #[must_use]
     pub fn state(&self) -> Value {
         self.shared.control().state(self.now())
@@ -177,8 +187,9 @@ impl Drop for Emulator {
 impl Shared {
     fn new(options: &Options, credentials: Credentials, now: Now) -> Result<Self, StartError> {
         let seed = options.seed.map_or_else(setup::random_seed, Ok)?;
-        let imds = setup::imds(options, &credentials, seed);
-        let control = setup::control_plane(options, credentials, seed, now)?;
+        let identity = Arc::new(IdentityKey::default());
+        let imds = setup::imds(options, &credentials, Arc::clone(&identity), seed);
+        let control = setup::control_plane(options, credentials, identity, seed, now)?;
         Ok(Self {
             control: Mutex::new(control),
             imds: Mutex::new(imds),

@@ -2,7 +2,63 @@
 
 use serde_json::json;
 
+use crate::control::Family;
 use crate::http::{AMZ_JSON, Response};
+
+/// The errors that only Systems Manager has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SsmError {
+    /// A parameter is missing, or has a value that is not allowed.
+    InvalidParameters,
+    /// The activation ID isn't valid.
+    InvalidActivationId,
+    /// The activation might have been deleted, or the ID and the code don't match.
+    InvalidActivation,
+    /// The activation's time is over.
+    ActivationExpired,
+    /// The activation has been used as often as it may be.
+    RegistrationLimitExceeded,
+    /// The public key is none that the service takes.
+    InvalidPublicKey,
+    /// This machine is registered already.
+    InstanceAlreadyRegistered,
+    /// The filter name isn't valid (activations).
+    InvalidFilter,
+    /// The specified key isn't valid (instances).
+    InvalidFilterKey,
+    /// The specified filter value isn't valid.
+    InvalidInstanceInformationFilterValue,
+    /// There is no such managed node.
+    InvalidInstanceId,
+    /// The specified token isn't valid.
+    InvalidNextToken,
+}
+
+impl SsmError {
+    /// The name, as in `__type`.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::InvalidParameters => "InvalidParameters",
+            Self::InvalidActivationId => "InvalidActivationId",
+            Self::InvalidActivation => "InvalidActivation",
+            Self::ActivationExpired => "ActivationExpired",
+            Self::RegistrationLimitExceeded => "RegistrationLimitExceeded",
+            Self::InvalidPublicKey => "InvalidPublicKey",
+            Self::InstanceAlreadyRegistered => "InstanceAlreadyRegistered",
+            Self::InvalidFilter => "InvalidFilter",
+            Self::InvalidFilterKey => "InvalidFilterKey",
+            Self::InvalidInstanceInformationFilterValue => "InvalidInstanceInformationFilterValue",
+            Self::InvalidInstanceId => "InvalidInstanceId",
+            Self::InvalidNextToken => "InvalidNextToken",
+        }
+    }
+
+    /// The same with a message.
+    pub(crate) fn because(self, message: impl Into<String>) -> ApiError {
+        ApiError::SystemsManager(self, message.into())
+    }
+}
 
 /// An error as the API reports it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,6 +75,9 @@ pub enum ApiError {
     /// The provided nextToken is not valid.
     #[error("{0}")]
     InvalidNextToken(String),
+    /// One of Systems Manager's own errors.
+    #[error("{1}")]
+    SystemsManager(SsmError, String),
     /// The body is not JSON, or a member has another type.
     #[error("{0}")]
     Serialization(String),
@@ -74,6 +133,7 @@ impl ApiError {
             Self::InvalidState(_) => "InvalidStateException",
             Self::ResourceNotFound(_) => "ResourceNotFoundException",
             Self::InvalidNextToken(_) => "InvalidNextTokenException",
+            Self::SystemsManager(error, _) => error.code(),
             Self::Serialization(_) => "SerializationException",
             Self::UnknownOperation(_) => "UnknownOperationException",
             Self::Throttling => "ThrottlingException",
@@ -104,23 +164,38 @@ impl ApiError {
         }
     }
 
-    /// Modelled errors carry `Message`, those of the service's framework `message`.
-    const fn message_member(&self) -> &'static str {
-        match self {
-            Self::Validation(_)
-            | Self::InvalidState(_)
-            | Self::ResourceNotFound(_)
-            | Self::InvalidNextToken(_) => "Message",
-            _ => "message",
-        }
-    }
-
-    /// The error as a response.
+    /// The error as a response of OpsWorks CM, or of a family that is not known.
     #[must_use]
     pub fn response(&self) -> Response {
-        let body = json!({ "__type": self.code(), self.message_member(): self.to_string() });
+        self.response_of(Family::OpsWorksCm)
+    }
+
+    /// The error as a response of `family`.
+    #[must_use]
+    pub fn response_of(&self, family: Family) -> Response {
+        let member = self.message_member(family);
+        let body = json!({ "__type": self.code(), member: self.to_string() });
         let mut response = Response::new(self.status(), AMZ_JSON, body.to_string());
         response.error = Some(self.code().to_owned());
         response.with_header("x-amzn-errortype", self.code())
+    }
+
+    /// Each service's model names the member; its framework's errors have `message`.
+    const fn message_member(&self, family: Family) -> &'static str {
+        let modelled = matches!(
+            self,
+            Self::Validation(_)
+                | Self::InvalidState(_)
+                | Self::ResourceNotFound(_)
+                | Self::InvalidNextToken(_)
+        );
+        match (family, self) {
+            (_, Self::SystemsManager(SsmError::InvalidInstanceInformationFilterValue, _)) => {
+                "message"
+            }
+            (_, Self::SystemsManager(..)) => "Message",
+            (Family::OpsWorksCm, _) if modelled => "Message",
+            _ => "message",
+        }
     }
 }

@@ -3,7 +3,8 @@
 //! misspelled member.
 //!
 //! Rooms: [`control`], [`imds`] and [`sigv4`] are pure (time is an argument); [`ca`] signs;
-//! [`emulator`] serves them over HTTP.
+//! [`emulator`] serves them over HTTP. [`stand_in`] is no part of it: a program on a node that
+//! tests run in place of `amazon-ssm-agent`.
 
 pub mod ca;
 pub mod control;
@@ -18,6 +19,7 @@ pub mod options;
 pub mod random;
 mod setup;
 pub mod sigv4;
+pub mod stand_in;
 
 pub use control::{Call, ControlPlane, Fault, FaultKind};
 pub use emulator::{Emulator, StartError, machine_now};

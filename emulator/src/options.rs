@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::control::{DEFAULT_SERVER, DOCUMENTED, Fault, Rate, ServerSpec};
+use crate::control::{DEFAULT_SERVER, DOCUMENTED, Fault, Rate, ServerSpec, StackSpec};
 use crate::imds::{Answering, Instance};
 
 /// Where the CA of the Puppet servers comes from.
@@ -27,8 +27,9 @@ pub enum CaSource {
     },
 }
 
-/// How an emulator is set up. The default is a healthy Puppet server `puppet-test`, the documented
-/// request limit, and an EC2 instance without tags, on free ports of the loopback interface.
+/// How an emulator is set up. The default is a healthy Puppet server `puppet-test`, one stack, any
+/// role for Systems Manager, the documented request limit, and an EC2 instance without tags, on
+/// free ports of the loopback interface.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Where the API listens; port 0 takes a free one.
@@ -39,6 +40,12 @@ pub struct Options {
     pub servers: Vec<ServerSpec>,
     /// `Endpoint` of servers that name none themselves; `NAME.example` when `None`.
     pub endpoint: Option<String>,
+    /// The stacks; none is the default one.
+    pub stacks: Vec<StackSpec>,
+    /// How long an instance is `registering` before it is `registered`.
+    pub registration_time: Duration,
+    /// The roles that Systems Manager can give to nodes; `None` for any.
+    pub ssm_roles: Option<BTreeSet<String>>,
     /// How long an association is IN_PROGRESS.
     pub association_time: Duration,
     /// How long a disassociation is IN_PROGRESS.
@@ -87,6 +94,9 @@ impl Default for Options {
             imds_listen: free,
             servers: Vec::new(),
             endpoint: None,
+            stacks: Vec::new(),
+            registration_time: Duration::ZERO,
+            ssm_roles: None,
             association_time: Duration::ZERO,
             disassociation_time: Duration::ZERO,
             token_lifetime: Duration::from_hours(1),
@@ -120,6 +130,14 @@ impl Options {
             server.endpoint = server.endpoint.take().or_else(|| self.endpoint.clone());
         }
         servers
+    }
+
+    /// The stacks.
+    pub(crate) fn stacks(&self) -> Vec<StackSpec> {
+        match self.stacks.as_slice() {
+            [] => vec![StackSpec::default()],
+            stacks => stacks.to_vec(),
+        }
     }
 
     /// The region that clients are told.

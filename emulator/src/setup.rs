@@ -3,12 +3,14 @@
 #![allow(clippy::disallowed_methods, reason = "the room that reads the CA's files")]
 
 use std::path::Path;
+use std::sync::Arc;
 
 use aws_lc_rs::rand;
 
 use crate::ca::SigningCa;
 use crate::control::{
-    ControlPlane, ControlSettings, DEFAULT_SERVER, Fault, OpsWorksCmSettings, Place,
+    ControlPlane, ControlSettings, DEFAULT_SERVER, Fault, OpsWorksCmSettings, OpsWorksSettings,
+    Place, SsmSettings,
 };
 use crate::emulator::StartError;
 use crate::imds::{self, IdentityKey, Imds};
@@ -44,21 +46,26 @@ pub const MISLEADING_ENV: [&str; 15] = [
 pub(crate) fn control_plane(
     options: &Options,
     credentials: Credentials,
+    identity: Arc<IdentityKey>,
     seed: u64,
     now: Now,
 ) -> Result<ControlPlane, StartError> {
     let ca = signing_ca(options, now)?;
     let ca = ca.allow_authorization_extensions(options.allow_authorization_extensions);
-    let settings = control_settings(options, credentials, seed);
+    let settings = control_settings(options, credentials, identity, seed);
     Ok(ControlPlane::new(settings, Box::new(ca), now))
 }
 
 /// The metadata service; its tokens differ from the control plane's.
-pub(crate) fn imds(options: &Options, credentials: &Credentials, seed: u64) -> Imds {
+pub(crate) fn imds(
+    options: &Options,
+    credentials: &Credentials,
+    identity: Arc<IdentityKey>,
+    seed: u64,
+) -> Imds {
     let mut instance = options.instance.clone();
     instance.role = options.role.clone().map(|role| (role, credentials.clone()));
-    let key = Box::new(IdentityKey::default());
-    let mut imds = Imds::new(instance, options.imds, key, !seed);
+    let mut imds = Imds::new(instance, options.imds, Box::new(identity), !seed);
     for fault in options.faults.iter().filter(|fault| is_imds(fault)) {
         imds.inject(fault.clone());
     }
@@ -69,7 +76,12 @@ fn is_imds(fault: &Fault) -> bool {
     fault.action == imds::ACTION
 }
 
-fn control_settings(options: &Options, credentials: Credentials, seed: u64) -> ControlSettings {
+fn control_settings(
+    options: &Options,
+    credentials: Credentials,
+    identity: Arc<IdentityKey>,
+    seed: u64,
+) -> ControlSettings {
     let place = Place {
         region: options.client_region().to_owned(),
         account: options.instance.account.clone(),
@@ -86,8 +98,15 @@ fn control_settings(options: &Options, credentials: Credentials, seed: u64) -> C
             association_time: options.association_time,
             disassociation_time: options.disassociation_time,
             token_lifetime: options.token_lifetime,
+            place: place.clone(),
+        },
+        opsworks: OpsWorksSettings {
+            stacks: options.stacks(),
+            registration_time: options.registration_time,
+            identity: Some(identity),
             place,
         },
+        ssm: SsmSettings { roles: options.ssm_roles.clone() },
     }
 }
 

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use super::Waiting;
 use super::record::Record;
 use crate::engine::Bundle;
+use crate::engine::ssm_agent::HandOver;
 use crate::facts::Facts;
 use crate::fault::{Evidence, Fault};
-use crate::target::{Answer, KeyReport, KeySpec, Request, SiteInquiry};
+use crate::target::{Answer, Inquiry, KeyReport, KeySpec, Request};
 
 /// Both clocks at one moment. They are two because the wall clock jumps at first boot: waiting
 /// and budgets go by the one that only runs forward, certificates by the other.
@@ -23,7 +25,7 @@ pub struct Now {
 pub enum Effect {
     GatherFacts(Inquiry),
     /// Use the key that stands there, else the staged one, else make one; sign what is asked.
-    EnsureKey(KeySpec),
+    EnsureKey(Box<KeySpec>),
     /// Write the record, so that it survives a power cut, before anything else happens.
     Persist(Box<Record>),
     Call(Request),
@@ -32,6 +34,12 @@ pub enum Effect {
     /// Keep the engine from running until everything is in place.
     Hold(Bundle),
     Install(Bundle),
+    /// Have the Systems Manager agent register itself.
+    HandOver(Box<HandOver>),
+    /// Take back what was installed.
+    Clear(Bundle),
+    /// Move the record itself out of the way, last of all.
+    Forget,
     /// Keep what was refused, for people.
     Keep(Evidence),
     /// Move these files, where they exist, out of the way: they belong to another machine.
@@ -43,31 +51,19 @@ pub enum Effect {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     Facts(Box<Facts>),
-    Key(KeyReport),
+    Key(Box<KeyReport>),
     Persisted,
     Answered(Answer),
     Woke,
     Held,
     Installed(Vec<Installed>),
+    /// The `mi-` id.
+    HandedOver(String),
+    Cleared,
+    Forgotten,
     Kept,
     IsAside,
     Failed(Fault),
-}
-
-/// What the facts must hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Inquiry {
-    pub puppet: Option<SiteInquiry>,
-    /// The key that will be wanted, unless one stands already: it may be begun meanwhile.
-    pub key: Option<LikelyKey>,
-}
-
-/// A key that nobody has asked for yet. Making it is no effect on the world: it is in memory
-/// until `EnsureKey` writes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LikelyKey {
-    pub bits: u32,
-    pub staged: String,
 }
 
 /// A file that stands because of us.
@@ -82,6 +78,39 @@ pub struct Installed {
 /// How a bootstrap ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    Joined { already: bool, record: Box<Record> },
+    Joined {
+        already: bool,
+        record: Box<Record>,
+    },
+    /// None: there was nothing to leave.
+    Left {
+        record: Option<Box<Record>>,
+    },
     Failed(Fault),
+}
+
+impl Effect {
+    /// As a phrase: what is being done now.
+    #[must_use]
+    pub fn describe(&self, authority: &str, waiting: Option<&Waiting>) -> String {
+        match self {
+            Self::GatherFacts(_) => "gathering facts".to_owned(),
+            Self::EnsureKey(spec) => format!("making or reading the {}-bit key", spec.bits),
+            Self::Persist(_) => "writing the record".to_owned(),
+            Self::Call(request) => format!("asking: {}, {authority}", request.action()),
+            Self::WaitUntil(_) => {
+                format!("waiting: {}", waiting.map_or("", |wait| wait.reason.as_str()))
+            }
+            Self::Hold(_) => "holding the engine still".to_owned(),
+            Self::Install(_) => "installing".to_owned(),
+            Self::HandOver(_) => "handing over to amazon-ssm-agent".to_owned(),
+            Self::Clear(_) => "clearing away".to_owned(),
+            Self::Forget => "putting the record away".to_owned(),
+            Self::Keep(_) => "keeping evidence".to_owned(),
+            Self::SetAside(_) => "setting another machine's identity aside".to_owned(),
+            Self::Finish(Outcome::Joined { .. }) => format!("joined {authority}"),
+            Self::Finish(Outcome::Left { .. }) => format!("left {authority}"),
+            Self::Finish(Outcome::Failed(fault)) => format!("failed: {fault}"),
+        }
+    }
 }

@@ -1,20 +1,18 @@
 //! What an event means for a bootstrap.
 
-use std::time::Duration;
-
-use super::{Bootstrap, Event, FaultNote, Installed, Now, Outcome, Phase, Record, Step, Waiting};
-use super::{backoff, invariant};
+use super::{Bootstrap, Event, FaultNote, Installed, Key, Now, Outcome, Phase, Record, Step};
 use crate::facts::Facts;
 use crate::fault::{Fault, Kind};
 use crate::target::name::default_name;
-use crate::target::{Answer, KeyReport, Known, Survey, Surveyed, Watched};
+use crate::target::{
+    Answer, Created, Creation, Doubt, Grant, KeyReport, Survey, Surveyed, Watched, invariant,
+};
 
 impl Bootstrap {
-    /// Takes in what became of the effect that [`Bootstrap::poll`] last returned.
-    pub fn handle(&mut self, now: Now, event: Event) {
+    pub(super) fn take_in(&mut self, now: Now, event: Event) {
         match event {
             Event::Woke => {}
-            Event::Persisted => self.durable = Some(self.working.clone()),
+            Event::Persisted => self.durable = self.working.clone(),
             Event::Failed(fault) if self.owes_persist() => {
                 self.store_is_broken = true;
                 self.outcome = Some(Outcome::Failed(fault));
@@ -23,9 +21,9 @@ impl Bootstrap {
             // Evidence that can't be kept must not hide the fault it belongs to.
             Event::Failed(_) if self.evidence.is_some() => self.evidence = None,
             event => {
-                self.wait = None;
-                match self.take(now, event) {
-                    Ok(()) => self.failures = 0,
+                self.pace.stirred();
+                match self.take(now, event).and_then(|()| self.settle(now)) {
+                    Ok(()) => self.pace.succeeded(),
                     Err(fault) => self.fail(now, fault),
                 }
             }
@@ -37,11 +35,12 @@ impl Bootstrap {
             Event::Facts(facts) => self.learn(*facts)?,
             Event::IsAside => self.begin_anew(now),
             Event::Held => self.is_held = true,
-            Event::Key(key) => self.take_key(now, key)?,
+            Event::Key(key) => self.take_key(*key)?,
             Event::Installed(files) => self.installed(now, files),
+            Event::HandedOver(id) => self.handed_over(now, id),
             Event::Answered(answer) => self.answered(now, answer)?,
             Event::Failed(fault) => return Err(fault),
-            Event::Persisted | Event::Woke | Event::Kept => {}
+            other => return Err(invariant(&format!("nobody asked for {other:?}"))),
         }
         Ok(())
     }
@@ -61,10 +60,10 @@ impl Bootstrap {
                 Some(template) => template.render(&facts)?,
                 None => default_name(&facts),
             };
-            self.plan.target.check_name(&name)?;
+            self.plan.target.check(&facts, &name)?;
             self.step_done("facts", describe(&facts, &name));
             self.name = Some(name);
-            if let Survey::Pinned(authority) = self.plan.target.survey() {
+            if let Survey::Known(authority) = self.plan.target.survey() {
                 self.authority = Some(authority);
             }
         }
@@ -76,13 +75,14 @@ impl Bootstrap {
         let authority = self.plan.target.authority_name();
         self.working = Record::new(self.plan.target.word(), &authority, now.unix);
         // The host has moved the old record away: nothing is on disk.
-        self.durable = Some(self.working.clone());
+        self.durable = self.working.clone();
         self.name = None;
         self.authority = None;
+        self.doubt = None;
         self.aside = None;
     }
 
-    fn take_key(&mut self, now: Now, key: KeyReport) -> Result<(), Fault> {
+    fn take_key(&mut self, key: KeyReport) -> Result<(), Fault> {
         let fingerprint = key.public.fingerprint();
         if let Some(recorded) = &self.working.key
             && *recorded != fingerprint
@@ -96,52 +96,130 @@ impl Bootstrap {
             ));
         }
         self.step_done("key", format!("RSA {} bits, SHA-256 {fingerprint}", key.public.bits()));
-        if self.working.phase == Phase::New {
-            self.working.name = self.name.clone();
-            self.working.machine = self.facts.as_ref().map(Facts::machine);
-            self.working.puppet = self.facts.as_ref().and_then(|facts| facts.puppet.clone());
-            self.working.key = Some(fingerprint);
-            self.working.authority = self.authority.clone();
-            self.working.attempts += 1;
-            self.enter(now, Phase::Creating);
+        self.key = Key::Known(key);
+        Ok(())
+    }
+
+    /// The steps that need nothing from outside, as far as they go.
+    fn settle(&mut self, now: Now) -> Result<(), Fault> {
+        let Some(known) = self.known() else { return Ok(()) };
+        if !self.is_held && self.plan.target.hold(&known).is_some() {
+            return Ok(());
         }
-        self.key = Some(key);
+        if let Key::Unknown = self.key {
+            if self.plan.target.key(&known)?.is_some() {
+                return Ok(());
+            }
+            self.key = Key::NotNeeded;
+        }
+        match self.working.phase {
+            Phase::New => self.begin_creating(now),
+            Phase::Creating => self.settle_doubt(now),
+            Phase::Installing => self.settle_installation(now),
+            Phase::Watching | Phase::Joined | Phase::Leaving => Ok(()),
+        }
+    }
+
+    /// Everything is known: the intent to ask is what the record gets to hold.
+    fn begin_creating(&mut self, now: Now) -> Result<(), Fault> {
+        let Some(known) = self.known() else { return Ok(()) };
+        let creation = self.plan.target.create(&known, &self.mark(), now.unix)?;
+        let facts = known.facts;
+        let (machine, puppet, before) =
+            (facts.machine(), facts.puppet.clone(), facts.ssm_instance().map(str::to_owned));
+        self.working.machine = Some(machine);
+        self.working.puppet = puppet;
+        self.working.before = before;
+        self.working.name.clone_from(&self.name);
+        self.working.key = self.key.report().map(|key| key.public.fingerprint());
+        self.working.authority.clone_from(&self.authority);
+        match creation {
+            Creation::Call(_) => {
+                self.working.attempts += 1;
+                self.enter(now, Phase::Creating);
+            }
+            Creation::Given(grant) => {
+                self.working.grant = Some(grant);
+                self.enter(now, Phase::Installing);
+            }
+        }
+        Ok(())
+    }
+
+    fn settle_doubt(&mut self, now: Now) -> Result<(), Fault> {
+        let Some(known) = self.known() else { return Ok(()) };
+        match self.doubted(&known)? {
+            None | Some(Doubt::Ask(_)) => {}
+            Some(Doubt::Repeat) => {
+                self.doubt = None;
+                self.working.attempts += 1;
+            }
+            Some(Doubt::Adopt(grant)) => {
+                self.step_done("reconciled", "an earlier attempt had taken effect".to_owned());
+                self.doubt = None;
+                self.grant(now, grant);
+                self.settle_installation(now)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Notices what an earlier start had installed, and that a secret is lost.
+    fn settle_installation(&mut self, now: Now) -> Result<(), Fault> {
+        let (Some(known), Some(grant)) = (self.known(), &self.working.grant) else { return Ok(()) };
+        let target = &self.plan.target;
+        if let Some(installed) =
+            target.is_installed(known.facts, self.working.before.as_deref(), grant)
+        {
+            self.working.grant = Some(installed);
+            self.installed(now, Vec::new());
+            return Ok(());
+        }
+        if target.install(&known, grant, self.secret.as_ref())?.is_none() {
+            self.step_done(
+                "secret",
+                "what came with the grant was lost with the last start; it is asked for anew"
+                    .to_owned(),
+            );
+            self.doubt = Some(Vec::new());
+            self.enter(now, Phase::Creating);
+            return self.settle_doubt(now);
+        }
         Ok(())
     }
 
     fn installed(&mut self, now: Now, files: Vec<Installed>) {
         self.working.installed = files;
-        self.working.fault = None;
         self.enter(now, Phase::Joined);
         self.step_done("install", "everything is in place".to_owned());
+        self.secret = None;
         self.outcome = Some(self.joined(false));
+    }
+
+    fn handed_over(&mut self, now: Now, id: String) {
+        let activation = match self.working.grant.take() {
+            Some(Grant::Activation { id }) => Some(id),
+            _ => None,
+        };
+        self.working.grant = Some(Grant::Managed { id, activation });
+        self.installed(now, Vec::new());
     }
 
     fn answered(&mut self, now: Now, answer: Answer) -> Result<(), Fault> {
         match self.working.phase {
             Phase::New => self.surveyed(answer),
-            Phase::Creating => {
-                let ticket = self.plan.target.created(answer)?;
-                self.step_done("association", "asked to be accepted".to_owned());
-                self.working.ticket = Some(ticket);
-                self.enter(now, Phase::Watching);
-                self.asked = 0;
-                Ok(())
-            }
+            Phase::Creating => self.created(now, answer),
             Phase::Watching => self.watched(now, answer),
-            Phase::Installing | Phase::Joined => {
-                Err(invariant("an answer came when nothing was asked"))
-            }
+            _ => Err(invariant("an answer came when nothing was asked")),
         }
     }
 
     fn surveyed(&mut self, answer: Answer) -> Result<(), Fault> {
-        match self.plan.target.surveyed(answer)? {
+        let facts =
+            self.facts.as_ref().ok_or_else(|| invariant("an answer came before its question"))?;
+        match self.plan.target.surveyed(facts, answer)? {
             Surveyed::Ready(authority) => {
-                self.step_done(
-                    "authority",
-                    format!("{} at {}", self.plan.target.authority_name(), authority.endpoint),
-                );
+                self.step_done("authority", self.plan.target.authority_name());
                 self.authority = Some(authority);
                 Ok(())
             }
@@ -154,28 +232,40 @@ impl Bootstrap {
         }
     }
 
+    /// The answer to the creating call, or to what was asked about it.
+    fn created(&mut self, now: Now, answer: Answer) -> Result<(), Fault> {
+        let known = self.known().ok_or_else(|| invariant("an answer came before its question"))?;
+        if let Some(Doubt::Ask(_)) = self.doubted(&known)? {
+            self.doubt.get_or_insert_default().push(answer);
+            return Ok(());
+        }
+        match self.plan.target.created(answer)? {
+            Created::Ticket(ticket) => {
+                self.step_done("association", "asked to be accepted".to_owned());
+                self.working.ticket = Some(ticket);
+                self.enter(now, Phase::Watching);
+                self.pace.watch_anew();
+            }
+            Created::Granted(grant, secret) => {
+                self.secret = secret;
+                self.grant(now, grant);
+            }
+        }
+        Ok(())
+    }
+
     fn watched(&mut self, now: Now, answer: Answer) -> Result<(), Fault> {
-        let (Some(facts), Some(name), Some(authority), Some(key)) =
-            (&self.facts, &self.name, &self.authority, &self.key)
-        else {
-            return Err(invariant("an answer came before its question"));
-        };
-        let known = Known { facts, name, authority };
-        match self.plan.target.watched(&known, key, answer, now.unix) {
+        let known = self.known().ok_or_else(|| invariant("an answer came before its question"))?;
+        match self.plan.target.watched(&known, answer, now.unix) {
             Ok(Watched::Pending) => self.keep_watching(now),
             Ok(Watched::Granted(grant)) => {
-                let result = format!(
-                    "serial {}, for our key and name, signed by the authority's CA",
-                    grant.serial
-                );
-                self.step_done("certificate", result);
-                self.working.grant = Some(grant);
-                self.enter(now, Phase::Installing);
+                self.grant(now, grant);
                 Ok(())
             }
             Ok(Watched::Forgotten) => {
-                self.forgotten += 1;
+                self.pace.set_back();
                 self.ask_anew(now, Phase::Creating);
+                self.doubt = Some(Vec::new());
                 Err(Fault::new(
                     Kind::Transient,
                     "the authority no longer knows the association that it gave us a token for",
@@ -193,36 +283,8 @@ impl Bootstrap {
         }
     }
 
-    fn ask_anew(&mut self, now: Now, phase: Phase) {
-        self.working.ticket = None;
-        self.enter(now, phase);
-    }
-
-    /// Waits out what can pass, and stops at what can't.
-    fn fail(&mut self, now: Now, fault: Fault) {
-        self.failures += 1;
-        // A creating call that is made again is an attempt more, written ahead like the first.
-        self.working.attempts += u32::from(self.working.phase == Phase::Creating);
-        let spent = self.elapsed(now);
-        let wait = backoff::retry(self.seed, self.failures + self.forgotten);
-        let is_final = !fault.kind.is_retried() || spent >= self.plan.budget;
-        self.note(now, &fault, is_final);
-        if is_final {
-            self.evidence.clone_from(&fault.evidence);
-            self.outcome = Some(Outcome::Failed(self.given_up(fault)));
-            return;
-        }
-        // The last try comes when the budget ends, not after it.
-        let wait = wait.min(self.plan.budget.saturating_sub(spent));
-        self.wait =
-            Some(Waiting { reason: fault.to_string(), until: now.mono + wait, is_fault: true });
-    }
-
     fn keep_watching(&mut self, now: Now) -> Result<(), Fault> {
-        self.asked += 1;
-        let wait = backoff::watch(self.seed, self.asked);
-        let spent = self.elapsed(now);
-        if spent >= self.plan.budget {
+        if self.pace.is_spent(now) {
             return Err(Fault::new(
                 Kind::Transient,
                 "the association is still in progress",
@@ -234,36 +296,57 @@ impl Bootstrap {
                 "look into the server; the next join goes on waiting for the same association",
             ));
         }
-        self.wait = Some(Waiting {
-            reason: "the authority has not decided yet".to_owned(),
-            until: now.mono + wait.min(self.plan.budget.saturating_sub(spent)),
-            is_fault: false,
-        });
+        self.pace.watch(now, "the authority has not decided yet");
         Ok(())
     }
 
-    fn given_up(&self, fault: Fault) -> Fault {
-        if !fault.kind.is_retried() {
-            return fault;
-        }
-        let budget = format!("gave up: the budget of {} s is spent", self.plan.budget.as_secs());
-        fault.cause(budget)
+    fn grant(&mut self, now: Now, grant: Grant) {
+        self.step_done("granted", grant.describe());
+        self.working.grant = Some(grant);
+        self.enter(now, Phase::Installing);
     }
 
-    fn note(&mut self, now: Now, fault: &Fault, is_final: bool) {
-        self.working.fault = Some(FaultNote::of(fault, now.unix, self.failures, is_final));
-        self.working.elapsed_ms = millis(self.elapsed(now));
+    fn ask_anew(&mut self, now: Now, phase: Phase) {
+        self.working.ticket = None;
+        self.enter(now, phase);
+    }
+
+    /// Waits out what can pass, and stops at what can't.
+    fn fail(&mut self, now: Now, fault: Fault) {
+        let times = self.pace.failed();
+        if self.working.phase == Phase::Creating && self.doubt.is_none() {
+            self.creation_failed(&fault);
+        }
+        let is_final = !fault.kind.is_retried() || self.pace.is_spent(now);
+        self.working.fault = Some(FaultNote::of(&fault, now.unix, times, is_final));
+        self.working.elapsed_ms = self.pace.spent_ms(now);
+        if is_final {
+            self.evidence.clone_from(&fault.evidence);
+            let budget = self.pace.budget();
+            self.outcome = Some(Outcome::Failed(fault.given_up_after(budget)));
+            return;
+        }
+        self.pace.retry(now, fault.to_string());
+    }
+
+    /// The creating call will be made again, unless asking is how its doubt is settled.
+    fn creation_failed(&mut self, fault: &Fault) {
+        self.doubt = fault.may_have_happened.then(Vec::new);
+        let is_asked = self
+            .known()
+            .is_some_and(|known| matches!(self.doubted(&known), Ok(Some(Doubt::Ask(_)))));
+        if !is_asked {
+            self.doubt = None;
+            // An attempt more, written ahead like the first.
+            self.working.attempts += 1;
+        }
     }
 
     fn enter(&mut self, now: Now, phase: Phase) {
         self.working.phase = phase;
         self.working.since = now.unix;
-        self.working.elapsed_ms = millis(self.elapsed(now));
-    }
-
-    /// Spent of the budget: what the record says when we started, and since.
-    fn elapsed(&self, now: Now) -> Duration {
-        self.spent_before + now.mono.saturating_sub(self.started)
+        self.working.fault = None;
+        self.working.elapsed_ms = self.pace.spent_ms(now);
     }
 
     fn step_done(&mut self, word: &'static str, result: String) {
@@ -280,8 +363,4 @@ fn describe(facts: &Facts, name: &str) -> String {
         ),
         None => format!("{name}, no EC2 instance"),
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,18 +1,20 @@
-//! The state machine that takes one target from nothing to joined. Pure.
+//! The state machines that take one target from nothing to joined, and back. Pure.
 //!
 //! ```text
-//!          facts, survey, hold, key                create            watch
-//!   New ────────────────────────────▶ Creating ───────────▶ Watching ───────▶ Installing ──▶ Joined
-//!    ▲                                   ▲                      │ │               install
-//!    │                                   └──── forgotten ───────┘ │
-//!    └──────────────────────── FAILED ────────────────────────────┘
+//!          facts, survey, hold, key               create            watch
+//!   New ───────────────────────────▶ Creating ───────────▶ Watching ───────▶ Installing ──▶ Joined
+//!    ▲                               │  ▲  │                  │ │                ▲   │
+//!    │                       in doubt└──┘  └───── adopted ────┼─┼────────────────┘   │
+//!    │                                  ▲───────── forgotten ─┘ │   secret lost      │
+//!    │                                  └───────────────────────┼────────────────────┘
+//!    └──────────────────────── FAILED ──────────────────────────┘
 //! ```
 //!
 //! Every arrow is persisted before what stands behind it happens (the write-ahead rule): while
 //! the working record differs from the durable one, [`Bootstrap::poll`] returns nothing but
 //! `Persist`. What lies within a phase is idempotent and simply done again after a crash; the one
-//! exception, the creating call, has the phase `Creating` to itself. For AssociateNode, going on
-//! from there means to ask again with the same name and the same key: see decision 0001.
+//! exception, the creating call, has the phase `Creating` to itself. Resuming there is a doubt:
+//! the target says how it is settled, by asking, by adopting what it finds, or by repeating.
 //!
 //! A fault that can pass (`Transient`, `Denied`) is waited out within the budget, in any phase.
 //! Every other one ends the bootstrap with the phase kept, so that the next start goes on there.
@@ -20,18 +22,26 @@
 pub mod backoff;
 mod effect;
 mod handle;
+mod leave;
+mod pace;
 mod record;
 mod status;
 
 use std::time::Duration;
 
-pub use effect::{Effect, Event, Inquiry, Installed, LikelyKey, Now, Outcome};
+pub use effect::{Effect, Event, Installed, Now, Outcome};
+pub use leave::Departure;
 pub use record::{FaultNote, Phase, Record, SCHEMA};
 pub use status::{Report, Status, Step, Waiting};
 
 use crate::facts::Facts;
 use crate::fault::{Evidence, Fault, Kind};
-use crate::target::{Authority, KeyReport, Known, NameTemplate, Survey, Target};
+use crate::secret::Secret;
+use crate::target::{
+    Answer, Authority, Creation, Doubt, Inquiry, Installation, KeyReport, Known, NameTemplate,
+    Survey, Target, invariant,
+};
+use pace::Pace;
 
 /// What one bootstrap is to do.
 pub struct Plan {
@@ -42,15 +52,22 @@ pub struct Plan {
     pub budget: Duration,
 }
 
+/// A state machine that the driver can drive.
+pub trait Machine {
+    /// What is to be done now: the same answer until it is handled.
+    fn poll(&self, now: Now) -> Effect;
+    /// Takes in what became of the effect that `poll` last returned.
+    fn handle(&mut self, now: Now, event: Event);
+    /// For people and for the service manager.
+    fn status(&self, now: Now) -> Status;
+}
+
 /// One bootstrap, in the middle of it.
 pub struct Bootstrap {
     plan: Plan,
-    seed: u64,
-    started: Duration,
-    /// Spent of the budget by earlier starts.
-    spent_before: Duration,
+    pace: Pace,
     working: Record,
-    durable: Option<Record>,
+    durable: Record,
     /// Set once the record could not be written: then nothing more is.
     store_is_broken: bool,
     facts: Option<Facts>,
@@ -58,16 +75,21 @@ pub struct Bootstrap {
     name: Option<String>,
     authority: Option<Authority>,
     is_held: bool,
-    key: Option<KeyReport>,
+    key: Key,
+    /// Some: the creating call may have taken effect; the answers to what was asked about it.
+    doubt: Option<Vec<Answer>>,
+    /// What came with the grant and is nobody's to write down.
+    secret: Option<Secret>,
     aside: Option<Vec<String>>,
-    wait: Option<Waiting>,
-    failures: u32,
-    /// How often the authority forgot us: successes in between do not shorten these waits.
-    forgotten: u32,
-    asked: u32,
     evidence: Option<Evidence>,
     outcome: Option<Outcome>,
     steps: Vec<Step>,
+}
+
+enum Key {
+    Unknown,
+    NotNeeded,
+    Known(KeyReport),
 }
 
 /// Takes up a bootstrap where its record says it is, or begins one. The seed spreads the nodes
@@ -76,12 +98,14 @@ pub struct Bootstrap {
 pub fn resume(plan: Plan, record: Option<Record>, seed: u64, now: Now) -> Bootstrap {
     let word = plan.target.word();
     let authority_name = plan.target.authority_name();
-    let mut working =
-        record.clone().unwrap_or_else(|| Record::new(word, &authority_name, now.unix));
+    let anew = || Record::new(word, &authority_name, now.unix);
+    let mut working = record.clone().unwrap_or_else(anew);
     let mut outcome = None;
-    if working.authority_name != authority_name {
+    if working.phase == Phase::Leaving {
+        outcome = Some(Outcome::Failed(leaving(&working)));
+    } else if working.authority_name != authority_name {
         match working.phase {
-            Phase::New => working = Record::new(word, &authority_name, now.unix),
+            Phase::New => working = anew(),
             _ => outcome = Some(Outcome::Failed(other_authority(&working, &authority_name))),
         }
     }
@@ -89,25 +113,22 @@ pub fn resume(plan: Plan, record: Option<Record>, seed: u64, now: Now) -> Bootst
     if working.fault.as_ref().is_some_and(|fault| fault.is_final) {
         working.elapsed_ms = 0;
     }
+    let is_asked = working.phase != Phase::New;
     Bootstrap {
-        seed,
-        started: now.mono,
-        spent_before: Duration::from_millis(working.elapsed_ms),
+        pace: Pace::new(seed, plan.budget, Duration::from_millis(working.elapsed_ms), now),
         name: working.name.clone(),
         // Before anything was asked under it, what was known of the authority may be out of date.
-        authority: working.authority.clone().filter(|_| working.phase != Phase::New),
+        authority: working.authority.clone().filter(|_| is_asked),
+        doubt: (working.phase == Phase::Creating).then(Vec::new),
         // Nothing is owed to disk before there is something to say.
-        durable: Some(record.unwrap_or_else(|| working.clone())),
+        durable: record.unwrap_or_else(|| working.clone()),
         working,
         store_is_broken: false,
         facts: None,
         is_held: false,
-        key: None,
+        key: Key::Unknown,
+        secret: None,
         aside: None,
-        wait: None,
-        failures: 0,
-        forgotten: 0,
-        asked: 0,
         evidence: None,
         outcome,
         steps: Vec::new(),
@@ -115,10 +136,8 @@ pub fn resume(plan: Plan, record: Option<Record>, seed: u64, now: Now) -> Bootst
     }
 }
 
-impl Bootstrap {
-    /// What is to be done now: the same answer until it is handled.
-    #[must_use]
-    pub fn poll(&self, now: Now) -> Effect {
+impl Machine for Bootstrap {
+    fn poll(&self, now: Now) -> Effect {
         if self.owes_persist() {
             return Effect::Persist(Box::new(self.working.clone()));
         }
@@ -128,62 +147,76 @@ impl Bootstrap {
         if let Some(outcome) = &self.outcome {
             return Effect::Finish(outcome.clone());
         }
-        if let Some(wait) = &self.wait
-            && wait.until > now.mono
-        {
+        if let Some(wait) = self.pace.waiting(now) {
             return Effect::WaitUntil(wait.until);
         }
         if let Some(paths) = &self.aside {
             return Effect::SetAside(paths.clone());
         }
-        self.step().unwrap_or_else(|fault| Effect::Finish(Outcome::Failed(fault)))
+        self.step(now).unwrap_or_else(|fault| Effect::Finish(Outcome::Failed(fault)))
     }
 
-    /// For people and for the service manager.
-    #[must_use]
-    pub fn status(&self, now: Now) -> Status {
-        let waiting = self.wait.clone().filter(|wait| wait.until > now.mono);
+    fn handle(&mut self, now: Now, event: Event) {
+        self.take_in(now, event);
+    }
+
+    fn status(&self, now: Now) -> Status {
         Status {
             target: self.plan.target.word(),
             authority: self.plan.target.authority_name(),
             phase: self.working.phase,
             name: self.name.clone(),
-            doing: self.doing(now),
-            waiting,
+            doing: self
+                .poll(now)
+                .describe(&self.plan.target.authority_name(), self.pace.waiting(now)),
+            waiting: self.pace.waiting(now).cloned(),
             steps: self.steps.clone(),
         }
     }
+}
 
+impl Bootstrap {
     fn owes_persist(&self) -> bool {
-        self.durable.as_ref() != Some(&self.working) && !self.store_is_broken
+        self.durable != self.working && !self.store_is_broken
     }
 
     /// The step that the phase and what is known ask for.
-    fn step(&self) -> Result<Effect, Fault> {
+    fn step(&self, now: Now) -> Result<Effect, Fault> {
         let Some(facts) = &self.facts else {
             return Ok(Effect::GatherFacts(self.inquiry()));
         };
         if self.working.phase == Phase::Joined {
             return Ok(Effect::Finish(self.joined(true)));
         }
-        let (Some(name), Some(authority)) = (&self.name, &self.authority) else {
-            return self.survey();
-        };
-        let known = Known { facts, name, authority };
         let target = &self.plan.target;
+        let (Some(name), Some(authority)) = (&self.name, &self.authority) else {
+            return match target.survey() {
+                Survey::Ask(request) => Ok(Effect::Call(request)),
+                Survey::Known(_) => Err(invariant("what is known of the authority was not taken")),
+            };
+        };
+        let known = Known { facts, name, authority, key: self.key.report() };
         if !self.is_held
             && let Some(bundle) = target.hold(&known)
         {
             return Ok(Effect::Hold(bundle));
         }
-        let Some(key) = &self.key else {
-            return Ok(Effect::EnsureKey(target.key(&known)?));
-        };
+        if let Key::Unknown = self.key {
+            let spec =
+                target.key(&known)?.ok_or_else(|| invariant("there is no key to be made"))?;
+            return Ok(Effect::EnsureKey(Box::new(spec)));
+        }
         match (self.working.phase, &self.working.ticket, &self.working.grant) {
-            (Phase::Creating, _, _) => Ok(Effect::Call(target.create(&known, key)?)),
+            (Phase::Creating, _, _) => self.creating(&known, now),
             (Phase::Watching, Some(ticket), _) => Ok(Effect::Call(target.watch(ticket))),
             (Phase::Installing, _, Some(grant)) => {
-                Ok(Effect::Install(target.install(&known, key, grant)?))
+                match target.install(&known, grant, self.secret.as_ref())? {
+                    Some(Installation::Bundle(bundle)) => Ok(Effect::Install(bundle)),
+                    Some(Installation::HandOver(hand_over)) => {
+                        Ok(Effect::HandOver(Box::new(hand_over)))
+                    }
+                    None => Err(invariant("the grant's secret is not known")),
+                }
             }
             (phase, _, _) => {
                 Err(invariant(&format!("the record lacks what phase {phase:?} needs")))
@@ -191,47 +224,67 @@ impl Bootstrap {
         }
     }
 
-    fn survey(&self) -> Result<Effect, Fault> {
-        match self.plan.target.survey() {
-            Survey::Ask(request) => Ok(Effect::Call(request)),
-            Survey::Pinned(_) => Err(invariant("the pinned authority was not taken")),
+    fn creating(&self, known: &Known<'_>, now: Now) -> Result<Effect, Fault> {
+        if let Some(Doubt::Ask(request)) = self.doubted(known)? {
+            return Ok(Effect::Call(request));
+        }
+        match self.plan.target.create(known, &self.mark(), now.unix)? {
+            Creation::Call(request) => Ok(Effect::Call(request)),
+            Creation::Given(_) => Err(invariant("there is nothing to create")),
         }
     }
 
+    /// How the doubt stands, if there is one.
+    fn doubted(&self, known: &Known<'_>) -> Result<Option<Doubt>, Fault> {
+        let Some(answers) = &self.doubt else {
+            return Ok(None);
+        };
+        self.plan.target.in_doubt(known, &self.mark(), answers).map(Some)
+    }
+
+    /// Everything that is needed to ask; none while something is missing.
+    fn known(&self) -> Option<Known<'_>> {
+        let (Some(facts), Some(name), Some(authority)) = (&self.facts, &self.name, &self.authority)
+        else {
+            return None;
+        };
+        Some(Known { facts, name, authority, key: self.key.report() })
+    }
+
     fn inquiry(&self) -> Inquiry {
-        let puppet = self.plan.target.puppet_site().map(|mut site| {
+        let mut inquiry = self.plan.target.inquiry();
+        if let Some(site) = &mut inquiry.puppet {
             site.known = self.working.puppet.clone();
-            site
-        });
-        let is_new = self.working.phase == Phase::New;
-        let key = self.plan.target.likely_key().filter(|_| is_new);
-        let key = key.map(|(bits, staged)| LikelyKey { bits, staged });
-        Inquiry { puppet, key }
+        }
+        inquiry.key = inquiry.key.filter(|_| self.working.phase == Phase::New);
+        inquiry
+    }
+
+    fn mark(&self) -> String {
+        record::mark(self.facts.as_ref().map(Facts::machine).as_ref(), self.plan.target.word())
     }
 
     fn joined(&self, already: bool) -> Outcome {
         Outcome::Joined { already, record: Box::new(self.working.clone()) }
     }
+}
 
-    fn doing(&self, now: Now) -> String {
-        let authority = self.plan.target.authority_name();
-        match self.poll(now) {
-            Effect::GatherFacts(_) => "gathering facts".to_owned(),
-            Effect::EnsureKey(spec) => format!("making or reading the {}-bit key", spec.bits),
-            Effect::Persist(_) => "writing the record".to_owned(),
-            Effect::Call(request) => format!("asking: {}, {authority}", request.action()),
-            Effect::WaitUntil(_) => {
-                let reason = self.wait.as_ref().map_or("", |wait| wait.reason.as_str());
-                format!("waiting: {reason}")
-            }
-            Effect::Hold(_) => "holding the engine still".to_owned(),
-            Effect::Install(_) => "installing".to_owned(),
-            Effect::Keep(_) => "keeping evidence".to_owned(),
-            Effect::SetAside(_) => "setting another machine's identity aside".to_owned(),
-            Effect::Finish(Outcome::Joined { .. }) => format!("joined {authority}"),
-            Effect::Finish(Outcome::Failed(fault)) => format!("failed: {fault}"),
+impl Key {
+    fn report(&self) -> Option<&KeyReport> {
+        match self {
+            Self::Known(report) => Some(report),
+            Self::Unknown | Self::NotNeeded => None,
         }
     }
+}
+
+fn leaving(record: &Record) -> Fault {
+    Fault::new(
+        Kind::Config,
+        "this node is leaving, and has not finished",
+        format!("target {}, {}", record.target, record.authority_name),
+        "finish it with `enlist leave`, then join anew",
+    )
 }
 
 fn other_authority(record: &Record, wanted: &str) -> Fault {
@@ -240,14 +293,5 @@ fn other_authority(record: &Record, wanted: &str) -> Fault {
         format!("the record is of {}, and the settings say {wanted}", record.authority_name),
         format!("target {}, {:?}", record.target, record.name.as_deref().unwrap_or("?")),
         "leave the former first, or set the settings back",
-    )
-}
-
-fn invariant(what: &str) -> Fault {
-    Fault::new(
-        Kind::Invariant,
-        what,
-        "the bootstrap",
-        "this is a bug in enlist or a damaged record; please report it with the record",
     )
 }

@@ -27,6 +27,8 @@ pub enum Phase {
     /// The answer was checked and accepted; it is being installed.
     Installing,
     Joined,
+    /// On the way out; `join` keeps off until that is finished.
+    Leaving,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +52,10 @@ pub struct Record {
     pub attempts: u32,
     pub ticket: Option<String>,
     pub grant: Option<Grant>,
+    /// The Systems Manager registration that stood before ours.
+    pub before: Option<String>,
+    /// Whether the creating call was ever attempted, for the way out.
+    pub was_attempted: bool,
     pub installed: Vec<Installed>,
     pub puppet: Option<PuppetSite>,
     /// Spent of the budget, in milliseconds, over every start since the last verdict.
@@ -89,6 +95,8 @@ impl Record {
             attempts: 0,
             ticket: None,
             grant: None,
+            before: None,
+            was_attempted: false,
             installed: Vec::new(),
             puppet: None,
             elapsed_ms: 0,
@@ -133,6 +141,26 @@ impl Record {
         text
     }
 
+    /// Serial and end (Unix seconds) of the certificate, where there is one.
+    #[must_use]
+    pub fn certificate(&self) -> Option<(&str, i64)> {
+        match &self.grant {
+            Some(Grant::Certificate { serial, not_after, .. }) => Some((serial, *not_after)),
+            _ => None,
+        }
+    }
+
+    /// What the authority calls this node, where that is not its name.
+    #[must_use]
+    pub fn member_id(&self) -> Option<&str> {
+        match &self.grant {
+            Some(Grant::Instance { id } | Grant::Managed { id, .. } | Grant::Activation { id }) => {
+                Some(id)
+            }
+            _ => None,
+        }
+    }
+
     /// Files of this node's identity under this record: what a copy on another machine must not
     /// use.
     #[must_use]
@@ -157,4 +185,16 @@ impl FaultNote {
             is_final,
         }
     }
+}
+
+/// A text that nothing but this machine's bootstrap of this target holds: 16 hexadecimal digits
+/// from the instance and machine ids, by which the authority's lists are searched for what is ours.
+pub(super) fn mark(machine: Option<&Machine>, target: &str) -> String {
+    use sha2::{Digest, Sha256};
+    let none = Machine::default();
+    let machine = machine.unwrap_or(&none);
+    let ids = format!("{target}\n{:?}\n{:?}", machine.instance_id, machine.machine_id);
+    let mut text = crate::pki::public_key::hex(&Sha256::digest(ids.as_bytes()));
+    text.truncate(16);
+    text
 }

@@ -54,6 +54,8 @@ pub struct Report {
     pub certificate_serial: Option<String>,
     /// Unix seconds.
     pub certificate_not_after: Option<i64>,
+    /// The id that the authority knows this node by, where that is not its name.
+    pub member_id: Option<String>,
     pub installed: Vec<super::Installed>,
     pub fault: Option<FaultNote>,
     /// What comes next, as a phrase.
@@ -72,8 +74,9 @@ impl Report {
             name: record.name.clone(),
             key_sha256: record.key.clone(),
             attempts: record.attempts,
-            certificate_serial: record.grant.as_ref().map(|grant| grant.serial.clone()),
-            certificate_not_after: record.grant.as_ref().map(|grant| grant.not_after),
+            certificate_serial: record.certificate().map(|(serial, _)| serial.to_owned()),
+            certificate_not_after: record.certificate().map(|(_, not_after)| not_after),
+            member_id: record.member_id().map(str::to_owned),
             installed: record.installed.clone(),
             fault: record.fault.clone(),
             next: next(record.phase),
@@ -95,5 +98,6 @@ fn next(phase: Phase) -> &'static str {
         Phase::Watching => "ask how far the authority is",
         Phase::Installing => "put everything in place",
         Phase::Joined => "nothing: this node has joined",
+        Phase::Leaving => "finish leaving: run `enlist leave`",
     }
 }

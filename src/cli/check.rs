@@ -40,11 +40,11 @@ pub fn run(global: &Global, options: &Options) -> Result<u8, Fault> {
     if options.json {
         printer::json(&Listing {
             files: input.files.clone(),
-            targets: settings.targets(),
+            targets: settings.words(),
             settings: input.listing().iter().map(line).collect(),
         });
     } else {
-        printer::out(&text(&input, &settings.targets()));
+        printer::out(&text(&input, &settings.words()));
     }
     Ok(0)
 }
@@ -54,6 +54,7 @@ fn line((key, entry): &(&'static Key, Entry)) -> Line {
         Value::Text(text) => json!(text),
         Value::Integer(number) => json!(number),
         Value::Boolean(truth) => json!(truth),
+        Value::List(list) => json!(list),
         Value::Map(map) => json!(map),
     };
     Line { key: format!("{}.{}", key.table, key.name), value, origin: entry.origin.to_string() }

@@ -3,11 +3,10 @@
 use clap::Args;
 
 use super::{Global, printer, runtime};
-use crate::bootstrap::Inquiry;
 use crate::facts::Facts;
 use crate::fault::Fault;
-use crate::host::{AwsSettings, Host};
-use crate::target::{SiteInquiry, Target};
+use crate::host::{AwsSettings, Host, Net};
+use crate::target::{Inquiry, SiteInquiry};
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -21,14 +20,15 @@ pub struct Options {
 pub fn run(global: &Global, options: &Options) -> Result<u8, Fault> {
     let root = global.root()?;
     let site = match global.settings(&root) {
-        Ok(settings) => settings.opsworks_cm.and_then(|target| target.puppet_site()),
+        Ok(settings) => settings.targets().iter().find_map(|target| target.inquiry().puppet),
         Err(fault) => {
             tracing::debug!("facts without settings: {fault}");
             None
         }
     };
-    let inquiry = Inquiry { puppet: Some(site.unwrap_or_else(SiteInquiry::default)), key: None };
-    let mut host = Host::new(root, "facts", AwsSettings::default());
+    let inquiry =
+        Inquiry { puppet: Some(site.unwrap_or_else(SiteInquiry::default)), ssm: true, key: None };
+    let mut host = Host::new(root, "facts", AwsSettings::default(), Net::new());
     let facts = runtime()?.block_on(host.gather(inquiry))?;
     if options.json {
         printer::json(&facts);
@@ -88,6 +88,9 @@ fn text(facts: &Facts) -> String {
                 site.confdir, site.ssldir, site.statedir, site.said_by
             )),
         );
+    }
+    if let Some(site) = facts.ssm.as_ref().filter(|site| site.agent.is_some()) {
+        add("SSM Agent", Some(site.instance.as_deref().unwrap_or("not registered")));
     }
     printer::columns(&rows)
 }

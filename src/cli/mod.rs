@@ -7,9 +7,12 @@
 )]
 
 mod check;
+mod drive;
 mod facts;
 mod join;
+mod leave;
 mod logging;
+mod policy;
 mod printer;
 mod progress;
 mod status;
@@ -73,10 +76,14 @@ pub enum Command {
     Join(join::Options),
     /// Where each target stands, since when, what comes next
     Status(status::Options),
+    /// Tell the authorities that this node leaves, then clear away what is ours
+    Leave(leave::Options),
     /// What this node would say of itself
     Facts(facts::Options),
     /// The merged settings, each with what set it, validated
     Check(check::Options),
+    /// The least IAM policy for the configured targets, as JSON
+    Policy(policy::Options),
 }
 
 /// Runs the command; the exit code where it is not a fault's.
@@ -84,13 +91,18 @@ pub enum Command {
 /// # Errors
 /// The fault that ended it, to be rendered by `main`.
 pub fn run(cli: Cli) -> Result<u8, Fault> {
-    let progress = progress::Progress::new(&cli.global, matches!(cli.command, Command::Join(_)));
+    let progress = progress::Progress::new(
+        &cli.global,
+        matches!(cli.command, Command::Join(_) | Command::Leave(_)),
+    );
     logging::start(&cli.global, &progress)?;
     match cli.command {
-        Command::Join(options) => join::run(&cli.global, &options, progress),
+        Command::Join(options) => join::run(&cli.global, &options, &progress),
+        Command::Leave(options) => leave::run(&cli.global, &options, &progress),
         Command::Status(options) => status::run(&cli.global, &options),
         Command::Facts(options) => facts::run(&cli.global, &options),
         Command::Check(options) => check::run(&cli.global, &options),
+        Command::Policy(options) => policy::run(&cli.global, &options),
     }
 }
 

@@ -13,6 +13,8 @@ use crate::driver::Watch;
 #[derive(Clone)]
 pub struct Progress {
     bar: Option<ProgressBar>,
+    /// The target's word, where there are several.
+    word: Option<&'static str>,
     shown: usize,
     waiting: Option<(String, Duration)>,
 }
@@ -31,7 +33,7 @@ impl Progress {
             }
             bar
         });
-        Self { bar, shown: 0, waiting: None }
+        Self { bar, word: None, shown: 0, waiting: None }
     }
 
     pub fn is_shown(&self) -> bool {
@@ -50,11 +52,17 @@ impl Progress {
         }
     }
 
+    /// For one target of several, which is named then.
+    pub fn of(&self, word: Option<&'static str>) -> Self {
+        Self { word, ..self.clone() }
+    }
+
     fn step(&self, word: &str, result: &str) {
+        let target = self.word.map(|word| format!("{word}: ")).unwrap_or_default();
         if let Some(bar) = &self.bar {
-            bar.println(format!("{word:>12}  {result}"));
+            bar.println(format!("{word:>12}  {target}{result}"));
         } else {
-            tracing::info!("{word}: {result}");
+            tracing::info!("{target}{word}: {result}");
         }
     }
 
@@ -73,11 +81,12 @@ impl Progress {
             }
             (None, Some((reason, until))) if self.waiting != waiting => {
                 let seconds = until.saturating_sub(now.mono).as_secs_f64();
+                let target = self.word.map(|word| format!("{word}: ")).unwrap_or_default();
                 let is_fault = status.waiting.as_ref().is_some_and(|wait| wait.is_fault);
                 if is_fault {
-                    tracing::warn!("waiting {seconds:.1} s: {reason}");
+                    tracing::warn!("{target}waiting {seconds:.1} s: {reason}");
                 } else {
-                    tracing::info!("waiting {seconds:.1} s: {reason}");
+                    tracing::info!("{target}waiting {seconds:.1} s: {reason}");
                 }
             }
             (None, _) => tracing::debug!("{}", status.doing),

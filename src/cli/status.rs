@@ -9,6 +9,7 @@ use crate::bootstrap::Report;
 use crate::config::Settings;
 use crate::fault::{Fault, Kind};
 use crate::host::{Root, Store, lock};
+use crate::target::Target;
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -42,17 +43,13 @@ pub fn run(global: &Global, options: &Options) -> Result<u8, Fault> {
 }
 
 fn read(root: &Root, settings: &Settings) -> Result<Vec<Report>, Fault> {
-    let plans = settings.opsworks_cm.iter().map(|target| {
-        let target: &dyn crate::target::Target = target;
-        (target.word(), target.authority_name())
-    });
-    plans
-        .map(|(word, authority)| {
-            let record = Store::new(root.clone(), word).load()?;
-            Ok(record
-                .map_or_else(|| Report::absent(word, &authority), |record| Report::of(&record)))
-        })
-        .collect()
+    let targets = settings.targets();
+    let report = |target: &Box<dyn Target>| {
+        let record = Store::new(root.clone(), target.word()).load()?;
+        let absent = || Report::absent(target.word(), &target.authority_name());
+        Ok(record.map_or_else(absent, |record| Report::of(&record)))
+    };
+    targets.iter().map(report).collect()
 }
 
 fn someone_works(root: &Root) -> Result<bool, Fault> {
@@ -80,6 +77,7 @@ fn text(report: &Report) -> String {
     add("key", report.key_sha256.as_ref().map(|key| format!("SHA-256 {key}")));
     add("certificate", report.certificate_serial.as_ref().map(|serial| format!("serial {serial}")));
     add("valid until", report.certificate_not_after.map(printer::time));
+    add("id", report.member_id.clone());
     add("attempts", Some(report.attempts.to_string()).filter(|_| report.attempts > 1));
     if let Some(fault) = &report.fault {
         let ended = if fault.is_final { "stopped at" } else { "being tried again since" };

@@ -32,6 +32,7 @@ pub enum Value {
     Text(String),
     Integer(i64),
     Boolean(bool),
+    List(Vec<String>),
     Map(BTreeMap<String, String>),
 }
 
@@ -41,6 +42,7 @@ impl fmt::Display for Value {
             Self::Text(text) => write!(f, "{text:?}"),
             Self::Integer(number) => write!(f, "{number}"),
             Self::Boolean(truth) => write!(f, "{truth}"),
+            Self::List(list) => write!(f, "{list:?}"),
             Self::Map(map) => {
                 let entries: Vec<String> =
                     map.iter().map(|(name, value)| format!("{name} = {value:?}")).collect();
@@ -168,6 +170,7 @@ pub fn describe(form: Form) -> &'static str {
         Form::Duration => "a duration in quotes, such as \"30m\" or \"1h 30m\"",
         Form::Integer => "a whole number",
         Form::Boolean => "true or false",
+        Form::List => "a list of texts, such as [\"recipe[base]\"]",
         Form::Map => "a table of names and texts, such as { pp_role = \"web\" }",
     }
 }

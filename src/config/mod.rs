@@ -3,6 +3,7 @@
 
 pub mod fragments;
 pub mod input;
+mod keys;
 pub mod schema;
 pub mod settings;
 mod values;

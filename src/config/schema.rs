@@ -9,6 +9,8 @@ pub enum Form {
     Duration,
     Integer,
     Boolean,
+    /// A list of texts.
+    List,
     /// A table of names and texts.
     Map,
 }
@@ -23,7 +25,7 @@ pub struct Key {
     pub help: &'static str,
 }
 
-const fn key(
+pub(super) const fn key(
     table: &'static str,
     name: &'static str,
     form: Form,
@@ -34,105 +36,9 @@ const fn key(
 }
 
 /// Tables whose presence turns a target on.
-pub const TARGETS: [&str; 1] = ["opsworks-cm"];
+pub const TARGETS: [&str; 3] = ["opsworks-cm", "opsworks", "ssm"];
 
-pub const KEYS: [Key; 17] = [
-    key(
-        "node",
-        "name",
-        Form::Text,
-        "",
-        "Name of the node: text and {instance_id}, {hostname}, {fqdn}; by default the instance id on EC2, else the FQDN.",
-    ),
-    key(
-        "node",
-        "budget",
-        Form::Duration,
-        "30m",
-        "How long faults that can pass, and an authority that takes its time, are waited for.",
-    ),
-    key(
-        "aws",
-        "region",
-        Form::Text,
-        "",
-        "Region of the API; by default what the AWS environment, the profile or the instance says.",
-    ),
-    key("aws", "profile", Form::Text, "", "Profile of the shared AWS configuration."),
-    key(
-        "aws",
-        "endpoint_url",
-        Form::Text,
-        "",
-        "URL of an API-compatible endpoint; by default AWS_ENDPOINT_URL, else AWS.",
-    ),
-    key("opsworks-cm", "server", Form::Text, "", "Name of the OpsWorks CM server; required."),
-    key(
-        "opsworks-cm",
-        "engine",
-        Form::Text,
-        "",
-        "\"puppet\"; by default what DescribeServers says.",
-    ),
-    key(
-        "opsworks-cm",
-        "endpoint",
-        Form::Text,
-        "",
-        "Host, or host:port, of the Puppet server; by default what DescribeServers says.",
-    ),
-    key(
-        "opsworks-cm",
-        "ca_file",
-        Form::Text,
-        "",
-        "PEM file of the server's CA, root included; by default what DescribeServers says. With endpoint, it saves that call.",
-    ),
-    key(
-        "puppet",
-        "ssldir",
-        Form::Text,
-        "",
-        "Puppet's ssldir; by default what `puppet config print` says, else the packages' layout.",
-    ),
-    key("puppet", "confdir", Form::Text, "", "Puppet's confdir; by default likewise."),
-    key("puppet", "key_bits", Form::Integer, "4096", "Size of a new key: 2048, 3072 or 4096."),
-    key(
-        "puppet",
-        "extension_requests",
-        Form::Map,
-        "",
-        "Extension requests: pp_ names or OIDs, and their values.",
-    ),
-    key(
-        "puppet",
-        "tag_prefix",
-        Form::Text,
-        "pp_",
-        "Instance tags whose names begin so become extension requests; empty: none do.",
-    ),
-    key(
-        "puppet",
-        "run",
-        Form::Boolean,
-        "false",
-        "Whether puppet agent is run once, as soon as the node has joined.",
-    ),
-    key(
-        "puppet",
-        "environment",
-        Form::Text,
-        "",
-        "Puppet environment to ask for, written to puppet.conf; by default the server's choice.",
-    ),
-    key(
-        "puppet",
-        "statedir",
-        Form::Text,
-        "",
-        "Puppet's statedir, where agent_disabled.lock belongs; by default as ssldir.",
-    ),
-];
+pub use super::keys::KEYS;
 
 /// The key, where there is one.
 #[must_use]

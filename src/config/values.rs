@@ -9,13 +9,18 @@ use super::ConfigError;
 use super::input::{Origin, Value, describe};
 use super::schema::{Form, Key};
 
-/// From text, as in the environment: a map is written `name=value,name=value`.
+/// From text, as in the environment: a list is written `a,b`, a map
+/// `name=value,name=value`.
 pub fn from_text(key: &Key, text: &str, origin: &Origin) -> Result<Value, ConfigError> {
     let wrong = || invalid(key, &format!("{text:?}"), origin);
     match key.form {
         Form::Text | Form::Duration => Ok(Value::Text(text.to_owned())),
         Form::Integer => text.trim().parse().map(Value::Integer).map_err(|_| wrong()),
         Form::Boolean => text.trim().parse().map(Value::Boolean).map_err(|_| wrong()),
+        Form::List => {
+            let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+            Ok(Value::List(entries.map(str::to_owned).collect()))
+        }
         Form::Map => {
             let entries = text.split(',').filter(|entry| !entry.trim().is_empty());
             let pair = |entry: &str| {
@@ -38,6 +43,11 @@ pub fn from_toml(key: &Key, value: &DeValue<'_>, origin: &Origin) -> Result<Valu
             i64::from_str_radix(digits, number.radix()).map(Value::Integer).map_err(|_| wrong())
         }
         (Form::Boolean, DeValue::Boolean(truth)) => Ok(Value::Boolean(*truth)),
+        (Form::List, DeValue::Array(array)) => {
+            let list: Option<Vec<String>> =
+                array.iter().map(|entry| Some(entry.get_ref().as_str()?.to_owned())).collect();
+            list.map(Value::List).ok_or_else(wrong)
+        }
         (Form::Map, DeValue::Table(table)) => {
             let pair = |(name, value): (&Spanned<_>, &Spanned<DeValue<'_>>)| {
                 let name: &std::borrow::Cow<'_, str> = name.get_ref();

@@ -2,11 +2,17 @@
 //! stand where, and the host makes it so. Every action is idempotent: a bundle that was half
 //! performed is performed again, whole.
 
+pub mod block;
+pub mod chef;
 pub mod csr_attributes;
+pub mod opsworks_agent;
 pub mod puppet;
 pub mod puppet_conf;
+pub mod ssm_agent;
 
 use std::fmt;
+
+use crate::secret::Secret;
 
 /// What will manage the node afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -62,6 +68,20 @@ pub enum Action {
     Key { at: Place, from: String },
     /// Settings in an INI file of the engine's, every other line of it kept.
     Settings { at: Place, values: Vec<(&'static str, String)> },
+    /// A block of ours in a file of the admin's, between two lines that mark it; every other line
+    /// is kept.
+    Block { what: &'static str, at: Place, content: String },
+    /// A file with the private key in it, where its format wants that: the key's PEM stands for
+    /// the marker, every line of it indented like the marker's. Read from `key`, never planned.
+    WithKey { what: &'static str, at: Place, content: String, marker: &'static str, key: String },
+    /// A file whose content is a secret.
+    Secret { what: &'static str, at: Place, content: Secret },
+    /// Removes a file of ours, after a backup.
+    Retire { path: String },
+    /// Takes the settings of ours out of an INI file, and puts back what they had replaced.
+    Unset { path: String, names: Vec<&'static str> },
+    /// Takes the block of ours out of a file.
+    Unblock { path: String },
     /// A file that keeps the engine still; made only where there is none.
     Hold { at: Place, content: String },
     /// Removes such a file, if it has this content and is therefore ours.

@@ -13,6 +13,9 @@ use crate::pki::{CsrSpec, oid};
 /// The account that Puppet's files belong to where it exists.
 const OWNER: Option<&str> = Some("puppet");
 
+/// What we set in `puppet.conf`.
+const SETTINGS: [&str; 4] = ["server", "certname", "serverport", "environment"];
+
 /// What `agent_disabled.lock` says while a join is under way; also how we know our own.
 const HELD: &str = "{\"disabled_message\":\"enlist has not joined this node yet; it removes this file once it has\"}";
 
@@ -130,6 +133,23 @@ pub fn install(settings: &Puppet, site: &PuppetSite, member: &Membership<'_>) ->
         actions,
         run: settings.run.then(first_run),
     }
+}
+
+/// Takes back what [`install`] put there. The CA stays: others may trust it by now, and it is no
+/// secret; an admin's settings come back.
+#[must_use]
+pub fn clear(installed: &[(String, String)], site: &PuppetSite) -> Bundle {
+    let ours = installed
+        .iter()
+        .filter(|(what, _)| matches!(what.as_str(), "key" | "request" | "certificate"));
+    let mut actions: Vec<Action> =
+        ours.map(|(_, path)| Action::Retire { path: path.clone() }).collect();
+    if !installed.is_empty() {
+        let path = format!("{}/puppet.conf", site.confdir);
+        actions.push(Action::Unset { path, names: SETTINGS.to_vec() });
+    }
+    actions.push(Action::Release { path: disabled_lock(site), content: HELD.to_owned() });
+    Bundle { lock: Some(place(&format!("{}/ssl.lock", site.ssldir), 0o644)), actions, run: None }
 }
 
 fn add_tags(

@@ -6,6 +6,9 @@
 /// Sections an agent reads, the one that wins last.
 const SECTIONS: [&str; 2] = ["main", "agent"];
 
+/// Before a line that a setting of ours replaced.
+const FORMER: &str = "# before enlist: ";
+
 /// The text with these settings in force for the agent. A value that changes is left behind as a
 /// comment; a text that says so already comes back unchanged, byte for byte.
 #[must_use]
@@ -33,6 +36,31 @@ pub fn set(text: &str, values: &[(&str, &str)]) -> String {
     lines.concat()
 }
 
+/// The text without these settings, and with what they had replaced; other lines are kept.
+#[must_use]
+pub fn unset(text: &str, names: &[&str]) -> String {
+    let mut kept: Vec<String> = Vec::new();
+    let mut section = "main".to_owned();
+    for line in text.split_inclusive('\n') {
+        if let Some(header) = header(line) {
+            header.clone_into(&mut section);
+        }
+        let is_ours = SECTIONS.contains(&section.as_str())
+            && setting(line).is_some_and(|(key, _)| names.contains(&key));
+        if !is_ours {
+            kept.push(line.to_owned());
+            continue;
+        }
+        let former =
+            kept.last().and_then(|last| last.trim_start().strip_prefix(FORMER)).map(str::to_owned);
+        if let Some(former) = former {
+            kept.pop();
+            kept.push(former);
+        }
+    }
+    kept.concat()
+}
+
 /// Lines, by index, that set `name` in a section that the agent reads.
 fn occurrences(lines: &[String], name: &str) -> Vec<usize> {
     let mut section = "main";
@@ -52,7 +80,7 @@ fn replace(lines: &mut Vec<String>, index: usize, name: &str, value: &str, newli
     if setting(line).is_none_or(|(_, old)| old == value) {
         return;
     }
-    let kept = format!("# before enlist: {}{newline}", line.trim());
+    let kept = format!("{FORMER}{}{newline}", line.trim());
     let indent: String = line.chars().take_while(|c| *c == ' ' || *c == '\t').collect();
     *line = format!("{indent}{name} = {value}{newline}");
     lines.insert(index, kept);
@@ -102,7 +130,7 @@ fn setting(line: &str) -> Option<(&str, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use super::set;
+    use super::{set, unset};
 
     const WANTED: [(&str, &str); 2] = [("server", "p.example"), ("certname", "i-1")];
 
@@ -143,6 +171,13 @@ mod tests {
             "[main]\n# before enlist: certname = a\ncertname = n\n[agent]\n\
              # before enlist: certname = b\ncertname = n\n[server]\ncertname = c\n"
         );
+    }
+
+    #[test]
+    fn what_was_set_is_taken_back() {
+        for text in ["[main]\nvardir = /x\n", "[main]\nserver = a\n[agent]\ncertname = b\n# c\n"] {
+            assert_eq!(unset(&set(text, &WANTED), &["server", "certname"]), text);
+        }
     }
 
     #[test]

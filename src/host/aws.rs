@@ -1,6 +1,7 @@
 //! Calls to the AWS APIs. Pacing is the core's: the SDK's own retries are off. Errors are
 //! classified here, once.
 
+mod calls;
 mod classify;
 
 use std::time::Duration;
@@ -18,15 +19,13 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_opsworkscm as opsworkscm;
-use aws_sdk_opsworkscm::types::EngineAttribute;
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 use super::imds;
 use super::root::Root;
 use crate::fault::{Fault, Kind};
-use crate::target::{Answer, Request, Server};
+use crate::target::Answer;
 use classify::{fault_of, is_not_found};
 
 /// A connection, and a whole call. What takes longer is tried again.
@@ -70,7 +69,9 @@ impl Default for Net {
 /// The APIs, with region and credentials settled.
 #[derive(Debug)]
 pub struct Client {
-    opsworkscm: opsworkscm::Client,
+    opsworkscm: aws_sdk_opsworkscm::Client,
+    opsworks: aws_sdk_opsworks::Client,
+    ssm: aws_sdk_ssm::Client,
 }
 
 impl Client {
@@ -111,49 +112,10 @@ impl Client {
     }
 
     fn new(config: &SdkConfig) -> Self {
-        Self { opsworkscm: opsworkscm::Client::new(config) }
-    }
-
-    /// Makes one call, once.
-    ///
-    /// # Errors
-    /// Classified by what answered, or that nothing did.
-    pub async fn call(&self, request: Request) -> Result<Answer, Fault> {
-        let (action, on) = (request.action(), request.on());
-        tracing::debug!(action, on, "calling");
-        match request {
-            Request::DescribeServers { server } => {
-                let call = self.opsworkscm.describe_servers().server_name(server);
-                answer(call.send().await, action, on, |output| {
-                    Answer::Servers(
-                        output.servers.unwrap_or_default().into_iter().map(server_of).collect(),
-                    )
-                })
-            }
-            Request::AssociateNode { server, node, attributes } => {
-                let call = self
-                    .opsworkscm
-                    .associate_node()
-                    .server_name(server)
-                    .node_name(node)
-                    .set_engine_attributes(Some(
-                        attributes.into_iter().map(attribute_of).collect(),
-                    ));
-                answer(call.send().await, action, on, |output| Answer::Associated {
-                    token: output.node_association_status_token,
-                })
-            }
-            Request::DescribeNodeAssociationStatus { server, token } => {
-                let call = self
-                    .opsworkscm
-                    .describe_node_association_status()
-                    .server_name(server)
-                    .node_association_status_token(token);
-                answer(call.send().await, action, on, |output| Answer::AssociationStatus {
-                    status: output.node_association_status.map(|status| status.as_str().to_owned()),
-                    attributes: pairs(output.engine_attributes),
-                })
-            }
+        Self {
+            opsworkscm: aws_sdk_opsworkscm::Client::new(config),
+            opsworks: aws_sdk_opsworks::Client::new(config),
+            ssm: aws_sdk_ssm::Client::new(config),
         }
     }
 }
@@ -182,6 +144,11 @@ fn answer<T, E: classify::ApiError>(
             None => Err(fault_of(&error, action, on)),
         },
     }
+}
+
+/// The region that the API is asked in: settings, environment, profile, this instance's own.
+pub async fn region_of(settings: &AwsSettings, own: Option<&str>) -> Option<String> {
+    region(settings, own).await.map(|region| region.to_string())
 }
 
 async fn region(settings: &AwsSettings, own: Option<&str>) -> Option<Region> {
@@ -232,26 +199,4 @@ fn credentials(
         "Ec2InstanceMetadata",
         ImdsCredentialsProvider::builder().configure(&config).build(),
     )
-}
-
-fn server_of(server: opsworkscm::types::Server) -> Server {
-    Server {
-        name: server.server_name,
-        status: server.status.map(|status| status.as_str().to_owned()),
-        status_reason: server.status_reason,
-        endpoint: server.endpoint,
-        engine: server.engine,
-        attributes: pairs(server.engine_attributes),
-    }
-}
-
-fn attribute_of((name, value): (String, String)) -> EngineAttribute {
-    EngineAttribute::builder().name(name).value(value).build()
-}
-
-fn pairs(attributes: Option<Vec<EngineAttribute>>) -> Vec<(String, String)> {
-    let attributes = attributes.unwrap_or_default().into_iter();
-    attributes
-        .filter_map(|attribute| Some((attribute.name?, attribute.value.unwrap_or_default())))
-        .collect()
 }

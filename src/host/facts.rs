@@ -30,6 +30,7 @@ pub fn gather(root: &Root, ec2: Option<Ec2>, puppet: Option<PuppetSite>) -> Fact
         machine_id: machine_id(root),
         ec2,
         puppet,
+        ssm: None,
     }
 }
 

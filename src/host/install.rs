@@ -11,7 +11,7 @@ use super::process;
 use super::root::Root;
 use super::store::Store;
 use crate::bootstrap::Installed;
-use crate::engine::{Action, Bundle, Place, Run, puppet_conf};
+use crate::engine::{Action, Bundle, Place, Run, block, puppet_conf};
 use crate::fault::{Fault, Kind};
 
 /// How long the engine's first run may take.
@@ -30,7 +30,11 @@ pub async fn perform(root: &Root, store: &Store, bundle: &Bundle) -> Result<Vec<
             {
                 make(root, directory)?;
             }
-            Some(take_pid_lock(&path, place.mode, ids_of(root, place.owner)).await?)
+            // Where its directory is gone, there is nothing to guard.
+            match path.parent().is_some_and(Path::is_dir) {
+                true => Some(take_pid_lock(&path, place.mode, ids_of(root, place.owner)).await?),
+                false => None,
+            }
         }
         None => None,
     };
@@ -59,36 +63,97 @@ fn parent_of<'a>(action: &'a Action, lock: &Place) -> Option<&'a Place> {
     }
 }
 
-fn one<'a>(
-    root: &Root,
-    store: &Store,
-    action: &'a Action,
-) -> Result<Option<(&'a str, &'a str)>, Fault> {
+/// What was installed and where, for those actions that leave something.
+type Left<'a> = Option<(&'a str, &'a str)>;
+
+fn one<'a>(root: &Root, store: &Store, action: &'a Action) -> Result<Left<'a>, Fault> {
+    let left = |what: &'a str, at: &'a Place| Some((what, at.path.as_str()));
     match action {
         Action::Directory(place) => make(root, place).map(|()| None),
         Action::File { what, at, content, outdates } => {
-            let path = root.at(&at.path);
-            let former = files::read_if_there(&path)?;
-            if former.as_deref() != Some(content.as_bytes()) {
-                store.back_up(&path, unix_now())?;
-                for other in outdates {
-                    let other = root.at(other);
-                    store.back_up(&other, unix_now())?;
-                    files::remove(&other)?;
-                }
-                files::replace(&path, content.as_bytes(), at.mode, ids_of(root, at.owner))?;
-            }
-            Ok(Some((what, &at.path)))
+            place_file(root, store, at, content, outdates).map(|()| left(what, at))
         }
-        Action::Key { at, from } => {
-            place_key(root, at, from).map(|()| Some(("key", at.path.as_str())))
-        }
+        Action::Key { at, from } => place_key(root, at, from).map(|()| left("key", at)),
         Action::Settings { at, values } => {
-            edit(root, store, at, values).map(|()| Some(("settings", at.path.as_str())))
+            let values: Vec<(&str, &str)> =
+                values.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            edit(root, store, at, |text| puppet_conf::set(text, &values))
+                .map(|()| left("settings", at))
+        }
+        Action::Block { what, at, content } => {
+            edit(root, store, at, |text| block::set(text, content)).map(|()| left(what, at))
+        }
+        Action::WithKey { what, at, content, marker, key } => {
+            with_key(root, at, content, marker, key).map(|()| left(what, at))
+        }
+        Action::Secret { what, at, content } => {
+            let bytes = content.expose().as_bytes();
+            files::replace(&root.at(&at.path), bytes, at.mode, ids_of(root, at.owner))
+                .map(|()| left(what, at))
         }
         Action::Hold { at, content } => hold(root, at, content).map(|()| None),
         Action::Release { path, content } => release(root, path, content).map(|()| None),
+        Action::Retire { path } => {
+            let path = root.at(path);
+            store.back_up(&path, unix_now()).and_then(|()| files::remove(&path)).map(|()| None)
+        }
+        Action::Unset { path, names } => {
+            take_out(root, store, path, |text| puppet_conf::unset(text, names))
+        }
+        Action::Unblock { path } => take_out(root, store, path, block::unset),
     }
+}
+
+fn place_file(
+    root: &Root,
+    store: &Store,
+    at: &Place,
+    content: &str,
+    outdates: &[String],
+) -> Result<(), Fault> {
+    let path = root.at(&at.path);
+    if files::read_if_there(&path)?.as_deref() == Some(content.as_bytes()) {
+        return Ok(());
+    }
+    store.back_up(&path, unix_now())?;
+    for other in outdates {
+        let other = root.at(other);
+        store.back_up(&other, unix_now())?;
+        files::remove(&other)?;
+    }
+    files::replace(&path, content.as_bytes(), at.mode, ids_of(root, at.owner))
+}
+
+/// The file that wants the key in it. The text with the key is wiped like the key itself.
+fn with_key(root: &Root, at: &Place, content: &str, marker: &str, key: &str) -> Result<(), Fault> {
+    let pem = zeroize::Zeroizing::new(files::read(&root.at(key))?);
+    let pem = zeroize::Zeroizing::new(String::from_utf8_lossy(&pem).into_owned());
+    let mut text = zeroize::Zeroizing::new(String::with_capacity(content.len() + 2 * pem.len()));
+    for line in content.split_inclusive('\n') {
+        match line.split_once(marker) {
+            None => text.push_str(line),
+            Some((indent, _)) => pem.lines().for_each(|part| {
+                text.push_str(indent);
+                text.push_str(part);
+                text.push('\n');
+            }),
+        }
+    }
+    files::replace(&root.at(&at.path), text.as_bytes(), at.mode, ids_of(root, at.owner))
+}
+
+/// What is there no more needs no taking out.
+fn take_out<'a>(
+    root: &Root,
+    store: &Store,
+    path: &str,
+    change: impl FnOnce(&str) -> String,
+) -> Result<Left<'a>, Fault> {
+    if root.at(path).exists() {
+        let at = Place { path: path.to_owned(), mode: 0o644, owner: None };
+        edit(root, store, &at, change)?;
+    }
+    Ok(None)
 }
 
 fn make(root: &Root, place: &Place) -> Result<(), Fault> {
@@ -105,30 +170,26 @@ fn place_key(root: &Root, at: &Place, from: &str) -> Result<(), Fault> {
     files::remove(&staged)
 }
 
+/// Changes a file of the admin's, with a backup of what it was.
 fn edit(
     root: &Root,
     store: &Store,
     at: &Place,
-    values: &[(&'static str, String)],
+    change: impl FnOnce(&str) -> String,
 ) -> Result<(), Fault> {
     let path = root.at(&at.path);
     let former = files::read_if_there(&path)?;
-    let text = match &former {
-        None => "",
-        Some(bytes) => std::str::from_utf8(bytes).map_err(|error| {
-            let todo = "write it in UTF-8; it was not touched";
-            Fault::new(
-                Kind::Host,
-                "the engine's settings can't be read",
-                path.display().to_string(),
-                todo,
-            )
-            .because(&error)
-        })?,
-    };
-    let values: Vec<(&str, &str)> =
-        values.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let edited = puppet_conf::set(text, &values);
+    let text = std::str::from_utf8(former.as_deref().unwrap_or_default()).map_err(|error| {
+        let todo = "write it in UTF-8; it was not touched";
+        Fault::new(
+            Kind::Host,
+            "the engine's settings can't be read",
+            path.display().to_string(),
+            todo,
+        )
+        .because(&error)
+    })?;
+    let edited = change(text);
     if former.is_some() && edited == text {
         return Ok(());
     }

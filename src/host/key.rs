@@ -4,12 +4,11 @@ use tokio::sync::oneshot;
 
 use super::files;
 use super::root::Root;
-use crate::bootstrap::LikelyKey;
 use crate::facts::PuppetSite;
 use crate::fault::{Fault, Kind};
 use crate::pki::private_key::KeyError;
 use crate::pki::{PrivateKey, csr};
-use crate::target::{KeyReport, KeySpec};
+use crate::target::{KeyReport, KeySpec, LikelyKey};
 
 /// A key that AWS-LC is making on a thread of its own. Not a runtime's blocking thread: the
 /// program can end without waiting for a key that nobody wants any more.
@@ -20,12 +19,18 @@ pub struct Making {
 
 /// Begins a key early, where no key of any name stands, while the network is asked for the rest.
 #[must_use]
-pub fn begin_if_none(root: &Root, site: &PuppetSite, likely: &LikelyKey) -> Option<Making> {
+pub fn begin_if_none(root: &Root, site: Option<&PuppetSite>, likely: &LikelyKey) -> Option<Making> {
     if root.at(&likely.staged).exists() {
         return None;
     }
-    let keys = root.at(&format!("{}/private_keys", site.ssldir));
-    let has_keys = std::fs::read_dir(keys).is_ok_and(|mut entries| entries.next().is_some());
+    let has_keys = match (&likely.at, site) {
+        (Some(path), _) => root.at(path).exists(),
+        (None, Some(site)) => {
+            let keys = root.at(&format!("{}/private_keys", site.ssldir));
+            std::fs::read_dir(keys).is_ok_and(|mut entries| entries.next().is_some())
+        }
+        (None, None) => true,
+    };
     (!has_keys).then(|| begin(likely.bits))
 }
 

@@ -7,6 +7,7 @@ pub mod aws;
 pub mod clock;
 pub mod facts;
 pub mod files;
+pub mod handover;
 pub mod imds;
 pub mod install;
 pub mod key;
@@ -17,12 +18,12 @@ pub mod store;
 
 use std::time::Duration;
 
-use crate::bootstrap::{Effect, Event, Inquiry, Now};
+use crate::bootstrap::{Effect, Event, Now};
 use crate::facts::Facts;
 use crate::fault::Fault;
-use crate::target::Request;
+use crate::target::{Answer, Inquiry, Request};
 
-pub use aws::AwsSettings;
+pub use aws::{AwsSettings, Net};
 pub use clock::Clock;
 pub use root::Root;
 pub use store::Store;
@@ -32,7 +33,7 @@ pub struct Host {
     root: Root,
     clock: Clock,
     store: Store,
-    net: aws::Net,
+    net: Net,
     aws: AwsSettings,
     client: Option<aws::Client>,
     region: Option<String>,
@@ -41,12 +42,12 @@ pub struct Host {
 
 impl Host {
     #[must_use]
-    pub fn new(root: Root, target: &str, aws: AwsSettings) -> Self {
+    pub fn new(root: Root, target: &str, aws: AwsSettings, net: Net) -> Self {
         Self {
             store: Store::new(root.clone(), target),
             root,
             clock: Clock::start(),
-            net: aws::Net::new(),
+            net,
             aws,
             client: None,
             region: None,
@@ -71,31 +72,35 @@ impl Host {
         Ok(match effect {
             Effect::GatherFacts(inquiry) => Event::Facts(Box::new(self.gather(inquiry).await?)),
             Effect::EnsureKey(spec) => {
-                Event::Key(key::ensure(&self.root, &spec, self.key.take()).await?)
+                Event::Key(Box::new(key::ensure(&self.root, &spec, self.key.take()).await?))
             }
-            Effect::Persist(record) => {
-                self.store.persist(&record)?;
-                Event::Persisted
-            }
+            Effect::Persist(record) => self.store.persist(&record).map(|()| Event::Persisted)?,
             Effect::Call(request) => Event::Answered(self.call(request).await?),
             Effect::WaitUntil(mono) => {
                 self.sleep_until(mono).await;
                 Event::Woke
             }
             Effect::Hold(bundle) => {
-                install::perform(&self.root, &self.store, &bundle).await?;
-                Event::Held
+                install::perform(&self.root, &self.store, &bundle).await.map(|_| Event::Held)?
             }
             Effect::Install(bundle) => {
                 Event::Installed(install::perform(&self.root, &self.store, &bundle).await?)
             }
+            Effect::HandOver(wanted) => {
+                let region = aws::region_of(&self.aws, self.region.as_deref()).await;
+                Event::HandedOver(
+                    handover::perform(&self.root, &self.store, &wanted, region).await?,
+                )
+            }
+            Effect::Clear(bundle) => {
+                install::perform(&self.root, &self.store, &bundle).await.map(|_| Event::Cleared)?
+            }
+            Effect::Forget => self.store.forget(self.now().unix).map(|()| Event::Forgotten)?,
             Effect::Keep(evidence) => {
-                self.store.keep(&evidence, self.now().unix)?;
-                Event::Kept
+                self.store.keep(&evidence, self.now().unix).map(|_| Event::Kept)?
             }
             Effect::SetAside(paths) => {
-                self.store.set_aside(&paths, self.now().unix)?;
-                Event::IsAside
+                self.store.set_aside(&paths, self.now().unix).map(|()| Event::IsAside)?
             }
             // The driver ends here; there is nothing to perform.
             Effect::Finish(_) => Event::Woke,
@@ -109,15 +114,16 @@ impl Host {
             imds::ask(&self.root, &self.net),
             facts::puppet_site(&self.root, inquiry.puppet),
         );
-        if let (Some(likely), Some(site)) = (&inquiry.key, &puppet) {
-            self.key = key::begin_if_none(&self.root, site, likely);
+        if let Some(likely) = &inquiry.key {
+            self.key = key::begin_if_none(&self.root, puppet.as_ref(), likely);
         }
-        let facts = facts::gather(&self.root, ec2?, puppet);
+        let mut facts = facts::gather(&self.root, ec2?, puppet);
+        facts.ssm = inquiry.ssm.then(|| handover::site(&self.root));
         self.region = facts.ec2.as_ref().and_then(|ec2| ec2.region.clone());
         Ok(facts)
     }
 
-    async fn call(&mut self, request: Request) -> Result<crate::target::Answer, Fault> {
+    async fn call(&mut self, request: Request) -> Result<Answer, Fault> {
         if self.client.is_none() {
             let client =
                 aws::Client::connect(&self.root, &self.net, &self.aws, self.region.as_deref());

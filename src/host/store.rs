@@ -44,14 +44,14 @@ impl Store {
     /// Writes the record so that it survives a power cut. Root's alone: it names no secret, but
     /// its token would let others ask about this node.
     pub fn persist(&self, record: &Record) -> Result<(), Fault> {
-        self.make(&self.directory)?;
+        self.make("")?;
         files::replace(&self.record_path(), record.to_text().as_bytes(), 0o600, None)
     }
 
     /// Keeps what was refused, under a name with the time in it.
     pub fn keep(&self, evidence: &Evidence, unix: i64) -> Result<PathBuf, Fault> {
         let directory = format!("{}/evidence", self.directory);
-        self.make(&directory)?;
+        self.make("evidence")?;
         let path = self.root.at(&format!("{directory}/{unix}-{}.txt", evidence.name));
         let bytes = evidence.content.as_bytes();
         let bounded = bytes.get(..LARGEST_EVIDENCE).unwrap_or(bytes);
@@ -66,7 +66,7 @@ impl Store {
             return Ok(());
         };
         let directory = format!("{}/backup", self.directory);
-        self.make(&directory)?;
+        self.make("backup")?;
         let copy = self.root.at(&format!("{directory}/{unix}-{}", flat_name(path)));
         files::replace(&copy, &content, 0o600, None)?;
         tracing::info!(path = %path.display(), backup = %copy.display(), "the former file is kept");
@@ -77,7 +77,7 @@ impl Store {
     /// was made and not used yet.
     pub fn set_aside(&self, paths: &[String], unix: i64) -> Result<(), Fault> {
         let directory = format!("{}/aside-{unix}", self.directory);
-        self.make(&directory)?;
+        self.make(&format!("aside-{unix}"))?;
         let own = ["key.pem", "record.json"].map(|name| format!("{}/{name}", self.directory));
         // The record last: until it is gone, the rest is set aside again.
         for path in paths.iter().chain(&own) {
@@ -92,9 +92,22 @@ impl Store {
         Ok(())
     }
 
-    fn make(&self, directory: &str) -> Result<(), Fault> {
+    /// Moves the record to the backups: this node is no member any more. A key that was made and
+    /// never used goes with it.
+    pub fn forget(&self, unix: i64) -> Result<(), Fault> {
+        for name in ["key.pem", "record.json"] {
+            let path = self.at(name);
+            self.back_up(&path, unix)?;
+            files::remove(&path)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the target's directory, or one below it, root's alone.
+    pub fn make(&self, below: &str) -> Result<(), Fault> {
         files::make_directory(&self.root.at(crate::target::STATE_DIR), 0o700, None)?;
-        files::make_directory(&self.root.at(directory), 0o700, None)
+        files::make_directory(&self.root.at(&self.directory), 0o700, None)?;
+        files::make_directory(&self.at(below), 0o700, None)
     }
 
     fn at(&self, name: &str) -> PathBuf {

@@ -67,6 +67,13 @@ impl PublicKey {
         self.bits
     }
 
+    /// SHA-1 of the SPKI DER, 40 lower-case hexadecimal digits: what RegisterInstance calls the
+    /// key's fingerprint. It names the key, and protects nothing.
+    #[must_use]
+    pub fn sha1_fingerprint(&self) -> String {
+        hex(&sha1::Sha1::digest(&self.spki))
+    }
+
     /// SHA-256 of the SPKI DER, 64 lower-case hexadecimal digits: the one thing about a key that
     /// enters a record.
     #[must_use]

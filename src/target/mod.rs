@@ -4,93 +4,53 @@
 //! fills in the questions:
 //!
 //! ```text
-//! survey  read-only: who is the authority, is it ready, how is it to be verified
-//! create  the one call that makes us a member; it takes no client token
-//! watch   read-only: how far is it, and in the end, what did we get
+//! survey    read-only: who is the authority, is it ready, how is it to be verified
+//! create    the one call that makes us a member; it takes no client token
+//! in_doubt  whether it took effect, where its reply is not known
+//! watch     read-only: how far is it, and in the end, what did we get
+//! install   what is written, or who is told
+//! depart    the way out
 //! ```
 
+pub mod api;
 pub mod name;
+pub mod opsworks;
 pub mod opsworks_cm;
+pub mod ssm;
 
 use serde::{Deserialize, Serialize};
 
+pub use api::{Answer, Request, Server};
 pub use name::NameTemplate;
 
-use crate::engine::{Bundle, Engine, Place};
+use crate::engine::{Bundle, Place};
 use crate::facts::{Facts, PuppetSite};
-use crate::fault::Fault;
+use crate::fault::{Fault, Kind};
 use crate::pki::{CsrSpec, PublicKey};
+use crate::secret::Secret;
 
 /// Where records, staged keys, evidence and backups stand.
 pub const STATE_DIR: &str = "/var/lib/enlist";
 
-/// A call, in the API's own terms.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Request {
-    DescribeServers { server: String },
-    AssociateNode { server: String, node: String, attributes: Vec<(String, String)> },
-    DescribeNodeAssociationStatus { server: String, token: String },
-}
-
-impl Request {
-    /// The API's name of the action.
-    #[must_use]
-    pub fn action(&self) -> &'static str {
-        match self {
-            Self::DescribeServers { .. } => "DescribeServers",
-            Self::AssociateNode { .. } => "AssociateNode",
-            Self::DescribeNodeAssociationStatus { .. } => "DescribeNodeAssociationStatus",
-        }
-    }
-
-    /// What it is asked about, for messages.
-    #[must_use]
-    pub fn on(&self) -> String {
-        match self {
-            Self::DescribeServers { server } | Self::DescribeNodeAssociationStatus { server, .. } => {
-                format!("server {server}")
-            }
-            Self::AssociateNode { server, node, .. } => format!("node {node}, server {server}"),
-        }
-    }
-}
-
-/// What came back. Members that the API may leave out are options.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    Servers(Vec<Server>),
-    Associated { token: Option<String> },
-    AssociationStatus { status: Option<String>, attributes: Vec<(String, String)> },
-    /// The API's ResourceNotFoundException, with its message.
-    NotFound(String),
-}
-
-/// OpsWorks CM's `Server`, as far as it matters here.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Server {
-    pub name: Option<String>,
-    pub status: Option<String>,
-    pub status_reason: Option<String>,
-    pub endpoint: Option<String>,
-    pub engine: Option<String>,
-    pub attributes: Vec<(String, String)>,
-}
-
 /// The authority, once we know it: what is public about it enters the record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Authority {
-    pub engine: Engine,
-    /// `host` or `host:port`.
-    pub endpoint: String,
-    /// PEM of its CA: root and intermediates.
-    pub ca: String,
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Authority {
+    /// `endpoint` is `host` or `host:port`; `ca` is PEM, root and intermediates.
+    Puppet { endpoint: String, ca: String },
+    /// Likewise; without a CA the system's own are asked.
+    Chef { endpoint: String, ca: Option<String> },
+    /// OpsWorks Stacks.
+    Stack { name: String, region: Option<String> },
+    /// An AWS service, of which there is nothing to know beforehand.
+    Service,
 }
 
 /// How to get to know the authority.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Survey {
-    /// The settings say it all.
-    Pinned(Authority),
+    /// The settings say it all, or there is nothing to know.
+    Known(Authority),
     Ask(Request),
 }
 
@@ -101,6 +61,34 @@ pub enum Surveyed {
     NotYet(String),
 }
 
+/// What making us a member comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Creation {
+    Call(Request),
+    /// Somebody else made the call: there is nothing to ask for.
+    Given(Grant),
+}
+
+/// What the creating call's answer means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Created {
+    /// The decision is still to come; the ticket is what to ask with.
+    Ticket(String),
+    /// It is done. A secret that came with it is kept in memory only.
+    Granted(Grant, Option<Secret>),
+}
+
+/// What to do where the creating call may or may not have taken effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Doubt {
+    /// Asks; the next decision is made with this answer too.
+    Ask(Request),
+    /// It took effect, and here is what it gave.
+    Adopt(Grant),
+    /// It did not, or asking again does no harm.
+    Repeat,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Watched {
     Pending,
@@ -109,13 +97,45 @@ pub enum Watched {
     Forgotten,
 }
 
+/// The way out, call by call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Departing {
+    Ask(Request),
+    /// The same question again, a little later.
+    AskLater(Request),
+    Gone,
+}
+
 /// What we were given, checked. Public: it enters the record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Grant {
-    pub certificate: String,
-    pub serial: String,
-    /// Unix seconds.
-    pub not_after: i64,
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Grant {
+    /// `not_after` in Unix seconds.
+    Certificate { pem: String, serial: String, not_after: i64 },
+    /// Our public key was accepted.
+    Client,
+    /// OpsWorks Stacks: the id of the instance.
+    Instance { id: String },
+    /// Systems Manager: the id of an activation; its code is nobody's to write down.
+    Activation { id: String },
+    /// Systems Manager: the `mi-` id under which the agent registered.
+    Managed { id: String, activation: Option<String> },
+}
+
+impl Grant {
+    /// For people.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Certificate { serial, .. } => {
+                format!("certificate {serial}, for our key and name, signed by the authority's CA")
+            }
+            Self::Client => "the authority took our public key".to_owned(),
+            Self::Instance { id } => format!("instance {id}"),
+            Self::Activation { id } => format!("activation {id}"),
+            Self::Managed { id, .. } => format!("managed instance {id}"),
+        }
+    }
 }
 
 /// Which key is wanted, and what is to be signed with it.
@@ -137,6 +157,15 @@ pub struct Known<'a> {
     pub facts: &'a Facts,
     pub name: &'a str,
     pub authority: &'a Authority,
+    pub key: Option<&'a KeyReport>,
+}
+
+impl Known<'_> {
+    /// # Errors
+    /// `Invariant` where there is none yet.
+    pub fn key(&self) -> Result<&KeyReport, Fault> {
+        self.key.ok_or_else(|| invariant("the key is not known"))
+    }
 }
 
 /// Our key as far as the core knows it: its public half, and what it signed.
@@ -157,39 +186,132 @@ pub struct SiteInquiry {
     pub known: Option<PuppetSite>,
 }
 
+/// What the facts must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inquiry {
+    pub puppet: Option<SiteInquiry>,
+    /// Whether to look for the Systems Manager agent's registration.
+    pub ssm: bool,
+    /// The key that will be wanted, unless one stands already: it may be begun meanwhile.
+    pub key: Option<LikelyKey>,
+}
+
+/// A key that nobody has asked for yet. Making it is no effect on the world: it is in memory
+/// until `EnsureKey` writes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LikelyKey {
+    pub bits: u32,
+    pub staged: String,
+    /// None: in Puppet's private_keys, under whatever name.
+    pub at: Option<String>,
+}
+
+/// What is asked of the host once we are in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Installation {
+    Bundle(Bundle),
+    HandOver(crate::engine::ssm_agent::HandOver),
+}
+
+/// IAM actions, by what they are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Actions {
+    pub join: &'static [&'static str],
+    pub reconcile: &'static [&'static str],
+    pub leave: &'static [&'static str],
+}
+
+/// What of a record a target's way out needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Membership<'a> {
+    pub name: Option<&'a str>,
+    pub grant: Option<&'a Grant>,
+    /// Whether the creating call was ever attempted.
+    pub was_attempted: bool,
+    /// Our mark, for what can't be found otherwise.
+    pub mark: &'a str,
+    pub machine: Option<&'a crate::facts::Machine>,
+}
+
 /// One target. Errors are faults: what an answer means includes whether it is acceptable.
 pub trait Target: Send {
     /// The word for it: the settings' table, `--target`, the record's directory.
     fn word(&self) -> &'static str;
     /// Which authority, for people and for the record: `server my-puppet`.
     fn authority_name(&self) -> String;
-    /// What the facts must say about Puppet, where this target may end with it.
-    fn puppet_site(&self) -> Option<SiteInquiry>;
-    /// Bits and staging path of the key that will most likely be wanted.
-    fn likely_key(&self) -> Option<(u32, String)>;
-    /// Whether the node may have this name here.
-    fn check_name(&self, name: &str) -> Result<(), Fault>;
+    fn inquiry(&self) -> Inquiry;
+    /// Whether this node, under this name, can join at all.
+    ///
+    /// # Errors
+    /// `Config`, with the rule.
+    fn check(&self, facts: &Facts, name: &str) -> Result<(), Fault>;
     fn survey(&self) -> Survey;
-    fn surveyed(&self, answer: Answer) -> Result<Surveyed, Fault>;
+    /// # Errors
+    /// `Rejected` where the authority will never be ready, `Data` where it can't be used.
+    fn surveyed(&self, facts: &Facts, answer: Answer) -> Result<Surveyed, Fault>;
     /// What keeps the engine still until we are done.
     fn hold(&self, known: &Known<'_>) -> Option<Bundle>;
-    fn key(&self, known: &Known<'_>) -> Result<KeySpec, Fault>;
-    fn create(&self, known: &Known<'_>, key: &KeyReport) -> Result<Request, Fault>;
-    /// The ticket to watch with.
-    fn created(&self, answer: Answer) -> Result<String, Fault>;
+    /// None: this target needs no key of ours.
+    ///
+    /// # Errors
+    /// `Config` where the settings or the node's own files can't be used.
+    fn key(&self, known: &Known<'_>) -> Result<Option<KeySpec>, Fault>;
+    /// `mark` is a text of ours that nothing else holds.
+    ///
+    /// # Errors
+    /// `Config` where a value does not fit the API.
+    fn create(&self, known: &Known<'_>, mark: &str, unix: i64) -> Result<Creation, Fault>;
+    /// What to do next, given the answers to what was asked so far about this doubt.
+    ///
+    /// # Errors
+    /// As for the answers of any call.
+    fn in_doubt(&self, known: &Known<'_>, mark: &str, answers: &[Answer]) -> Result<Doubt, Fault>;
+    /// # Errors
+    /// `Protocol` where the answer lacks what it must hold.
+    fn created(&self, answer: Answer) -> Result<Created, Fault>;
     fn watch(&self, ticket: &str) -> Request;
-    fn watched(
+    /// # Errors
+    /// `Rejected` where it failed, `Data` where what came back is not acceptable.
+    fn watched(&self, known: &Known<'_>, answer: Answer, unix: i64) -> Result<Watched, Fault>;
+    /// `secret` came with the grant, and is gone after a restart; none returned: it is needed.
+    ///
+    /// # Errors
+    /// `Invariant` where something is missing that must be known by now.
+    fn install(
         &self,
         known: &Known<'_>,
-        key: &KeyReport,
-        answer: Answer,
-        unix: i64,
-    ) -> Result<Watched, Fault>;
-    fn install(&self, known: &Known<'_>, key: &KeyReport, grant: &Grant) -> Result<Bundle, Fault>;
+        grant: &Grant,
+        secret: Option<&Secret>,
+    ) -> Result<Option<Installation>, Fault>;
+    /// What the facts show to be installed already, by a start that ended before it could say so.
+    fn is_installed(&self, facts: &Facts, before: Option<&str>, grant: &Grant) -> Option<Grant> {
+        let _ = (facts, before, grant);
+        None
+    }
+    /// # Errors
+    /// As for the answers of any call.
+    fn depart(&self, member: &Membership<'_>, answers: &[Answer]) -> Result<Departing, Fault>;
+    /// What is taken back of what was installed.
+    fn clear(&self, installed: &[(String, String)], site: Option<&PuppetSite>) -> Bundle;
+    fn actions(&self) -> Actions;
 }
 
 /// The directory of a target's record, staged key, evidence and backups.
 #[must_use]
 pub fn state_dir(word: &str) -> String {
     format!("{STATE_DIR}/{word}")
+}
+
+/// Where a target's key is made.
+#[must_use]
+pub fn staged_key(word: &str) -> String {
+    format!("{}/key.pem", state_dir(word))
+}
+
+pub(crate) fn mismatch(action: &str) -> Fault {
+    invariant(&format!("the answer to {action} is of another kind"))
+}
+
+pub(crate) fn invariant(what: &str) -> Fault {
+    Fault::new(Kind::Invariant, what, "the target", "this is a bug in enlist; please report it")
 }

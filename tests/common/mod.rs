@@ -33,7 +33,7 @@ impl Node {
     /// A node with small keys, so that tests need not wait for large ones.
     pub fn with(options: Options) -> Self {
         let node = Self {
-            emulator: Emulator::start(options).unwrap(),
+            emulator: Emulator::start(Options { ca: CaSource::Shared, ..options }).unwrap(),
             root: tempfile::tempdir().unwrap(),
         };
         node.settings("[opsworks-cm]\nserver = \"puppet-test\"\n[puppet]\nkey_bits = 2048\n[node]\nbudget = \"20s\"\n");

@@ -38,6 +38,7 @@ kill_at_each() { # SYSTEM CALLS: at the first, the second... until a run survive
     [[ -z $(find "$ROOT/var/lib/enlist" -name '*.enlist-new' 2>/dev/null) ]] || sleep 1.1
     join "$ROOT" --set "node.name=$NAME"
     quietly "$what: the next join ends well" equal "$CODE" 0
+    ((CODE == 0)) || { sed 's/^/    /' "$WORK/said"; continue; }
     joined_whole "$what" "$key"
   done
   # n is the run that survived: there are n - 1 such calls.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use enlist_emulator::control::{DOCUMENTED, Fault, Rate, ServerSpec};
+use enlist_emulator::control::{DOCUMENTED, Fault, Rate, ServerSpec, StackSpec};
 use enlist_emulator::imds::{Answering, Instance};
 use enlist_emulator::{CaSource, Options};
 
@@ -20,6 +20,17 @@ pub struct Arguments {
     /// Endpoint of servers that name none [default: NAME.example]
     #[arg(long, value_name = "HOST")]
     endpoint: Option<String>,
+    /// A stack of the account: id=UUID, name=NAME, region=REGION, vpc=VPC,
+    /// unique-hostnames=true|false, separated by commas, each of them optional [default: one stack
+    /// 2f18b4cb-4de5-4429-a149-ff7da9f0d8ee]
+    #[arg(long = "stack", value_name = "SPEC")]
+    stacks: Vec<StackSpec>,
+    /// How long an instance is registering before it is registered
+    #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds)]
+    registration_time: Duration,
+    /// A role that Systems Manager can give to nodes [default: any]
+    #[arg(long = "ssm-role", value_name = "NAME")]
+    ssm_roles: Vec<String>,
     /// How long an association is IN_PROGRESS
     #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds)]
     association_time: Duration,
@@ -29,7 +40,7 @@ pub struct Arguments {
     /// How long a NodeAssociationStatusToken can be asked for
     #[arg(long, value_name = "SECONDS", default_value = "3600", value_parser = seconds)]
     token_lifetime: Duration,
-    /// Requests per second and burst of the account, or off [default: 5/10]
+    /// Requests per second and burst of the account, for each service, or off [default: 5/10]
     #[arg(long, value_name = "RATE/BURST|off", value_parser = throttle)]
     throttle: Option<Throttle>,
     /// The CA of the Puppet servers: bundle of certificates in PEM, such as a Puppet Server's
@@ -130,6 +141,11 @@ impl Arguments {
         Options {
             servers: self.servers,
             endpoint: self.endpoint,
+            stacks: self.stacks,
+            registration_time: self.registration_time,
+            ssm_roles: Some(self.ssm_roles)
+                .filter(|roles| !roles.is_empty())
+                .map(|roles| roles.into_iter().collect()),
             association_time: self.association_time,
             disassociation_time: self.disassociation_time,
             token_lifetime: self.token_lifetime,

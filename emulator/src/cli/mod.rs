@@ -34,7 +34,8 @@ enum Failure {
     Command { command: String, source: std::io::Error },
 }
 
-/// An API-compatible control plane (AWS OpsWorks CM) and EC2 instance metadata service.
+/// An API-compatible control plane (AWS OpsWorks CM, OpsWorks Stacks, Systems Manager) and EC2
+/// instance metadata service.
 #[derive(Parser)]
 #[command(version, max_term_width = 100)]
 enum Cli {

@@ -21,7 +21,7 @@ pub struct Call {
     pub error: Option<String>,
     /// The fault that was injected.
     pub fault: Option<String>,
-    /// The request's body; null when it was not JSON.
+    /// The request's body; null when it was not JSON. An activation code is left out.
     pub request: Value,
 }
 
@@ -40,7 +40,7 @@ impl Call {
             status: Some(response.status).filter(|_| !dropped),
             error: response.error.clone(),
             fault: fault.map(FaultKind::name),
-            request: serde_json::from_slice(body).unwrap_or(Value::Null),
+            request: without_secrets(serde_json::from_slice(body).unwrap_or(Value::Null)),
         }
     }
 
@@ -53,4 +53,12 @@ impl Call {
         let fault = self.fault.as_ref().map(|fault| format!(" (fault {fault})"));
         format!("{at} {} {status} {error}{}", self.action, fault.unwrap_or_default())
     }
+}
+
+/// An activation code is as good as a password.
+fn without_secrets(mut request: Value) -> Value {
+    if let Some(code) = request.get_mut("ActivationCode") {
+        *code = Value::from("(left out)");
+    }
+    request
 }

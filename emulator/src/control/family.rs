@@ -4,15 +4,22 @@ use crate::error::ApiError;
 use crate::http::Request;
 
 /// An API family that this control plane serves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Family {
     /// OpsWorks for Configuration Management, API version 2016-11-01.
     OpsWorksCm,
+    /// OpsWorks Stacks, API version 2013-02-18.
+    OpsWorks,
+    /// Systems Manager, API version 2014-11-06.
+    Ssm,
 }
 
 /// Family, prefix of `X-Amz-Target`, signing name.
-const FAMILIES: [(Family, &str, &str); 1] =
-    [(Family::OpsWorksCm, "OpsWorksCM_V2016_11_01", "opsworks-cm")];
+const FAMILIES: [(Family, &str, &str); 3] = [
+    (Family::OpsWorksCm, "OpsWorksCM_V2016_11_01", "opsworks-cm"),
+    (Family::OpsWorks, "OpsWorks_20130218", "opsworks"),
+    (Family::Ssm, "AmazonSSM", "ssm"),
+];
 
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +50,13 @@ impl<'a> Operation<'a> {
         let known = FAMILIES.into_iter().find(|(_, known, _)| *known == prefix);
         let (family, _, signing_name) = known.ok_or_else(unknown)?;
         Ok(Self { family, action, signing_name })
+    }
+
+    /// Whether the action is called without credentials: the SSM Agent has none before it is
+    /// registered; it shows an activation code instead.
+    #[must_use]
+    pub fn is_anonymous(&self) -> bool {
+        self.family == Family::Ssm && self.action == "RegisterManagedInstance"
     }
 }
 

@@ -6,21 +6,29 @@
 mod call;
 mod family;
 mod fault;
+mod opsworks;
 mod opsworks_cm;
+mod public_key;
+mod ssm;
 mod throttle;
 mod validate;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
 pub use call::Call;
 pub use family::{Family, Operation};
 pub use fault::{Fault, FaultError, FaultKind, FaultPlan};
+pub use opsworks::{
+    DEFAULT_STACK, Identity, IdentityVerifier, OpsWorks, OpsWorksSettings, RegisteredInstance,
+    Stack, StackSpec, StackSpecError,
+};
 pub use opsworks_cm::{
     Association, DEFAULT_SERVER, Engine, HEALTHY, OpsWorksCm, OpsWorksCmSettings, Outcome, Place,
     STATUSES, Server, ServerSpec, ServerSpecError,
 };
+pub use ssm::{Activation, ManagedInstance, PING_STATUSES, Report, Ssm, SsmSettings, Tag};
 pub use throttle::{DOCUMENTED, Rate, RateError, Throttle};
 pub use validate::{Attribute, Members, Pattern, Text};
 
@@ -48,6 +56,10 @@ pub struct ControlSettings {
     pub seed: u64,
     /// OpsWorks CM.
     pub opsworks_cm: OpsWorksCmSettings,
+    /// OpsWorks Stacks.
+    pub opsworks: OpsWorksSettings,
+    /// Systems Manager.
+    pub ssm: SsmSettings,
 }
 
 impl Default for ControlSettings {
@@ -61,6 +73,8 @@ impl Default for ControlSettings {
             faults: Vec::new(),
             seed: 0,
             opsworks_cm: OpsWorksCmSettings::default(),
+            opsworks: OpsWorksSettings::default(),
+            ssm: SsmSettings::default(),
         }
     }
 }
@@ -70,12 +84,14 @@ pub struct ControlPlane {
     credentials: Option<Credentials>,
     region: Option<String>,
     denied: BTreeSet<String>,
-    throttle: Throttle,
+    throttles: BTreeMap<Family, Throttle>,
     faults: FaultPlan,
     random: Random,
     authority: Box<dyn Authority>,
     calls: Vec<Call>,
     opsworks_cm: OpsWorksCm,
+    opsworks: OpsWorks,
+    ssm: Ssm,
 }
 
 /// What an action may use beside its own family's state.
@@ -103,12 +119,14 @@ impl ControlPlane {
             credentials: settings.credentials,
             region: settings.region,
             denied: settings.denied,
-            throttle: Throttle::new(settings.throttle, now),
+            throttles: throttles(settings.throttle, now),
             faults,
             random: Random::new(settings.seed),
             authority,
             calls: Vec::new(),
             opsworks_cm: OpsWorksCm::new(settings.opsworks_cm, now),
+            opsworks: OpsWorks::new(settings.opsworks, now),
+            ssm: Ssm::new(settings.ssm),
         }
     }
 
@@ -128,8 +146,12 @@ impl ControlPlane {
     fn answer(&mut self, now: Now, request: &Request, fault: Option<FaultKind>) -> Response {
         let delivery = fault.map(FaultKind::delivery).unwrap_or_default();
         let response = match self.perform(now, request, fault) {
+            Ok(Value::Null) => Response::new(200, AMZ_JSON, ""),
             Ok(body) => Response::new(200, AMZ_JSON, body.to_string()),
-            Err(error) => error.response(),
+            Err(error) => match Operation::of(request) {
+                Ok(operation) => error.response_of(operation.family),
+                Err(_) => error.response(),
+            },
         };
         Response { delivery, ..response }
     }
@@ -142,7 +164,8 @@ impl ControlPlane {
     ) -> Result<Value, ApiError> {
         let operation = Operation::of(request)?;
         self.authorize(now, request, &operation)?;
-        if !self.throttle.admit(now) {
+        let throttle = self.throttles.get_mut(&operation.family);
+        if !throttle.is_none_or(|throttle| throttle.admit(now)) {
             return Err(ApiError::Throttling);
         }
         let body = serde_json::from_slice(&request.body);
@@ -152,6 +175,8 @@ impl ControlPlane {
         let mut context = Context { now, fault, random, authority };
         match operation.family {
             Family::OpsWorksCm => self.opsworks_cm.handle(&mut context, operation.action, &body),
+            Family::OpsWorks => self.opsworks.handle(&mut context, operation.action, &body),
+            Family::Ssm => self.ssm.handle(&mut context, operation.action, &body),
         }
     }
 
@@ -163,7 +188,8 @@ impl ControlPlane {
         operation: &Operation<'_>,
     ) -> Result<(), ApiError> {
         let Operation { action, signing_name, .. } = operation;
-        if let Some(credentials) = &self.credentials {
+        let credentials = self.credentials.as_ref();
+        if let Some(credentials) = credentials.filter(|_| !operation.is_anonymous()) {
             let scope = sigv4::Scope { service: signing_name, region: self.region.as_deref() };
             sigv4::verify(now, request, credentials, &scope)?;
         }
@@ -190,9 +216,9 @@ impl ControlPlane {
         self.faults.clear();
     }
 
-    /// Sets the account's request limit; the bucket starts full.
+    /// Sets the account's request limit; the buckets start full.
     pub fn set_throttle(&mut self, rate: Option<Rate>, now: Now) {
-        self.throttle = Throttle::new(rate, now);
+        self.throttles = throttles(rate, now);
     }
 
     /// Sets the actions that IAM refuses.
@@ -211,6 +237,28 @@ impl ControlPlane {
         &mut self.opsworks_cm
     }
 
+    /// OpsWorks Stacks' state.
+    #[must_use]
+    pub fn opsworks(&self) -> &OpsWorks {
+        &self.opsworks
+    }
+
+    /// OpsWorks Stacks' state, to change it.
+    pub fn opsworks_mut(&mut self) -> &mut OpsWorks {
+        &mut self.opsworks
+    }
+
+    /// Systems Manager's state.
+    #[must_use]
+    pub fn ssm(&self) -> &Ssm {
+        &self.ssm
+    }
+
+    /// Systems Manager's state, to change it.
+    pub fn ssm_mut(&mut self) -> &mut Ssm {
+        &mut self.ssm
+    }
+
     /// The CA bundle that Puppet servers give out.
     #[must_use]
     pub fn ca_bundle(&self) -> &str {
@@ -227,11 +275,18 @@ impl ControlPlane {
     #[must_use]
     pub fn state(&self, now: Now) -> Value {
         let mut state = json!({ "now": now.rfc3339() });
-        if let (Some(state), Value::Object(family)) =
-            (state.as_object_mut(), self.opsworks_cm.state(now))
-        {
-            state.extend(family);
+        let families = [self.opsworks_cm.state(now), self.opsworks.state(now), self.ssm.state(now)];
+        for family in families {
+            if let (Some(state), Value::Object(family)) = (state.as_object_mut(), family) {
+                state.extend(family);
+            }
         }
         state
     }
+}
+
+/// Each service counts for itself.
+fn throttles(rate: Option<Rate>, now: Now) -> BTreeMap<Family, Throttle> {
+    let families = [Family::OpsWorksCm, Family::OpsWorks, Family::Ssm];
+    families.into_iter().map(|family| (family, Throttle::new(rate, now))).collect()
 }

@@ -1,12 +1,17 @@
 //! The signature of the instance identity document.
 
-use std::sync::OnceLock;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::{KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
+use aws_lc_rs::signature::{
+    KeyPair, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaKeyPair, UnparsedPublicKey,
+};
 use base64::prelude::{BASE64_STANDARD, Engine};
+
+use crate::control::IdentityVerifier;
 
 /// Who signs the identity document.
 pub trait Signer: Send {
@@ -39,6 +44,29 @@ impl Signer for IdentityKey {
         let mut signature = vec![0; key.public_modulus_len()];
         key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), document, &mut signature).ok()?;
         Some(signature)
+    }
+}
+
+/// For a control plane that is to check what the service signs.
+impl Signer for Arc<IdentityKey> {
+    fn sign(&self, document: &[u8]) -> Option<Vec<u8>> {
+        self.as_ref().sign(document)
+    }
+}
+
+impl IdentityVerifier for IdentityKey {
+    fn verifies(&self, document: &[u8], signature: &[u8]) -> bool {
+        let Some(key) = self.key() else {
+            return false;
+        };
+        let public = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, key.public_key());
+        public.verify(document, signature).is_ok()
+    }
+}
+
+impl fmt::Debug for IdentityKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("IdentityKey").finish_non_exhaustive()
     }
 }
 

@@ -37,37 +37,40 @@ const DENIED: [&str; 16] = [
     "UnrecognizedClientException",
 ];
 
-/// Try again later. InvalidStateException: the server is not HEALTHY, and may heal.
-const PASSING: [&str; 10] = [
+/// Try again later; whether something was done is not known.
+const PASSING: [&str; 5] = [
     "InternalFailure",
     "InternalServerError",
     "InternalServerException",
-    "InvalidStateException",
-    "RequestLimitExceeded",
     "ServiceUnavailable",
     "ServiceUnavailableException",
-    "Throttling",
-    "ThrottlingException",
-    "TooManyRequestsException",
 ];
+
+/// Likewise, and it is certain that nothing was done.
+const THROTTLED: [&str; 4] =
+    ["RequestLimitExceeded", "Throttling", "ThrottlingException", "TooManyRequestsException"];
 
 /// Whatever answers does not know the API at all.
 const STRANGE: [&str; 3] = ["InvalidAction", "UnknownOperationException", "MissingAction"];
 
-/// The message of a ResourceNotFoundException, which is an answer: what it means depends on what
+/// How the services say that what was asked about is not there.
+const NOT_FOUND: [&str; 4] =
+    ["ResourceNotFoundException", "InvalidActivation", "InvalidActivationId", "InvalidInstanceId"];
+
+/// The message of a ResourceNotFoundException or its like, which is an answer: what it means depends on what
 /// was asked.
 pub fn is_not_found<E: ApiError>(error: &Sdk<E>) -> Option<String> {
     let inner = error.as_service_error()?;
-    (inner.code() == Some("ResourceNotFoundException"))
-        .then(|| inner.message().unwrap_or("no message").to_owned())
+    let is_one = inner.code().is_some_and(|code| NOT_FOUND.contains(&code));
+    is_one.then(|| inner.message().unwrap_or("no message").to_owned())
 }
 
 pub fn fault_of<E: ApiError>(error: &Sdk<E>, action: &str, on: String) -> Fault {
     match error {
         SdkError::ServiceError(context) => service(error, context.err(), action, on),
-        SdkError::ResponseError(_) => strange(error, action, on).because(error),
+        SdkError::ResponseError(_) => strange(error, action, on).because(error).in_doubt(),
         SdkError::TimeoutError(_) => {
-            passing(format!("{action} got no answer in time"), on).because(error)
+            passing(format!("{action} got no answer in time"), on).because(error).in_doubt()
         }
         _ if is_credentials(error) => Fault::new(
             Kind::Denied,
@@ -76,7 +79,8 @@ pub fn fault_of<E: ApiError>(error: &Sdk<E>, action: &str, on: String) -> Fault 
             "give the instance a role, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or profile in [aws]",
         )
         .because(error),
-        _ => passing(format!("{action} could not be sent"), on).because(error),
+        _ if is_unsent(error) => passing(format!("{action} could not be sent"), on).because(error),
+        _ => passing(format!("{action} was sent, and no answer came"), on).because(error).in_doubt(),
     }
 }
 
@@ -93,8 +97,14 @@ fn service<E: ApiError>(whole: &Sdk<E>, error: &E, action: &str, on: String) -> 
         (Some("InvalidStateException"), _) => {
             passing(format!("{action} has to wait: the server is not ready"), on)
         }
-        (Some(code), _) if PASSING.contains(&code) => passing(format!("{action} was put off"), on),
-        (_, 429 | 500..=599) => passing(format!("{action} met an error of the service"), on),
+        (Some(code), _) if THROTTLED.contains(&code) => {
+            passing(format!("{action} was put off"), on)
+        }
+        (Some(code), _) if PASSING.contains(&code) => {
+            passing(format!("{action} met an error of the service"), on).in_doubt()
+        }
+        (_, 429) => passing(format!("{action} was put off"), on),
+        (_, 500..=599) => passing(format!("{action} met an error of the service"), on).in_doubt(),
         (Some(code), _) if !STRANGE.contains(&code) => Fault::new(
             Kind::Rejected,
             format!("{action} was refused"),
@@ -141,6 +151,26 @@ fn shown(raw: &HttpResponse) -> String {
 
 fn status<E: ApiError>(error: &Sdk<E>) -> u16 {
     error.raw_response().map_or(0, |raw| raw.status().as_u16())
+}
+
+/// Whether the connection was never made, so that nothing can have been done.
+fn is_unsent(error: &(dyn Error + 'static)) -> bool {
+    use std::io::ErrorKind;
+    let kinds =
+        [ErrorKind::ConnectionRefused, ErrorKind::HostUnreachable, ErrorKind::NetworkUnreachable];
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.downcast_ref::<std::io::Error>().is_some_and(|error| kinds.contains(&error.kind()))
+        {
+            return true;
+        }
+        // A name that was not resolved; the resolver's error has no type of its own.
+        if error.to_string().contains("dns error") {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }
 
 fn is_credentials(error: &(dyn Error + 'static)) -> bool {

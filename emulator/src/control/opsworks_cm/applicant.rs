@@ -1,11 +1,8 @@
 //! What a node hands in to be associated: engine attributes, checked for its server's engine.
 
-use x509_parser::oid_registry::OID_PKCS1_RSAENCRYPTION;
-use x509_parser::prelude::FromDer;
-use x509_parser::x509::SubjectPublicKeyInfo;
-
 use super::server::Engine;
 use crate::ca::{Authority, Csr};
+use crate::control::public_key;
 use crate::control::validate::Attribute;
 use crate::error::ApiError;
 
@@ -16,11 +13,14 @@ pub struct Applicant {
     pub public_key: Vec<u8>,
     /// Its request as sent, and as read; Puppet only.
     pub csr: Option<(String, Csr)>,
+    /// The organization it wants to belong to; Chef only.
+    pub organization: Option<String>,
 }
 
 const PUPPET_NODE_CSR: &str = "PUPPET_NODE_CSR";
 const CHEF_ORGANIZATION: &str = "CHEF_ORGANIZATION";
-const CHEF_NODE_PUBLIC_KEY: &str = "CHEF_NODE_PUBLIC_KEY";
+/// The key's attribute: the reference's name first, then the one of its later editions.
+const CHEF_KEYS: [&str; 2] = ["CHEF_NODE_PUBLIC_KEY", "CHEF_AUTOMATE_NODE_PUBLIC_KEY"];
 
 impl Applicant {
     /// Reads the attributes of `AssociateNode`.
@@ -38,28 +38,33 @@ impl Applicant {
                 let text = required(attributes, PUPPET_NODE_CSR)?;
                 let csr = authority.read(text).map_err(|error| invalid(PUPPET_NODE_CSR, &error))?;
                 let public_key = csr.public_key.clone();
-                Ok(Self { public_key, csr: Some((text.to_owned(), csr)) })
+                let csr = Some((text.to_owned(), csr));
+                Ok(Self { public_key, csr, organization: None })
             }
             Engine::Chef => {
-                only(attributes, &[CHEF_ORGANIZATION, CHEF_NODE_PUBLIC_KEY])?;
-                required(attributes, CHEF_ORGANIZATION)?;
-                let text = required(attributes, CHEF_NODE_PUBLIC_KEY)?;
-                Ok(Self { public_key: rsa_public_key(text)?, csr: None })
+                let [key, later] = CHEF_KEYS;
+                only(attributes, &[CHEF_ORGANIZATION, key, later])?;
+                let organization = required(attributes, CHEF_ORGANIZATION)?;
+                let public_key = chef_key(attributes)?;
+                Ok(Self { public_key, csr: None, organization: Some(organization.to_owned()) })
             }
         }
     }
 }
 
-/// Checks the attributes of `DisassociateNode`: none for Puppet, the organization for Chef.
+/// The attributes of `DisassociateNode`: none for Puppet, the organization for Chef.
 ///
 /// # Errors
 /// `ValidationException` for an attribute that is missing, unknown or doubled.
-pub fn check_leaving(engine: Engine, attributes: &[Attribute<'_>]) -> Result<(), ApiError> {
+pub fn leaving<'a>(
+    engine: Engine,
+    attributes: &[Attribute<'a>],
+) -> Result<Option<&'a str>, ApiError> {
     match engine {
-        Engine::Puppet => only(attributes, &[]),
+        Engine::Puppet => only(attributes, &[]).map(|()| None),
         Engine::Chef => {
             only(attributes, &[CHEF_ORGANIZATION])?;
-            required(attributes, CHEF_ORGANIZATION).map(drop)
+            required(attributes, CHEF_ORGANIZATION).map(Some)
         }
     }
 }
@@ -83,18 +88,21 @@ fn required<'a>(attributes: &[Attribute<'a>], name: &str) -> Result<&'a str, Api
     value.ok_or_else(|| ApiError::Validation(format!("Missing engine attribute '{name}'.")))
 }
 
-fn rsa_public_key(text: &str) -> Result<Vec<u8>, ApiError> {
-    let refused = |reason: &str| invalid(CHEF_NODE_PUBLIC_KEY, &reason);
-    let block = pem::parse(text).map_err(|_| refused("it is not PEM"))?;
-    if block.tag() != "PUBLIC KEY" {
-        return Err(refused("it is not a PEM block 'PUBLIC KEY'"));
-    }
-    match SubjectPublicKeyInfo::from_der(block.contents()) {
-        Ok(([], key)) if key.algorithm.algorithm == OID_PKCS1_RSAENCRYPTION => {
-            Ok(block.into_contents())
+/// The key under either of its names.
+fn chef_key(attributes: &[Attribute<'_>]) -> Result<Vec<u8>, ApiError> {
+    let [name, later] = CHEF_KEYS;
+    let given = |name: &str| attributes.iter().any(|attribute| attribute.name == name);
+    let name = match (given(name), given(later)) {
+        (true, true) => {
+            return Err(ApiError::Validation(format!(
+                "Engine attributes '{name}' and '{later}' are the same; give one of them."
+            )));
         }
-        _ => Err(refused("it does not hold an RSA public key")),
-    }
+        (false, true) => later,
+        _ => name,
+    };
+    let text = required(attributes, name)?;
+    public_key::rsa_from_pem(text).map_err(|reason| invalid(name, &reason))
 }
 
 fn invalid(name: &str, reason: &dyn std::fmt::Display) -> ApiError {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::OpsWorksCm;
-use super::applicant::{Applicant, check_leaving};
+use super::applicant::{self, Applicant};
 use super::association::{Association, Outcome, Ticket};
 use super::server::SERVER_NAME;
 use crate::ca::{Order, WrongCertificate};
@@ -25,6 +25,10 @@ fn is_node_name(text: &str) -> bool {
     !text.is_empty()
         && text.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_:.".contains(letter))
 }
+
+/// "By default only one organization named `default` can exist", the reference says. The service
+/// takes another name, and finds out when it asks the Chef server: the association fails.
+const ORGANIZATION: &str = "default";
 
 impl OpsWorksCm {
     pub(super) fn associate_node(
@@ -56,6 +60,7 @@ impl OpsWorksCm {
                 outcome: Arc::new(outcome(context, node_name, &applicant)),
                 public_key: applicant.public_key,
                 csr: applicant.csr.map(|(text, _)| text),
+                organization: applicant.organization,
                 resolves_at: context.now.plus(self.settings.association_time),
                 calls: earlier.map_or(0, |earlier| earlier.calls).saturating_add(1),
             },
@@ -76,17 +81,18 @@ impl OpsWorksCm {
         members.finish()?;
 
         let engine = self.healthy_server(server_name, context.now)?.engine;
-        check_leaving(engine, &attributes)?;
+        let organization = applicant::leaving(engine, &attributes)?;
         let key = (server_name.to_owned(), node_name.to_owned());
-        let known = self.associations.get(&key);
-        if !known.is_some_and(|known| known.holds(context.now)) {
-            return Err(ApiError::ResourceNotFound(format!(
+        let known = self.associations.get(&key).filter(|known| known.holds(context.now));
+        let unknown = || {
+            ApiError::ResourceNotFound(format!(
                 "No node named '{node_name}' is associated with the server '{server_name}'."
-            )));
-        }
-        let failed = Outcome::Failed { reason: "injected".to_owned() };
+            ))
+        };
+        let member_of = known.ok_or_else(unknown)?.organization.as_deref();
         let outcome = match context.fault {
-            Some(FaultKind::Failed) => failed,
+            Some(FaultKind::Failed) => failed("injected"),
+            _ if organization != member_of => failed("the node is of another organization"),
             _ => Outcome::Left,
         };
         if outcome == Outcome::Left {
@@ -141,12 +147,13 @@ impl OpsWorksCm {
 /// Decides how a new association ends, and signs the certificate.
 fn outcome(context: &mut Context<'_>, node_name: &str, applicant: &Applicant) -> Outcome {
     let wrong = match context.fault {
-        Some(FaultKind::Failed) => {
-            return Outcome::Failed { reason: "injected".to_owned() };
-        }
+        Some(FaultKind::Failed) => return failed("injected"),
         Some(FaultKind::Certificate(wrong)) => Some(wrong),
         _ => None,
     };
+    if applicant.organization.as_deref().is_some_and(|name| name != ORGANIZATION) {
+        return failed("the Chef server has no organization of this name");
+    }
     let csr = applicant.csr.as_ref().filter(|_| wrong != Some(WrongCertificate::None));
     let Some((_, csr)) = csr else {
         return Outcome::Joined { certificate: None };
@@ -158,4 +165,8 @@ fn outcome(context: &mut Context<'_>, node_name: &str, applicant: &Applicant) ->
         Ok(certificate) => Outcome::Joined { certificate: Some(certificate) },
         Err(refusal) => Outcome::Failed { reason: refusal.to_string() },
     }
+}
+
+fn failed(reason: &str) -> Outcome {
+    Outcome::Failed { reason: reason.to_owned() }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::control::public_key;
 use crate::hex;
 use crate::now::Now;
 
@@ -32,6 +33,8 @@ pub struct Association {
     pub public_key: Vec<u8>,
     /// The request as sent; Puppet only.
     pub csr: Option<String>,
+    /// The organization that the node belongs to; Chef only.
+    pub organization: Option<String>,
     /// How it ends, from `resolves_at` on.
     pub outcome: Arc<Outcome>,
     /// When IN_PROGRESS ends.
@@ -59,7 +62,9 @@ impl Association {
             "server": server,
             "node": node,
             "status": status(&self.outcome, self.resolves_at, now),
+            "public_key": public_key::to_pem(&self.public_key),
             "public_key_sha256": hex::sha256(&self.public_key),
+            "organization": self.organization,
             "csr": self.csr,
             "certificate": certificate,
             "failure": failure,

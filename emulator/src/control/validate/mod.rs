@@ -1,35 +1,14 @@
 //! Request members against their documented constraints, refused in the service's own words.
 
+mod nested;
+mod rule;
+
 use serde_json::{Map, Value};
 
+pub use rule::{Pattern, Text};
+pub(crate) use rule::{UUID, is_hex, is_uuid};
+
 use crate::error::ApiError;
-
-/// A documented pattern.
-#[derive(Clone, Copy, Debug)]
-pub struct Pattern {
-    /// The regular expression, as the reference prints it.
-    pub text: &'static str,
-    /// Whether the whole of a value fits it.
-    pub fits: fn(&str) -> bool,
-}
-
-/// What a string must be like. Lengths are in characters.
-#[derive(Clone, Copy, Debug)]
-pub struct Text {
-    /// The shortest allowed.
-    pub min: usize,
-    /// The longest allowed.
-    pub max: usize,
-    /// The pattern, when there is one.
-    pub pattern: Option<Pattern>,
-    /// Whether the value must not be repeated in messages.
-    pub sensitive: bool,
-}
-
-impl Text {
-    /// Any string of up to 10,000 characters, the model's limit where the reference names none.
-    pub const ANY: Self = Self { min: 0, max: 10_000, pattern: None, sensitive: false };
-}
 
 /// A name and value pair that is specific to the engine of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,13 +19,13 @@ pub struct Attribute<'a> {
     pub value: &'a str,
 }
 
-const ATTRIBUTE_VALUE: Text = Text { sensitive: true, ..Text::ANY };
-
 /// The members of a request. Every read notes what is wrong and goes on, so that one answer names
 /// every fault, as the service does; [`Members::finish`] must come before a value is used.
 #[derive(Debug)]
 pub struct Members<'a> {
     object: &'a Map<String, Value>,
+    /// What comes before the members' names in messages: `tags.1.member.`
+    at: String,
     violations: Vec<String>,
 }
 
@@ -57,7 +36,7 @@ impl<'a> Members<'a> {
     /// `SerializationException` when it is not an object.
     pub fn of(body: &'a Value) -> Result<Self, ApiError> {
         let object = body.as_object().ok_or_else(|| wrong_type(body, "a structure"))?;
-        Ok(Self { object, violations: Vec::new() })
+        Ok(Self { object, at: String::new(), violations: Vec::new() })
     }
 
     /// A required string; empty when it is missing.
@@ -79,7 +58,7 @@ impl<'a> Members<'a> {
             return Ok(None);
         };
         let text = value.as_str().ok_or_else(|| wrong_type(value, "a String"))?;
-        self.check(text, &path(name), rule);
+        self.check(text, &self.path(name), rule);
         Ok(Some(text))
     }
 
@@ -96,49 +75,17 @@ impl<'a> Members<'a> {
         if number < min {
             self.refuse(
                 Some(&number.to_string()),
-                &path(name),
+                &self.path(name),
                 &format!("Member must have value greater than or equal to {min}"),
             );
         }
         Ok(Some(number))
     }
 
-    /// A list of engine attributes; empty when it is missing.
-    ///
-    /// # Errors
-    /// `SerializationException` when it is not a list of structures with strings.
-    pub fn attributes(
-        &mut self,
-        name: &str,
-        required: bool,
-    ) -> Result<Vec<Attribute<'a>>, ApiError> {
-        let value = self.member(name);
-        if required {
-            self.require(name, value.is_some());
-        }
-        let Some(value) = value else {
-            return Ok(Vec::new());
-        };
-        let list = value.as_array().ok_or_else(|| wrong_type(value, "a List"))?;
-        let element = |(index, element): (usize, &'a Value)| {
-            let at = format!("{}.{}.member", path(name), index + 1);
-            self.attribute(element, &at)
-        };
-        list.iter().enumerate().map(element).collect()
-    }
-
-    fn attribute(&mut self, element: &'a Value, at: &str) -> Result<Attribute<'a>, ApiError> {
-        let object = element.as_object().ok_or_else(|| wrong_type(element, "a structure"))?;
-        let mut part = |name: &str, rule: &Text| {
-            let value = object.get(name).unwrap_or(&Value::Null);
-            if value.is_null() {
-                return Ok("");
-            }
-            let text = value.as_str().ok_or_else(|| wrong_type(value, "a String"))?;
-            self.check(text, &format!("{at}.{}", path(name)), rule);
-            Ok(text)
-        };
-        Ok(Attribute { name: part("Name", &Text::ANY)?, value: part("Value", &ATTRIBUTE_VALUE)? })
+    /// Notes when a member is missing.
+    pub fn required(&mut self, name: &str) {
+        let present = self.member(name).is_some();
+        self.require(name, present);
     }
 
     /// Ends the reading.
@@ -157,6 +104,13 @@ impl<'a> Members<'a> {
         }
     }
 
+    /// Messages name members with a small first letter.
+    fn path(&self, name: &str) -> String {
+        let mut letters = name.chars();
+        let first = letters.next().map(|letter| letter.to_ascii_lowercase());
+        self.at.chars().chain(first).chain(letters).collect()
+    }
+
     /// A JSON null is an absent member.
     fn member(&self, name: &str) -> Option<&'a Value> {
         self.object.get(name).filter(|value| !value.is_null())
@@ -164,7 +118,7 @@ impl<'a> Members<'a> {
 
     fn require(&mut self, name: &str, present: bool) {
         if !present {
-            let at = path(name);
+            let at = self.path(name);
             self.violations.push(format!(
                 "Value null at '{at}' failed to satisfy constraint: Member must not be null"
             ));
@@ -173,7 +127,15 @@ impl<'a> Members<'a> {
 
     fn check(&mut self, text: &str, at: &str, rule: &Text) {
         let shown = Some(text).filter(|_| !rule.sensitive);
-        let length = text.chars().count();
+        self.check_length(shown, text.chars().count(), at, rule);
+        if let Some(pattern) = rule.pattern.filter(|pattern| !(pattern.fits)(text)) {
+            let constraint =
+                format!("Member must satisfy regular expression pattern: {}", pattern.text);
+            self.refuse(shown, at, &constraint);
+        }
+    }
+
+    fn check_length(&mut self, shown: Option<&str>, length: usize, at: &str, rule: &Text) {
         if length < rule.min {
             let constraint =
                 format!("Member must have length greater than or equal to {}", rule.min);
@@ -183,11 +145,6 @@ impl<'a> Members<'a> {
             let constraint = format!("Member must have length less than or equal to {}", rule.max);
             self.refuse(shown, at, &constraint);
         }
-        if let Some(pattern) = rule.pattern.filter(|pattern| !(pattern.fits)(text)) {
-            let constraint =
-                format!("Member must satisfy regular expression pattern: {}", pattern.text);
-            self.refuse(shown, at, &constraint);
-        }
     }
 
     fn refuse(&mut self, shown: Option<&str>, at: &str, constraint: &str) {
@@ -195,13 +152,6 @@ impl<'a> Members<'a> {
         let violation = format!("{value} at '{at}' failed to satisfy constraint: {constraint}");
         self.violations.push(violation);
     }
-}
-
-/// Messages name members with a small first letter.
-fn path(name: &str) -> String {
-    let mut letters = name.chars();
-    let first = letters.next().map(|letter| letter.to_ascii_lowercase());
-    first.into_iter().chain(letters).collect()
 }
 
 fn wrong_type(value: &Value, wanted: &str) -> ApiError {

@@ -1,0 +1,10 @@
+//! `stand-in-ssm-agent`: registers a machine as `amazon-ssm-agent` does, for tests.
+
+use std::process::ExitCode;
+
+use enlist_emulator::stand_in::{Machine, run};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    ExitCode::from(run(&Machine::from_env(), &arguments))
+}

@@ -1,0 +1,154 @@
+//! What `join` and `leave` share: which targets, one lock, several machines side by side.
+
+use std::hash::{Hash, Hasher};
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+
+use super::progress::Progress;
+use super::{Global, printer, runtime};
+use crate::bootstrap::{Machine, Now, Outcome, Record};
+use crate::config::{ConfigError, Settings};
+use crate::driver::drive;
+use crate::fault::{Fault, Kind};
+use crate::host::{AwsSettings, Host, Net, Root, Store, facts, lock};
+use crate::target::Target;
+
+/// How often another enlist's lock is tried again.
+const LOCK_PAUSE: Duration = Duration::from_millis(200);
+
+/// What a machine begins with: its target, what is on disk about it, its seed, the time.
+pub struct Begin {
+    pub target: Box<dyn Target>,
+    pub record: Option<Record>,
+    pub seed: u64,
+    pub now: Now,
+}
+
+/// Drives one machine per target until each has ended; one that fails holds none of the others
+/// back. The exit code is that of the first target that failed, in the settings' order.
+pub fn run<M: Machine>(
+    global: &Global,
+    targets: &[String],
+    progress: &Progress,
+    begin: impl Fn(&Settings, Begin) -> M,
+    show: impl Fn(&Root, &Outcome) -> String,
+) -> Result<u8, Fault> {
+    let root = global.root()?;
+    let settings = global.settings(&root)?;
+    let selected = select(&settings, targets)?;
+    runtime()?.block_on(async {
+        let _lock = own_lock(&root, settings.budget).await?;
+        let net = Net::new();
+        let several = selected.len() > 1;
+        let runs = selected.into_iter().map(|target| {
+            let (root, settings, begin, net) = (&root, &settings, &begin, net.clone());
+            async move {
+                let word = target.word();
+                let (start, mut host) = match start(root, settings, target, net) {
+                    Ok(start) => start,
+                    Err(fault) => return Outcome::Failed(fault),
+                };
+                let mut machine = begin(settings, start);
+                let mut watch = progress.of(several.then_some(word));
+                Box::pin(drive(&mut machine, &mut host, &mut watch)).await
+            }
+        });
+        let outcomes = join_all(runs).await;
+        progress.finish();
+        let mut faults = Vec::new();
+        for outcome in outcomes {
+            match outcome {
+                Outcome::Failed(fault) => faults.push(fault),
+                done => printer::out(&show(&root, &done)),
+            }
+        }
+        end(faults)
+    })
+}
+
+/// Every fault is shown; the first one's code is the exit code.
+fn end(faults: Vec<Fault>) -> Result<u8, Fault> {
+    let mut faults = faults.into_iter();
+    match faults.next() {
+        None => Ok(0),
+        Some(first) => {
+            for other in faults {
+                eprint!("{}", printer::render(&other));
+            }
+            Err(first)
+        }
+    }
+}
+
+fn start(
+    root: &Root,
+    settings: &Settings,
+    target: Box<dyn Target>,
+    net: Net,
+) -> Result<(Begin, Host), Fault> {
+    let word = target.word();
+    let aws = AwsSettings {
+        region: settings.aws.region.clone(),
+        profile: settings.aws.profile.clone(),
+        endpoint_url: settings.aws.endpoint_url.clone(),
+    };
+    let record = Store::new(root.clone(), word).load()?;
+    let host = Host::new(root.clone(), word, aws, net);
+    Ok((Begin { target, record, seed: seed(root, word), now: host.now() }, host))
+}
+
+/// The targets to drive: those asked for have to be configured.
+fn select(settings: &Settings, asked: &[String]) -> Result<Vec<Box<dyn Target>>, ConfigError> {
+    let configured = settings.words();
+    if let Some(word) = asked.iter().find(|word| !configured.contains(&word.as_str())) {
+        return Err(ConfigError::NotConfigured {
+            word: word.clone(),
+            configured: configured.join(", "),
+        });
+    }
+    let is_wanted = |target: &Box<dyn Target>| {
+        asked.is_empty() || asked.iter().any(|word| word == target.word())
+    };
+    Ok(settings.targets().into_iter().filter(is_wanted).collect())
+}
+
+/// Service and user data may start together: one works, the other waits for it, and then finds
+/// the work done.
+async fn own_lock(root: &Root, budget: Duration) -> Result<lock::OwnLock, Fault> {
+    let began = Instant::now();
+    let mut said = false;
+    loop {
+        if let Some(lock) = lock::try_own(root)? {
+            return Ok(lock);
+        }
+        if began.elapsed() >= budget {
+            let on = root.at(crate::target::STATE_DIR).join("lock").display().to_string();
+            return Err(Fault::new(
+                Kind::Host,
+                "another enlist is at work",
+                on,
+                "let it finish, or stop it",
+            ));
+        }
+        if !said {
+            tracing::info!("another enlist is at work; waiting for it");
+            said = true;
+        }
+        tokio::time::sleep(LOCK_PAUSE).await;
+    }
+}
+
+/// From what tells this machine from others that booted with it.
+fn seed(root: &Root, word: &str) -> u64 {
+    // Fixed keys: the same machine, the same jitter.
+    #[expect(deprecated, reason = "SipHash with fixed keys is what is wanted")]
+    let mut hasher = std::hash::SipHasher::new();
+    word.hash(&mut hasher);
+    facts::machine_id(root).hash(&mut hasher);
+    for name in ["board_asset_tag", "product_uuid"] {
+        root.line(&format!("/sys/class/dmi/id/{name}")).hash(&mut hasher);
+    }
+    root.line("/proc/sys/kernel/random/boot_id").hash(&mut hasher);
+    hasher.finish()
+}

@@ -1,0 +1,121 @@
+//! `[puppet]` and `[chef]`.
+
+use std::collections::BTreeMap;
+
+use super::reader::Reader;
+use crate::config::ConfigError;
+use crate::config::input::{Entry, Value};
+use crate::engine::chef::{Chef, check_organization};
+use crate::engine::puppet::Puppet;
+use crate::pki::oid;
+
+impl Reader<'_> {
+    pub(super) fn puppet(&self) -> Result<Puppet, ConfigError> {
+        const NAME: &str = "1 to 100 lower-case letters, digits and _";
+        Ok(Puppet {
+            ssldir: self.path("puppet", "ssldir")?,
+            confdir: self.path("puppet", "confdir")?,
+            statedir: self.path("puppet", "statedir")?,
+            key_bits: self.key_bits("puppet")?,
+            extension_requests: self.extension_requests()?,
+            tag_prefix: self.text("puppet", "tag_prefix")?.unwrap_or_default(),
+            environment: self.parsed("puppet", "environment", NAME, environment)?,
+            run: self.boolean("puppet", "run")?,
+        })
+    }
+
+    fn extension_requests(&self) -> Result<BTreeMap<String, String>, ConfigError> {
+        let Some(Entry { value: Value::Map(map), origin }) =
+            self.input.get("puppet", "extension_requests")
+        else {
+            return Ok(BTreeMap::new());
+        };
+        let Some(unknown) = map.keys().find(|name| oid::resolve(name).is_none()) else {
+            return Ok(map.clone());
+        };
+        let alike = |known: &str| strsim::jaro_winkler(unknown, known);
+        let nearest = oid::names().max_by(|a, b| alike(a).total_cmp(&alike(b)));
+        Err(ConfigError::UnknownKey {
+            origin: origin.clone(),
+            key: format!("puppet.extension_requests.{unknown}"),
+            nearest: nearest.filter(|known| alike(known) > 0.85).map(str::to_owned),
+        })
+    }
+
+    pub(super) fn chef(&self) -> Result<Chef, ConfigError> {
+        const ATTRIBUTE: &str = "an attribute's name, such as CHEF_NODE_PUBLIC_KEY";
+        const ORGANIZATION: &str = "lower-case letters, digits, - and _, 255 at most";
+        let organization = |text: &str| check_organization(text).ok().map(|()| text.to_owned());
+        let organization = self.parsed("chef", "organization", ORGANIZATION, organization)?;
+        let attribute = self.parsed("chef", "key_attribute", ATTRIBUTE, attribute)?;
+        Ok(Chef {
+            confdir: self.path("chef", "confdir")?.unwrap_or_default(),
+            key_bits: self.key_bits("chef")?,
+            organization: organization
+                .ok_or_else(|| self.invalid("chef", "organization", ORGANIZATION))?,
+            key_attribute: attribute
+                .ok_or_else(|| self.invalid("chef", "key_attribute", ATTRIBUTE))?,
+            run_list: self.run_list()?,
+            environment: self.chef_name("environment")?,
+            policy: self.policy()?,
+            run: self.boolean("chef", "run")?,
+        })
+    }
+
+    fn run_list(&self) -> Result<Vec<String>, ConfigError> {
+        const ITEMS: &str = "items such as \"recipe[base]\", \"role[web]\" or \"base::default\"";
+        let list = self.list("chef", "run_list")?;
+        match list.iter().all(|item| is_run_list_item(item)) {
+            true => Ok(list),
+            false => Err(self.invalid("chef", "run_list", ITEMS)),
+        }
+    }
+
+    fn policy(&self) -> Result<Option<(String, String)>, ConfigError> {
+        match (self.chef_name("policy_name")?, self.chef_name("policy_group")?) {
+            (None, None) => Ok(None),
+            (Some(_), Some(_)) if !self.list("chef", "run_list")?.is_empty() => {
+                Err(self.invalid("chef", "policy_name", "a run list or a policy, not both"))
+            }
+            (Some(name), Some(group)) => Ok(Some((name, group))),
+            (None, Some(_)) => {
+                Err(self.invalid("chef", "policy_name", "a policy's name, to go with policy_group"))
+            }
+            (Some(_), None) => Err(self.invalid(
+                "chef",
+                "policy_group",
+                "a policy's group, to go with policy_name",
+            )),
+        }
+    }
+
+    /// Chef's documentation: names of environments, policies and policy groups.
+    fn chef_name(&self, name: &'static str) -> Result<Option<String>, ConfigError> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "_.:-".contains(c);
+        let parse = |text: &str| {
+            ((1..=255).contains(&text.len()) && text.chars().all(plain)).then(|| text.to_owned())
+        };
+        self.parsed("chef", name, "1 to 255 letters, digits and _ . : -", parse)
+    }
+}
+
+/// Puppet's documentation, "About environments": names are `\A[a-z0-9_]+\Z`.
+fn environment(text: &str) -> Option<String> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    ((1..=100).contains(&text.len()) && text.chars().all(plain)).then(|| text.to_owned())
+}
+
+fn attribute(text: &str) -> Option<String> {
+    let plain = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    ((1..=100).contains(&text.len()) && text.chars().all(plain)).then(|| text.to_owned())
+}
+
+/// `recipe[name]`, `recipe[name::recipe@1.0]`, `role[name]`, or a recipe's bare name (Chef's
+/// documentation, "About Run-lists").
+fn is_run_list_item(text: &str) -> bool {
+    let inner =
+        ["recipe[", "role["].iter().find_map(|kind| text.strip_prefix(kind)?.strip_suffix(']'));
+    let name = inner.unwrap_or(text);
+    (1..=255).contains(&name.len())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || "_.:@-".contains(c))
+}

@@ -1,0 +1,115 @@
+//! Validated settings: whoever holds them need not check again. One file per target, one for the
+//! engines.
+
+mod engines;
+mod opsworks;
+mod opsworks_cm;
+mod reader;
+mod ssm;
+
+use std::time::Duration;
+
+use super::ConfigError;
+use super::input::Input;
+use super::schema::TARGETS;
+use crate::target::{NameTemplate, Target};
+use reader::Reader;
+
+pub use reader::ReadFile;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// None: the instance id on EC2, else the FQDN.
+    pub name: Option<NameTemplate>,
+    pub budget: Duration,
+    pub aws: Aws,
+    pub opsworks_cm: Option<crate::target::opsworks_cm::OpsworksCm>,
+    pub opsworks: Option<crate::target::opsworks::Opsworks>,
+    pub ssm: Option<crate::target::ssm::Ssm>,
+}
+
+/// None: whatever the SDK's own chain finds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Aws {
+    pub region: Option<String>,
+    pub profile: Option<String>,
+    pub endpoint_url: Option<String>,
+}
+
+impl Settings {
+    /// # Errors
+    /// The first value that is not allowed, with what is; or that no target is configured.
+    pub fn parse(input: &Input, read_file: ReadFile<'_>) -> Result<Self, ConfigError> {
+        let reader = Reader { input, read_file };
+        if !TARGETS.iter().any(|target| input.table(target).is_some()) {
+            return Err(ConfigError::NoTarget { searched: input.searched.clone() });
+        }
+        let table = |word: &str| input.table(word);
+        Ok(Self {
+            name: reader.parsed(
+                "node",
+                "name",
+                "text and {instance_id}, {hostname}, {fqdn}",
+                |text| NameTemplate::parse(text).ok(),
+            )?,
+            budget: reader.duration(
+                "node",
+                "budget",
+                Duration::from_secs(1),
+                Duration::from_hours(7 * 24),
+                "\"30m\"",
+            )?,
+            aws: reader.aws()?,
+            opsworks_cm: table("opsworks-cm")
+                .map(|origin| reader.opsworks_cm(origin))
+                .transpose()?,
+            opsworks: table("opsworks").map(|origin| reader.opsworks(origin)).transpose()?,
+            ssm: table("ssm").map(|origin| reader.ssm(origin)).transpose()?,
+        })
+    }
+
+    /// The configured targets.
+    #[must_use]
+    pub fn targets(&self) -> Vec<Box<dyn Target>> {
+        let mut targets: Vec<Box<dyn Target>> = Vec::new();
+        targets.extend(self.opsworks_cm.clone().map(|target| Box::new(target) as Box<dyn Target>));
+        targets.extend(self.opsworks.clone().map(|target| Box::new(target) as Box<dyn Target>));
+        targets.extend(self.ssm.clone().map(|target| Box::new(target) as Box<dyn Target>));
+        targets
+    }
+
+    /// Their words.
+    #[must_use]
+    pub fn words(&self) -> Vec<&'static str> {
+        self.targets().iter().map(|target| target.word()).collect()
+    }
+}
+
+impl Reader<'_> {
+    fn aws(&self) -> Result<Aws, ConfigError> {
+        Ok(Aws {
+            region: self.parsed("aws", "region", "a region such as eu-central-1", region)?,
+            profile: self.text("aws", "profile")?,
+            endpoint_url: self.parsed(
+                "aws",
+                "endpoint_url",
+                "a URL that begins with http:// or https://",
+                url,
+            )?,
+        })
+    }
+}
+
+fn region(text: &str) -> Option<String> {
+    let fits = !text.is_empty()
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+    fits.then(|| text.to_owned())
+}
+
+fn url(text: &str) -> Option<String> {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))?;
+    let fits = !rest.is_empty()
+        && !rest.starts_with('/')
+        && !rest.contains(|c: char| c.is_whitespace() || c.is_control());
+    fits.then(|| text.to_owned())
+}

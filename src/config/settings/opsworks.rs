@@ -1,0 +1,54 @@
+//! `[opsworks]`.
+
+use std::net::Ipv4Addr;
+
+use super::reader::Reader;
+use crate::config::ConfigError;
+use crate::config::input::Origin;
+use crate::target::opsworks::{Infrastructure, LONGEST_HOSTNAME, Opsworks, WORD, check_hostname};
+use crate::target::ssm::is_id;
+
+impl Reader<'_> {
+    pub(super) fn opsworks(&self, origin: &Origin) -> Result<Opsworks, ConfigError> {
+        const STACK: &str = "the stack's id, a UUID in lower case";
+        const HOST: &str = "a host name whose first label has 1 to 63 letters, digits and -";
+        let stack_id =
+            self.parsed(WORD, "stack_id", STACK, |text| is_id(text).then(|| text.to_owned()))?;
+        let infrastructure =
+            self.parsed(WORD, "infrastructure", "\"ec2\" or \"on-premises\"", infrastructure)?;
+        let infrastructure = infrastructure.unwrap_or(Infrastructure::Ec2);
+        let hostname = self.parsed(WORD, "hostname", HOST, |text| {
+            let first = text.split('.').next().unwrap_or_default();
+            check_hostname(first, LONGEST_HOSTNAME).is_ok().then(|| text.to_owned())
+        })?;
+        Ok(Opsworks {
+            stack_id: self.required(stack_id, origin, "opsworks.stack_id", STACK)?,
+            infrastructure,
+            hostname,
+            private_ip: self.address("private_ip", infrastructure)?,
+            public_ip: self.address("public_ip", infrastructure)?,
+        })
+    }
+
+    /// The identity document says where an EC2 instance is; nobody else does.
+    fn address(
+        &self,
+        name: &'static str,
+        infrastructure: Infrastructure,
+    ) -> Result<Option<Ipv4Addr>, ConfigError> {
+        let address = self.parsed(WORD, name, "an IPv4 address", |text| text.parse().ok())?;
+        if address.is_some() && infrastructure == Infrastructure::Ec2 {
+            let allowed = "nothing: an EC2 instance's addresses come from its metadata; only with infrastructure = \"on-premises\"";
+            return Err(self.invalid(WORD, name, allowed));
+        }
+        Ok(address)
+    }
+}
+
+fn infrastructure(text: &str) -> Option<Infrastructure> {
+    match text {
+        "ec2" => Some(Infrastructure::Ec2),
+        "on-premises" => Some(Infrastructure::OnPremises),
+        _ => None,
+    }
+}

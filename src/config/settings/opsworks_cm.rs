@@ -1,0 +1,60 @@
+//! `[opsworks-cm]`.
+
+use super::reader::Reader;
+use crate::config::ConfigError;
+use crate::config::input::Origin;
+use crate::engine::Engine;
+use crate::pki::CaBundle;
+use crate::target::opsworks_cm::{OpsworksCm, WORD, endpoint};
+
+impl Reader<'_> {
+    pub(super) fn opsworks_cm(&self, origin: &Origin) -> Result<OpsworksCm, ConfigError> {
+        const SERVER: &str = "1 to 40 letters, digits and -, beginning with a letter";
+        let server = self.parsed(WORD, "server", SERVER, server_name)?;
+        Ok(OpsworksCm {
+            server: self.required(
+                server,
+                origin,
+                "opsworks-cm.server",
+                &format!("the server's name, {SERVER}"),
+            )?,
+            engine: self.parsed(WORD, "engine", "\"puppet\" or \"chef\"", engine)?,
+            endpoint: self.parsed(WORD, "endpoint", "a host name, or host:port", endpoint)?,
+            ca: self.ca()?,
+            puppet: self.puppet()?,
+            chef: self.chef()?,
+        })
+    }
+
+    fn ca(&self) -> Result<Option<CaBundle>, ConfigError> {
+        let Some(path) = self.path(WORD, "ca_file")? else {
+            return Ok(None);
+        };
+        let read = (self.read_file)(&path);
+        let bundle =
+            read.and_then(|text| CaBundle::from_pem(&text).map_err(|error| error.to_string()));
+        bundle.map(Some).map_err(|cause| {
+            self.invalid(
+                WORD,
+                "ca_file",
+                &format!("a PEM file of CA certificates, root included ({cause})"),
+            )
+        })
+    }
+}
+
+fn engine(text: &str) -> Option<Engine> {
+    match text {
+        "puppet" => Some(Engine::Puppet),
+        "chef" => Some(Engine::Chef),
+        _ => None,
+    }
+}
+
+/// OpsWorks CM API reference, `ServerName`: 1 to 40 characters, `[a-zA-Z][a-zA-Z0-9\-]*`.
+fn server_name(text: &str) -> Option<String> {
+    let fits = text.len() <= 40
+        && text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    fits.then(|| text.to_owned())
+}

@@ -1,0 +1,128 @@
+//! `[ssm]`. Lengths, ranges and patterns: Systems Manager API Reference, CreateActivation and Tag.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::reader::{Reader, absolute};
+use crate::config::ConfigError;
+use crate::config::input::Origin;
+use crate::target::ssm::{HandOverTo, Ssm, WORD, check_instance_name, is_id};
+
+/// 256 characters, less ` (enlist 0123456789abcdef)`, which marks an activation as ours.
+const LONGEST_DESCRIPTION: usize = 256 - 26;
+
+impl Reader<'_> {
+    pub(super) fn ssm(&self, origin: &Origin) -> Result<Ssm, ConfigError> {
+        const ROLE: &str =
+            "a role's name, not its ARN, 1 to 64 characters, such as service-role/NAME";
+        let given = self.given(origin)?;
+        let role = self.parsed(WORD, "iam_role", ROLE, role)?;
+        let iam_role = match given {
+            Some(_) => role,
+            None => Some(self.required(role, origin, "ssm.iam_role", ROLE)?),
+        };
+        let hand_over = self.parsed(WORD, "hand_over", "\"agent\" or \"file\"", hand_over)?;
+        let hand_over = hand_over.unwrap_or(HandOverTo::Agent);
+        if given.is_some() && hand_over == HandOverTo::File {
+            return Err(self.invalid(
+                WORD,
+                "hand_over",
+                "\"agent\": an activation that was made elsewhere is in a file already",
+            ));
+        }
+        Ok(Ssm {
+            iam_role,
+            default_instance_name: self.instance_name()?,
+            description: self.description()?,
+            registration_limit: self.number(
+                WORD,
+                "registration_limit",
+                "a whole number from 1 to 1000",
+                |n| (1..=1000).contains(n),
+            )?,
+            expires_in: self.duration(
+                WORD,
+                "expires_in",
+                Duration::from_mins(5),
+                Duration::from_hours(30 * 24),
+                "\"1h\"",
+            )?,
+            tags: self.tags()?,
+            hand_over,
+            given,
+            on_ec2: self.boolean(WORD, "on_ec2")?,
+        })
+    }
+
+    fn given(&self, origin: &Origin) -> Result<Option<(String, String)>, ConfigError> {
+        const ID: &str = "an activation's id, a UUID in lower case";
+        const FILE: &str = "an absolute path, or the name of a systemd credential";
+        let id =
+            self.parsed(WORD, "activation_id", ID, |text| is_id(text).then(|| text.to_owned()))?;
+        let source = self.parsed(WORD, "activation_code_file", FILE, source)?;
+        match (id, source) {
+            (None, None) => Ok(None),
+            (id, source) => Ok(Some((
+                self.required(id, origin, "ssm.activation_id", ID)?,
+                self.required(source, origin, "ssm.activation_code_file", FILE)?,
+            ))),
+        }
+    }
+
+    fn instance_name(&self) -> Result<Option<String>, ConfigError> {
+        const NAME: &str = "at most 256 letters, digits, spaces and _ . : / = + - @";
+        self.parsed(WORD, "default_instance_name", NAME, |text| {
+            check_instance_name(text).ok().map(|()| text.to_owned())
+        })
+    }
+
+    fn description(&self) -> Result<String, ConfigError> {
+        let allowed =
+            format!("at most {LONGEST_DESCRIPTION} characters, none of them a control character");
+        let fits = |text: &str| {
+            text.chars().count() <= LONGEST_DESCRIPTION && !text.contains(char::is_control)
+        };
+        let text =
+            self.parsed(WORD, "description", &allowed, |text| fits(text).then(|| text.to_owned()))?;
+        Ok(text.unwrap_or_default())
+    }
+
+    /// Keys of 1 to 128, values of up to 256 characters, 1000 tags (the request's own limit), and
+    /// no key that begins with `aws:`.
+    fn tags(&self) -> Result<BTreeMap<String, String>, ConfigError> {
+        const ALLOWED: &str = "at most 1000 tags; keys of 1 to 128 and values of 0 to 256 letters, digits, spaces and _ . : / = + - @; no key that begins with aws:";
+        let tags = self.map(WORD, "tags")?;
+        let plain = |text: &str| check_instance_name(text).is_ok();
+        let fits = |(key, value): (&String, &String)| {
+            (1..=128).contains(&key.chars().count())
+                && plain(key)
+                && !key.starts_with("aws:")
+                && plain(value)
+        };
+        if tags.len() <= 1000 && tags.iter().all(fits) {
+            return Ok(tags);
+        }
+        Err(self.invalid(WORD, "tags", ALLOWED))
+    }
+}
+
+/// A name, with its path; an ARN is the mistake that people make.
+fn role(text: &str) -> Option<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-/".contains(c);
+    ((1..=64).contains(&text.len()) && text.chars().all(plain)).then(|| text.to_owned())
+}
+
+fn hand_over(text: &str) -> Option<HandOverTo> {
+    match text {
+        "agent" => Some(HandOverTo::Agent),
+        "file" => Some(HandOverTo::File),
+        _ => None,
+    }
+}
+
+fn source(text: &str) -> Option<String> {
+    let is_name = !text.is_empty()
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
+        && !text.starts_with('.');
+    if is_name { Some(text.to_owned()) } else { absolute(text) }
+}

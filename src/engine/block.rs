@@ -1,0 +1,67 @@
+//! A block of ours in a file of the admin's, between two comment lines. Every other line is kept,
+//! and a second writing changes nothing.
+
+const BEGIN: &str = "# BEGIN enlist: written anew by each join; put your own lines outside";
+const END: &str = "# END enlist";
+
+/// The text with this block: in its place where it stands already, else at the end.
+#[must_use]
+pub fn set(text: &str, content: &str) -> String {
+    let block = format!("{BEGIN}\n{content}{END}\n");
+    match parts(text) {
+        Some((before, after)) => format!("{before}{block}{after}"),
+        None if text.is_empty() || text.ends_with('\n') => format!("{text}{block}"),
+        None => format!("{text}\n{block}"),
+    }
+}
+
+/// The text without the block.
+#[must_use]
+pub fn unset(text: &str) -> String {
+    parts(text).map_or_else(|| text.to_owned(), |(before, after)| format!("{before}{after}"))
+}
+
+/// What stands before and after the block. One whose end is missing ends with the file.
+fn parts(text: &str) -> Option<(&str, &str)> {
+    let begin = line_start(text, BEGIN)?;
+    let (before, rest) = text.split_at(begin);
+    let after = match line_start(rest, END) {
+        Some(end) => {
+            rest.get(end..).and_then(|tail| tail.split_once('\n')).map_or("", |(_, after)| after)
+        }
+        None => "",
+    };
+    Some((before, after))
+}
+
+/// Where the line begins that is this one.
+fn line_start(text: &str, wanted: &str) -> Option<usize> {
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        if line.trim_end() == wanted {
+            return Some(start);
+        }
+        start += line.len();
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{set, unset};
+
+    #[test]
+    fn lines_around_it_stay_and_twice_is_once() {
+        for text in ["", "a\n", "a\nb", "log_level :info\n\n"] {
+            let once = set(text, "x 'y'\n");
+            assert_eq!(set(&once, "x 'y'\n"), once);
+            assert_eq!(unset(&once).trim_end(), text.trim_end());
+            let with_more = format!("{once}z\n");
+            let changed = set(&with_more, "w\n");
+            assert!(
+                changed.contains("w\n") && !changed.contains("x 'y'") && changed.ends_with("z\n"),
+                "{changed}"
+            );
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Chef: what `chef-client` wants to find below `/etc/chef`.
+//!
+//! Source: Chef's documentation, "client.rb" and "chef-client (executable)".
+
+use serde_json::json;
+
+use super::{Action, Bundle, Place, Run};
+use crate::fault::{Fault, Kind};
+
+/// The `[chef]` settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chef {
+    pub confdir: String,
+    /// 2048, 3072 or 4096.
+    pub key_bits: u32,
+    pub organization: String,
+    /// The engine attribute that carries the public key.
+    pub key_attribute: String,
+    pub run_list: Vec<String>,
+    pub environment: Option<String>,
+    /// Policy name and group; instead of a run list.
+    pub policy: Option<(String, String)>,
+    /// Whether chef-client is run once, as soon as the node has joined.
+    pub run: bool,
+}
+
+/// Where the client's private key stands.
+#[must_use]
+pub fn key_place(settings: &Chef) -> Place {
+    place(settings, "client.pem", 0o600)
+}
+
+/// Key, CA, client.rb, first-boot.json.
+#[must_use]
+pub fn install(
+    settings: &Chef,
+    name: &str,
+    endpoint: &str,
+    ca: Option<&str>,
+    staged: &str,
+) -> Bundle {
+    let mut actions = vec![
+        Action::Directory(place(settings, "", 0o755)),
+        Action::Directory(place(settings, "trusted_certs", 0o755)),
+        Action::Key { at: key_place(settings), from: staged.to_owned() },
+    ];
+    if let Some(ca) = ca {
+        actions.push(Action::File {
+            what: "CA",
+            at: place(settings, "trusted_certs/enlist-ca.pem", 0o644),
+            content: ca.to_owned(),
+            outdates: Vec::new(),
+        });
+    }
+    actions.push(Action::File {
+        what: "first boot",
+        at: place(settings, "first-boot.json", 0o644),
+        content: first_boot(settings),
+        outdates: Vec::new(),
+    });
+    // Last: with it, chef-client is ready to run.
+    actions.push(Action::Block {
+        what: "settings",
+        at: place(settings, "client.rb", 0o644),
+        content: client_rb(settings, name, endpoint),
+    });
+    Bundle { lock: None, actions, run: settings.run.then(|| first_run(settings)) }
+}
+
+/// Takes back what [`install`] put there.
+#[must_use]
+pub fn clear(installed: &[(String, String)]) -> Bundle {
+    let action = |(what, path): &(String, String)| match what.as_str() {
+        "settings" => Action::Unblock { path: path.clone() },
+        _ => Action::Retire { path: path.clone() },
+    };
+    Bundle { actions: installed.iter().map(action).collect(), ..Bundle::default() }
+}
+
+/// An organization's name: lower-case letters, digits, `-` and `_`, beginning with a letter or
+/// digit, at most 255 characters (Chef Infra Server's documentation, "Organizations").
+///
+/// # Errors
+/// `Config`, with the rule.
+pub fn check_organization(name: &str) -> Result<(), Fault> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+    let fits = name.len() <= 255
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.chars().all(plain);
+    if fits {
+        return Ok(());
+    }
+    let todo = "use lower-case letters, digits, - and _, 255 at most";
+    Err(Fault::new(
+        Kind::Config,
+        "this is no name of a Chef organization",
+        format!("{name:?}"),
+        todo,
+    ))
+}
+
+/// client.rb is Ruby: every value is a quoted text.
+fn client_rb(settings: &Chef, name: &str, endpoint: &str) -> String {
+    let mut lines = vec![
+        format!(
+            "chef_server_url {}",
+            quoted(&format!("https://{endpoint}/organizations/{}", settings.organization))
+        ),
+        format!("node_name {}", quoted(name)),
+        format!("client_key {}", quoted(&format!("{}/client.pem", settings.confdir))),
+        format!("trusted_certs_dir {}", quoted(&format!("{}/trusted_certs", settings.confdir))),
+    ];
+    if let Some((name, group)) = &settings.policy {
+        lines.push("use_policyfile true".to_owned());
+        lines.push(format!("policy_name {}", quoted(name)));
+        lines.push(format!("policy_group {}", quoted(group)));
+    }
+    if let Some(environment) = &settings.environment {
+        lines.push(format!("environment {}", quoted(environment)));
+    }
+    lines.join("\n") + "\n"
+}
+
+/// A Ruby text in single quotes, in which only `\` and `'` mean something (Ruby's documentation,
+/// "Literals"): no interpolation, whatever stands in it.
+#[must_use]
+pub fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
+}
+
+fn first_boot(settings: &Chef) -> String {
+    let content = match &settings.policy {
+        Some((name, group)) => json!({ "policy_name": name, "policy_group": group }),
+        None => json!({ "run_list": settings.run_list }),
+    };
+    format!("{content:#}\n")
+}
+
+/// 35 and 37: the run succeeded, and a reboot is due (Chef's RFC 062, exit codes).
+fn first_run(settings: &Chef) -> Run {
+    let mut arguments = vec!["-j".to_owned(), format!("{}/first-boot.json", settings.confdir)];
+    if let Some(environment) = settings.environment.as_ref().filter(|_| settings.policy.is_none()) {
+        arguments.extend(["-E".to_owned(), environment.clone()]);
+    }
+    Run { program: "chef-client", arguments, succeeds_with: vec![0, 35, 37] }
+}
+
+fn place(settings: &Chef, name: &str, mode: u32) -> Place {
+    let path = format!("{}/{name}", settings.confdir);
+    Place { path: path.trim_end_matches('/').to_owned(), mode, owner: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn quotes_and_backslashes_stay_text() {
+        assert_eq!(quoted("a'b\\c#{x}\n"), "'a\\'b\\\\c#{x}\n'");
+    }
+}

@@ -1,0 +1,61 @@
+//! The Systems Manager agent: it registers itself, with an activation that it is told.
+//!
+//! Its `-register` writes its vault before it asks the API, and asks on standard input without
+//! `-y`; a call that fails leaves no registration where a good one was. So its vault is backed up
+//! and put back. It takes the code as an argument and in no other way: while it runs, the code
+//! can be read from the process list by whoever may read that of root's processes. Such a code is
+//! good for one node and a short time.
+
+use super::{Action, Bundle, Place};
+use crate::secret::Secret;
+
+/// The agent's programs, by packaging: deb and rpm, snap.
+pub const PROGRAMS: [&str; 2] =
+    ["/usr/bin/amazon-ssm-agent", "/snap/amazon-ssm-agent/current/amazon-ssm-agent"];
+
+/// What the agent keeps its registration in; the first is the one to trust.
+pub const VAULT: &str = "/var/lib/amazon/ssm/Vault/Store/RegistrationKey";
+pub const REGISTRATION: &str = "/var/lib/amazon/ssm/registration";
+
+/// Both services' names, by packaging.
+pub const SERVICES: [&str; 2] =
+    ["amazon-ssm-agent.service", "snap.amazon-ssm-agent.amazon-ssm-agent.service"];
+
+/// Where the activation's code comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// It came with the activation.
+    Known(Secret),
+    /// In a file; below `$CREDENTIALS_DIRECTORY` where the path is a bare name (systemd.exec(5)).
+    File(String),
+}
+
+/// What the agent is to be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HandOver {
+    pub activation: String,
+    pub code: Code,
+    /// None: the region that the API is asked in.
+    pub region: Option<String>,
+}
+
+/// The activation as a file for whoever hands it over: id, code and region as JSON, root's alone.
+#[must_use]
+pub fn file(path: &str, activation: &str, code: &Secret) -> Bundle {
+    // Ids and codes of the API hold nothing that JSON would have to escape, but do it all the same.
+    let content =
+        serde_json::json!({ "ActivationId": activation, "ActivationCode": code.expose() });
+    let at = Place { path: path.to_owned(), mode: 0o600, owner: None };
+    let content = Secret::new(format!("{content:#}\n"));
+    Bundle {
+        actions: vec![Action::Secret { what: "activation", at, content }],
+        ..Bundle::default()
+    }
+}
+
+/// Takes back what [`file`] put there. The agent's own files are the agent's.
+#[must_use]
+pub fn clear(installed: &[(String, String)]) -> Bundle {
+    let actions = installed.iter().map(|(_, path)| Action::Retire { path: path.clone() });
+    Bundle { actions: actions.collect(), ..Bundle::default() }
+}

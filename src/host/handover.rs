@@ -1,0 +1,259 @@
+//! The hand-over to amazon-ssm-agent, with the care that its `-register` does not take: its vault
+//! is backed up before and put back where it fails.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::files;
+use super::process;
+use super::root::Root;
+use super::store::Store;
+use crate::engine::ssm_agent::{Code, HandOver, PROGRAMS, REGISTRATION, SERVICES, VAULT};
+use crate::facts::SsmSite;
+use crate::fault::{Fault, Kind};
+use crate::secret::Secret;
+use crate::target::{ssm, state_dir};
+
+/// One call to the API, by a program that tries it for a while itself.
+const REGISTER_LIMIT: Duration = Duration::from_secs(120);
+const SERVICE_LIMIT: Duration = Duration::from_secs(30);
+
+/// What is to be seen of the agent on this node.
+#[must_use]
+pub fn site(root: &Root) -> SsmSite {
+    let agent = PROGRAMS.iter().find(|program| root.at(program).exists());
+    let handed_over = read_json(&root.at(&ssm::activation_file()));
+    SsmSite {
+        agent: agent.map(|program| (*program).to_owned()),
+        instance: registered(root),
+        handed_over: handed_over
+            .and_then(|json| json.get("ActivationId")?.as_str().map(str::to_owned)),
+    }
+}
+
+/// Has the agent register itself; the `mi-` id that it got.
+///
+/// # Errors
+/// `Rejected` where the agent did not register, with its last words; its vault is as it was.
+pub async fn perform(
+    root: &Root,
+    store: &Store,
+    wanted: &HandOver,
+    region: Option<String>,
+) -> Result<String, Fault> {
+    let Some(program) = PROGRAMS.iter().find(|program| root.at(program).exists()) else {
+        let todo = "install amazon-ssm-agent, or set hand_over = \"file\" in [ssm]";
+        return Err(Fault::new(
+            Kind::Host,
+            "amazon-ssm-agent is not installed",
+            PROGRAMS.join(", "),
+            todo,
+        ));
+    };
+    let Some(region) = wanted.region.clone().or(region) else {
+        let todo = "set region in [aws], or AWS_REGION";
+        return Err(Fault::new(
+            Kind::Config,
+            "no region is known to register in",
+            &wanted.activation,
+            todo,
+        ));
+    };
+    let code = code(root, &wanted.code)?;
+    let vault = Vault::new(root);
+    // An earlier start may have ended between the agent's overwriting and our putting back.
+    vault.put_back_if_unfinished()?;
+    let before = registered(root);
+    vault.back_up(store)?;
+    service(root, "stop").await;
+    let outcome = register(root, program, &wanted.activation, &code, &region).await;
+    let now = registered(root).filter(|now| now.starts_with("mi-"));
+    let result = match (outcome, now) {
+        (Ok(()), Some(id)) => Ok(id),
+        (Ok(()), None) => {
+            Err("the agent said that it registered, and its vault holds no mi- id".to_owned())
+        }
+        (Err(words), _) => Err(words),
+    };
+    if result.is_err() {
+        vault.put_back_if_unfinished()?;
+    } else {
+        vault.finished()?;
+    }
+    service(root, "start").await;
+    result.map_err(|words| failed(&wanted.activation, before.as_deref(), &words))
+}
+
+fn failed(activation: &str, before: Option<&str>, words: &str) -> Fault {
+    let todo = match plain(words) {
+        Some(plain) => plain,
+        None => {
+            "read the agent's words below, and /var/log/amazon/ssm; the next join makes another activation"
+        }
+    };
+    let kept =
+        before.map_or_else(String::new, |id| format!("; the registration {id} is as it was"));
+    let what = format!("amazon-ssm-agent did not register{kept}");
+    Fault::new(Kind::Rejected, what, format!("activation {activation}"), todo).cause(words)
+}
+
+/// The service's errors in plain words.
+fn plain(words: &str) -> Option<&'static str> {
+    let told = [
+        (
+            "ActivationExpired",
+            "the activation has expired: make another one, or let enlist make it",
+        ),
+        (
+            "RegistrationLimitExceeded",
+            "the activation is used up: make another one, or raise its registration limit",
+        ),
+        (
+            "InvalidActivation",
+            "the id or the code is wrong, or the activation was deleted: check both",
+        ),
+        (
+            "InstanceAlreadyRegistered",
+            "this machine is registered already: `ssm-cli get-instance-information` shows it",
+        ),
+    ];
+    told.iter().find(|(word, _)| words.contains(word)).map(|(_, plain)| *plain)
+}
+
+async fn register(
+    root: &Root,
+    program: &str,
+    id: &str,
+    code: &Secret,
+    region: &str,
+) -> Result<(), String> {
+    let program = root.at(program);
+    // The agent takes the code as an argument and in no other way.
+    let arguments = ["-register", "-id", id, "-code", code.expose(), "-region", region, "-y"];
+    let ended = process::run(&program.display().to_string(), &arguments, REGISTER_LIMIT).await;
+    match ended {
+        Ok(ended) if ended.code == Some(0) => Ok(()),
+        Ok(ended) => {
+            let said = format!("{}\n{}", ended.stdout, ended.stderr);
+            let last: Vec<&str> =
+                said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+            let last = last.get(last.len().saturating_sub(3)..).unwrap_or_default().join("; ");
+            // Should it repeat its arguments, the code is not for our log.
+            Err(last.replace(code.expose(), "(code)"))
+        }
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Stops or starts the agent's service, where there is a service manager to ask.
+async fn service(root: &Root, verb: &str) {
+    if !root.is_running_system() || !root.at("/run/systemd/system").is_dir() {
+        return;
+    }
+    for unit in SERVICES {
+        match process::run("systemctl", &[verb, unit], SERVICE_LIMIT).await {
+            Ok(ended) if ended.code == Some(0) => tracing::info!(unit, verb, "the agent's service"),
+            Ok(ended) => tracing::debug!(unit, verb, code = ended.code, "the agent's service"),
+            Err(error) => tracing::warn!(unit, verb, %error, "the agent's service"),
+        }
+    }
+}
+
+fn code(root: &Root, source: &Code) -> Result<Secret, Fault> {
+    let path = match source {
+        Code::Known(code) => return Ok(code.clone()),
+        Code::File(path) if path.starts_with('/') => root.at(path),
+        Code::File(name) => match std::env::var_os("CREDENTIALS_DIRECTORY") {
+            Some(directory) => PathBuf::from(directory).join(name),
+            None => {
+                let todo = "set LoadCredential= in the unit, or give activation_code_file an absolute path";
+                return Err(Fault::new(
+                    Kind::Config,
+                    "there is no credential of this name",
+                    name,
+                    todo,
+                ));
+            }
+        },
+    };
+    let text = zeroize::Zeroizing::new(String::from_utf8_lossy(&files::read(&path)?).into_owned());
+    let code = Secret::new(text.trim().to_owned());
+    // CreateActivation's own constraint.
+    match code.expose().chars().count() {
+        20..=250 => Ok(code),
+        length => {
+            let what =
+                format!("the activation code has {length} characters, and codes have 20 to 250");
+            Err(Fault::new(
+                Kind::Config,
+                what,
+                path.display().to_string(),
+                "check the file's content",
+            ))
+        }
+    }
+}
+
+/// The id in the agent's vault; none where there is none, or what is there is unfinished.
+fn registered(root: &Root) -> Option<String> {
+    let json = read_json(&root.at(VAULT))?;
+    let id = json.get("instanceID")?.as_str()?;
+    (id.starts_with("mi-") || id.starts_with("i-")).then(|| id.to_owned())
+}
+
+fn read_json(path: &std::path::Path) -> Option<serde_json::Value> {
+    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+}
+
+/// The agent's two files, and copies of them while it is at work.
+struct Vault {
+    files: [(PathBuf, PathBuf); 2],
+    at_work: PathBuf,
+}
+
+impl Vault {
+    fn new(root: &Root) -> Self {
+        let directory = format!("{}/vault", state_dir(ssm::WORD));
+        let copy = |name: &str| root.at(&format!("{directory}/{name}"));
+        Self {
+            files: [
+                (root.at(VAULT), copy("RegistrationKey")),
+                (root.at(REGISTRATION), copy("registration")),
+            ],
+            at_work: copy("at-work"),
+        }
+    }
+
+    /// Copies first; then the sign that from here on the originals may be half written.
+    fn back_up(&self, store: &Store) -> Result<(), Fault> {
+        store.make("vault")?;
+        for (original, copy) in &self.files {
+            match files::read_if_there(original)? {
+                Some(content) => {
+                    files::replace(copy, &zeroize::Zeroizing::new(content), 0o600, None)?
+                }
+                None => files::remove(copy)?,
+            }
+        }
+        files::replace(&self.at_work, b"", 0o600, None)
+    }
+
+    fn put_back_if_unfinished(&self) -> Result<(), Fault> {
+        if !self.at_work.exists() {
+            return Ok(());
+        }
+        for (original, copy) in &self.files {
+            match files::read_if_there(copy)? {
+                Some(content) => {
+                    files::replace(original, &zeroize::Zeroizing::new(content), 0o600, None)?
+                }
+                None => files::remove(original)?,
+            }
+        }
+        self.finished()
+    }
+
+    fn finished(&self) -> Result<(), Fault> {
+        files::remove(&self.at_work)
+    }
+}

@@ -1,0 +1,28 @@
+//! Text that must not be shown: it says so by its type, and is wiped when dropped.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+/// A secret. It is never serialised, and its debug form shows nothing of it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+
+    /// The text, for the one place that has to have it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}

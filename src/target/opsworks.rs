@@ -1,0 +1,321 @@
+//! OpsWorks Stacks: an instance that registers itself with a stack.
+//!
+//! Source: AWS OpsWorks Stacks API Reference, API version 2013-02-18: DescribeStacks,
+//! RegisterInstance, DescribeInstances, DeregisterInstance; and what the original agent sent.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::api::{Instance, Registration, Stack};
+use super::{
+    Actions, Answer, Authority, Created, Creation, Departing, Doubt, Grant, Inquiry, Installation,
+    KeySpec, Known, LikelyKey, Membership, Request, Survey, Surveyed, Target, Watched, invariant,
+    mismatch, staged_key,
+};
+use crate::engine::{Bundle, opsworks_agent};
+use crate::facts::{Facts, PuppetSite};
+use crate::fault::{Fault, Kind};
+use crate::secret::Secret;
+
+pub const WORD: &str = "opsworks";
+
+/// The original agent's.
+const KEY_BITS: u32 = 2048;
+
+/// Longest host names, in characters (RegisterInstance, `Hostname`).
+pub const LONGEST_HOSTNAME: usize = 63;
+pub const LONGEST_HOSTNAME_WINDOWS: usize = 15;
+
+/// The `[opsworks]` settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opsworks {
+    /// A UUID.
+    pub stack_id: String,
+    pub infrastructure: Infrastructure,
+    pub hostname: Option<String>,
+    pub private_ip: Option<Ipv4Addr>,
+    pub public_ip: Option<Ipv4Addr>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Infrastructure {
+    Ec2,
+    OnPremises,
+}
+
+impl Target for Opsworks {
+    fn word(&self) -> &'static str {
+        WORD
+    }
+
+    fn authority_name(&self) -> String {
+        format!("stack {}", self.stack_id)
+    }
+
+    fn inquiry(&self) -> Inquiry {
+        let at = Some(opsworks_agent::key_place().path);
+        Inquiry {
+            puppet: None,
+            ssm: false,
+            key: Some(LikelyKey { bits: KEY_BITS, staged: staged_key(WORD), at }),
+        }
+    }
+
+    fn check(&self, facts: &Facts, _: &str) -> Result<(), Fault> {
+        if self.infrastructure == Infrastructure::Ec2 && facts.ec2.is_none() {
+            return Err(self.config(
+                "infrastructure is \"ec2\", and this is no EC2 instance",
+                "set infrastructure = \"on-premises\" in [opsworks]",
+            ));
+        }
+        check_hostname(&self.hostname(facts), LONGEST_HOSTNAME).map_err(|rule| {
+            let todo = "set hostname in [opsworks]";
+            self.config(
+                &format!("the host name {:?} can't be used: {rule}", self.hostname(facts)),
+                todo,
+            )
+        })?;
+        match addresses(self, facts) {
+            (None, None) => Err(self.config(
+                "this node has no IPv4 address to register with",
+                "set private_ip or public_ip in [opsworks]",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn survey(&self) -> Survey {
+        Survey::Ask(Request::DescribeStacks { stack: self.stack_id.clone() })
+    }
+
+    fn surveyed(&self, facts: &Facts, answer: Answer) -> Result<Surveyed, Fault> {
+        let stacks = match answer {
+            Answer::Stacks(stacks) => stacks,
+            Answer::NotFound(message) => return Err(self.no_stack(message)),
+            _ => return Err(mismatch("DescribeStacks")),
+        };
+        let ours = |stack: &&Stack| stack.id.as_deref() == Some(&self.stack_id);
+        let Some(stack) = stacks.iter().find(ours) else {
+            return Err(
+                self.protocol("DescribeStacks did not list the stack that it was asked for")
+            );
+        };
+        let own = facts.ec2.as_ref().and_then(|ec2| ec2.region.as_ref());
+        if let (Infrastructure::Ec2, Some(own), Some(region)) =
+            (self.infrastructure, own, &stack.region)
+            && own != region
+        {
+            let what = format!("the stack is in {region}, and this instance in {own}");
+            return Err(self.config(&what, "name a stack of the instance's own region"));
+        }
+        let name = stack.name.clone().unwrap_or_default();
+        Ok(Surveyed::Ready(Authority::Stack { name, region: stack.region.clone() }))
+    }
+
+    fn hold(&self, _: &Known<'_>) -> Option<Bundle> {
+        None
+    }
+
+    fn key(&self, _: &Known<'_>) -> Result<Option<KeySpec>, Fault> {
+        Ok(Some(KeySpec {
+            at: opsworks_agent::key_place(),
+            staged: staged_key(WORD),
+            bits: KEY_BITS,
+            csr: None,
+            notes: Vec::new(),
+        }))
+    }
+
+    fn create(&self, known: &Known<'_>, _: &str, _: i64) -> Result<Creation, Fault> {
+        let key = &known.key()?.public;
+        let (private_ip, public_ip) = addresses(self, known.facts);
+        let ec2 = known.facts.ec2.as_ref().filter(|_| self.infrastructure == Infrastructure::Ec2);
+        Ok(Creation::Call(Request::RegisterInstance(Box::new(Registration {
+            stack: self.stack_id.clone(),
+            hostname: self.hostname(known.facts),
+            private_ip,
+            public_ip,
+            public_key: key.to_pem(),
+            fingerprint: key.sha1_fingerprint(),
+            identity: ec2.map(|ec2| ec2.identity.clone()),
+        }))))
+    }
+
+    /// RegisterInstance takes no token: the stack's instances are looked through for this node.
+    fn in_doubt(&self, known: &Known<'_>, _: &str, answers: &[Answer]) -> Result<Doubt, Fault> {
+        let (private_ip, _) = addresses(self, known.facts);
+        let ours = Own {
+            ec2: known.facts.ec2.as_ref().map(|ec2| ec2.instance_id.as_str()),
+            hostname: Some(&self.hostname(known.facts)),
+            private_ip: private_ip.as_deref(),
+        };
+        match answers.first() {
+            None => Ok(Doubt::Ask(Request::DescribeInstances { stack: self.stack_id.clone() })),
+            Some(answer) => Ok(match self.find(answer, &ours)? {
+                Some(id) => Doubt::Adopt(Grant::Instance { id }),
+                None => Doubt::Repeat,
+            }),
+        }
+    }
+
+    fn created(&self, answer: Answer) -> Result<Created, Fault> {
+        match answer {
+            Answer::Registered { instance: Some(id) } if is_id(&id) => {
+                Ok(Created::Granted(Grant::Instance { id }, None))
+            }
+            Answer::Registered { .. } => {
+                Err(self.protocol("RegisterInstance gave no InstanceId").in_doubt())
+            }
+            Answer::NotFound(message) => Err(self.no_stack(message)),
+            _ => Err(mismatch("RegisterInstance")),
+        }
+    }
+
+    fn watch(&self, _: &str) -> Request {
+        Request::DescribeInstances { stack: self.stack_id.clone() }
+    }
+
+    fn watched(&self, _: &Known<'_>, _: Answer, _: i64) -> Result<Watched, Fault> {
+        Err(invariant("a registration is not watched"))
+    }
+
+    fn install(
+        &self,
+        known: &Known<'_>,
+        grant: &Grant,
+        _: Option<&Secret>,
+    ) -> Result<Option<Installation>, Fault> {
+        let Grant::Instance { id } = grant else {
+            return Err(invariant("the grant is no instance"));
+        };
+        let key = &known.key()?.public;
+        let bundle =
+            opsworks_agent::install(id, &key.to_pem(), &key.sha1_fingerprint(), &staged_key(WORD));
+        Ok(Some(Installation::Bundle(bundle)))
+    }
+
+    fn depart(&self, member: &Membership<'_>, answers: &[Answer]) -> Result<Departing, Fault> {
+        let deregister =
+            |id: &str| Departing::Ask(Request::DeregisterInstance { instance: id.to_owned() });
+        match (member.grant, answers) {
+            (_, [.., Answer::Done | Answer::NotFound(_)]) => Ok(Departing::Gone),
+            (Some(Grant::Instance { id }), []) => Ok(deregister(id)),
+            (None, []) if !member.was_attempted => Ok(Departing::Gone),
+            // Whether it was registered is not known: the stack's list says.
+            (_, []) => {
+                Ok(Departing::Ask(Request::DescribeInstances { stack: self.stack_id.clone() }))
+            }
+            (_, [answer, ..]) => {
+                let ec2 = member.machine.and_then(|machine| machine.instance_id.as_deref());
+                let ours = Own { ec2, hostname: self.hostname.as_deref(), private_ip: None };
+                Ok(self.find(answer, &ours)?.map_or(Departing::Gone, |id| deregister(&id)))
+            }
+        }
+    }
+
+    fn clear(&self, installed: &[(String, String)], _: Option<&PuppetSite>) -> Bundle {
+        opsworks_agent::clear(installed)
+    }
+
+    fn actions(&self) -> Actions {
+        Actions {
+            join: &["opsworks:DescribeStacks", "opsworks:RegisterInstance"],
+            reconcile: &["opsworks:DescribeInstances"],
+            leave: &["opsworks:DeregisterInstance"],
+        }
+    }
+}
+
+/// By what an instance of the list is known to be this node.
+struct Own<'a> {
+    ec2: Option<&'a str>,
+    hostname: Option<&'a str>,
+    private_ip: Option<&'a str>,
+}
+
+impl Opsworks {
+    /// The first label, as the original agent sent it.
+    fn hostname(&self, facts: &Facts) -> String {
+        let full = self.hostname.as_deref().unwrap_or(&facts.hostname);
+        full.split('.').next().unwrap_or_default().to_owned()
+    }
+
+    fn find(&self, answer: &Answer, own: &Own<'_>) -> Result<Option<String>, Fault> {
+        let Answer::Instances(instances) = answer else {
+            return match answer {
+                Answer::NotFound(message) => Err(self.no_stack(message.clone())),
+                _ => Err(mismatch("DescribeInstances")),
+            };
+        };
+        let is_ours = |instance: &&Instance| match (own.ec2, &instance.ec2_instance_id) {
+            (Some(own), Some(theirs)) => own == theirs,
+            // On premises there is no such id: host name and address together.
+            (None, None) => {
+                own.hostname.is_some()
+                    && instance.hostname.as_deref() == own.hostname
+                    && (own.private_ip.is_none()
+                        || instance.private_ip.as_deref() == own.private_ip)
+            }
+            _ => false,
+        };
+        let mut found = instances.iter().filter(is_ours).filter_map(|instance| instance.id.clone());
+        Ok(found.next())
+    }
+
+    fn config(&self, what: &str, todo: &str) -> Fault {
+        Fault::new(Kind::Config, what, self.authority_name(), todo)
+    }
+
+    fn no_stack(&self, message: String) -> Fault {
+        let todo = "check stack_id in [opsworks], and the region and account that are asked";
+        Fault::new(Kind::Rejected, "there is no such stack", self.authority_name(), todo)
+            .cause(message)
+    }
+
+    fn protocol(&self, what: &str) -> Fault {
+        let todo = "check that the endpoint is an OpsWorks Stacks API (aws.endpoint_url, AWS_ENDPOINT_URL)";
+        Fault::new(Kind::Protocol, what, self.authority_name(), todo)
+    }
+}
+
+/// `^(?!-)[A-Za-z0-9-]{1,N}(?<!-)$`.
+///
+/// # Errors
+/// The rule that is broken.
+pub fn check_hostname(name: &str, longest: usize) -> Result<(), String> {
+    let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    if is_plain
+        && !name.is_empty()
+        && name.len() <= longest
+        && !name.starts_with('-')
+        && !name.ends_with('-')
+    {
+        return Ok(());
+    }
+    Err(format!("1 to {longest} letters, digits and -, not beginning or ending with -"))
+}
+
+/// Private and public address: the settings', else what EC2 says, else the first of each kind;
+/// each falls back to the other, as the original agent had it.
+fn addresses(settings: &Opsworks, facts: &Facts) -> (Option<String>, Option<String>) {
+    let own = || {
+        facts.addresses.iter().filter_map(|known| match known.address {
+            IpAddr::V4(address) if !address.is_link_local() => Some(address),
+            _ => None,
+        })
+    };
+    let (private, public) = match &facts.ec2 {
+        Some(ec2) => (ec2.private_ip.clone(), ec2.public_ip.clone()),
+        None => (
+            own().find(Ipv4Addr::is_private).map(|address| address.to_string()),
+            own().find(|address| !address.is_private()).map(|address| address.to_string()),
+        ),
+    };
+    let private = settings.private_ip.map(|address| address.to_string()).or(private);
+    let public = settings.public_ip.map(|address| address.to_string()).or(public);
+    (private.clone().or_else(|| public.clone()), public.or(private))
+}
+
+/// A UUID; it goes into a file of the agent's.
+fn is_id(text: &str) -> bool {
+    text.len() == 36 && text.chars().all(|c| c.is_ascii_hexdigit() || c == '-')
+}

@@ -1,0 +1,123 @@
+//! What DescribeServers says of the server, and whether it can be used.
+
+use super::{OpsworksCm, attribute};
+use crate::engine::Engine;
+use crate::fault::{Fault, Kind};
+use crate::pki::CaBundle;
+use crate::target::{Answer, Authority, Server, Surveyed, Target, mismatch};
+
+impl OpsworksCm {
+    pub(super) fn read_survey(&self, answer: Answer) -> Result<Surveyed, Fault> {
+        let servers = match answer {
+            Answer::Servers(servers) => servers,
+            Answer::NotFound(message) => return Err(self.no_server(message)),
+            _ => return Err(mismatch("DescribeServers")),
+        };
+        let ours = |server: &&Server| server.name.as_deref() == Some(&self.server);
+        let Some(server) = servers.iter().find(ours) else {
+            return Err(
+                self.protocol("DescribeServers did not list the server that it was asked for")
+            );
+        };
+        match server.status.as_deref() {
+            Some("HEALTHY") => Ok(Surveyed::Ready(self.authority(server)?)),
+            Some(status @ ("DELETING" | "TERMINATED" | "FAILED")) => Err(self.gone(server, status)),
+            Some(status) => Ok(Surveyed::NotYet(format!("the server is {status}"))),
+            None => Err(self.protocol("DescribeServers gave no status")),
+        }
+    }
+
+    /// What a HEALTHY server says of itself, with the pinned settings over it.
+    fn authority(&self, server: &Server) -> Result<Authority, Fault> {
+        let engine = match server.engine.as_deref() {
+            Some("Puppet") => Engine::Puppet,
+            Some("Chef" | "ChefAutomate") => Engine::Chef,
+            other => {
+                let other = other.unwrap_or("not said");
+                return Err(self.protocol(&format!(
+                    "the server's engine is {other}, and Puppet and Chef are known"
+                )));
+            }
+        };
+        if let Some(wanted) = self.engine.filter(|wanted| *wanted != engine) {
+            return Err(self.wrong_engine(engine, wanted));
+        }
+        let endpoint = match (&self.endpoint, &server.endpoint) {
+            (Some(pinned), _) => pinned.clone(),
+            (None, Some(told)) => endpoint(told).ok_or_else(|| {
+                self.protocol(&format!("the server's endpoint {told:?} is no host name"))
+            })?,
+            (None, None) => return Err(self.protocol("DescribeServers gave no endpoint")),
+        };
+        let pinned = self.ca.as_ref().map(CaBundle::to_pem);
+        if engine == Engine::Chef {
+            return Ok(Authority::Chef { endpoint, ca: pinned });
+        }
+        let ca = match (pinned, attribute(&server.attributes, "PUPPET_API_CA_CERT")) {
+            (Some(pinned), _) => pinned,
+            (None, Some(told)) => CaBundle::from_pem(told)
+                .map_err(|error| self.bad_ca(told).because(&error))?
+                .to_pem(),
+            (None, None) => return Err(self.protocol("DescribeServers gave no PUPPET_API_CA_CERT")),
+        };
+        Ok(Authority::Puppet { endpoint, ca })
+    }
+
+    fn gone(&self, server: &Server, status: &str) -> Fault {
+        let fault = Fault::new(
+            Kind::Rejected,
+            format!("the server is {status}, and will not come back"),
+            self.authority_name(),
+            "name another server in [opsworks-cm], or create this one anew",
+        );
+        match &server.status_reason {
+            Some(reason) => fault.cause(reason),
+            None => fault,
+        }
+    }
+
+    pub(super) fn no_server(&self, message: String) -> Fault {
+        let todo = "check server in [opsworks-cm], and the region and account that are asked";
+        Fault::new(Kind::Rejected, "there is no such server", self.authority_name(), todo)
+            .cause(message)
+    }
+
+    fn wrong_engine(&self, engine: Engine, wanted: Engine) -> Fault {
+        Fault::new(
+            Kind::Config,
+            format!("the server's engine is {engine}, and the settings say {wanted}"),
+            self.authority_name(),
+            "correct engine in [opsworks-cm], or leave it out",
+        )
+    }
+
+    fn bad_ca(&self, told: &str) -> Fault {
+        Fault::new(
+            Kind::Data,
+            "the server's CA can't be used to verify anything",
+            self.authority_name(),
+            "pin the CA with ca_file in [opsworks-cm], or have the server's PUPPET_API_CA_CERT mended",
+        )
+        .with_evidence("ca", told)
+    }
+}
+
+/// `host` or `host:port` of what the API calls an endpoint: a DNS name, by the reference, but a
+/// URL is understood too. It ends up in the engine's settings, so nothing else may pass.
+#[must_use]
+pub fn endpoint(told: &str) -> Option<String> {
+    let rest = told.strip_prefix("https://").unwrap_or(told);
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    let (host, port) = match rest.split_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (rest, None),
+    };
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+            && !label.starts_with('-')
+    };
+    let host_ok = host.len() <= 253 && host.strip_suffix('.').unwrap_or(host).split('.').all(label);
+    let port_ok = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
+    (host_ok && port_ok).then(|| rest.to_owned())
+}
