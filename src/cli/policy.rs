@@ -5,33 +5,41 @@ use serde_json::{Value, json};
 
 use super::{Global, printer};
 use crate::fault::Fault;
-use crate::target::Target;
+use crate::target::Actions;
 
 #[derive(Debug, Args)]
 pub struct Options {}
 
-/// One statement each for joining, for settling what a lost reply left open, and for leaving.
-/// The APIs of OpsWorks CM and of activations know no resource-level permissions (IAM's Service
-/// Authorization Reference), so `Resource` is `*`; that of PassRole is for you to narrow.
+/// A statement each for joining, for settling what a lost reply left open, and for leaving.
 pub fn run(global: &Global, _: &Options) -> Result<u8, Fault> {
     let root = global.root()?;
     let targets = global.settings(&root)?.targets();
-    let of = |select: fn(&dyn Target) -> &'static [&'static str]| {
-        let mut actions: Vec<&str> =
-            targets.iter().flat_map(|target| select(target.as_ref())).copied().collect();
-        actions.sort_unstable();
-        actions.dedup();
-        actions
-    };
-    let statements: Vec<Value> = [
-        ("EnlistJoin", of(|target| target.actions().join)),
-        ("EnlistReconcile", of(|target| target.actions().reconcile)),
-        ("EnlistLeave", of(|target| target.actions().leave)),
-    ]
-    .into_iter()
-    .filter(|(_, actions)| !actions.is_empty())
-    .map(|(sid, actions)| json!({ "Sid": sid, "Effect": "Allow", "Action": actions, "Resource": "*" }))
-    .collect();
+    let statements: Vec<Value> =
+        targets.iter().flat_map(|target| statements(target.word(), &target.actions())).collect();
     printer::json(&json!({ "Version": "2012-10-17", "Statement": statements }));
     Ok(0)
+}
+
+fn statements(word: &str, actions: &Actions) -> Vec<Value> {
+    // A Sid has letters and digits only.
+    let target: String = word.split('-').map(capitalized).collect();
+    let purposes =
+        [("Join", actions.join), ("Reconcile", actions.reconcile), ("Leave", actions.leave)];
+    let asked = purposes.into_iter().filter(|(_, list)| !list.is_empty());
+    let statement = |(purpose, list)| json!({ "Sid": format!("{target}{purpose}"), "Effect": "Allow", "Action": list, "Resource": actions.resource });
+    let passing = actions.passes_role.iter().map(|role| {
+        json!({
+            "Sid": format!("{target}PassRole"),
+            "Effect": "Allow",
+            "Action": ["iam:PassRole"],
+            "Resource": format!("arn:aws:iam::*:role/{role}"),
+            "Condition": { "StringEquals": { "iam:PassedToService": "ssm.amazonaws.com" } },
+        })
+    });
+    asked.map(statement).chain(passing).collect()
+}
+
+fn capitalized(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
 }

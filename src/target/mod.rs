@@ -213,9 +213,13 @@ pub enum Installation {
     HandOver(crate::engine::ssm_agent::HandOver),
 }
 
-/// IAM actions, by what they are for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// IAM actions, by what they are for, and on what.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Actions {
+    /// An ARN or `*`, where the service knows no resources (IAM's Service Authorization Reference).
+    pub resource: String,
+    /// The role that is passed on to Systems Manager.
+    pub passes_role: Option<String>,
     pub join: &'static [&'static str],
     pub reconcile: &'static [&'static str],
     pub leave: &'static [&'static str],

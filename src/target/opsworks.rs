@@ -218,6 +218,8 @@ impl Target for Opsworks {
 
     fn actions(&self) -> Actions {
         Actions {
+            resource: format!("arn:aws:opsworks:*:*:stack/{}/", self.stack_id),
+            passes_role: None,
             join: &["opsworks:DescribeStacks", "opsworks:RegisterInstance"],
             reconcile: &["opsworks:DescribeInstances"],
             leave: &["opsworks:DeregisterInstance"],

@@ -217,11 +217,14 @@ impl Target for Ssm {
     }
 
     fn actions(&self) -> Actions {
+        let role = self.iam_role.as_ref().filter(|_| self.given.is_none());
         Actions {
+            resource: "*".to_owned(),
+            passes_role: role.cloned(),
             join: match (&self.given, self.tags.is_empty()) {
                 (Some(_), _) => &[],
-                (None, true) => &["ssm:CreateActivation", "iam:PassRole"],
-                (None, false) => &["ssm:CreateActivation", "ssm:AddTagsToResource", "iam:PassRole"],
+                (None, true) => &["ssm:CreateActivation"],
+                (None, false) => &["ssm:CreateActivation", "ssm:AddTagsToResource"],
             },
             reconcile: match self.given {
                 Some(_) => &[],

@@ -241,6 +241,8 @@ impl Target for OpsworksCm {
 
     fn actions(&self) -> Actions {
         Actions {
+            resource: "*".to_owned(),
+            passes_role: None,
             join: &[
                 "opsworks-cm:DescribeServers",
                 "opsworks-cm:AssociateNode",
