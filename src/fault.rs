@@ -162,9 +162,10 @@ impl Fault {
     /// Says that waiting longer would have gone beyond the budget.
     #[must_use]
     pub fn given_up_after(self, budget: std::time::Duration) -> Self {
-        match self.kind.is_retried() {
-            true => self.cause(format!("gave up: the budget of {} s is spent", budget.as_secs())),
-            false => self,
+        if self.kind.is_retried() {
+            self.cause(format!("gave up: the budget of {} s is spent", budget.as_secs()))
+        } else {
+            self
         }
     }
 

@@ -314,6 +314,7 @@ fn status_says_before_and_after_and_json_is_stable() {
             "installed",
             "joined",
             "key_sha256",
+            "member_id",
             "name",
             "next",
             "phase",

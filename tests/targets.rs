@@ -119,7 +119,7 @@ fn chef_gets_a_key_that_the_authority_has_and_ruby_can_read_its_settings() {
 fn ruby_reads(node: &Node) {
     match Command::new("ruby").arg("-c").arg(node.path("etc/chef/client.rb")).output() {
         Ok(output) => {
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr))
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         }
         Err(_) => eprintln!("SKIPPED: there is no ruby to read client.rb with"),
     }
@@ -196,7 +196,7 @@ fn a_departure_that_was_cut_short_is_finished_and_join_keeps_off() {
     expect(&node.enlist(&["leave"]), 75, &["DisassociateNode"]);
     assert!(node.certificate().exists(), "nothing is cleared before the authority was told");
     expect(&node.enlist(&["join"]), 78, &["leaving", "enlist leave"]);
-    node.emulator.with(|plane| plane.clear_faults());
+    node.emulator.with(enlist_emulator::ControlPlane::clear_faults);
     // The reply to the first try is lost, and the second one finds the node gone.
     node.emulator.inject("DisassociateNode=lost-reply".parse().unwrap());
     let left = node.enlist(&["leave"]);
@@ -311,16 +311,15 @@ fn opsworks_refuses_what_does_not_fit_before_anything_is_sent() {
     );
     node.join();
     // Another region than the stack's.
-    let mut options = Options::default();
-    options.instance.region = "eu-west-1".to_owned();
-    let elsewhere = node_with(
-        &format!("[opsworks]\nstack_id = \"{STACK}\"\n[aws]\nregion = \"us-east-1\"\n"),
-        &[],
-        options,
+    let options =
+        Options { stacks: vec!["region=eu-west-1".parse().unwrap()], ..Options::default() };
+    let elsewhere = node_with(&format!("[opsworks]\nstack_id = \"{STACK}\"\n"), &[], options);
+    expect(
+        &elsewhere.enlist(&["join"]),
+        78,
+        &["the stack is in eu-west-1, and this instance in us-east-1"],
     );
-    elsewhere.emulator.with(|_| ());
-    let run = elsewhere.enlist(&["join"]);
-    assert!(run.code == 0 || run.stderr.contains("and this instance in"), "{}", run.stderr);
+    assert_eq!(elsewhere.asked("RegisterInstance"), 0);
     let unknown = node_with_stack("00000000-0000-4000-8000-000000000000");
     expect(&unknown.enlist(&["join"]), 69, &["no such stack"]);
 }
@@ -403,7 +402,7 @@ fn a_hand_over_that_fails_leaves_the_former_registration_intact() {
     expect(&run, 69, &["did not register", "mi-0aaaaaaaaaaaaaaaa is as it was"]);
     assert_eq!(node.read(vault), former);
     // The next start lets the lost activation go, and makes another one.
-    node.emulator.with(|plane| plane.clear_faults());
+    node.emulator.with(enlist_emulator::ControlPlane::clear_faults);
     let run = off_ec2(&node, &["join", "--set", "aws.region=us-east-1"]);
     assert_eq!(run.code, 0, "{}", run.stderr);
     let state = node.emulator.state();
@@ -467,7 +466,7 @@ fn ssm_refuses_what_does_not_fit_before_anything_is_sent() {
     let cases = [
         ("iam_role = \"arn:aws:iam::1:role/x\"\n".to_owned(), "not its ARN"),
         (format!("iam_role = \"{}\"\n", long(65)), "1 to 64"),
-        ("".to_owned(), "ssm.iam_role is missing"),
+        (String::new(), "ssm.iam_role is missing"),
         ("iam_role = \"r\"\nregistration_limit = 0\n".to_owned(), "1 to 1000"),
         ("iam_role = \"r\"\nregistration_limit = 1001\n".to_owned(), "1 to 1000"),
         ("iam_role = \"r\"\nexpires_in = \"31d\"\n".to_owned(), "30days"),
@@ -517,7 +516,7 @@ fn several_targets_join_side_by_side_and_one_that_fails_holds_none_back() {
     let run = node.enlist(&["join"]);
     expect(&run, 77, &["RegisterInstance was denied"]);
     assert!(run.stdout.contains("joined: server puppet-test"), "{}", run.stdout);
-    node.emulator.with(|plane| plane.clear_faults());
+    node.emulator.with(enlist_emulator::ControlPlane::clear_faults);
     let run = node.join();
     assert!(
         run.stdout.contains("already joined: server")

@@ -8,7 +8,7 @@ use super::{Global, printer};
 use crate::bootstrap::{Departure, Outcome, Record};
 use crate::fault::Fault;
 use crate::host::Root;
-use crate::target::state_dir;
+use crate::target::{Grant, state_dir};
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -39,6 +39,10 @@ pub fn run(global: &Global, options: &Options, progress: &Progress) -> Result<u8
 fn summary(root: &Root, record: &Record) -> String {
     let name = record.name.as_deref().unwrap_or("?");
     let backup = root.at(&format!("{}/backup", state_dir(&record.target)));
-    let rows = [("backups".to_owned(), backup.display().to_string())];
+    let mut rows = vec![("backups".to_owned(), backup.display().to_string())];
+    if let Some(Grant::Managed { .. }) = record.grant {
+        let note = "its own files are left as they are; `amazon-ssm-agent -register -clear` empties its vault";
+        rows.push(("agent".to_owned(), note.to_owned()));
+    }
     format!("left: {} as {name}\n{}", record.authority_name, printer::columns(&rows))
 }

@@ -15,7 +15,7 @@ use crate::secret::Secret;
 use crate::target::{ssm, state_dir};
 
 /// One call to the API, by a program that tries it for a while itself.
-const REGISTER_LIMIT: Duration = Duration::from_secs(120);
+const REGISTER_LIMIT: Duration = Duration::from_mins(2);
 const SERVICE_LIMIT: Duration = Duration::from_secs(30);
 
 /// What is to be seen of the agent on this node.
@@ -85,12 +85,7 @@ pub async fn perform(
 }
 
 fn failed(activation: &str, before: Option<&str>, words: &str) -> Fault {
-    let todo = match plain(words) {
-        Some(plain) => plain,
-        None => {
-            "read the agent's words below, and /var/log/amazon/ssm; the next join makes another activation"
-        }
-    };
+    let todo = plain(words).unwrap_or("read the agent's words below, and /var/log/amazon/ssm; the next join makes another activation");
     let kept =
         before.map_or_else(String::new, |id| format!("; the registration {id} is as it was"));
     let what = format!("amazon-ssm-agent did not register{kept}");
@@ -163,18 +158,7 @@ fn code(root: &Root, source: &Code) -> Result<Secret, Fault> {
     let path = match source {
         Code::Known(code) => return Ok(code.clone()),
         Code::File(path) if path.starts_with('/') => root.at(path),
-        Code::File(name) => match std::env::var_os("CREDENTIALS_DIRECTORY") {
-            Some(directory) => PathBuf::from(directory).join(name),
-            None => {
-                let todo = "set LoadCredential= in the unit, or give activation_code_file an absolute path";
-                return Err(Fault::new(
-                    Kind::Config,
-                    "there is no credential of this name",
-                    name,
-                    todo,
-                ));
-            }
-        },
+        Code::File(name) => credential(name)?,
     };
     let text = zeroize::Zeroizing::new(String::from_utf8_lossy(&files::read(&path)?).into_owned());
     let code = Secret::new(text.trim().to_owned());
@@ -192,6 +176,15 @@ fn code(root: &Root, source: &Code) -> Result<Secret, Fault> {
             ))
         }
     }
+}
+
+/// Where systemd puts what `LoadCredential=` names (systemd.exec(5)).
+fn credential(name: &str) -> Result<PathBuf, Fault> {
+    let directory = std::env::var_os("CREDENTIALS_DIRECTORY").ok_or_else(|| {
+        let todo = "set LoadCredential= in the unit, or give activation_code_file an absolute path";
+        Fault::new(Kind::Config, "there is no credential of this name", name, todo)
+    })?;
+    Ok(PathBuf::from(directory).join(name))
 }
 
 /// The id in the agent's vault; none where there is none, or what is there is unfinished.
@@ -230,7 +223,7 @@ impl Vault {
         for (original, copy) in &self.files {
             match files::read_if_there(original)? {
                 Some(content) => {
-                    files::replace(copy, &zeroize::Zeroizing::new(content), 0o600, None)?
+                    files::replace(copy, &zeroize::Zeroizing::new(content), 0o600, None)?;
                 }
                 None => files::remove(copy)?,
             }
@@ -245,7 +238,7 @@ impl Vault {
         for (original, copy) in &self.files {
             match files::read_if_there(copy)? {
                 Some(content) => {
-                    files::replace(original, &zeroize::Zeroizing::new(content), 0o600, None)?
+                    files::replace(original, &zeroize::Zeroizing::new(content), 0o600, None)?;
                 }
                 None => files::remove(original)?,
             }

@@ -31,9 +31,10 @@ pub async fn perform(root: &Root, store: &Store, bundle: &Bundle) -> Result<Vec<
                 make(root, directory)?;
             }
             // Where its directory is gone, there is nothing to guard.
-            match path.parent().is_some_and(Path::is_dir) {
-                true => Some(take_pid_lock(&path, place.mode, ids_of(root, place.owner)).await?),
-                false => None,
+            if path.parent().is_some_and(Path::is_dir) {
+                Some(take_pid_lock(&path, place.mode, ids_of(root, place.owner)).await?)
+            } else {
+                None
             }
         }
         None => None,

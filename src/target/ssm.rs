@@ -118,7 +118,7 @@ impl Target for Ssm {
     /// what registered with it is let go, it is deleted, and another one is made.
     fn in_doubt(&self, known: &Known<'_>, mark: &str, answers: &[Answer]) -> Result<Doubt, Fault> {
         let name = self.instance_name(known.name);
-        Ok(self.sweep(&name, mark, answers)?.map_or(Doubt::Repeat, Doubt::Ask))
+        Ok(sweep(&name, mark, answers)?.map_or(Doubt::Repeat, Doubt::Ask))
     }
 
     fn created(&self, answer: Answer) -> Result<Created, Fault> {
@@ -202,9 +202,9 @@ impl Target for Ssm {
             }
             _ if member.was_attempted && is_ours => {
                 let name = self.instance_name(member.name.unwrap_or_default());
-                return Ok(self
-                    .sweep(&name, member.mark, answers)?
-                    .map_or(Departing::Gone, Departing::Ask));
+                return Ok(
+                    sweep(&name, member.mark, answers)?.map_or(Departing::Gone, Departing::Ask)
+                );
             }
             _ => Vec::new(),
         };
@@ -235,7 +235,10 @@ impl Target for Ssm {
                     "ssm:DeleteActivation",
                 ],
             },
-            leave: &["ssm:DeregisterManagedInstance", "ssm:DeleteActivation"],
+            leave: match self.given {
+                Some(_) => &["ssm:DeregisterManagedInstance"],
+                None => &["ssm:DeregisterManagedInstance", "ssm:DeleteActivation"],
+            },
         }
     }
 }
@@ -250,59 +253,59 @@ impl Ssm {
         format!("{} (enlist {mark})", self.description).trim_start().to_owned()
     }
 
-    /// Removes what earlier attempts of this node left behind: the next request, given the
-    /// answers so far; none when there is nothing left.
-    fn sweep(&self, name: &str, mark: &str, answers: &[Answer]) -> Result<Option<Request>, Fault> {
-        let mut answers = answers.iter();
-        let mut ours = Vec::new();
-        let mut next = None;
-        loop {
-            match answers.next() {
-                None => {
-                    return Ok(Some(Request::DescribeActivations { name: name.to_owned(), next }));
-                }
-                Some(Answer::Activations { list, next: more }) => {
-                    let ending = format!("(enlist {mark})");
-                    let is_ours = |text: &Option<String>| {
-                        text.as_ref().is_some_and(|text| text.ends_with(&ending))
-                    };
-                    let found = list.iter().filter(|found| is_ours(&found.description));
-                    ours.extend(
-                        found.filter_map(|found| Some((found.id.clone()?, found.registrations))),
-                    );
-                    next.clone_from(more);
-                }
-                Some(_) => return Err(mismatch("DescribeActivations")),
-            }
-            if next.is_none() {
-                break;
-            }
-        }
-        for (activation, registrations) in ours {
-            if registrations > 0 {
-                let instances = match answers.next() {
-                    None => return Ok(Some(Request::DescribeInstanceInformation { activation })),
-                    Some(Answer::Managed(instances)) => instances,
-                    Some(_) => return Err(mismatch("DescribeInstanceInformation")),
-                };
-                for instance in instances {
-                    if answers.next().is_none() {
-                        return Ok(Some(Request::DeregisterManagedInstance {
-                            instance: instance.clone(),
-                        }));
-                    }
-                }
-            }
-            if answers.next().is_none() {
-                return Ok(Some(Request::DeleteActivation { activation }));
-            }
-        }
-        Ok(None)
-    }
-
     fn config(&self, what: &str, todo: &str) -> Fault {
         Fault::new(Kind::Config, what, self.authority_name(), todo)
     }
+}
+
+/// Removes what earlier attempts of this node left behind: the next request, given the
+/// answers so far; none when there is nothing left.
+fn sweep(name: &str, mark: &str, answers: &[Answer]) -> Result<Option<Request>, Fault> {
+    let mut answers = answers.iter();
+    let mut ours = Vec::new();
+    let mut next = None;
+    loop {
+        match answers.next() {
+            None => {
+                return Ok(Some(Request::DescribeActivations { name: name.to_owned(), next }));
+            }
+            Some(Answer::Activations { list, next: more }) => {
+                let ending = format!("(enlist {mark})");
+                let is_ours = |text: &Option<String>| {
+                    text.as_ref().is_some_and(|text| text.ends_with(&ending))
+                };
+                let found = list.iter().filter(|found| is_ours(&found.description));
+                ours.extend(
+                    found.filter_map(|found| Some((found.id.clone()?, found.registrations))),
+                );
+                next.clone_from(more);
+            }
+            Some(_) => return Err(mismatch("DescribeActivations")),
+        }
+        if next.is_none() {
+            break;
+        }
+    }
+    for (activation, registrations) in ours {
+        if registrations > 0 {
+            let instances = match answers.next() {
+                None => return Ok(Some(Request::DescribeInstanceInformation { activation })),
+                Some(Answer::Managed(instances)) => instances,
+                Some(_) => return Err(mismatch("DescribeInstanceInformation")),
+            };
+            for instance in instances {
+                if answers.next().is_none() {
+                    return Ok(Some(Request::DeregisterManagedInstance {
+                        instance: instance.clone(),
+                    }));
+                }
+            }
+        }
+        if answers.next().is_none() {
+            return Ok(Some(Request::DeleteActivation { activation }));
+        }
+    }
+    Ok(None)
 }
 
 /// `DefaultInstanceName`: at most 256 characters of `^([\p{L}\p{Z}\p{N}_.:/=+\-@]*)$`.

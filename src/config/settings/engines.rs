@@ -65,9 +65,10 @@ impl Reader<'_> {
     fn run_list(&self) -> Result<Vec<String>, ConfigError> {
         const ITEMS: &str = "items such as \"recipe[base]\", \"role[web]\" or \"base::default\"";
         let list = self.list("chef", "run_list")?;
-        match list.iter().all(|item| is_run_list_item(item)) {
-            true => Ok(list),
-            false => Err(self.invalid("chef", "run_list", ITEMS)),
+        if list.iter().all(|item| is_run_list_item(item)) {
+            Ok(list)
+        } else {
+            Err(self.invalid("chef", "run_list", ITEMS))
         }
     }
 

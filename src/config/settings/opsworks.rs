@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::reader::Reader;
+use super::reader::{Reader, required};
 use crate::config::ConfigError;
 use crate::config::input::Origin;
 use crate::target::opsworks::{Infrastructure, LONGEST_HOSTNAME, Opsworks, WORD, check_hostname};
@@ -22,7 +22,7 @@ impl Reader<'_> {
             check_hostname(first, LONGEST_HOSTNAME).is_ok().then(|| text.to_owned())
         })?;
         Ok(Opsworks {
-            stack_id: self.required(stack_id, origin, "opsworks.stack_id", STACK)?,
+            stack_id: required(stack_id, origin, "opsworks.stack_id", STACK)?,
             infrastructure,
             hostname,
             private_ip: self.address("private_ip", infrastructure)?,

@@ -1,6 +1,6 @@
 //! `[opsworks-cm]`.
 
-use super::reader::Reader;
+use super::reader::{Reader, required};
 use crate::config::ConfigError;
 use crate::config::input::Origin;
 use crate::engine::Engine;
@@ -12,7 +12,7 @@ impl Reader<'_> {
         const SERVER: &str = "1 to 40 letters, digits and -, beginning with a letter";
         let server = self.parsed(WORD, "server", SERVER, server_name)?;
         Ok(OpsworksCm {
-            server: self.required(
+            server: required(
                 server,
                 origin,
                 "opsworks-cm.server",

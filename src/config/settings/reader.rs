@@ -138,20 +138,6 @@ impl Reader<'_> {
         }
     }
 
-    pub fn required<T>(
-        &self,
-        value: Option<T>,
-        origin: &Origin,
-        key: &str,
-        allowed: &str,
-    ) -> Result<T, ConfigError> {
-        value.ok_or_else(|| ConfigError::Missing {
-            origin: origin.clone(),
-            key: key.to_owned(),
-            allowed: allowed.to_owned(),
-        })
-    }
-
     pub fn invalid(&self, table: &'static str, name: &'static str, allowed: &str) -> ConfigError {
         let entry = self.input.get(table, name);
         let found = entry.map_or_else(|| "empty".to_owned(), |entry| entry.value.to_string());
@@ -162,6 +148,20 @@ impl Reader<'_> {
             allowed: allowed.to_owned(),
         }
     }
+}
+
+/// A value that there is no going on without.
+pub(super) fn required<T>(
+    value: Option<T>,
+    origin: &Origin,
+    key: &str,
+    allowed: &str,
+) -> Result<T, ConfigError> {
+    value.ok_or_else(|| ConfigError::Missing {
+        origin: origin.clone(),
+        key: key.to_owned(),
+        allowed: allowed.to_owned(),
+    })
 }
 
 /// Without a trailing slash.

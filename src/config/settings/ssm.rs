@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::reader::{Reader, absolute};
+use super::reader::{Reader, absolute, required};
 use crate::config::ConfigError;
 use crate::config::input::Origin;
 use crate::target::ssm::{HandOverTo, Ssm, WORD, check_instance_name, is_id};
@@ -19,7 +19,7 @@ impl Reader<'_> {
         let role = self.parsed(WORD, "iam_role", ROLE, role)?;
         let iam_role = match given {
             Some(_) => role,
-            None => Some(self.required(role, origin, "ssm.iam_role", ROLE)?),
+            None => Some(required(role, origin, "ssm.iam_role", ROLE)?),
         };
         let hand_over = self.parsed(WORD, "hand_over", "\"agent\" or \"file\"", hand_over)?;
         let hand_over = hand_over.unwrap_or(HandOverTo::Agent);
@@ -63,8 +63,8 @@ impl Reader<'_> {
         match (id, source) {
             (None, None) => Ok(None),
             (id, source) => Ok(Some((
-                self.required(id, origin, "ssm.activation_id", ID)?,
-                self.required(source, origin, "ssm.activation_code_file", FILE)?,
+                required(id, origin, "ssm.activation_id", ID)?,
+                required(source, origin, "ssm.activation_code_file", FILE)?,
             ))),
         }
     }
