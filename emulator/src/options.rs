@@ -52,7 +52,7 @@ pub struct Options {
     pub disassociation_time: Duration,
     /// How long a token can be asked for.
     pub token_lifetime: Duration,
-    /// The account's request limit; `None` for no limit.
+    /// The account's request limit, for each service; `None` for no limit.
     pub throttle: Option<Rate>,
     /// The CA of the Puppet servers.
     pub ca: CaSource,

@@ -66,8 +66,9 @@ pub struct Arguments {
     /// lost-reply, html, html-403, garbage, truncated, slow:SECONDS, redirect or invalid-state
     /// (which happen once unless COUNT says otherwise), or failed, cert:other-key,
     /// cert:other-name, cert:other-ca, cert:expired, cert:not-yet, cert:two, cert:not-pem or
-    /// cert:none (which happen always). COUNT is a number, or forever. The ACTION * is every
-    /// action of the API, IMDS every request for metadata
+    /// cert:none (which happen always; failed makes associations FAILED and instances of a stack
+    /// setup_failed). COUNT is a number, or forever. The ACTION * is every action of the API, IMDS
+    /// every request for metadata
     #[arg(long = "fault", value_name = "FAULT")]
     faults: Vec<Fault>,
     /// Make identifiers and serial numbers from this number [default: random]

@@ -48,7 +48,7 @@ pub struct ControlSettings {
     pub region: Option<String>,
     /// Actions that IAM refuses.
     pub denied: BTreeSet<String>,
-    /// The account's request limit; `None` for no limit.
+    /// The account's request limit, for each service; `None` for no limit.
     pub throttle: Option<Rate>,
     /// Faults set from the start.
     pub faults: Vec<Fault>,

@@ -1,5 +1,7 @@
 //! Flags in the manner of Go's `flag` package: one dash or two, `-name value` or `-name=value`.
 
+use std::collections::BTreeMap;
+
 use super::api::Activation;
 
 pub const USAGE: &str = "\n\
@@ -11,15 +13,15 @@ pub const USAGE: &str = "\n\
     \n\t\t-clear\tforget the registration\n\
     \n\t-y\tanswer every question with yes";
 
+/// Flags that are true or false. The similarity is that of hardware, of which there is none here.
+const SWITCHES: [&str; 5] = ["register", "clear", "y", "version", "disableSimilarityCheck"];
+const TEXTS: [&str; 3] = ["id", "code", "region"];
+
 /// What was asked for.
 #[derive(Debug, Default)]
 pub struct Flags {
-    pub register: bool,
-    pub clear: bool,
-    pub yes: bool,
-    id: String,
-    code: String,
-    region: String,
+    switches: BTreeMap<&'static str, bool>,
+    texts: BTreeMap<&'static str, String>,
 }
 
 impl Flags {
@@ -31,50 +33,40 @@ impl Flags {
         let mut flags = Self::default();
         let mut rest = arguments.iter();
         while let Some(argument) = rest.next() {
-            let Some(flag) = argument.strip_prefix('-').filter(|flag| !flag.is_empty()) else {
+            let flag = argument.strip_prefix("--").or_else(|| argument.strip_prefix('-'));
+            let Some(flag) = flag.filter(|flag| !flag.is_empty()) else {
                 break;
             };
-            if flag == "-" {
-                break;
-            }
-            let flag = flag.strip_prefix('-').unwrap_or(flag);
             let (name, value) = flag.split_once('=').map_or((flag, None), |(n, v)| (n, Some(v)));
-            if let Some(truth) = flags.truth(name) {
-                let value = value.unwrap_or("true");
-                *truth = value.parse().map_err(|_| format!("invalid boolean for -{name}"))?;
-                continue;
+            if let Some(name) = known(&SWITCHES, name) {
+                let truth = value.unwrap_or("true").parse();
+                flags
+                    .switches
+                    .insert(name, truth.map_err(|_| format!("-{name} is either true or false"))?);
+            } else if let Some(name) = known(&TEXTS, name) {
+                let value = value.or_else(|| rest.next().map(String::as_str));
+                let value = value.ok_or_else(|| format!("-{name} needs an argument"))?;
+                flags.texts.insert(name, value.to_owned());
+            } else {
+                return Err(format!("there is no flag -{name}"));
             }
-            let unknown = || format!("flag provided but not defined: -{name}");
-            let text = flags.text(name).ok_or_else(unknown)?;
-            let given = value.or_else(|| rest.next().map(String::as_str));
-            let missing = || format!("flag needs an argument: -{name}");
-            given.ok_or_else(missing)?.clone_into(text);
         }
         Ok(flags)
     }
 
+    /// Whether a switch is on.
+    pub fn is(&self, name: &str) -> bool {
+        self.switches.get(name).copied().unwrap_or_default()
+    }
+
     /// The activation, when it is all there.
     pub fn activation(&self) -> Option<Activation<'_>> {
-        let Self { id, code, region, .. } = self;
-        let complete = ![id, code, region].iter().any(|text| text.is_empty());
-        complete.then_some(Activation { id, code, region })
+        let text =
+            |name: &str| self.texts.get(name).map(String::as_str).filter(|text| !text.is_empty());
+        Some(Activation { id: text("id")?, code: text("code")?, region: text("region")? })
     }
+}
 
-    fn truth(&mut self, name: &str) -> Option<&mut bool> {
-        match name {
-            "register" => Some(&mut self.register),
-            "clear" => Some(&mut self.clear),
-            "y" => Some(&mut self.yes),
-            _ => None,
-        }
-    }
-
-    fn text(&mut self, name: &str) -> Option<&mut String> {
-        match name {
-            "id" => Some(&mut self.id),
-            "code" => Some(&mut self.code),
-            "region" => Some(&mut self.region),
-            _ => None,
-        }
-    }
+fn known(names: &[&'static str], name: &str) -> Option<&'static str> {
+    names.iter().find(|known| **known == name).copied()
 }

@@ -49,6 +49,9 @@ impl Machine {
     }
 }
 
+/// The version whose ways these are.
+const VERSION: &str = "3.3.0.0";
+
 /// Why a registration failed.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
@@ -74,14 +77,17 @@ pub fn run(machine: &Machine, arguments: &[String]) -> u8 {
             return 2;
         }
     };
+    if flags.is("version") {
+        return say("SSM Agent version:", VERSION, 0);
+    }
     let vault = Vault::new(&machine.root);
-    match (flags.register, flags.activation()) {
-        (true, Some(activation)) => match register(machine, &vault, &activation, flags.yes) {
+    match (flags.is("register"), flags.activation()) {
+        (true, Some(activation)) => match register(machine, &vault, &activation, flags.is("y")) {
             Ok(Some(id)) => say("INFO", &format!("Registered as the managed instance {id}"), 0),
             Ok(None) => say("INFO", "The registration was cancelled", 1),
             Err(failure) => say("ERROR", &format!("Registration failed: {failure}"), 1),
         },
-        (true, None) if flags.clear => match vault.clear() {
+        (true, None) if flags.is("clear") => match vault.clear() {
             Ok(()) => say("INFO", "The registration has been removed", 0),
             Err(error) => say("ERROR", &format!("The registration stays: {error}"), 1),
         },

@@ -11,7 +11,7 @@ use super::{Outcome, shared_ca};
 
 /// The CLI to use: `ENLIST_TEST_AWS`, the distribution's, or the first in the path that knows
 /// `opsworks-cm` (the service is gone from the newest).
-fn cli() -> Option<&'static str> {
+pub fn cli() -> Option<&'static str> {
     static FOUND: OnceLock<Option<String>> = OnceLock::new();
     let found = FOUND.get_or_init(|| {
         let asked = std::env::var("ENLIST_TEST_AWS").ok();
@@ -29,6 +29,16 @@ fn cli() -> Option<&'static str> {
 }
 
 fn run(cli: &str, emulator: &Emulator, arguments: &[&str]) -> std::io::Result<Output> {
+    run_service(cli, emulator, "opsworks-cm", arguments)
+}
+
+/// Runs a command of the CLI, with text as its output.
+pub fn run_service(
+    cli: &str,
+    emulator: &Emulator,
+    service: &str,
+    arguments: &[&str],
+) -> std::io::Result<Output> {
     let mut command = Command::new(cli);
     for name in MISLEADING_ENV {
         command.env_remove(name);
@@ -36,12 +46,12 @@ fn run(cli: &str, emulator: &Emulator, arguments: &[&str]) -> std::io::Result<Ou
     // What the developer has configured for real accounts is no business of the test.
     command.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
     command.envs(emulator.env());
-    let endpoint = ["--endpoint-url", emulator.api_url(), "--output", "text", "opsworks-cm"];
+    let endpoint = ["--endpoint-url", emulator.api_url(), "--output", "text", service];
     command.args(endpoint).args(arguments).output()
 }
 
 /// What the CLI prints, or its error.
-fn result(output: &Output) -> Result<String, String> {
+pub fn result(output: &Output) -> Result<String, String> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
     if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
 }

@@ -101,6 +101,18 @@ pub fn call_signed(
     send(emulator.api_url(), "POST", "/", &headers, body)
 }
 
+/// A signed call of any family's action, by its signing name and its target.
+pub fn call_target(
+    emulator: &Emulator,
+    (service, target): (&str, &str),
+    body: &Value,
+) -> io::Result<Reply> {
+    let signing = Signing { service: service.to_owned(), ..Signing::of(emulator) };
+    let body = body.to_string();
+    let headers = signing.headers(host(emulator.api_url()), target, &body);
+    send(emulator.api_url(), "POST", "/", &headers, &body)
+}
+
 /// One request on a connection of its own, and what came back before the connection closed.
 pub fn send(
     url: &str,

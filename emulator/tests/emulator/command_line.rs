@@ -105,6 +105,22 @@ fn serve_prints_the_environment_and_stops_on_a_signal() -> Outcome {
 }
 
 #[test]
+fn stacks_and_roles_are_what_was_asked_for() -> Outcome {
+    let stack = "id=11111111-2222-4333-8444-555555555555,name=web,region=eu-west-1,vpc=vpc-1";
+    let options = ["--stack", stack, "--stack", "unique-hostnames=true"];
+    let output = shell(&options, "curl -s \"$AWS_ENDPOINT_URL\"/_emulator/state")?;
+    let state: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    let web = &state["stacks"][0];
+    assert_eq!(web["id"], "11111111-2222-4333-8444-555555555555");
+    assert_eq!((&web["name"], &web["region"]), (&"web".into(), &"eu-west-1".into()));
+    assert_eq!((&web["vpc"], &web["unique_hostnames"]), (&"vpc-1".into(), &false.into()));
+    let usual = &state["stacks"][1];
+    assert_eq!(usual["id"], "2f18b4cb-4de5-4429-a149-ff7da9f0d8ee");
+    assert_eq!((&usual["region"], &usual["unique_hostnames"]), (&"us-east-1".into(), &true.into()));
+    Ok(())
+}
+
+#[test]
 fn serve_prints_json() -> Outcome {
     let mut child = emulator(&["serve", "--json"]).stdout(Stdio::piped()).spawn()?;
     let output = child.stdout.take().ok_or("no output")?;
@@ -126,6 +142,12 @@ fn bad_values_are_refused_by_what_is_allowed() -> Outcome {
         ("--server", "name=a,status=FINE", "it is one of BACKING_UP,"),
         ("--server", "name=a,healthy-after=x", "not a number of seconds"),
         ("--server", "name=a,color=red", "'color' is no key of a server"),
+        ("--stack", "2f18b4cb", "is not KEY=VALUE"),
+        ("--stack", "id=2f18b4cb", "'2f18b4cb' is no stack ID: a UUID in lower case"),
+        ("--stack", "id=2F18B4CB-4DE5-4429-A149-FF7DA9F0D8EE", "is no stack ID"),
+        ("--stack", "layer=web", "'layer' is no key of a stack"),
+        ("--stack", "unique-hostnames=yes", "'yes' is neither true nor false"),
+        ("--registration-time", "soon", "write a number of seconds"),
         ("--association-time", "soon", "write a number of seconds"),
         ("--throttle", "5", "write RATE/BURST"),
         ("--account", "123", "twelve digits"),

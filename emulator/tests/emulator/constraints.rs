@@ -8,19 +8,15 @@ use enlist_emulator::http::Request;
 use serde_json::{Value, json};
 
 use super::Outcome;
+use super::client::TARGET;
 use super::openssl;
 use super::plane::{START, call, json, verdict};
+use super::rows::{self, INVALID, NOT_FOUND, NULL, OK, Row, TYPE};
 
-const NULL: &str = "failed to satisfy constraint: Member must not be null";
 const LONG_NAME: &str = "Member must have length less than or equal to 40";
 const SERVER_PATTERN: &str = r"regular expression pattern: [a-zA-Z][a-zA-Z0-9\-]*";
 const NODE_PATTERN: &str = r"regular expression pattern: ^[\-\p{Alnum}_:.]+$";
 const LONG_TEXT: &str = "Member must have length less than or equal to 10000";
-
-const OK: &str = "ok";
-const INVALID: &str = "ValidationException";
-const NOT_FOUND: &str = "ResourceNotFoundException";
-const TYPE: &str = "SerializationException";
 
 /// A plane with a real CA, and servers whose names are as short and as long as they may be.
 fn plane() -> Result<ControlPlane, Box<dyn std::error::Error>> {
@@ -33,19 +29,9 @@ fn plane() -> Result<ControlPlane, Box<dyn std::error::Error>> {
     Ok(ControlPlane::new(settings, Box::new(ca), START))
 }
 
-/// Member, value, the error it gets, a part of the message.
-type Row = (&'static str, Value, &'static str, &'static str);
-
 /// Sends `base` once for each row, with one member replaced.
 fn check(plane: &mut ControlPlane, action: &str, base: &Value, rows: &[Row]) {
-    for (member, value, error, part) in rows {
-        let mut body = base.clone();
-        body[member] = value.clone();
-        let found = verdict(&call(plane, START, action, &body));
-        let shown: String = value.to_string().chars().take(60).collect();
-        assert_eq!(found.0, *error, "{action} {member}={shown}: {}", found.1);
-        assert!(found.1.contains(part), "{action} {member}={shown}: {}", found.1);
-    }
+    rows::check(plane, (TARGET, action), base, rows);
 }
 
 /// The rows of `ServerName`, which is the same in every action. `good` is what a name gets that
@@ -146,17 +132,29 @@ fn associate_node() -> Outcome {
 fn associate_node_with_chef() -> Outcome {
     let mut plane = plane()?;
     let key = openssl::public_key("rsa", openssl::key(0))?;
-    let both = |organization: &str, key: &str| {
+    let pair = |organization: &str, name: &str, key: &str| {
         json!([
             { "Name": "CHEF_ORGANIZATION", "Value": organization },
-            { "Name": "CHEF_NODE_PUBLIC_KEY", "Value": key },
+            { "Name": name, "Value": key },
         ])
     };
+    let both = |organization: &str, key: &str| pair(organization, "CHEF_NODE_PUBLIC_KEY", key);
+    let named = |name: &str, key: &str| pair("default", name, key);
+    let mut three = both("default", &key);
+    if let Some(attributes) = three.as_array_mut() {
+        attributes.push(attribute("CHEF_AUTOMATE_NODE_PUBLIC_KEY", key.as_str())[0].clone());
+    }
     let curve = openssl::run("/".as_ref(), &["ecparam", "-name", "prime256v1", "-genkey"], "")?;
     let curve = openssl::run("/".as_ref(), &["ec", "-pubout"], &curve)?;
     let base = json!({ "ServerName": "chef-test", "NodeName": "node" });
     let rows = [
         (both("default", &key), OK, ""),
+        (named("CHEF_NODE_PUBLIC_KEY", &key), OK, ""),
+        (named("CHEF_AUTOMATE_NODE_PUBLIC_KEY", &key), OK, ""),
+        (named("CHEF_AUTOMATE_NODE_PUBLIC_KEY", ""), INVALID, "'CHEF_AUTOMATE_NODE_PUBLIC_KEY'"),
+        (three, INVALID, "are the same; give one of them"),
+        (attribute("CHEF_ORGANIZATION", "default"), INVALID, "Missing engine attribute 'CHEF_NODE"),
+        (attribute("CHEF_NODE_PUBLIC_KEY", key.as_str()), INVALID, "'CHEF_ORGANIZATION'"),
         (both("", &key), INVALID, "Missing engine attribute 'CHEF_ORGANIZATION'"),
         (both("default", ""), INVALID, "Missing engine attribute 'CHEF_NODE_PUBLIC_KEY'"),
         (both("default", "no PEM"), INVALID, "it is not PEM"),

@@ -12,17 +12,27 @@
     reason = "tests run programs, write files, look at the clock, and end where they fail"
 )]
 
+mod activations;
 mod associations;
 mod aws_cli;
+mod aws_cli_others;
 mod certificates;
+mod chef;
 mod client;
 mod command_line;
 mod constraints;
+mod constraints_managed;
+mod constraints_ssm;
+mod constraints_stacks;
 mod faults;
 mod imds;
+mod managed;
 mod openssl;
 mod plane;
+mod rows;
 mod signatures;
+mod stacks;
+mod stand_in;
 mod throttle;
 
 use enlist_emulator::{CaSource, Options};

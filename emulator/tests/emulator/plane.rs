@@ -34,9 +34,24 @@ pub fn paper(settings: ControlSettings) -> ControlPlane {
     ControlPlane::new(settings, Box::new(Paper), START)
 }
 
-/// An unsigned call.
+/// The prefixes of the other families' targets.
+pub const STACKS: &str = "OpsWorks_20130218";
+pub const SSM: &str = "AmazonSSM";
+
+/// An unsigned call of OpsWorks CM.
 pub fn call(plane: &mut ControlPlane, now: Now, action: &str, body: &Value) -> Response {
-    plane.handle(now, &Request::call(&format!("{TARGET}.{action}"), body))
+    ask(plane, now, TARGET, action, body)
+}
+
+/// An unsigned call of a family's action.
+pub fn ask(
+    plane: &mut ControlPlane,
+    now: Now,
+    family: &str,
+    action: &str,
+    body: &Value,
+) -> Response {
+    plane.handle(now, &Request::call(&format!("{family}.{action}"), body))
 }
 
 /// The body of `AssociateNode` for a node whose request is `csr`.

@@ -35,7 +35,7 @@ pub enum FaultKind {
     Redirect,
     /// `InvalidStateException`, 400, whatever the server's status.
     InvalidState,
-    /// The association ends FAILED.
+    /// The association ends FAILED, or the registration of an instance with a stack `setup_failed`.
     Failed,
     /// The association succeeds with a wrong certificate.
     Certificate(WrongCertificate),

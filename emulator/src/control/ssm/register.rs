@@ -5,10 +5,12 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use serde_json::{Value, json};
 
 use super::Ssm;
+use super::activation::Activation;
 use super::managed::{ManagedInstance, Report};
 use crate::control::validate::{Members, Text};
 use crate::control::{Context, public_key};
 use crate::error::{ApiError, SsmError};
+use crate::now::Now;
 
 const CODE: Text = Text { min: 20, max: 250, sensitive: true, ..Text::UNBOUNDED };
 const ID: Text = Text { min: 36, ..Text::UNBOUNDED };
@@ -28,23 +30,10 @@ impl Ssm {
         let fingerprint = members.text("Fingerprint", &Text::UNBOUNDED)?;
         members.finish()?;
 
-        let found = self.activations.get_mut(activation_id);
-        let activation = found.filter(|activation| activation.code() == code);
-        let activation = activation.ok_or_else(|| {
-            SsmError::InvalidActivation.because(
-                "The activation isn't valid. The activation might have been deleted, or the \
-                 ActivationId and the ActivationCode don't match.",
-            )
-        })?;
-        if activation.is_expired(context.now) {
-            let ended = activation.expires_at.rfc3339();
-            return Err(SsmError::ActivationExpired.because(format!("It expired at {ended}.")));
-        }
-        if activation.registrations >= activation.registration_limit {
-            let limit = activation.registration_limit;
-            return Err(SsmError::RegistrationLimitExceeded
-                .because(format!("The activation has been used up; its limit is {limit}.")));
-        }
+        let activation = self.activations.get_mut(activation_id);
+        let activation = activation.filter(|activation| activation.code() == code);
+        let activation = activation.ok_or_else(no_match)?;
+        check_usable(activation, context.now)?;
         let key = BASE64_STANDARD.decode(public_key).unwrap_or_default();
         if !public_key::is_rsa(&key) {
             return Err(SsmError::InvalidPublicKey.because("The public key is not an RSA key."));
@@ -70,4 +59,25 @@ impl Ssm {
         self.instances.insert(id.clone(), instance);
         Ok(json!({ "InstanceId": id }))
     }
+}
+
+/// The two cases that the reference does not tell apart either.
+fn no_match() -> ApiError {
+    SsmError::InvalidActivation.because(
+        "The activation isn't valid. The activation might have been deleted, or the ActivationId \
+         and the ActivationCode don't match.",
+    )
+}
+
+fn check_usable(activation: &Activation, now: Now) -> Result<(), ApiError> {
+    if activation.is_expired(now) {
+        let ended = activation.expires_at.rfc3339();
+        return Err(SsmError::ActivationExpired.because(format!("It expired at {ended}.")));
+    }
+    if activation.registrations >= activation.registration_limit {
+        let limit = activation.registration_limit;
+        return Err(SsmError::RegistrationLimitExceeded
+            .because(format!("The activation has been used up; its limit is {limit}.")));
+    }
+    Ok(())
 }

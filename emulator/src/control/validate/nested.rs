@@ -88,8 +88,8 @@ impl<'a> Members<'a> {
         Ok(number)
     }
 
-    /// An optional moment: seconds since 1970, with or without a fraction. One before 1970 is
-    /// 1970.
+    /// An optional moment: seconds since 1970, with or without a fraction, to the nearest
+    /// millisecond. One before 1970 is 1970.
     ///
     /// # Errors
     /// `SerializationException` when it is not a number.
@@ -99,7 +99,8 @@ impl<'a> Members<'a> {
         };
         let seconds = value.as_f64().ok_or_else(|| wrong_type(value, "a Timestamp"))?;
         let past = Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX);
-        Ok(Some(Now::from_unix_ms(0).plus(past)))
+        let rounded = past.saturating_add(Duration::from_micros(500));
+        Ok(Some(Now::from_unix_ms(0).plus(rounded)))
     }
 
     /// An optional string out of a set.
