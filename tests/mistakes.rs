@@ -325,6 +325,13 @@ fn puppets_own_lock_is_respected_and_a_dead_one_is_not() {
     node.join();
     assert!(!node.ssl("ssl.lock").exists());
     assert_eq!(node.asked("AssociateNode"), 1);
+    // Locks that hold nobody: empty, nonsense, a pid that is another program's by now.
+    for nobody in ["", "x", "1", "999999999"] {
+        let node = Node::new();
+        node.write("etc/puppetlabs/puppet/ssl/ssl.lock", nobody);
+        node.join();
+        assert!(!node.ssl("ssl.lock").exists(), "{nobody:?}");
+    }
 }
 
 #[test]

@@ -398,9 +398,15 @@ fn a_hand_over_that_fails_leaves_the_former_registration_intact() {
         "var/lib/amazon/ssm/registration",
         "{\"ManagedInstanceID\":\"mi-0aaaaaaaaaaaaaaaa\",\"Region\":\"us-east-1\"}",
     );
+    node.write("var/lib/amazon/ssm/Vault/Manifest", "{}");
     let run = off_ec2(&node, &["join", "--set", "aws.region=us-east-1"]);
-    expect(&run, 69, &["did not register", "mi-0aaaaaaaaaaaaaaaa is as it was"]);
+    expect(&run, 75, &["did not register", "mi-0aaaaaaaaaaaaaaaa is as it was", "budget"]);
     assert_eq!(node.read(vault), former);
+    assert_eq!(node.read("var/lib/amazon/ssm/Vault/Manifest"), "{}", "the whole vault");
+    assert!(
+        !node.files().iter().any(|file| file.starts_with("var/lib/enlist/ssm/vault")),
+        "the copies hold keys"
+    );
     // The next start lets the lost activation go, and makes another one.
     node.emulator.with(enlist_emulator::ControlPlane::clear_faults);
     let run = off_ec2(&node, &["join", "--set", "aws.region=us-east-1"]);
@@ -409,6 +415,20 @@ fn a_hand_over_that_fails_leaves_the_former_registration_intact() {
     assert_eq!(list(&state, "activations").len(), 1, "no leftover activation: {state}");
     assert_eq!(list(&state, "managed_instances").len(), 1);
     assert_ne!(node.read(vault), former);
+}
+
+#[test]
+fn a_registration_whose_reply_was_lost_leaves_no_second_node() {
+    // The agent tries again by itself, and finds the activation used up; another one is made.
+    let node = ssm("", &["RegisterManagedInstance=lost-reply"]);
+    let run =
+        off_ec2(&node, &["join", "--set", "aws.region=us-east-1", "--set", "node.budget=20s"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let state = node.emulator.state();
+    assert_eq!(list(&state, "activations").len(), 1, "{state}");
+    assert_eq!(list(&state, "managed_instances").len(), 1, "{state}");
+    let id = list(&state, "managed_instances")[0]["id"].as_str().unwrap();
+    assert!(node.read("var/lib/amazon/ssm/Vault/Store/RegistrationKey").contains(id));
 }
 
 #[test]

@@ -317,6 +317,10 @@ impl Bootstrap {
         if self.working.phase == Phase::Creating && self.doubt.is_none() {
             self.creation_failed(&fault);
         }
+        // A secret that was of no use once is of none again: another grant is asked for.
+        if self.working.phase == Phase::Installing && self.secret.take().is_some() {
+            self.grant_was_useless(now);
+        }
         let is_final = !fault.kind.is_retried() || self.pace.is_spent(now);
         self.working.fault = Some(FaultNote::of(&fault, now.unix, times, is_final));
         self.working.elapsed_ms = self.pace.spent_ms(now);
@@ -340,6 +344,12 @@ impl Bootstrap {
             // An attempt more, written ahead like the first.
             self.working.attempts += 1;
         }
+    }
+
+    fn grant_was_useless(&mut self, now: Now) {
+        self.pace.set_back();
+        self.doubt = Some(Vec::new());
+        self.enter(now, Phase::Creating);
     }
 
     fn enter(&mut self, now: Now, phase: Phase) {

@@ -13,7 +13,9 @@ use crate::secret::Secret;
 pub const PROGRAMS: [&str; 2] =
     ["/usr/bin/amazon-ssm-agent", "/snap/amazon-ssm-agent/current/amazon-ssm-agent"];
 
-/// What the agent keeps its registration in; the first is the one to trust.
+/// What the agent keeps its registration in: its vault, in which a manifest names the files, and
+/// a file beside it. The vault is the one to trust.
+pub const VAULT_DIRECTORY: &str = "/var/lib/amazon/ssm/Vault";
 pub const VAULT: &str = "/var/lib/amazon/ssm/Vault/Store/RegistrationKey";
 pub const REGISTRATION: &str = "/var/lib/amazon/ssm/registration";
 
@@ -53,7 +55,7 @@ pub fn file(path: &str, activation: &str, code: &Secret) -> Bundle {
     }
 }
 
-/// Takes back what [`file`] put there. The agent's own files are the agent's.
+/// Takes back what [`file()`] put there. The agent's own files are the agent's.
 #[must_use]
 pub fn clear(installed: &[(String, String)]) -> Bundle {
     let actions = installed.iter().map(|(_, path)| Action::Retire { path: path.clone() });

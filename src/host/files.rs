@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 use super::root::Root;
 use crate::fault::{Fault, Kind};
 
+/// What a file is called until it is whole.
+const TEMPORARY: &str = ".enlist-new";
+
 /// User and group ids.
 pub type Ids = (u32, u32);
 
@@ -34,7 +37,7 @@ pub fn replace(path: &Path, content: &[u8], mode: u32, owner: Option<Ids>) -> Re
 }
 
 fn write_whole(path: &Path, content: &[u8], mode: u32, owner: Option<Ids>) -> io::Result<()> {
-    let temporary = temporary_beside(path)?;
+    let temporary = temporary_beside(path);
     let written =
         write_new(&temporary, content, mode, owner).and_then(|()| fs::rename(&temporary, path));
     if let Err(error) = written {
@@ -101,6 +104,37 @@ pub fn remove(path: &Path) -> Result<(), Fault> {
     }
 }
 
+/// Copies a file or a directory with everything in it, root's alone; that there is none is none.
+pub fn copy_tree(from: &Path, to: &Path) -> Result<(), Fault> {
+    if !from.is_dir() {
+        return match read_if_there(from)? {
+            Some(content) => {
+                to.parent().map_or(Ok(()), |parent| make_directory(parent, 0o700, None))?;
+                let mode = fs::metadata(from).map_or(0o600, |meta| meta.mode() & 0o777);
+                replace(to, &zeroize::Zeroizing::new(content), mode, None)
+            }
+            None => Ok(()),
+        };
+    }
+    let mode = fs::metadata(from).map_or(0o700, |meta| meta.mode() & 0o777);
+    make_directory(to, mode, None)?;
+    let entries = fs::read_dir(from).map_err(|error| fault("could not read", from, &error))?;
+    for entry in entries {
+        let name = entry.map_err(|error| fault("could not read", from, &error))?.file_name();
+        copy_tree(&from.join(&name), &to.join(&name))?;
+    }
+    Ok(())
+}
+
+/// Removes a file or a directory with everything in it; that there is none is as good.
+pub fn remove_tree(path: &Path) -> Result<(), Fault> {
+    if !path.is_dir() {
+        return remove(path);
+    }
+    fs::remove_dir_all(path).map_err(|error| fault("could not remove", path, &error))?;
+    sync_parent(path).map_err(|error| fault("could not remove", path, &error))
+}
+
 /// A file's bytes.
 pub fn read(path: &Path) -> Result<Vec<u8>, Fault> {
     fs::read(path).map_err(|error| fault("could not read", path, &error))
@@ -143,9 +177,10 @@ fn is_superuser() -> bool {
     fs::metadata("/proc/self").is_ok_and(|meta| meta.uid() == 0)
 }
 
-fn temporary_beside(path: &Path) -> io::Result<PathBuf> {
-    let name = path.file_name().ok_or(ErrorKind::InvalidInput)?;
-    Ok(path.with_file_name(format!(".{}.enlist-new", name.to_string_lossy())))
+/// One name a directory, so that what a kill left behind is taken by the next writing there: the
+/// final names of backups and evidence hold the time. There is one writer, under our own lock.
+fn temporary_beside(path: &Path) -> PathBuf {
+    path.with_file_name(TEMPORARY)
 }
 
 fn sync_parent(path: &Path) -> io::Result<()> {

@@ -8,7 +8,9 @@ use super::files;
 use super::process;
 use super::root::Root;
 use super::store::Store;
-use crate::engine::ssm_agent::{Code, HandOver, PROGRAMS, REGISTRATION, SERVICES, VAULT};
+use crate::engine::ssm_agent::{
+    Code, HandOver, PROGRAMS, REGISTRATION, SERVICES, VAULT, VAULT_DIRECTORY,
+};
 use crate::facts::SsmSite;
 use crate::fault::{Fault, Kind};
 use crate::secret::Secret;
@@ -34,7 +36,8 @@ pub fn site(root: &Root) -> SsmSite {
 /// Has the agent register itself; the `mi-` id that it got.
 ///
 /// # Errors
-/// `Rejected` where the agent did not register, with its last words; its vault is as it was.
+/// `Rejected` or `Transient` where the agent did not register, with its last words; its vault is
+/// as it was.
 pub async fn perform(
     root: &Root,
     store: &Store,
@@ -81,15 +84,22 @@ pub async fn perform(
         vault.finished()?;
     }
     service(root, "start").await;
-    result.map_err(|words| failed(&wanted.activation, before.as_deref(), &words))
+    result.map_err(|words| failed(wanted, before.as_deref(), &words))
 }
 
-fn failed(activation: &str, before: Option<&str>, words: &str) -> Fault {
-    let todo = plain(words).unwrap_or("read the agent's words below, and /var/log/amazon/ssm; the next join makes another activation");
+/// An activation of ours that was of no use is followed by another one; one that came from
+/// elsewhere is the admin's to replace.
+fn failed(wanted: &HandOver, before: Option<&str>, words: &str) -> Fault {
+    let unknown = "read the agent's words below, and /var/log/amazon/ssm";
+    let (kind, todo) = match (plain(words), &wanted.code) {
+        (Some(plain), Code::File(_)) => (Kind::Rejected, plain),
+        (Some(_), Code::Known(_)) => (Kind::Transient, "nothing: another activation is made"),
+        (None, _) => (Kind::Transient, unknown),
+    };
     let kept =
         before.map_or_else(String::new, |id| format!("; the registration {id} is as it was"));
     let what = format!("amazon-ssm-agent did not register{kept}");
-    Fault::new(Kind::Rejected, what, format!("activation {activation}"), todo).cause(words)
+    Fault::new(kind, what, format!("activation {}", wanted.activation), todo).cause(words)
 }
 
 /// The service's errors in plain words.
@@ -198,35 +208,30 @@ fn read_json(path: &std::path::Path) -> Option<serde_json::Value> {
     serde_json::from_slice(&std::fs::read(path).ok()?).ok()
 }
 
-/// The agent's two files, and copies of them while it is at work.
+/// The agent's files (its whole vault, and the one beside it), and copies of them while it is at
+/// work.
 struct Vault {
-    files: [(PathBuf, PathBuf); 2],
+    originals: [PathBuf; 2],
+    copies: PathBuf,
     at_work: PathBuf,
 }
 
 impl Vault {
     fn new(root: &Root) -> Self {
-        let directory = format!("{}/vault", state_dir(ssm::WORD));
-        let copy = |name: &str| root.at(&format!("{directory}/{name}"));
+        let directory = root.at(&format!("{}/vault", state_dir(ssm::WORD)));
         Self {
-            files: [
-                (root.at(VAULT), copy("RegistrationKey")),
-                (root.at(REGISTRATION), copy("registration")),
-            ],
-            at_work: copy("at-work"),
+            originals: [root.at(VAULT_DIRECTORY), root.at(REGISTRATION)],
+            copies: directory.join("copies"),
+            at_work: directory.join("at-work"),
         }
     }
 
     /// Copies first; then the sign that from here on the originals may be half written.
     fn back_up(&self, store: &Store) -> Result<(), Fault> {
         store.make("vault")?;
-        for (original, copy) in &self.files {
-            match files::read_if_there(original)? {
-                Some(content) => {
-                    files::replace(copy, &zeroize::Zeroizing::new(content), 0o600, None)?;
-                }
-                None => files::remove(copy)?,
-            }
+        files::remove_tree(&self.copies)?;
+        for (original, copy) in self.pairs() {
+            files::copy_tree(original, &copy)?;
         }
         files::replace(&self.at_work, b"", 0o600, None)
     }
@@ -235,18 +240,23 @@ impl Vault {
         if !self.at_work.exists() {
             return Ok(());
         }
-        for (original, copy) in &self.files {
-            match files::read_if_there(copy)? {
-                Some(content) => {
-                    files::replace(original, &zeroize::Zeroizing::new(content), 0o600, None)?;
-                }
-                None => files::remove(original)?,
-            }
+        for (original, copy) in self.pairs() {
+            files::remove_tree(original)?;
+            files::copy_tree(&copy, original)?;
         }
         self.finished()
     }
 
+    /// The copies hold keys: they go once they are not needed.
     fn finished(&self) -> Result<(), Fault> {
-        files::remove(&self.at_work)
+        files::remove(&self.at_work)?;
+        files::remove_tree(&self.copies)
+    }
+
+    fn pairs(&self) -> impl Iterator<Item = (&PathBuf, PathBuf)> {
+        self.originals
+            .iter()
+            .enumerate()
+            .map(|(index, original)| (original, self.copies.join(index.to_string())))
     }
 }

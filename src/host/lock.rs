@@ -16,6 +16,9 @@ use crate::target::STATE_DIR;
 const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// How long an empty lock is taken for one that is being written.
+const EMPTY_PATIENCE: Duration = Duration::from_secs(1);
+
 /// Held while this process works; the kernel lets go of it when the process ends, however it does.
 #[derive(Debug)]
 pub struct OwnLock {
@@ -66,7 +69,7 @@ pub async fn take_pid_lock(path: &Path, mode: u32, owner: Option<Ids>) -> Result
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => return Err(files::fault("could not make the lock", path, &error)),
         }
-        match holder(path) {
+        match holder(path, began.elapsed()) {
             None => {
                 tracing::info!(path = %path.display(), "removing a lock whose holder is gone");
                 files::remove(path)?;
@@ -83,7 +86,16 @@ impl Drop for PidLock {
     }
 }
 
+/// The lock appears with its pid in it, or not at all: an empty one would be nobody's.
 fn create(path: &Path, mode: u32, owner: Option<Ids>) -> std::io::Result<()> {
+    let temporary = path.with_file_name(".ssl.lock.enlist-new");
+    let _ = fs::remove_file(&temporary);
+    let result = write_pid(&temporary, mode, owner).and_then(|()| fs::hard_link(&temporary, path));
+    let _ = fs::remove_file(&temporary);
+    result
+}
+
+fn write_pid(path: &Path, mode: u32, owner: Option<Ids>) -> std::io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
     if let Some((uid, gid)) = owner {
         std::os::unix::fs::fchown(&file, Some(uid), Some(gid))?;
@@ -93,11 +105,11 @@ fn create(path: &Path, mode: u32, owner: Option<Ids>) -> std::io::Result<()> {
 
 /// The living process that holds the lock. As Puppet itself has it, a pid that now belongs to
 /// some other program holds nothing.
-fn holder(path: &Path) -> Option<u32> {
+fn holder(path: &Path, waited: Duration) -> Option<u32> {
     let text = fs::read_to_string(path).ok()?;
-    // An empty one was made this moment; its writer deserves the benefit of the doubt.
     let pid: u32 = match text.trim() {
-        "" => return Some(0),
+        // Made this moment, and its writer has not come further; or it never will.
+        "" => return (waited < EMPTY_PATIENCE).then_some(0),
         digits => digits.parse().ok()?,
     };
     let command = fs::read(format!("/proc/{pid}/cmdline")).ok()?;

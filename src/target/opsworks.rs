@@ -252,8 +252,9 @@ impl Opsworks {
             (Some(own), Some(theirs)) => own == theirs,
             // On premises there is no such id: host name and address together.
             (None, None) => {
-                own.hostname.is_some()
-                    && instance.hostname.as_deref() == own.hostname
+                // The service answers with the host name in lower case.
+                let theirs = instance.hostname.as_deref().unwrap_or_default();
+                own.hostname.is_some_and(|own| own.eq_ignore_ascii_case(theirs))
                     && (own.private_ip.is_none()
                         || instance.private_ip.as_deref() == own.private_ip)
             }

@@ -290,7 +290,8 @@ fn sweep(name: &str, mark: &str, answers: &[Answer]) -> Result<Option<Request>, 
         if registrations > 0 {
             let instances = match answers.next() {
                 None => return Ok(Some(Request::DescribeInstanceInformation { activation })),
-                Some(Answer::Managed(instances)) => instances,
+                Some(Answer::Managed(instances)) => instances.as_slice(),
+                Some(Answer::NotFound(_)) => &[],
                 Some(_) => return Err(mismatch("DescribeInstanceInformation")),
             };
             for instance in instances {
