@@ -172,6 +172,37 @@ fn the_network_and_the_service_are_waited_for_until_the_budget_is_spent() {
 }
 
 #[test]
+fn the_api_is_asked_through_the_proxy_and_metadata_never() {
+    use std::io::{BufRead, BufReader, Write};
+    let proxy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let node = with_faults(&[]);
+    let mut command = node.command(&["join"]);
+    command.env("HTTP_PROXY", format!("http://{}", proxy.local_addr().unwrap()));
+    command.env("AWS_ENDPOINT_URL", "http://opsworks.invalid");
+    let seen = std::thread::spawn(move || {
+        let (mut stream, _) = proxy.accept().unwrap();
+        let mut line = String::new();
+        BufReader::new(stream.try_clone().unwrap()).read_line(&mut line).unwrap();
+        stream
+            .write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+            .unwrap();
+        line
+    });
+    let run = run(&mut command);
+    assert_eq!(seen.join().unwrap(), "POST http://opsworks.invalid/ HTTP/1.1\r\n");
+    assert!(run.stderr.contains(NAME), "the metadata was asked directly: {}", run.stderr);
+}
+
+#[test]
+fn what_is_missing_of_a_joined_node_is_said() {
+    let node = Node::new();
+    node.join();
+    fs::remove_file(node.certificate()).unwrap();
+    let run = node.join();
+    assert!(run.stderr.contains("certificate is missing"), "{}", run.stderr);
+}
+
+#[test]
 fn a_passing_fault_is_passed_over() {
     for fault in [
         "*=500*2",

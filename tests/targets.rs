@@ -446,6 +446,26 @@ fn a_lost_activation_is_deleted_and_made_anew() {
 }
 
 #[test]
+fn a_broken_answer_with_a_code_in_it_is_not_kept() {
+    let node = ssm("", &["CreateActivation=truncated"]);
+    let run = off_ec2(&node, &["join", "-vv", "--set", "aws.region=us-east-1"]);
+    expect(&run, 76, &["is not the API"]);
+    let evidence: Vec<String> =
+        node.files().into_iter().filter(|file| file.contains("/evidence/")).collect();
+    assert_eq!(evidence.len(), 1, "{evidence:?}");
+    let kept = node.read(&evidence[0]);
+    assert!(
+        kept.contains("HTTP status 200")
+            && kept.contains("not kept")
+            && !kept.contains("Activation"),
+        "{kept}"
+    );
+    let run = off_ec2(&node, &["join", "--set", "aws.region=us-east-1"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert_eq!(list(&node.emulator.state(), "activations").len(), 1);
+}
+
+#[test]
 fn an_activation_can_be_left_in_a_file_or_come_from_elsewhere() {
     let node = ssm("hand_over = \"file\"\n", &[]);
     let run = off_ec2(&node, &["join", "--set", "aws.region=us-east-1"]);

@@ -47,6 +47,13 @@ fn summary(root: &Root, record: &Record, already: bool) -> String {
     if let Some(id) = record.member_id() {
         rows.push(("id".to_owned(), id.to_owned()));
     }
+    for (what, path) in rows.iter().filter(|_| already) {
+        if path.starts_with('/') && !std::path::Path::new(path).exists() {
+            tracing::warn!(
+                "{what} is missing: {path}; to have it again, `enlist leave` and `enlist join`"
+            );
+        }
+    }
     let store = Store::new(root.clone(), &record.target);
     rows.push(("record".to_owned(), store.record_path().display().to_string()));
     format!("{word}: {} as {name}\n{}", record.authority_name, printer::columns(&rows))

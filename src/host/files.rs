@@ -89,7 +89,7 @@ pub fn make_directory(path: &Path, mode: u32, owner: Option<Ids>) -> Result<(), 
 
 /// Moves a file, across file systems too, without a moment in which there is none.
 pub fn carry(from: &Path, to: &Path) -> Result<(), Fault> {
-    let content = read(from)?;
+    let content = zeroize::Zeroizing::new(read(from)?);
     let mode = fs::metadata(from).map_or(0o600, |meta| meta.mode() & 0o777);
     replace(to, &content, mode, None)?;
     remove(from)

@@ -41,7 +41,7 @@ pub async fn ask(root: &Root, net: &Net) -> Result<Option<Ec2>, Fault> {
         return Ok(None);
     }
     let client = Client::builder()
-        .configure(&net.provider_config())
+        .configure(&net.local_config())
         .connect_timeout(PATIENCE)
         .read_timeout(PATIENCE)
         .max_attempts(1)

@@ -62,7 +62,7 @@ impl Store {
 
     /// Keeps a copy of a file that is about to be replaced or removed.
     pub fn back_up(&self, path: &Path, unix: i64) -> Result<(), Fault> {
-        let Some(content) = files::read_if_there(path)? else {
+        let Some(content) = files::read_if_there(path)?.map(zeroize::Zeroizing::new) else {
             return Ok(());
         };
         let directory = format!("{}/backup", self.directory);

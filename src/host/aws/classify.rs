@@ -50,6 +50,9 @@ const PASSING: [&str; 5] = [
 const THROTTLED: [&str; 4] =
     ["RequestLimitExceeded", "Throttling", "ThrottlingException", "TooManyRequestsException"];
 
+/// Whose answer holds a secret: what is left of a broken one is not kept.
+const SECRETIVE: &str = "CreateActivation";
+
 /// Whatever answers does not know the API at all.
 const STRANGE: [&str; 3] = ["InvalidAction", "UnknownOperationException", "MissingAction"];
 
@@ -131,13 +134,13 @@ fn strange<E: ApiError>(error: &Sdk<E>, action: &str, on: String) -> Fault {
     let fault =
         Fault::new(Kind::Protocol, format!("what answered {action} is not the API"), on, todo);
     match error.raw_response() {
-        Some(raw) => fault.with_evidence("answer", shown(raw)),
+        Some(raw) => fault.with_evidence("answer", shown(raw, action != SECRETIVE)),
         None => fault,
     }
 }
 
 /// Status, the headers that tell what answered, and the body.
-fn shown(raw: &HttpResponse) -> String {
+fn shown(raw: &HttpResponse, with_body: bool) -> String {
     let mut text = format!("HTTP status {}\n", raw.status().as_u16());
     for name in ["server", "via", "content-type", "location"] {
         if let Some(value) = raw.headers().get(name) {
@@ -145,7 +148,12 @@ fn shown(raw: &HttpResponse) -> String {
         }
     }
     text.push('\n');
-    text.push_str(&String::from_utf8_lossy(raw.body().bytes().unwrap_or_default()));
+    match raw.body().bytes() {
+        Some(body) if with_body => text.push_str(&String::from_utf8_lossy(body)),
+        body => {
+            let _ = writeln!(text, "({} bytes, not kept)", body.map_or(0, <[u8]>::len));
+        }
+    }
     text
 }
 
