@@ -112,7 +112,12 @@ fn service<E: ApiError>(whole: &Sdk<E>, error: &E, action: &str, on: String) -> 
             Kind::Rejected,
             format!("{action} was refused"),
             on,
-            "read the service's reason below and mend what it names",
+            match action {
+                "AssociateNode" => {
+                    "mend what the service's reason names; if this node was rebuilt, its former self has to be disassociated first"
+                }
+                _ => "mend what the service's reason names",
+            },
         ),
         _ => strange(whole, action, on),
     };
