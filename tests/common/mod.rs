@@ -161,3 +161,61 @@ fn walk(top: &Path, directory: &Path, found: &mut Vec<String>) {
         }
     }
 }
+
+pub const STACK: &str = "2f18b4cb-4de5-4429-a149-ff7da9f0d8ee";
+
+pub fn target_node(settings: &str, faults: &[&str]) -> Node {
+    target_node_with(settings, faults, Options::default())
+}
+
+pub fn target_node_with(settings: &str, faults: &[&str], options: Options) -> Node {
+    let mut options = options;
+    options.faults = faults.iter().map(|fault| fault.parse().unwrap()).collect();
+    options.servers.push("name=chef-test,engine=Chef".parse().unwrap());
+    options.servers.push("name=puppet-test".parse().unwrap());
+    let node = Node::with(options);
+    node.settings(&format!("[node]\nbudget = \"5s\"\n{settings}"));
+    node
+}
+
+pub fn install_agent(node: &Node) {
+    let script = format!(
+        "#!/bin/sh\necho \"$@\" | sed 's/-code [^ ]*/-code X/' >> {root}/agent-arguments\nSTAND_IN_ROOT={root} STAND_IN_ENDPOINT={url} exec {agent} \"$@\"\n",
+        root = text(node.root.path()),
+        url = node.emulator.api_url(),
+        agent = stand_in(),
+    );
+    node.write("usr/bin/amazon-ssm-agent", &script);
+    let program = node.path("usr/bin/amazon-ssm-agent");
+    assert!(Command::new("chmod").arg("755").arg(program).status().unwrap().success());
+}
+
+/// Beside the agent's own binary, where a build of the workspace puts it.
+pub fn stand_in() -> String {
+    let path =
+        std::path::Path::new(env!("CARGO_BIN_EXE_enlist")).with_file_name("stand-in-ssm-agent");
+    if !path.exists() {
+        let cargo =
+            Command::new(env!("CARGO")).args(["build", "-p", "enlist-emulator", "--bins"]).status();
+        assert!(cargo.unwrap().success());
+    }
+    text(&path).to_owned()
+}
+
+/// Without a metadata service: no EC2 instance.
+pub fn off_ec2(node: &Node, arguments: &[&str]) -> Run {
+    let mut command = node.command(arguments);
+    command.env_remove("AWS_EC2_METADATA_SERVICE_ENDPOINT");
+    run(&mut command)
+}
+
+pub fn list<'a>(state: &'a Value, name: &str) -> &'a Vec<Value> {
+    state[name].as_array().unwrap()
+}
+
+pub fn expect(run: &Run, code: i32, words: &[&str]) {
+    assert_eq!(run.code, code, "{}{}", run.stdout, run.stderr);
+    for word in words {
+        assert!(run.stderr.contains(word), "{word:?} is not in: {}", run.stderr);
+    }
+}

@@ -1,0 +1,75 @@
+//! Chef through OpsWorks CM, end to end; Ruby reads what was written.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
+
+mod common;
+
+use std::process::Command;
+
+use common::{Node, list, mode, openssl, target_node, text};
+use serde_json::Value;
+
+fn chef(more: &str) -> Node {
+    target_node(&format!("[opsworks-cm]\nserver = \"chef-test\"\n[chef]\n{more}"), &[])
+}
+
+#[test]
+fn chef_gets_a_key_that_the_authority_has_and_ruby_can_read_its_settings() {
+    let node = chef("run_list = [\"recipe[base]\", \"role[web]\"]\nenvironment = \"prod\"\n");
+    node.write("etc/chef/client.rb", "# ours\nlog_level :info");
+    node.join();
+    let key = node.path("etc/chef/client.pem");
+    assert_eq!(mode(&key), 0o600);
+    let state = node.emulator.state();
+    let association = &list(&state, "associations")[0];
+    assert_eq!(
+        openssl(&["pkey", "-in", text(&key), "-pubout"]),
+        association["public_key"].as_str().unwrap()
+    );
+    let rb = node.read("etc/chef/client.rb");
+    assert!(rb.starts_with("# ours\nlog_level :info\n# BEGIN enlist"), "{rb}");
+    assert!(
+        rb.contains("chef_server_url 'https://chef-test.example/organizations/default'"),
+        "{rb}"
+    );
+    ruby_reads(&node);
+    let boot: Value = serde_json::from_str(&node.read("etc/chef/first-boot.json")).unwrap();
+    assert_eq!(boot, serde_json::json!({ "run_list": ["recipe[base]", "role[web]"] }));
+    // Twice is once.
+    node.join();
+    assert_eq!(node.read("etc/chef/client.rb"), rb);
+    assert_eq!(node.asked("AssociateNode"), 1);
+}
+
+/// Ruby's own parser, where there is a Ruby.
+fn ruby_reads(node: &Node) {
+    match Command::new("ruby").arg("-c").arg(node.path("etc/chef/client.rb")).output() {
+        Ok(output) => {
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+        Err(_) => eprintln!("SKIPPED: there is no ruby to read client.rb with"),
+    }
+}
+
+#[test]
+fn chef_policies_and_hostile_values_end_as_text_or_as_an_error() {
+    let node = chef("policy_name = \"web\"\npolicy_group = \"prod\"\n");
+    node.join();
+    assert!(node.read("etc/chef/client.rb").contains("policy_group 'prod'"));
+    ruby_reads(&node);
+    let long = "x".repeat(10_000);
+    for hostile in ["a'; system('id') #", "#{`id`}", "a\\nb", "ü", "", long.as_str()] {
+        for key in ["organization", "environment", "run_list", "policy_name", "key_attribute"] {
+            let value = if key == "run_list" {
+                format!("[\"{hostile}\"]")
+            } else {
+                format!("\"{hostile}\"")
+            };
+            let node = chef(&format!("{key} = {value}\n"));
+            let run = node.enlist(&["join"]);
+            assert_eq!(run.code, 78, "{key} = {value}: {}", run.stderr);
+            assert!(run.stderr.len() < 1500, "a message is short: {} characters", run.stderr.len());
+            assert!(node.emulator.calls().is_empty());
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! The way out.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
+
+mod common;
+
+use common::{Node, expect, list, openssl, target_node, text};
+
+#[test]
+fn leaving_chef_takes_what_is_ours_and_joining_again_works() {
+    let node = target_node(
+        "[opsworks-cm]\nserver = \"chef-test\"\n[chef]\nrun_list = [\"recipe[base]\"]\n",
+        &[],
+    );
+    node.write("etc/chef/client.rb", "log_level :info\n");
+    node.join();
+    let key = node.read("etc/chef/client.pem");
+    let left = node.enlist(&["leave"]);
+    assert_eq!(left.code, 0, "{}", left.stderr);
+    assert!(list(&node.emulator.state(), "associations").is_empty());
+    assert_eq!(node.read("etc/chef/client.rb"), "log_level :info\n");
+    assert!(!node.path("etc/chef/client.pem").exists());
+    let backups: Vec<String> =
+        node.files().into_iter().filter(|file| file.contains("/backup/")).collect();
+    assert!(backups.iter().any(|file| node.read(file) == key), "the key is kept: {backups:?}");
+    let again = node.enlist(&["leave"]);
+    assert!(again.code == 0 && again.stdout.contains("nothing to leave"), "{}", again.stdout);
+    node.join();
+    assert_ne!(node.read("etc/chef/client.pem"), key, "a new key");
+    assert_eq!(list(&node.emulator.state(), "associations").len(), 1);
+}
+
+#[test]
+fn leaving_puppet_puts_back_what_was_there() {
+    let node = Node::new();
+    let conf = "[main]\nserver = former.example\n# a comment\n";
+    node.write("etc/puppetlabs/puppet/puppet.conf", conf);
+    node.join();
+    let left = node.enlist(&["leave"]);
+    assert_eq!(left.code, 0, "{}", left.stderr);
+    assert_eq!(node.asked("DisassociateNode"), 1);
+    assert!(list(&node.emulator.state(), "associations").is_empty());
+    assert_eq!(node.read("etc/puppetlabs/puppet/puppet.conf"), conf);
+    assert!(!node.key().exists() && !node.certificate().exists() && !node.ssl("ssl.lock").exists());
+    let status = node.enlist(&["status"]);
+    assert!(status.stdout.contains("not joined"), "{}", status.stdout);
+    node.join();
+    openssl(&["verify", "-CAfile", text(&node.ssl("certs/ca.pem")), text(&node.certificate())]);
+}
+
+#[test]
+fn a_departure_that_was_cut_short_is_finished_and_join_keeps_off() {
+    let node = Node::new();
+    node.join();
+    node.settings("[opsworks-cm]\nserver = \"puppet-test\"\n[node]\nbudget = \"1s\"\n");
+    node.emulator.inject("DisassociateNode=500*forever".parse().unwrap());
+    expect(&node.enlist(&["leave"]), 75, &["DisassociateNode"]);
+    assert!(node.certificate().exists(), "nothing is cleared before the authority was told");
+    expect(&node.enlist(&["join"]), 78, &["leaving", "enlist leave"]);
+    node.emulator.with(enlist_emulator::ControlPlane::clear_faults);
+    // The reply to the first try is lost, and the second one finds the node gone.
+    node.emulator.inject("DisassociateNode=lost-reply".parse().unwrap());
+    let left = node.enlist(&["leave"]);
+    assert_eq!(left.code, 0, "{}", left.stderr);
+    assert!(!node.certificate().exists());
+}

@@ -1,0 +1,218 @@
+//! Systems Manager, end to end, with a stand-in for the agent that hurts where the agent does.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
+
+mod common;
+
+use std::fs;
+
+use common::{Node, expect, install_agent, list, mode, off_ec2, target_node, text};
+use serde_json::Value;
+
+/// A node that is no EC2 instance, with the agent's stand-in where the agent would be.
+fn ssm(more: &str, faults: &[&str]) -> Node {
+    let node = target_node(&format!("[ssm]\niam_role = \"service-role/SSM\"\n{more}"), faults);
+    node.write("etc/hostname", "db1.example.org\n");
+    node.write("etc/machine-id", "0123456789abcdef0123456789abcdef\n");
+    install_agent(&node);
+    node
+}
+
+#[test]
+fn the_agent_is_handed_an_activation_and_leaves_no_code_behind() {
+    let node = ssm("description = \"rack 7\"\ntags = { team = \"db\" }\n", &[]);
+    let run = off_ec2(&node, &["join", "-vv", "--set", "aws.region=us-east-1"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let state = node.emulator.state();
+    let managed = &list(&state, "managed_instances")[0];
+    let id = managed["id"].as_str().unwrap();
+    assert!(id.starts_with("mi-") && run.stdout.contains(id), "{}", run.stdout);
+    let calls = node.emulator.calls();
+    let sent = &calls.iter().find(|call| call.action == "CreateActivation").unwrap().request;
+    assert_eq!(sent["IamRole"], "service-role/SSM");
+    assert_eq!(sent["RegistrationLimit"], 1);
+    assert_eq!(sent["DefaultInstanceName"], "db1.example.org");
+    assert!(sent["Description"].as_str().unwrap().starts_with("rack 7 (enlist "), "{sent}");
+    // The code is nowhere but at the agent.
+    let calls =
+        serde_json::to_string(&calls.iter().map(|call| call.request.clone()).collect::<Vec<_>>())
+            .unwrap();
+    let code = calls
+        .split("\"ActivationCode\":\"")
+        .nth(1)
+        .map(|rest| rest.split('"').next().unwrap().to_owned());
+    let code = code.expect("the agent sent the code to the API");
+    for file in node.files().iter().filter(|file| !file.starts_with("var/lib/amazon")) {
+        assert!(!fs::read_to_string(node.path(file)).unwrap_or_default().contains(&code), "{file}");
+    }
+    assert!(!run.stderr.contains(&code) && !run.stdout.contains(&code));
+    assert!(node.read("agent-arguments").contains("-y"));
+    let left = off_ec2(&node, &["leave", "--set", "aws.region=us-east-1"]);
+    assert_eq!(left.code, 0, "{}", left.stderr);
+    let state = node.emulator.state();
+    assert!(
+        list(&state, "managed_instances").is_empty() && list(&state, "activations").is_empty(),
+        "{state}"
+    );
+    assert_eq!(off_ec2(&node, &["leave", "--set", "aws.region=us-east-1"]).code, 0);
+}
+
+#[test]
+fn a_hand_over_that_fails_leaves_the_former_registration_intact() {
+    let node = ssm("", &["RegisterManagedInstance=500*forever"]);
+    let vault = "var/lib/amazon/ssm/Vault/Store/RegistrationKey";
+    let former =
+        "{\"instanceID\":\"mi-0aaaaaaaaaaaaaaaa\",\"region\":\"us-east-1\",\"privateKey\":\"x\"}";
+    node.write(vault, former);
+    node.write(
+        "var/lib/amazon/ssm/registration",
+        "{\"ManagedInstanceID\":\"mi-0aaaaaaaaaaaaaaaa\",\"Region\":\"us-east-1\"}",
+    );
+    node.write("var/lib/amazon/ssm/Vault/Manifest", "{}");
+    let run = off_ec2(&node, &["join", "--set", "aws.region=us-east-1"]);
+    expect(&run, 75, &["did not register", "mi-0aaaaaaaaaaaaaaaa is as it was", "budget"]);
+    assert_eq!(node.read(vault), former);
+    assert_eq!(node.read("var/lib/amazon/ssm/Vault/Manifest"), "{}", "the whole vault");
+    assert!(
+        !node.files().iter().any(|file| file.starts_with("var/lib/enlist/ssm/vault")),
+        "the copies hold keys"
+    );
+    // The next start lets the lost activation go, and makes another one.
+    node.emulator.with(enlist_emulator::ControlPlane::clear_faults);
+    let run = off_ec2(&node, &["join", "--set", "aws.region=us-east-1"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let state = node.emulator.state();
+    assert_eq!(list(&state, "activations").len(), 1, "no leftover activation: {state}");
+    assert_eq!(list(&state, "managed_instances").len(), 1);
+    assert_ne!(node.read(vault), former);
+}
+
+#[test]
+fn a_registration_whose_reply_was_lost_leaves_no_second_node() {
+    // The agent tries again by itself, and finds the activation used up; another one is made.
+    let node = ssm("", &["RegisterManagedInstance=lost-reply"]);
+    let run =
+        off_ec2(&node, &["join", "--set", "aws.region=us-east-1", "--set", "node.budget=20s"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let state = node.emulator.state();
+    assert_eq!(list(&state, "activations").len(), 1, "{state}");
+    assert_eq!(list(&state, "managed_instances").len(), 1, "{state}");
+    let id = list(&state, "managed_instances")[0]["id"].as_str().unwrap();
+    assert!(node.read("var/lib/amazon/ssm/Vault/Store/RegistrationKey").contains(id));
+}
+
+#[test]
+fn a_lost_activation_is_deleted_and_made_anew() {
+    for fault in
+        ["CreateActivation=lost-reply", "CreateActivation=lost-before", "CreateActivation=500"]
+    {
+        let node = ssm("", &[fault]);
+        let run = off_ec2(&node, &["join", "--set", "aws.region=us-east-1"]);
+        assert_eq!(run.code, 0, "{fault}: {}", run.stderr);
+        let state = node.emulator.state();
+        assert_eq!(list(&state, "activations").len(), 1, "{fault}: {state}");
+        assert_eq!(list(&state, "managed_instances").len(), 1, "{fault}");
+    }
+}
+
+#[test]
+fn a_broken_answer_with_a_code_in_it_is_not_kept() {
+    let node = ssm("", &["CreateActivation=truncated"]);
+    let run = off_ec2(&node, &["join", "-vv", "--set", "aws.region=us-east-1"]);
+    expect(&run, 76, &["is not the API"]);
+    let evidence: Vec<String> =
+        node.files().into_iter().filter(|file| file.contains("/evidence/")).collect();
+    assert_eq!(evidence.len(), 1, "{evidence:?}");
+    let kept = node.read(&evidence[0]);
+    assert!(
+        kept.contains("HTTP status 200")
+            && kept.contains("not kept")
+            && !kept.contains("Activation"),
+        "{kept}"
+    );
+    let run = off_ec2(&node, &["join", "--set", "aws.region=us-east-1"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert_eq!(list(&node.emulator.state(), "activations").len(), 1);
+}
+
+#[test]
+fn an_activation_can_be_left_in_a_file_or_come_from_elsewhere() {
+    let node = ssm("hand_over = \"file\"\n", &[]);
+    let run = off_ec2(&node, &["join", "--set", "aws.region=us-east-1"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let path = "var/lib/enlist/ssm/activation.json";
+    assert_eq!(mode(&node.path(path)), 0o600);
+    let file: Value = serde_json::from_str(&node.read(path)).unwrap();
+    assert!(!node.path("agent-arguments").exists(), "the agent was not called");
+    let (id, code) =
+        (file["ActivationId"].as_str().unwrap(), file["ActivationCode"].as_str().unwrap());
+    // Another node is given that activation.
+    let other = ssm(
+        &format!("activation_id = \"{id}\"\nactivation_code_file = \"/etc/enlist/code\"\n"),
+        &[],
+    );
+    other.write("etc/enlist/code", &format!("{code}\n"));
+    fs::write(
+        other.path("usr/bin/amazon-ssm-agent"),
+        node.read("usr/bin/amazon-ssm-agent")
+            .replace(text(node.root.path()), text(other.root.path())),
+    )
+    .unwrap();
+    let run = off_ec2(&other, &["join", "--set", "aws.region=us-east-1"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert_eq!(other.asked("CreateActivation"), 0);
+    assert_eq!(list(&node.emulator.state(), "managed_instances").len(), 1);
+    // It is used up now, and a third one is told so in plain words.
+    other.write("var/lib/amazon/ssm/Vault/Store/RegistrationKey", "{}");
+    fs::remove_file(other.path("var/lib/enlist/ssm/record.json")).unwrap();
+    let run = off_ec2(&other, &["join", "--set", "aws.region=us-east-1"]);
+    expect(&run, 69, &["used up"]);
+    assert!(!run.stderr.contains(code));
+}
+
+#[test]
+fn ssm_refuses_what_does_not_fit_before_anything_is_sent() {
+    let long = |n: usize| "x".repeat(n);
+    let cases = [
+        ("iam_role = \"arn:aws:iam::1:role/x\"\n".to_owned(), "not its ARN"),
+        (format!("iam_role = \"{}\"\n", long(65)), "1 to 64"),
+        (String::new(), "ssm.iam_role is missing"),
+        ("iam_role = \"r\"\nregistration_limit = 0\n".to_owned(), "1 to 1000"),
+        ("iam_role = \"r\"\nregistration_limit = 1001\n".to_owned(), "1 to 1000"),
+        ("iam_role = \"r\"\nexpires_in = \"31d\"\n".to_owned(), "30days"),
+        (format!("iam_role = \"r\"\ndefault_instance_name = \"{}\"\n", long(257)), "at most 256"),
+        ("iam_role = \"r\"\ndefault_instance_name = \"a;b\"\n".to_owned(), "at most 256"),
+        (format!("iam_role = \"r\"\ndescription = \"{}\"\n", long(231)), "at most 230"),
+        ("iam_role = \"r\"\ntags = { \"aws:x\" = \"y\" }\n".to_owned(), "aws:"),
+        (format!("iam_role = \"r\"\ntags = {{ \"{}\" = \"y\" }}\n", long(129)), "1 to 128"),
+        (
+            "activation_id = \"e488f2f6-e686-4afb-8a04-ef6dfe000000\"\n".to_owned(),
+            "activation_code_file is missing",
+        ),
+    ];
+    for (settings, word) in cases {
+        let node = target_node(&format!("[ssm]\n{settings}"), &[]);
+        expect(&off_ec2(&node, &["join"]), 78, &[word]);
+        assert!(node.emulator.calls().is_empty());
+    }
+    let at_limits = format!(
+        "[ssm]\niam_role = \"{}\"\nregistration_limit = 1000\nexpires_in = \"29d 23h\"\ndefault_instance_name = \"{}\"\ndescription = \"{}\"\ntags = {{ \"{}\" = \"{}\" }}\nhand_over = \"file\"\n",
+        long(64),
+        long(256),
+        long(230),
+        long(128),
+        long(256)
+    );
+    let node = target_node(&at_limits, &[]);
+    let run = off_ec2(&node, &["join", "--set", "aws.region=us-east-1", "--set", "node.name=x"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+}
+
+#[test]
+fn on_ec2_no_activation_is_needed_and_an_agent_is() {
+    let on_ec2 = ssm("", &[]);
+    expect(&on_ec2.enlist(&["join"]), 78, &["needs no activation", "on_ec2 = true"]);
+    assert!(on_ec2.emulator.calls().is_empty());
+    let bare = target_node("[ssm]\niam_role = \"r\"\n", &[]);
+    expect(&off_ec2(&bare, &["join"]), 74, &["amazon-ssm-agent is not installed"]);
+}
