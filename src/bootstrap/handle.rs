@@ -1,6 +1,6 @@
 //! What an event means for a bootstrap.
 
-use super::{Bootstrap, Event, FaultNote, Installed, Key, Now, Outcome, Phase, Record, Step};
+use super::{Bootstrap, Event, Installed, Key, Now, Phase, Record};
 use crate::facts::Facts;
 use crate::fault::{Fault, Kind};
 use crate::target::name::default_name;
@@ -10,23 +10,10 @@ use crate::target::{
 
 impl Bootstrap {
     pub(super) fn take_in(&mut self, now: Now, event: Event) {
-        match event {
-            Event::Woke => {}
-            Event::Persisted => self.durable = self.working.clone(),
-            Event::Failed(fault) if self.owes_persist() => {
-                self.store_is_broken = true;
-                self.outcome = Some(Outcome::Failed(fault));
-            }
-            Event::Kept => self.evidence = None,
-            // Evidence that can't be kept must not hide the fault it belongs to.
-            Event::Failed(_) if self.evidence.is_some() => self.evidence = None,
-            event => {
-                self.pace.stirred();
-                match self.take(now, event).and_then(|()| self.settle(now)) {
-                    Ok(()) => self.pace.succeeded(),
-                    Err(fault) => self.fail(now, fault),
-                }
-            }
+        let Some(event) = self.ledger.settle(event) else { return };
+        match self.take(now, event).and_then(|()| self.settle(now)) {
+            Ok(()) => self.ledger.pace.succeeded(),
+            Err(fault) => self.fail(now, fault),
         }
     }
 
@@ -46,22 +33,22 @@ impl Bootstrap {
     }
 
     fn learn(&mut self, facts: Facts) -> Result<(), Fault> {
-        let bound = self.working.machine.as_ref();
+        let bound = self.ledger.working.machine.as_ref();
         if bound.is_some_and(|bound| !bound.is_same(&facts.machine())) {
             let result =
                 "the record is another machine's (a copied disk): it and its key are set aside";
-            self.step_done("clone", result.to_owned());
-            self.aside = Some(self.working.identity_files());
+            self.ledger.step_done("clone", result.to_owned());
+            self.aside = Some(self.ledger.working.identity_files());
             return Ok(());
         }
         // Once we have asked under a name, it stays.
-        if self.working.phase == Phase::New {
+        if self.ledger.working.phase == Phase::New {
             let name = match &self.plan.name {
                 Some(template) => template.render(&facts)?,
                 None => default_name(&facts),
             };
             self.plan.target.check(&facts, &name)?;
-            self.step_done("facts", describe(&facts, &name));
+            self.ledger.step_done("facts", describe(&facts, &name));
             self.name = Some(name);
             if let Survey::Known(authority) = self.plan.target.survey() {
                 self.authority = Some(authority);
@@ -73,9 +60,7 @@ impl Bootstrap {
 
     fn begin_anew(&mut self, now: Now) {
         let authority = self.plan.target.authority_name();
-        self.working = Record::new(self.plan.target.word(), &authority, now.unix);
-        // The host has moved the old record away: nothing is on disk.
-        self.durable = self.working.clone();
+        self.ledger.start_over(Record::new(self.plan.target.word(), &authority, now.unix));
         self.name = None;
         self.authority = None;
         self.doubt = None;
@@ -84,9 +69,9 @@ impl Bootstrap {
 
     fn take_key(&mut self, key: KeyReport) -> Result<(), Fault> {
         let fingerprint = key.public.fingerprint();
-        if let Some(recorded) = &self.working.key
+        if let Some(recorded) = &self.ledger.working.key
             && *recorded != fingerprint
-            && self.working.phase != Phase::New
+            && self.ledger.working.phase != Phase::New
         {
             return Err(Fault::new(
                 Kind::Data,
@@ -95,7 +80,8 @@ impl Bootstrap {
                 "put the former key back, or move the record away to join anew with this one",
             ));
         }
-        self.step_done("key", format!("RSA {} bits, SHA-256 {fingerprint}", key.public.bits()));
+        self.ledger
+            .step_done("key", format!("RSA {} bits, SHA-256 {fingerprint}", key.public.bits()));
         self.key = Key::Known(key);
         Ok(())
     }
@@ -112,7 +98,7 @@ impl Bootstrap {
             }
             self.key = Key::NotNeeded;
         }
-        match self.working.phase {
+        match self.ledger.working.phase {
             Phase::New => self.begin_creating(now),
             Phase::Creating => self.settle_doubt(now),
             Phase::Installing => self.settle_installation(now),
@@ -127,19 +113,19 @@ impl Bootstrap {
         let facts = known.facts;
         let (machine, puppet, before) =
             (facts.machine(), facts.puppet.clone(), facts.ssm_instance().map(str::to_owned));
-        self.working.machine = Some(machine);
-        self.working.puppet = puppet;
-        self.working.before = before;
-        self.working.name.clone_from(&self.name);
-        self.working.key = self.key.report().map(|key| key.public.fingerprint());
-        self.working.authority.clone_from(&self.authority);
+        self.ledger.working.machine = Some(machine);
+        self.ledger.working.puppet = puppet;
+        self.ledger.working.before = before;
+        self.ledger.working.name.clone_from(&self.name);
+        self.ledger.working.key = self.key.report().map(|key| key.public.fingerprint());
+        self.ledger.working.authority.clone_from(&self.authority);
         match creation {
             Creation::Call(_) => {
-                self.working.attempts += 1;
+                self.ledger.working.attempts += 1;
                 self.enter(now, Phase::Creating);
             }
             Creation::Given(grant) => {
-                self.working.grant = Some(grant);
+                self.ledger.working.grant = Some(grant);
                 self.enter(now, Phase::Installing);
             }
         }
@@ -152,10 +138,11 @@ impl Bootstrap {
             None | Some(Doubt::Ask(_)) => {}
             Some(Doubt::Repeat) => {
                 self.doubt = None;
-                self.working.attempts += 1;
+                self.ledger.working.attempts += 1;
             }
             Some(Doubt::Adopt(grant)) => {
-                self.step_done("reconciled", "an earlier attempt had taken effect".to_owned());
+                self.ledger
+                    .step_done("reconciled", "an earlier attempt had taken effect".to_owned());
                 self.doubt = None;
                 self.grant(now, grant);
                 self.settle_installation(now)?;
@@ -166,17 +153,19 @@ impl Bootstrap {
 
     /// Notices what an earlier start had installed, and that a secret is lost.
     fn settle_installation(&mut self, now: Now) -> Result<(), Fault> {
-        let (Some(known), Some(grant)) = (self.known(), &self.working.grant) else { return Ok(()) };
+        let (Some(known), Some(grant)) = (self.known(), &self.ledger.working.grant) else {
+            return Ok(());
+        };
         let target = &self.plan.target;
         if let Some(installed) =
-            target.is_installed(known.facts, self.working.before.as_deref(), grant)
+            target.is_installed(known.facts, self.ledger.working.before.as_deref(), grant)
         {
-            self.working.grant = Some(installed);
+            self.ledger.working.grant = Some(installed);
             self.installed(now, Vec::new());
             return Ok(());
         }
         if target.install(&known, grant, self.secret.as_ref())?.is_none() {
-            self.step_done(
+            self.ledger.step_done(
                 "secret",
                 "what came with the grant was lost with the last start; it is asked for anew"
                     .to_owned(),
@@ -189,24 +178,24 @@ impl Bootstrap {
     }
 
     fn installed(&mut self, now: Now, files: Vec<Installed>) {
-        self.working.installed = files;
+        self.ledger.working.installed = files;
         self.enter(now, Phase::Joined);
-        self.step_done("install", "everything is in place".to_owned());
+        self.ledger.step_done("install", "everything is in place".to_owned());
         self.secret = None;
-        self.outcome = Some(self.joined(false));
+        self.ledger.end(self.joined(false));
     }
 
     fn handed_over(&mut self, now: Now, id: String) {
-        let activation = match self.working.grant.take() {
+        let activation = match self.ledger.working.grant.take() {
             Some(Grant::Activation { id }) => Some(id),
             _ => None,
         };
-        self.working.grant = Some(Grant::Managed { id, activation });
+        self.ledger.working.grant = Some(Grant::Managed { id, activation });
         self.installed(now, Vec::new());
     }
 
     fn answered(&mut self, now: Now, answer: Answer) -> Result<(), Fault> {
-        match self.working.phase {
+        match self.ledger.working.phase {
             Phase::New => self.surveyed(answer),
             Phase::Creating => self.created(now, answer),
             Phase::Watching => self.watched(now, answer),
@@ -219,7 +208,7 @@ impl Bootstrap {
             self.facts.as_ref().ok_or_else(|| invariant("an answer came before its question"))?;
         match self.plan.target.surveyed(facts, answer)? {
             Surveyed::Ready(authority) => {
-                self.step_done("authority", self.plan.target.authority_name());
+                self.ledger.step_done("authority", self.plan.target.authority_name());
                 self.authority = Some(authority);
                 Ok(())
             }
@@ -241,10 +230,10 @@ impl Bootstrap {
         }
         match self.plan.target.created(answer)? {
             Created::Ticket(ticket) => {
-                self.step_done("association", "asked to be accepted".to_owned());
-                self.working.ticket = Some(ticket);
+                self.ledger.step_done("association", "asked to be accepted".to_owned());
+                self.ledger.working.ticket = Some(ticket);
                 self.enter(now, Phase::Watching);
-                self.pace.watch_anew();
+                self.ledger.pace.watch_anew();
             }
             Created::Granted(grant, secret) => {
                 self.secret = secret;
@@ -263,7 +252,7 @@ impl Bootstrap {
                 Ok(())
             }
             Ok(Watched::Forgotten) => {
-                self.pace.set_back();
+                self.ledger.pace.set_back();
                 self.ask_anew(now, Phase::Creating);
                 self.doubt = Some(Vec::new());
                 Err(Fault::new(
@@ -284,7 +273,7 @@ impl Bootstrap {
     }
 
     fn keep_watching(&mut self, now: Now) -> Result<(), Fault> {
-        if self.pace.is_spent(now) {
+        if self.ledger.pace.is_spent(now) {
             return Err(Fault::new(
                 Kind::Transient,
                 "the association is still in progress",
@@ -296,41 +285,30 @@ impl Bootstrap {
                 "look into the server; the next join goes on waiting for the same association",
             ));
         }
-        self.pace.watch(now, "the authority has not decided yet");
+        self.ledger.pace.watch(now, "the authority has not decided yet");
         Ok(())
     }
 
     fn grant(&mut self, now: Now, grant: Grant) {
-        self.step_done("granted", grant.describe());
-        self.working.grant = Some(grant);
+        self.ledger.step_done("granted", grant.describe());
+        self.ledger.working.grant = Some(grant);
         self.enter(now, Phase::Installing);
     }
 
     fn ask_anew(&mut self, now: Now, phase: Phase) {
-        self.working.ticket = None;
+        self.ledger.working.ticket = None;
         self.enter(now, phase);
     }
 
-    /// Waits out what can pass, and stops at what can't.
     fn fail(&mut self, now: Now, fault: Fault) {
-        let times = self.pace.failed();
-        if self.working.phase == Phase::Creating && self.doubt.is_none() {
+        if self.ledger.working.phase == Phase::Creating && self.doubt.is_none() {
             self.creation_failed(&fault);
         }
         // A secret that was of no use once is of none again: another grant is asked for.
-        if self.working.phase == Phase::Installing && self.secret.take().is_some() {
+        if self.ledger.working.phase == Phase::Installing && self.secret.take().is_some() {
             self.grant_was_useless(now);
         }
-        let is_final = !fault.kind.is_retried() || self.pace.is_spent(now);
-        self.working.fault = Some(FaultNote::of(&fault, now.unix, times, is_final));
-        self.working.elapsed_ms = self.pace.spent_ms(now);
-        if is_final {
-            self.evidence.clone_from(&fault.evidence);
-            let budget = self.pace.budget();
-            self.outcome = Some(Outcome::Failed(fault.given_up_after(budget)));
-            return;
-        }
-        self.pace.retry(now, fault.to_string());
+        self.ledger.fail(now, fault);
     }
 
     /// The creating call will be made again, unless asking is how its doubt is settled.
@@ -342,25 +320,21 @@ impl Bootstrap {
         if !is_asked {
             self.doubt = None;
             // An attempt more, written ahead like the first.
-            self.working.attempts += 1;
+            self.ledger.working.attempts += 1;
         }
     }
 
     fn grant_was_useless(&mut self, now: Now) {
-        self.pace.set_back();
+        self.ledger.pace.set_back();
         self.doubt = Some(Vec::new());
         self.enter(now, Phase::Creating);
     }
 
     fn enter(&mut self, now: Now, phase: Phase) {
-        self.working.phase = phase;
-        self.working.since = now.unix;
-        self.working.fault = None;
-        self.working.elapsed_ms = self.pace.spent_ms(now);
-    }
-
-    fn step_done(&mut self, word: &'static str, result: String) {
-        self.steps.push(Step { word, result });
+        self.ledger.working.phase = phase;
+        self.ledger.working.since = now.unix;
+        self.ledger.working.fault = None;
+        self.ledger.working.elapsed_ms = self.ledger.pace.spent_ms(now);
     }
 }
 

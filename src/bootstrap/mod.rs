@@ -23,6 +23,7 @@ pub mod backoff;
 mod effect;
 mod handle;
 mod leave;
+mod ledger;
 mod pace;
 mod record;
 mod status;
@@ -35,12 +36,13 @@ pub use record::{FaultNote, Phase, Record, SCHEMA};
 pub use status::{Report, Status, Step, Waiting};
 
 use crate::facts::Facts;
-use crate::fault::{Evidence, Fault, Kind};
+use crate::fault::{Fault, Kind};
 use crate::secret::Secret;
 use crate::target::{
     Answer, Authority, Creation, Doubt, Inquiry, Installation, KeyReport, Known, NameTemplate,
     Survey, Target, invariant,
 };
+use ledger::Ledger;
 use pace::Pace;
 
 /// What one bootstrap is to do.
@@ -65,11 +67,7 @@ pub trait Machine {
 /// One bootstrap, in the middle of it.
 pub struct Bootstrap {
     plan: Plan,
-    pace: Pace,
-    working: Record,
-    durable: Record,
-    /// Set once the record could not be written: then nothing more is.
-    store_is_broken: bool,
+    ledger: Ledger,
     facts: Option<Facts>,
     /// In the record only once we ask under it.
     name: Option<String>,
@@ -81,9 +79,6 @@ pub struct Bootstrap {
     /// What came with the grant and is nobody's to write down.
     secret: Option<Secret>,
     aside: Option<Vec<String>>,
-    evidence: Option<Evidence>,
-    outcome: Option<Outcome>,
-    steps: Vec<Step>,
 }
 
 enum Key {
@@ -114,41 +109,27 @@ pub fn resume(plan: Plan, record: Option<Record>, seed: u64, now: Now) -> Bootst
         working.elapsed_ms = 0;
     }
     let is_asked = working.phase != Phase::New;
+    let pace = Pace::new(seed, plan.budget, Duration::from_millis(working.elapsed_ms), now);
     Bootstrap {
-        pace: Pace::new(seed, plan.budget, Duration::from_millis(working.elapsed_ms), now),
         name: working.name.clone(),
         // Before anything was asked under it, what was known of the authority may be out of date.
         authority: working.authority.clone().filter(|_| is_asked),
         doubt: (working.phase == Phase::Creating).then(Vec::new),
         // Nothing is owed to disk before there is something to say.
-        durable: record.unwrap_or_else(|| working.clone()),
-        working,
-        store_is_broken: false,
+        ledger: Ledger::new(working.clone(), record.unwrap_or(working), pace, outcome),
         facts: None,
         is_held: false,
         key: Key::Unknown,
         secret: None,
         aside: None,
-        evidence: None,
-        outcome,
-        steps: Vec::new(),
         plan,
     }
 }
 
 impl Machine for Bootstrap {
     fn poll(&self, now: Now) -> Effect {
-        if self.owes_persist() {
-            return Effect::Persist(Box::new(self.working.clone()));
-        }
-        if let Some(evidence) = &self.evidence {
-            return Effect::Keep(evidence.clone());
-        }
-        if let Some(outcome) = &self.outcome {
-            return Effect::Finish(outcome.clone());
-        }
-        if let Some(wait) = self.pace.waiting(now) {
-            return Effect::WaitUntil(wait.until);
+        if let Some(effect) = self.ledger.due(now) {
+            return effect;
         }
         if let Some(paths) = &self.aside {
             return Effect::SetAside(paths.clone());
@@ -164,28 +145,24 @@ impl Machine for Bootstrap {
         Status {
             target: self.plan.target.word(),
             authority: self.plan.target.authority_name(),
-            phase: self.working.phase,
+            phase: self.ledger.working.phase,
             name: self.name.clone(),
             doing: self
                 .poll(now)
-                .describe(&self.plan.target.authority_name(), self.pace.waiting(now)),
-            waiting: self.pace.waiting(now).cloned(),
-            steps: self.steps.clone(),
+                .describe(&self.plan.target.authority_name(), self.ledger.pace.waiting(now)),
+            waiting: self.ledger.pace.waiting(now).cloned(),
+            steps: self.ledger.steps.clone(),
         }
     }
 }
 
 impl Bootstrap {
-    fn owes_persist(&self) -> bool {
-        self.durable != self.working && !self.store_is_broken
-    }
-
     /// The step that the phase and what is known ask for.
     fn step(&self, now: Now) -> Result<Effect, Fault> {
         let Some(facts) = &self.facts else {
             return Ok(Effect::GatherFacts(self.inquiry()));
         };
-        if self.working.phase == Phase::Joined {
+        if self.ledger.working.phase == Phase::Joined {
             return Ok(Effect::Finish(self.joined(true)));
         }
         let target = &self.plan.target;
@@ -206,7 +183,7 @@ impl Bootstrap {
                 target.key(&known)?.ok_or_else(|| invariant("there is no key to be made"))?;
             return Ok(Effect::EnsureKey(Box::new(spec)));
         }
-        match (self.working.phase, &self.working.ticket, &self.working.grant) {
+        match (self.ledger.working.phase, &self.ledger.working.ticket, &self.ledger.working.grant) {
             (Phase::Creating, _, _) => self.creating(&known, now),
             (Phase::Watching, Some(ticket), _) => Ok(Effect::Call(target.watch(ticket))),
             (Phase::Installing, _, Some(grant)) => {
@@ -254,9 +231,9 @@ impl Bootstrap {
     fn inquiry(&self) -> Inquiry {
         let mut inquiry = self.plan.target.inquiry();
         if let Some(site) = &mut inquiry.puppet {
-            site.known = self.working.puppet.clone();
+            site.known = self.ledger.working.puppet.clone();
         }
-        inquiry.key = inquiry.key.filter(|_| self.working.phase == Phase::New);
+        inquiry.key = inquiry.key.filter(|_| self.ledger.working.phase == Phase::New);
         inquiry
     }
 
@@ -265,7 +242,7 @@ impl Bootstrap {
     }
 
     fn joined(&self, already: bool) -> Outcome {
-        Outcome::Joined { already, record: Box::new(self.working.clone()) }
+        Outcome::Joined { already, record: Box::new(self.ledger.working.clone()) }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::hash::{Hash, Hasher};
 use std::time::{Duration, Instant};
 
+use clap::Args;
 use futures_util::future::join_all;
 
 use super::progress::Progress;
@@ -17,6 +18,13 @@ use crate::target::Target;
 /// How often another enlist's lock is tried again.
 const LOCK_PAUSE: Duration = Duration::from_millis(200);
 
+#[derive(Debug, Args)]
+pub struct Selection {
+    /// Only this target (repeatable); by default every configured one
+    #[arg(long = "target", value_name = "TARGET")]
+    targets: Vec<String>,
+}
+
 /// What a machine begins with: its target, what is on disk about it, its seed, the time.
 pub struct Begin {
     pub target: Box<dyn Target>,
@@ -29,14 +37,14 @@ pub struct Begin {
 /// back. The exit code is that of the first target that failed, in the settings' order.
 pub fn run<M: Machine>(
     global: &Global,
-    targets: &[String],
+    selection: &Selection,
     progress: &Progress,
     begin: impl Fn(&Settings, Begin) -> M,
     show: impl Fn(&Root, &Outcome) -> String,
 ) -> Result<u8, Fault> {
     let root = global.root()?;
     let settings = global.settings(&root)?;
-    let selected = select(&settings, targets)?;
+    let selected = select(&settings, &selection.targets)?;
     runtime()?.block_on(async {
         let _lock = own_lock(&root, settings.budget).await?;
         let net = Net::new();

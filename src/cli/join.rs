@@ -1,25 +1,16 @@
 //! `enlist join`: drive every configured target until joined or the budget is spent.
 
-use clap::Args;
-
-use super::drive::{self, Begin};
+use super::drive::{self, Begin, Selection};
 use super::progress::Progress;
 use super::{Global, printer};
 use crate::bootstrap::{Outcome, Plan, Record, resume};
 use crate::fault::Fault;
 use crate::host::{Root, Store};
 
-#[derive(Debug, Args)]
-pub struct Options {
-    /// Only this target (repeatable); by default every configured one
-    #[arg(long = "target", value_name = "TARGET")]
-    targets: Vec<String>,
-}
-
-pub fn run(global: &Global, options: &Options, progress: &Progress) -> Result<u8, Fault> {
+pub fn run(global: &Global, selection: &Selection, progress: &Progress) -> Result<u8, Fault> {
     drive::run(
         global,
-        &options.targets,
+        selection,
         progress,
         |settings, Begin { target, record, seed, now }| {
             let plan = Plan { target, name: settings.name.clone(), budget: settings.budget };

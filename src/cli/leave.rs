@@ -1,8 +1,6 @@
 //! `enlist leave`: tell the authority, then clear away what is ours.
 
-use clap::Args;
-
-use super::drive::{self, Begin};
+use super::drive::{self, Begin, Selection};
 use super::progress::Progress;
 use super::{Global, printer};
 use crate::bootstrap::{Departure, Outcome, Record};
@@ -10,18 +8,11 @@ use crate::fault::Fault;
 use crate::host::Root;
 use crate::target::{Grant, state_dir};
 
-#[derive(Debug, Args)]
-pub struct Options {
-    /// Only this target (repeatable); by default every configured one
-    #[arg(long = "target", value_name = "TARGET")]
-    targets: Vec<String>,
-}
-
 /// Leaving what was never joined, or twice, is success.
-pub fn run(global: &Global, options: &Options, progress: &Progress) -> Result<u8, Fault> {
+pub fn run(global: &Global, selection: &Selection, progress: &Progress) -> Result<u8, Fault> {
     drive::run(
         global,
-        &options.targets,
+        selection,
         progress,
         |settings, Begin { target, record, seed, now }| {
             Departure::new(target, record, settings.budget, seed, now)

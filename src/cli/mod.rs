@@ -73,11 +73,11 @@ pub enum LogFormat {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Drive every configured target until joined or the budget is spent, then exit
-    Join(join::Options),
+    Join(drive::Selection),
     /// Where each target stands, since when, what comes next
     Status(status::Options),
     /// Tell the authorities that this node leaves, then clear away what is ours
-    Leave(leave::Options),
+    Leave(drive::Selection),
     /// What this node would say of itself
     Facts(facts::Options),
     /// The merged settings, each with what set it, validated

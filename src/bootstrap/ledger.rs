@@ -1,0 +1,103 @@
+//! The books that joining and leaving keep alike: what is on disk and what is owed to it, what is
+//! being waited for, how it ended.
+
+use super::pace::Pace;
+use super::{Effect, Event, FaultNote, Now, Outcome, Record, Step};
+use crate::fault::{Evidence, Fault};
+
+pub(super) struct Ledger {
+    /// What the record is to say. While it differs from what is on disk, nothing else happens.
+    pub working: Record,
+    durable: Record,
+    /// Set once the record could not be written: then nothing more is.
+    store_is_broken: bool,
+    pub pace: Pace,
+    evidence: Option<Evidence>,
+    outcome: Option<Outcome>,
+    pub steps: Vec<Step>,
+}
+
+impl Ledger {
+    pub fn new(working: Record, durable: Record, pace: Pace, outcome: Option<Outcome>) -> Self {
+        Self {
+            working,
+            durable,
+            store_is_broken: false,
+            pace,
+            evidence: None,
+            outcome,
+            steps: Vec::new(),
+        }
+    }
+
+    /// What has to be done before anything new is.
+    pub fn due(&self, now: Now) -> Option<Effect> {
+        if self.owes_persist() {
+            return Some(Effect::Persist(Box::new(self.working.clone())));
+        }
+        if let Some(evidence) = &self.evidence {
+            return Some(Effect::Keep(evidence.clone()));
+        }
+        if let Some(outcome) = &self.outcome {
+            return Some(Effect::Finish(outcome.clone()));
+        }
+        self.pace.waiting(now).map(|wait| Effect::WaitUntil(wait.until))
+    }
+
+    /// Takes in what became of that; gives back an event that is about something else.
+    pub fn settle(&mut self, event: Event) -> Option<Event> {
+        match event {
+            Event::Woke => None,
+            Event::Persisted => {
+                self.durable = self.working.clone();
+                None
+            }
+            Event::Failed(fault) if self.owes_persist() => {
+                self.store_is_broken = true;
+                self.outcome = Some(Outcome::Failed(fault));
+                None
+            }
+            // Evidence that can't be kept must not hide the fault it belongs to.
+            Event::Kept | Event::Failed(_) if self.evidence.is_some() => {
+                self.evidence = None;
+                None
+            }
+            event => {
+                self.pace.stirred();
+                Some(event)
+            }
+        }
+    }
+
+    /// Waits out what can pass, and stops at what can't.
+    pub fn fail(&mut self, now: Now, fault: Fault) {
+        let times = self.pace.failed();
+        let is_final = !fault.kind.is_retried() || self.pace.is_spent(now);
+        self.working.fault = Some(FaultNote::of(&fault, now.unix, times, is_final));
+        self.working.elapsed_ms = self.pace.spent_ms(now);
+        if is_final {
+            self.evidence.clone_from(&fault.evidence);
+            self.outcome = Some(Outcome::Failed(fault.given_up_after(self.pace.budget())));
+        } else {
+            self.pace.retry(now, fault.to_string());
+        }
+    }
+
+    pub fn end(&mut self, outcome: Outcome) {
+        self.outcome = Some(outcome);
+    }
+
+    /// What is on disk is another machine's no more: it was moved away, and this is not on disk.
+    pub fn start_over(&mut self, record: Record) {
+        self.durable = record.clone();
+        self.working = record;
+    }
+
+    pub fn step_done(&mut self, word: &'static str, result: String) {
+        self.steps.push(Step { word, result });
+    }
+
+    fn owes_persist(&self) -> bool {
+        self.durable != self.working && !self.store_is_broken
+    }
+}
