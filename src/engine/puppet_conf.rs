@@ -9,6 +9,9 @@ const SECTIONS: [&str; 2] = ["main", "agent"];
 /// Before a line that a setting of ours replaced.
 const FORMER: &str = "# before enlist: ";
 
+/// Before a line of ours that replaced nothing.
+const OURS: &str = "# set by enlist";
+
 /// The text with these settings in force for the agent. A value that changes is left behind as a
 /// comment; a text that says so already comes back unchanged, byte for byte.
 #[must_use]
@@ -22,7 +25,7 @@ pub fn set(text: &str, values: &[(&str, &str)]) -> String {
     for (name, value) in values {
         let places = occurrences(&lines, name);
         if places.is_empty() {
-            missing.push(format!("{name} = {value}{newline}"));
+            missing.push(format!("{OURS}{newline}{name} = {value}{newline}"));
         }
         // From the last to the first, so that inserting a line moves no place still to come.
         for index in places.into_iter().rev() {
@@ -36,26 +39,23 @@ pub fn set(text: &str, values: &[(&str, &str)]) -> String {
     lines.concat()
 }
 
-/// The text without these settings, and with what they had replaced; other lines are kept.
+/// The text without the settings that [`set`] put there, and with what they had replaced. A setting
+/// without our comment above it is the admin's and stays, whatever its value.
 #[must_use]
 pub fn unset(text: &str, names: &[&str]) -> String {
     let mut kept: Vec<String> = Vec::new();
-    let mut section = "main".to_owned();
     for line in text.split_inclusive('\n') {
-        if let Some(header) = header(line) {
-            header.clone_into(&mut section);
-        }
-        let is_ours = SECTIONS.contains(&section.as_str())
-            && setting(line).is_some_and(|(key, _)| names.contains(&key));
-        if !is_ours {
-            kept.push(line.to_owned());
-            continue;
-        }
-        let former =
-            kept.last().and_then(|last| last.trim_start().strip_prefix(FORMER)).map(str::to_owned);
-        if let Some(former) = former {
-            kept.pop();
-            kept.push(former);
+        let is_named = setting(line).is_some_and(|(key, _)| names.contains(&key));
+        let above = kept.last().map(|last| last.trim()).unwrap_or_default();
+        match (is_named, above.strip_prefix(FORMER)) {
+            (true, Some(_)) => {
+                let former = kept.pop().unwrap_or_default().replacen(FORMER, "", 1);
+                kept.push(former);
+            }
+            (true, None) if above == OURS => {
+                kept.pop();
+            }
+            _ => kept.push(line.to_owned()),
         }
     }
     kept.concat()
@@ -76,6 +76,8 @@ fn occurrences(lines: &[String], name: &str) -> Vec<usize> {
 }
 
 fn replace(lines: &mut Vec<String>, index: usize, name: &str, value: &str, newline: &str) {
+    let above = index.checked_sub(1).and_then(|above| lines.get(above));
+    let is_ours = above.is_some_and(|line| line.trim() == OURS || line.trim().starts_with(FORMER));
     let Some(line) = lines.get_mut(index) else { return };
     if setting(line).is_none_or(|(_, old)| old == value) {
         return;
@@ -83,7 +85,10 @@ fn replace(lines: &mut Vec<String>, index: usize, name: &str, value: &str, newli
     let kept = format!("{FORMER}{}{newline}", line.trim());
     let indent: String = line.chars().take_while(|c| *c == ' ' || *c == '\t').collect();
     *line = format!("{indent}{name} = {value}{newline}");
-    lines.insert(index, kept);
+    // What we set ourselves before is nothing to put back.
+    if !is_ours {
+        lines.insert(index, kept);
+    }
 }
 
 fn insert_into_main(lines: &mut Vec<String>, missing: Vec<String>, newline: &str) {
@@ -136,7 +141,10 @@ mod tests {
 
     #[test]
     fn an_empty_file_gets_a_main_section() {
-        assert_eq!(set("", &WANTED), "[main]\nserver = p.example\ncertname = i-1\n");
+        assert_eq!(
+            set("", &WANTED),
+            "[main]\n# set by enlist\nserver = p.example\n# set by enlist\ncertname = i-1\n"
+        );
     }
 
     #[test]
@@ -145,7 +153,7 @@ mod tests {
         let edited = set(text, &WANTED);
         assert_eq!(
             edited,
-            "# ours\n[main]\ncertname = i-1\nvardir = /x\n\n; agent\n[agent]\n\
+            "# ours\n[main]\n# set by enlist\ncertname = i-1\nvardir = /x\n\n; agent\n[agent]\n\
              # before enlist: server = old # no comment\n  server = p.example\nruninterval = 1h\n"
         );
     }
@@ -174,9 +182,22 @@ mod tests {
     }
 
     #[test]
+    fn setting_anew_and_taking_back_leaves_the_admins_own() {
+        for text in ["[main]\nvardir = /x\n", "[main]\nserver = a\n"] {
+            let again = set(&set(text, &WANTED), &[("server", "q.example"), ("certname", "i-2")]);
+            assert!(again.contains("server = q.example\n"), "{again}");
+            assert_eq!(unset(&again, &["server", "certname"]), text);
+        }
+    }
+
+    #[test]
     fn what_was_set_is_taken_back() {
-        for text in ["[main]\nvardir = /x\n", "[main]\nserver = a\n[agent]\ncertname = b\n# c\n"] {
-            assert_eq!(unset(&set(text, &WANTED), &["server", "certname"]), text);
+        for text in [
+            "[main]\nvardir = /x\n",
+            "[main]\nserver = a\n[agent]\ncertname = b\n# c\n",
+            "[main]\nenvironment = e\nserver = p.example\n",
+        ] {
+            assert_eq!(unset(&set(text, &WANTED), &["server", "certname", "environment"]), text);
         }
     }
 
