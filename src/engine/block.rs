@@ -3,16 +3,19 @@
 
 const BEGIN: &str = "# BEGIN enlist: written anew by each join; put your own lines outside";
 const END: &str = "# END enlist";
+const END_OF_PROGRAM: &str = "__END__";
 
-/// The text with this block: in its place where it stands already, else at the end.
+/// The text with this block: in its place where it stands already, else at the end of the program.
 #[must_use]
 pub fn set(text: &str, content: &str) -> String {
     let block = format!("{BEGIN}\n{content}{END}\n");
-    match parts(text) {
-        Some((before, after)) => format!("{before}{block}{after}"),
-        None if text.is_empty() || text.ends_with('\n') => format!("{text}{block}"),
-        None => format!("{text}\n{block}"),
+    if let Some((before, after)) = parts(text) {
+        return format!("{before}{block}{after}");
     }
+    // What stands below Ruby's end of program is data, and never read as settings.
+    let (program, data) = text.split_at(line_start(text, END_OF_PROGRAM).unwrap_or(text.len()));
+    let newline = if program.is_empty() || program.ends_with('\n') { "" } else { "\n" };
+    format!("{program}{newline}{block}{data}")
 }
 
 /// The text without the block.
@@ -49,6 +52,16 @@ fn line_start(text: &str, wanted: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::{set, unset};
+
+    #[test]
+    fn it_stands_before_the_end_of_the_program() {
+        let once = set("a\n__END__\ndata\n", "x\n");
+        assert!(
+            once.starts_with("a\n# BEGIN") && once.ends_with("# END enlist\n__END__\ndata\n"),
+            "{once}"
+        );
+        assert_eq!(unset(&once), "a\n__END__\ndata\n");
+    }
 
     #[test]
     fn lines_around_it_stay_and_twice_is_once() {

@@ -243,11 +243,16 @@ impl Target for OpsworksCm {
         Actions {
             resource: "*".to_owned(),
             passes_role: None,
-            join: &[
-                "opsworks-cm:DescribeServers",
-                "opsworks-cm:AssociateNode",
-                "opsworks-cm:DescribeNodeAssociationStatus",
-            ],
+            join: match self.survey() {
+                Survey::Ask(_) => &[
+                    "opsworks-cm:DescribeServers",
+                    "opsworks-cm:AssociateNode",
+                    "opsworks-cm:DescribeNodeAssociationStatus",
+                ],
+                Survey::Known(_) => {
+                    &["opsworks-cm:AssociateNode", "opsworks-cm:DescribeNodeAssociationStatus"]
+                }
+            },
             reconcile: &[],
             leave: &["opsworks-cm:DisassociateNode", "opsworks-cm:DescribeNodeAssociationStatus"],
         }
