@@ -140,6 +140,14 @@ join() {
   "$ENLIST" join --config "$WORK/enlist.toml" --root "$@" >"$WORK/said" 2>&1 </dev/null || CODE=$?
 }
 
+# ssm_agent ROOT: the emulator's stand-in where amazon-ssm-agent would be.
+ssm_agent() {
+  mkdir -p "$1/usr/bin"
+  printf '#!/bin/sh\nSTAND_IN_ROOT=%q STAND_IN_ENDPOINT=%q exec %q "$@"\n' \
+    "$1" "$AWS_ENDPOINT_URL" "$(dirname "$EMULATOR")/stand-in-ssm-agent" >"$1/usr/bin/amazon-ssm-agent"
+  chmod 755 "$1/usr/bin/amazon-ssm-agent"
+}
+
 leftovers() { # temporary files, locks of Puppet's, and a staged key, under a root
   find "$1" \( -name '*.enlist-new' -o -name ssl.lock -o -path '*/var/lib/enlist/*/key.pem' \) -print
 }
