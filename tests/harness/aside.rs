@@ -1,0 +1,85 @@
+//! A disk that was copied to another machine, and evidence: crashes in the middle of either.
+
+use enlist::bootstrap::Outcome;
+use enlist::fault::Kind;
+use enlist_emulator::ca::WrongCertificate;
+use enlist_emulator::control::{Fault, FaultKind};
+
+use super::cases::{OPSWORKS_ON_PREMISES, PUPPET};
+use super::checks;
+use super::explore::{Reference, Story, finish_join, join};
+use super::node::{End, Node};
+use super::pending::ASIDE_HALF_WRITTEN;
+
+/// On premises a machine is known by its machine-id; the copy has a name of its own, too.
+#[test]
+fn a_copied_disk_becomes_a_machine_of_its_own_whenever_it_crashes() {
+    let case = &OPSWORKS_ON_PREMISES;
+    let reference = Reference::of(case);
+    let mut points = 0;
+    for crash in 0.. {
+        let (mut node, _) = join(case, &reference, &[], &[]);
+        let story = Story(format!("a copied disk, crash at {crash}"));
+        let former = std::fs::read(node.path(case.key.unwrap())).unwrap();
+        node.write("etc/machine-id", "fedcba9876543210fedcba9876543210\n");
+        node.write("etc/hostname", "web2\n");
+        let crashed = matches!(node.join(case, Some(crash)), End::Crashed);
+        finish_join(&mut node, case);
+        if ASIDE_HALF_WRITTEN {
+            checks::nothing_half_written(&node);
+        }
+        assert_eq!(node.plane.opsworks().instances().len(), 2, "the original and the copy");
+        assert_eq!(node.keys_made, 2, "a key of its own");
+        assert_ne!(std::fs::read(node.path(case.key.unwrap())).unwrap(), former);
+        let aside = node.tree().files.into_iter().any(|(path, (content, _))| {
+            path.to_string_lossy().contains("/aside-") && content == former
+        });
+        assert!(aside, "the former key is set aside, not lost");
+        drop(story);
+        if !crashed {
+            break;
+        }
+        points += 1;
+    }
+    println!("a copied disk: {points} crash points");
+}
+
+/// What was refused is kept; nothing of it is installed, and the next start says the same.
+#[test]
+fn a_wrong_certificate_is_refused_whenever_it_crashes() {
+    let wrong = [
+        WrongCertificate::OtherKey,
+        WrongCertificate::OtherName,
+        WrongCertificate::OtherCa,
+        WrongCertificate::Expired,
+        WrongCertificate::NotYet,
+        WrongCertificate::Two,
+        WrongCertificate::NotPem,
+        WrongCertificate::None,
+    ];
+    let mut runs = 0;
+    for kind in wrong {
+        for crash in 0.. {
+            let mut node = Node::new(&PUPPET);
+            let story = Story(format!("{kind:?}, crash at {crash}"));
+            node.plane.inject(Fault::new("AssociateNode", FaultKind::Certificate(kind)));
+            let crashed = matches!(node.join(&PUPPET, Some(crash)), End::Crashed);
+            let End::Finished(Outcome::Failed(fault)) = node.join(&PUPPET, None) else {
+                panic!("it joined with a wrong certificate");
+            };
+            assert_eq!(fault.kind, Kind::Data);
+            assert!(!node.path(PUPPET.key.unwrap()).exists(), "nothing is installed");
+            let evidence = node.tree().files.into_iter().find(|(path, _)| {
+                path.to_string_lossy().contains("/evidence/") && path.extension().is_some()
+            });
+            let (path, (content, _)) = evidence.expect("it is kept");
+            node.hold_no_secret(&String::from_utf8_lossy(&content), &path.to_string_lossy());
+            drop(story);
+            runs += 1;
+            if !crashed {
+                break;
+            }
+        }
+    }
+    println!("wrong certificates: {runs} runs");
+}

@@ -1,0 +1,180 @@
+//! The targets, each as it is on a machine that had a life before.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use enlist::engine::chef::Chef;
+use enlist::engine::puppet::Puppet;
+use enlist::target::Target;
+use enlist::target::opsworks::{Infrastructure, Opsworks};
+use enlist::target::opsworks_cm::OpsworksCm;
+use enlist::target::ssm::{HandOverTo, Ssm};
+use enlist_emulator::control::DEFAULT_STACK;
+
+use super::agent;
+use super::node::Node;
+
+/// One target on one kind of machine.
+pub struct Case {
+    pub name: &'static str,
+    pub word: &'static str,
+    pub is_ec2: bool,
+    pub target: fn() -> Box<dyn Target>,
+    /// The creating call.
+    pub creating: &'static str,
+    /// What stands on the disk before.
+    pub prepare: fn(&Node),
+    /// Where the key stands in the end; none: there is none of ours.
+    pub key: Option<&'static str>,
+    /// Files with the admin's content, which leaving puts back.
+    pub admins: &'static [(&'static str, &'static str)],
+    /// What leaving has to keep a copy of.
+    pub kept: &'static [&'static str],
+    /// What leaving has to take away.
+    pub gone: &'static [&'static str],
+}
+
+const SSL: &str = "etc/puppetlabs/puppet/ssl";
+const CONF: &str = "[main]\nserver = former.example\n# the admin's\n";
+const CLIENT_RB: &str = "# the admin's\nlog_level :info\n";
+pub const FORMER: &str = "mi-0123456789abcdef0";
+
+pub const PUPPET: Case = Case {
+    name: "opsworks-cm (Puppet)",
+    word: "opsworks-cm",
+    is_ec2: true,
+    target: || Box::new(opsworks_cm("puppet-test")),
+    creating: "AssociateNode",
+    prepare: |node| {
+        node.write("etc/puppetlabs/puppet/puppet.conf", CONF);
+        // Of another authority: of no use from now on, and not ours to lose.
+        node.write(&format!("{SSL}/certs/ca.pem"), "the former CA\n");
+        node.write(&format!("{SSL}/crl.pem"), "its revocations\n");
+    },
+    key: Some("etc/puppetlabs/puppet/ssl/private_keys/i-0123456789abcdef0.pem"),
+    admins: &[("etc/puppetlabs/puppet/puppet.conf", CONF)],
+    kept: &[
+        "etc/puppetlabs/puppet/ssl/private_keys/i-0123456789abcdef0.pem",
+        "etc/puppetlabs/puppet/ssl/certs/i-0123456789abcdef0.pem",
+    ],
+    gone: &[
+        "etc/puppetlabs/puppet/ssl/private_keys/i-0123456789abcdef0.pem",
+        "etc/puppetlabs/puppet/ssl/certs/i-0123456789abcdef0.pem",
+        "etc/puppetlabs/puppet/ssl/certificate_requests/i-0123456789abcdef0.pem",
+        "etc/puppetlabs/puppet/ssl/ssl.lock",
+        "opt/puppetlabs/puppet/cache/state/agent_disabled.lock",
+    ],
+};
+
+pub const CHEF: Case = Case {
+    name: "opsworks-cm (Chef)",
+    target: || Box::new(opsworks_cm("chef-test")),
+    prepare: |node| node.write("etc/chef/client.rb", CLIENT_RB),
+    key: Some("etc/chef/client.pem"),
+    admins: &[("etc/chef/client.rb", CLIENT_RB)],
+    kept: &["etc/chef/client.pem"],
+    gone: &["etc/chef/client.pem", "etc/chef/first-boot.json"],
+    ..PUPPET
+};
+
+pub const OPSWORKS: Case = Case {
+    name: "opsworks (EC2)",
+    word: "opsworks",
+    target: || Box::new(opsworks(Infrastructure::Ec2)),
+    creating: "RegisterInstance",
+    prepare: |_| {},
+    key: Some("etc/aws/opsworks/instance-key.pem"),
+    admins: &[],
+    kept: &["etc/aws/opsworks/instance-key.pem", "etc/aws/opsworks/instance-agent.yml"],
+    gone: &["etc/aws/opsworks/instance-key.pem", "etc/aws/opsworks/instance-agent.yml"],
+    ..PUPPET
+};
+
+pub const OPSWORKS_ON_PREMISES: Case = Case {
+    name: "opsworks (on premises)",
+    is_ec2: false,
+    target: || Box::new(opsworks(Infrastructure::OnPremises)),
+    ..OPSWORKS
+};
+
+pub const SSM: Case = Case {
+    name: "ssm (agent)",
+    word: "ssm",
+    is_ec2: false,
+    target: || Box::new(ssm(HandOverTo::Agent)),
+    creating: "CreateActivation",
+    prepare: |node| agent::install(node, None),
+    key: None,
+    admins: &[],
+    kept: &[],
+    gone: &[],
+};
+
+pub const SSM_REGISTERED: Case = Case {
+    name: "ssm (agent, registered before)",
+    prepare: |node| agent::install(node, Some(FORMER)),
+    ..SSM
+};
+
+pub const SSM_FILE: Case = Case {
+    name: "ssm (file)",
+    target: || Box::new(ssm(HandOverTo::File)),
+    prepare: |_| {},
+    kept: &["var/lib/enlist/ssm/activation.json"],
+    gone: &["var/lib/enlist/ssm/activation.json"],
+    ..SSM
+};
+
+fn opsworks_cm(server: &str) -> OpsworksCm {
+    OpsworksCm {
+        server: server.to_owned(),
+        engine: None,
+        endpoint: None,
+        ca: None,
+        puppet: Puppet {
+            ssldir: None,
+            confdir: None,
+            statedir: None,
+            key_bits: 2048,
+            extension_requests: BTreeMap::new(),
+            tag_prefix: "pp_".to_owned(),
+            environment: None,
+            run: false,
+        },
+        chef: Chef {
+            confdir: "/etc/chef".to_owned(),
+            key_bits: 2048,
+            organization: "default".to_owned(),
+            key_attribute: "CHEF_NODE_PUBLIC_KEY".to_owned(),
+            run_list: vec!["recipe[base]".to_owned()],
+            environment: None,
+            policy: None,
+            run: false,
+        },
+    }
+}
+
+fn opsworks(infrastructure: Infrastructure) -> Opsworks {
+    let is_ec2 = infrastructure == Infrastructure::Ec2;
+    Opsworks {
+        stack_id: DEFAULT_STACK.to_owned(),
+        infrastructure,
+        hostname: None,
+        private_ip: Some([10, 0, 0, 8].into()).filter(|_| !is_ec2),
+        public_ip: None,
+    }
+}
+
+fn ssm(hand_over: HandOverTo) -> Ssm {
+    Ssm {
+        iam_role: Some("service-role/SSM".to_owned()),
+        default_instance_name: None,
+        description: "web".to_owned(),
+        registration_limit: 1,
+        expires_in: Duration::from_hours(1),
+        tags: BTreeMap::from([("role".to_owned(), "web".to_owned())]),
+        hand_over,
+        given: None,
+        on_ec2: false,
+    }
+}

@@ -1,0 +1,144 @@
+//! What has to hold in the end, whatever happened on the way.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use enlist::bootstrap::Phase;
+use enlist::pki::PrivateKey;
+use serde_json::Value;
+
+use super::agent;
+use super::cases::{Case, FORMER};
+use super::node::Node;
+use super::tree::is_kept_aside;
+
+/// Paths and modes, but for copies that are kept: what a crash must not change.
+pub type Shape = BTreeMap<PathBuf, u32>;
+
+pub fn shape(node: &Node) -> Shape {
+    let tree = node.tree();
+    let files = tree.files.into_iter().map(|(path, (_, mode))| (path, mode));
+    let all = tree.directories.into_iter().chain(files);
+    all.filter(|(path, _)| !is_kept_aside(path) && !path.starts_with("tmp"))
+        .filter(|(path, _)| !path.ends_with("backup") && !path.starts_with("var/lib/amazon"))
+        .collect()
+}
+
+/// One member at the authority, one key, everything in place and nothing else.
+pub fn joined(node: &Node, case: &Case, shape_of_reference: &Shape) {
+    assert_eq!(&shape(node), shape_of_reference, "what stands on the disk");
+    nothing_half_written(node);
+    let record = node.store(case).load().unwrap().expect("there is a record");
+    assert_eq!(record.phase, Phase::Joined);
+    let key = case.key.map(|path| {
+        let text = std::fs::read(node.path(path)).expect("the key is in its place");
+        PrivateKey::from_pem(&text).unwrap().public().clone()
+    });
+    assert_eq!(record.key, key.as_ref().map(enlist::pki::PublicKey::fingerprint));
+    match case.word {
+        "opsworks-cm" => {
+            let mut all = node.plane.opsworks_cm().associations().iter();
+            let ((_, name), one) = all.next().expect("there is an association");
+            assert!(all.next().is_none(), "one association");
+            assert_eq!(Some(name), record.name.as_ref());
+            assert_eq!(one.public_key, key.unwrap().spki_der(), "the key at the authority");
+        }
+        "opsworks" => {
+            let all = node.plane.opsworks().instances();
+            let (id, one) = all.iter().next().expect("there is an instance");
+            assert_eq!(all.len(), 1, "one instance");
+            assert_eq!(record.member_id(), Some(id.as_str()));
+            assert_eq!(one.public_key.as_deref(), Some(key.unwrap().spki_der()));
+        }
+        _ => ssm_joined(node, case, &record),
+    }
+    one_key(node);
+}
+
+fn ssm_joined(node: &Node, case: &Case, record: &enlist::bootstrap::Record) {
+    let ssm = node.plane.ssm();
+    let activations: Vec<_> = ssm.activations().iter().collect();
+    assert_eq!(activations.len(), 1, "one activation, and no leftover one");
+    let (activation, used) = activations[0];
+    if case.name == "ssm (file)" {
+        let text = std::fs::read(node.path("var/lib/enlist/ssm/activation.json")).unwrap();
+        let json: Value = serde_json::from_slice(&text).unwrap();
+        assert_eq!(json["ActivationId"].as_str(), Some(activation.as_str()));
+        assert_eq!(json["ActivationCode"].as_str(), Some(used.code()));
+        assert_eq!(record.member_id(), Some(activation.as_str()));
+        return;
+    }
+    let instances: Vec<_> = ssm.instances().iter().collect();
+    assert_eq!(instances.len(), 1, "one managed instance");
+    assert_eq!(agent::registered(node).as_ref(), Some(instances[0].0), "the agent's own id");
+    assert_eq!(record.member_id(), Some(instances[0].0.as_str()));
+    assert_eq!(&instances[0].1.activation, activation);
+    assert_eq!(used.registrations, 1);
+}
+
+/// Every request that was ever sent carried the same key.
+fn one_key(node: &Node) {
+    let mut sent: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for (action, body) in &node.asked {
+        let member = match action.as_str() {
+            "AssociateNode" => &body["EngineAttributes"],
+            "RegisterInstance" => &body["RsaPublicKey"],
+            _ => continue,
+        };
+        sent.entry(action).or_default().insert(member.to_string());
+    }
+    let most = sent.values().map(BTreeSet::len).max().unwrap_or_default();
+    assert!(most <= node.keys_made, "{most} keys were sent, and {} made", node.keys_made);
+}
+
+/// No temporary file, no staged key, no lock; no secret where none belongs.
+pub fn nothing_half_written(node: &Node) {
+    for (path, (content, _)) in node.tree().files {
+        let name = path.to_string_lossy();
+        assert!(!name.contains("enlist-new"), "{name} is left over");
+        assert!(!name.ends_with("ssl.lock"), "{name} is left over");
+        assert!(!name.ends_with("at-work") && !name.contains("/copies"), "{name} is left over");
+        if name.starts_with("var/lib/enlist") && !is_kept_aside(&path) {
+            assert!(!name.ends_with("key.pem"), "{name} is left over");
+            let text = String::from_utf8_lossy(&content);
+            if !name.ends_with("activation.json") {
+                node.hold_no_secret(&text, &name);
+            }
+        }
+    }
+}
+
+/// Nothing at the authority, nothing in place, copies kept, the admin's files as they were.
+pub fn left(node: &Node, case: &Case, was_joined: bool) {
+    assert!(node.store(case).load().unwrap().is_none(), "the record is put away");
+    assert!(node.plane.opsworks_cm().associations().is_empty(), "an association is left");
+    assert!(node.plane.opsworks().instances().is_empty(), "an instance is left");
+    assert!(node.plane.ssm().activations().is_empty(), "an activation is left");
+    assert!(node.plane.ssm().instances().is_empty(), "a managed instance is left");
+    for path in case.gone {
+        assert!(!node.path(path).exists(), "{path} is left");
+    }
+    for (path, content) in case.admins {
+        let now = std::fs::read_to_string(node.path(path)).unwrap();
+        assert_eq!(&now, content, "{path} is the admin's again");
+    }
+    if case.name == "ssm (agent, registered before)" && !was_joined {
+        assert_eq!(agent::registered(node).as_deref(), Some(FORMER), "the former registration");
+    }
+}
+
+/// The files that leaving takes away, before it does.
+pub fn contents(node: &Node, case: &Case) -> Vec<Vec<u8>> {
+    case.kept.iter().map(|path| std::fs::read(node.path(path)).unwrap()).collect()
+}
+
+/// Each of these contents is in the backups.
+pub fn kept(node: &Node, contents: &[Vec<u8>]) {
+    let tree = node.tree();
+    for wanted in contents {
+        let found = tree.files.iter().any(|(path, (content, _))| {
+            path.to_string_lossy().contains("/backup/") && content == wanted
+        });
+        assert!(found, "a file that was taken away is in the backups");
+    }
+}

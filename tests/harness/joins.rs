@@ -1,0 +1,63 @@
+//! Joining: every crash point, every pair, triples by lot.
+
+use super::cases::{
+    CHEF, Case, OPSWORKS, OPSWORKS_ON_PREMISES, PUPPET, SSM, SSM_FILE, SSM_REGISTERED,
+};
+use super::explore::{Count, Lot, Reference, join};
+
+/// Triples for each target.
+const TRIPLES: usize = 300;
+
+fn every_point(case: &Case) {
+    let reference = Reference::of(case);
+    let mut single = Count { points: reference.points, runs: 0 };
+    let mut pairs = 0;
+    for first in 0..reference.points {
+        let (_, crashed) = join(case, &reference, &[first], &[]);
+        assert!(crashed, "{}: there is a point {first}", case.name);
+        single.runs += 1;
+        for second in 0.. {
+            let (_, both) = join(case, &reference, &[first, second], &[]);
+            if !both {
+                break;
+            }
+            pairs += 1;
+        }
+    }
+    let mut lot = Lot(1);
+    for _ in 0..TRIPLES {
+        let crashes = [(); 3].map(|()| lot.below(reference.points));
+        join(case, &reference, &crashes, &[]);
+    }
+    println!(
+        "{}: join, {} crash points, {} runs, {pairs} pairs, {TRIPLES} triples",
+        case.name, single.points, single.runs
+    );
+}
+
+#[test]
+fn puppet_joins_whenever_it_crashes() {
+    every_point(&PUPPET);
+}
+
+#[test]
+fn chef_joins_whenever_it_crashes() {
+    every_point(&CHEF);
+}
+
+#[test]
+fn an_instance_registers_whenever_it_crashes() {
+    every_point(&OPSWORKS);
+    every_point(&OPSWORKS_ON_PREMISES);
+}
+
+#[test]
+fn the_agent_is_handed_over_whenever_it_crashes() {
+    every_point(&SSM);
+    every_point(&SSM_REGISTERED);
+}
+
+#[test]
+fn an_activation_is_handed_over_as_a_file_whenever_it_crashes() {
+    every_point(&SSM_FILE);
+}

@@ -1,0 +1,126 @@
+//! Leaving: every crash point and every pair; out of a join that was cut short; and in again.
+
+use enlist::bootstrap::{Outcome, Phase};
+
+use super::cases::{
+    CHEF, Case, OPSWORKS, OPSWORKS_ON_PREMISES, PUPPET, SSM, SSM_FILE, SSM_REGISTERED,
+};
+use super::checks;
+use super::explore::{Reference, Story, Survey, finish_join, finish_leave, join};
+use super::node::{End, Node};
+use super::pending::LEFT_HALF_JOINED;
+
+/// Joins, leaves with these crashes, checks, and joins again. False where a start ended before
+/// the crash that was meant for it.
+fn leave(case: &Case, reference: &Reference, crashes: &[usize]) -> (Node, bool) {
+    let (mut node, _) = join(case, reference, &[], &[]);
+    let story = Story(format!("{}: leaving, crashes at {crashes:?}", case.name));
+    let contents = checks::contents(&node, case);
+    let all = crashes.iter().all(|crash| matches!(node.leave(case, Some(*crash)), End::Crashed));
+    finish_leave(&mut node, case);
+    checks::nothing_half_written(&node);
+    checks::left(&node, case, true);
+    checks::kept(&node, &contents);
+    drop(story);
+    (node, all)
+}
+
+fn every_point(case: &Case) {
+    let reference = Reference::of(case);
+    let (mut node, _) = join(case, &reference, &[], &[]);
+    let end = node.leave(case, Some(usize::MAX));
+    assert!(matches!(end, End::Finished(Outcome::Left { .. })));
+    let points = node.points;
+    let (mut pairs, mut again, mut cut_short) = (0, 0, 0);
+    for first in 0..points {
+        let (mut node, crashed) = leave(case, &reference, &[first]);
+        assert!(crashed, "{}: there is a point {first}", case.name);
+        finish_join(&mut node, case);
+        checks::joined(&node, case, &again_shape(&reference, &node));
+        again += 1;
+        for second in 0.. {
+            if !leave(case, &reference, &[first, second]).1 {
+                break;
+            }
+            pairs += 1;
+        }
+    }
+    let mut survey = Survey::default();
+    for crash in 0..reference.points {
+        for second in [None, Some(2), Some(5), Some(9)] {
+            let way = format!("{}: joining until {crash}, leaving until {second:?}", case.name);
+            survey.go(&way, || leave_half_joined(case, crash, second));
+            cut_short += 1;
+        }
+    }
+    println!(
+        "{}: leave, {points} crash points, {points} runs, {pairs} pairs, {again} joins after it, {cut_short} joins cut short",
+        case.name
+    );
+    survey.end();
+}
+
+/// What joining again leaves is what joining left.
+fn again_shape(reference: &Reference, node: &Node) -> checks::Shape {
+    let mut shape = reference.shape.clone();
+    // The CA stays when a node leaves, and so do directories; the rest is the same.
+    shape.extend(checks::shape(node).into_iter().filter(|(path, _)| node.is_directory(path)));
+    shape
+}
+
+/// A join that crashed, and somebody who gave up on it.
+fn leave_half_joined(case: &Case, crash: usize, second: Option<usize>) {
+    let mut node = Node::new(case);
+    assert!(matches!(node.join(case, Some(crash)), End::Crashed));
+    let phase = node.store(case).load().unwrap().map(|record| record.phase);
+    if !LEFT_HALF_JOINED && phase != Some(Phase::Joined) {
+        return;
+    }
+    let member = agent_registered(&node);
+    if second.is_some() {
+        node.leave(case, second);
+    }
+    finish_leave(&mut node, case);
+    checks::nothing_half_written(&node);
+    checks::left(&node, case, member);
+}
+
+/// Whether the agent got as far as another registration than the former.
+fn agent_registered(node: &Node) -> bool {
+    super::agent::registered(node).as_deref() != Some(super::cases::FORMER)
+}
+
+#[test]
+fn puppet_leaves_whenever_it_crashes() {
+    every_point(&PUPPET);
+}
+
+#[test]
+fn chef_leaves_whenever_it_crashes() {
+    every_point(&CHEF);
+}
+
+#[test]
+fn an_instance_deregisters_whenever_it_crashes() {
+    every_point(&OPSWORKS);
+}
+
+#[test]
+fn an_instance_on_premises_deregisters_whenever_it_crashes() {
+    every_point(&OPSWORKS_ON_PREMISES);
+}
+
+#[test]
+fn the_managed_instance_is_deregistered_whenever_it_crashes() {
+    every_point(&SSM);
+}
+
+#[test]
+fn the_managed_instance_that_replaced_another_is_deregistered_whenever_it_crashes() {
+    every_point(&SSM_REGISTERED);
+}
+
+#[test]
+fn an_activation_is_deleted_whenever_it_crashes() {
+    every_point(&SSM_FILE);
+}

@@ -1,0 +1,28 @@
+//! The crash harness: the real core, store, key and file writing on a real directory, against the
+//! pure control plane in virtual time, stopped at every point and started again. What it
+//! promises is in docs/reliability.md.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods
+)]
+
+mod agent;
+mod aside;
+mod authority;
+mod cases;
+mod checks;
+mod explore;
+mod fleet;
+mod joins;
+mod keys;
+mod leaves;
+mod node;
+mod pending;
+mod replies;
+mod syscalls;
+mod tree;
+mod wire;

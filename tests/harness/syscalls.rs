@@ -1,0 +1,99 @@
+//! What the model of a crash takes for granted, checked at the kernel's door: every file is
+//! written under a temporary name, fsynced, renamed, and its directory fsynced before the next
+//! one; every removal is followed by an fsync of the directory.
+
+use std::path::Path;
+use std::process::Command;
+
+use super::cases::PUPPET;
+use super::explore::{finish_join, finish_leave};
+use super::node::Node;
+use super::tree::TEMPORARY;
+
+/// What strace is to look at: a join and a leave. As a test by itself it says little.
+#[test]
+fn a_join_and_a_leave_to_look_at() {
+    let mut node = Node::new(&PUPPET);
+    println!("ROOT={}", node.directory.path().display());
+    finish_join(&mut node, &PUPPET);
+    finish_leave(&mut node, &PUPPET);
+}
+
+#[test]
+fn what_is_written_is_synced_before_and_after_its_renaming() {
+    let Some(trace) = trace() else { return };
+    let mut last: Vec<(&str, String)> = Vec::new();
+    let (mut renamed, mut removed) = (0, 0);
+    for (call, path) in trace.lines().filter_map(event) {
+        match call {
+            "write" => assert!(
+                path.ends_with(TEMPORARY) || path.contains("ssl.lock"),
+                "{path} is written in place"
+            ),
+            "rename" => {
+                let expected = ("fsync", path.clone());
+                let before = last.iter().rfind(|(_, known)| *known == path);
+                assert_eq!(before, Some(&expected), "{path} is renamed, and was not synced");
+                renamed += 1;
+            }
+            "unlink" if !path.ends_with(TEMPORARY) && !path.contains("ssl.lock") => removed += 1,
+            _ => {}
+        }
+        let changed = last.iter().rfind(|(call, _)| matches!(*call, "rename" | "removed"));
+        if let (Some((_, path)), "rename" | "unlink") = (changed, call) {
+            let parent = Path::new(path).parent().unwrap().display().to_string();
+            let synced = last.iter().rev().take_while(|entry| *entry != changed.unwrap());
+            let mut synced = synced.filter(|(call, _)| *call == "fsync");
+            assert!(
+                synced.any(|(_, directory)| *directory == parent),
+                "{parent} is not synced after {path} changed in it"
+            );
+        }
+        let is_removal = call == "unlink" && !path.ends_with(TEMPORARY);
+        let is_removal = is_removal && !path.contains("ssl.lock");
+        last.push((if is_removal { "removed" } else { call }, path));
+    }
+    assert!(renamed > 15 && removed > 3, "{renamed} renamings, {removed} removals");
+}
+
+/// The system calls on the node's files; none where there is no strace that may look.
+fn trace() -> Option<String> {
+    let output = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join(format!("harness-{}.strace", std::process::id()));
+    let test = "syscalls::a_join_and_a_leave_to_look_at";
+    let ran = Command::new("strace")
+        .args(["-f", "-y", "-s", "0", "-e", "trace=write,fsync,rename,renameat2,unlink,unlinkat"])
+        .arg("-o")
+        .arg(&output)
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .output();
+    let root = ran.ok().filter(|ran| ran.status.success()).and_then(|ran| {
+        let text = String::from_utf8_lossy(&ran.stdout).into_owned();
+        text.lines().find_map(|line| Some(line.split_once("ROOT=")?.1.to_owned()))
+    });
+    let Some(root) = root else {
+        println!("SKIPPED: there is no strace that can look at a process here");
+        return None;
+    };
+    let text = std::fs::read_to_string(&output).unwrap();
+    std::fs::remove_file(&output).unwrap();
+    let ours = text.lines().filter(|line| line.contains(&root));
+    // What the harness itself prepares is no concern of ours: it comes before the first lock.
+    let ours: Vec<&str> = ours.skip_while(|line| !line.contains(TEMPORARY)).collect();
+    Some(ours.join("\n"))
+}
+
+/// The call, and the file it is about: of a renaming, the former name.
+fn event(line: &str) -> Option<(&'static str, String)> {
+    let calls = ["write", "fsync", "rename", "unlink"];
+    let call = calls.into_iter().find(|call| line.contains(&format!("{call}(")))?;
+    if line.contains(" = -1 ") {
+        return None;
+    }
+    let path = match call {
+        "write" | "fsync" => line.split_once('<')?.1.split_once('>')?.0,
+        _ => line.split_once('"')?.1.split_once('"')?.0,
+    };
+    Some((call, path.to_owned()))
+}
