@@ -16,7 +16,6 @@ mod authority;
 mod cases;
 mod checks;
 mod explore;
-mod fleet;
 mod joins;
 mod keys;
 mod leaves;

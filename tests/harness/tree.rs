@@ -74,6 +74,16 @@ impl Tree {
         }
     }
 
+    /// How many states a crash on that way can leave.
+    pub fn states_between(&self, after: &Self) -> usize {
+        let weight = |change: &Change| match change {
+            Change::Directory(..) => 1 + usize::from(TORN_DIRECTORIES),
+            Change::Write(..) => 2,
+            Change::Remove(_) => 1,
+        };
+        self.changes_towards(after).iter().map(weight).sum()
+    }
+
     /// Every state that a crash on the way from `self` to `after` can leave, in order; the last
     /// one is `after`.
     pub fn states_towards(&self, after: &Self) -> Vec<Self> {
