@@ -187,8 +187,8 @@ fn copy(source: &Tree, tree: &mut Tree, from: &str, to: &str) {
         }
     };
     for path in source.directories.keys().chain(source.files.keys()) {
-        for path in &moved(path) {
-            with_parents(path);
+        if let Some(path) = moved(path) {
+            with_parents(&path);
         }
     }
     for (path, mode) in &source.directories {

@@ -1,15 +1,17 @@
 //! A disk that was copied to another machine, and evidence: crashes in the middle of either.
 
-use enlist::bootstrap::Outcome;
+use std::collections::BTreeSet;
+
+use enlist::bootstrap::{Outcome, Phase};
 use enlist::fault::Kind;
 use enlist_emulator::ca::WrongCertificate;
 use enlist_emulator::control::{Fault, FaultKind};
 
 use super::cases::{OPSWORKS_ON_PREMISES, PUPPET};
-use super::checks;
 use super::explore::{Reference, Story, finish_join, join};
 use super::node::{End, Node};
 use super::pending::ASIDE_HALF_WRITTEN;
+use super::{checks, keys};
 
 /// On premises a machine is known by its machine-id; the copy has a name of its own, too.
 #[test]
@@ -29,7 +31,10 @@ fn a_copied_disk_becomes_a_machine_of_its_own_whenever_it_crashes() {
             checks::nothing_half_written(&node);
         }
         assert_eq!(node.plane.opsworks().instances().len(), 2, "the original and the copy");
-        assert_eq!(node.keys_made, 2, "a key of its own");
+        let sent = node.asked.iter().filter(|(action, _)| action == "RegisterInstance");
+        let sent: BTreeSet<String> =
+            sent.map(|(_, body)| body["RsaPublicKey"].to_string()).collect();
+        assert_eq!(sent.len(), 2, "a key of its own, and one");
         assert_ne!(std::fs::read(node.path(case.key.unwrap())).unwrap(), former);
         let aside = node.tree().files.into_iter().any(|(path, (content, _))| {
             path.to_string_lossy().contains("/aside-") && content == former
@@ -82,4 +87,31 @@ fn a_wrong_certificate_is_refused_whenever_it_crashes() {
         }
     }
     println!("wrong certificates: {runs} runs");
+}
+
+/// Once a node has asked with a key, it goes on with that one or not at all.
+#[test]
+fn a_key_that_was_exchanged_on_the_way_is_refused() {
+    let case = &PUPPET;
+    let mut exchanged = 0;
+    for crash in 0..Reference::of(case).points {
+        let mut node = Node::new(case);
+        assert!(matches!(node.join(case, Some(crash)), End::Crashed));
+        let phase = node.store(case).load().unwrap().map(|record| record.phase);
+        if phase.is_none_or(|phase| matches!(phase, Phase::New | Phase::Joined)) {
+            continue;
+        }
+        let places = [case.key.unwrap(), "var/lib/enlist/opsworks-cm/key.pem"];
+        for place in places.into_iter().filter(|place| node.path(place).exists()) {
+            node.write(place, keys::nth(3));
+        }
+        let story = Story(format!("another key, crash at {crash}"));
+        let End::Finished(Outcome::Failed(fault)) = node.join(case, None) else {
+            panic!("it went on with another key");
+        };
+        assert_eq!(fault.kind, Kind::Data);
+        drop(story);
+        exchanged += 1;
+    }
+    assert!(exchanged > 30, "only {exchanged} points come after asking");
 }

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use enlist::bootstrap::Phase;
+use enlist::bootstrap::{Effect, Outcome, Phase};
 use enlist::pki::PrivateKey;
+use enlist::target::Request;
 use serde_json::Value;
 
 use super::agent;
@@ -106,6 +107,41 @@ pub fn nothing_half_written(node: &Node) {
             }
         }
     }
+}
+
+/// What is to happen is on disk before it does: creating with the name and the key's
+/// fingerprint, asking with the ticket, installing with what was granted, clearing as leaving.
+pub fn wrote_ahead(node: &Node, case: &Case, effect: &Effect) {
+    let record = node.store(case).load().expect("the record can be read");
+    let phase = record.as_ref().map_or(Phase::New, |record| record.phase);
+    let is_leaving = phase == Phase::Leaving;
+    let as_intended = match effect {
+        Effect::Call(
+            Request::AssociateNode { .. }
+            | Request::RegisterInstance(_)
+            | Request::CreateActivation(_),
+        ) => {
+            let whole = record.as_ref().is_some_and(|record| {
+                record.name.is_some()
+                    && record.attempts > 0
+                    && record.key.is_some() == case.key.is_some()
+            });
+            phase == Phase::Creating && whole
+        }
+        Effect::Call(Request::DescribeNodeAssociationStatus { token, .. }) => {
+            let ticket = record.as_ref().and_then(|record| record.ticket.as_ref());
+            is_leaving || (phase == Phase::Watching && ticket == Some(token))
+        }
+        Effect::Install(_) | Effect::HandOver(_) => {
+            let grant = record.as_ref().and_then(|record| record.grant.as_ref());
+            phase == Phase::Installing && grant.is_some()
+        }
+        Effect::Clear(_) | Effect::Call(Request::DisassociateNode { .. }) => is_leaving,
+        Effect::Finish(Outcome::Joined { .. }) => phase == Phase::Joined,
+        Effect::Finish(Outcome::Left { .. }) => record.is_none(),
+        _ => true,
+    };
+    assert!(as_intended, "the record says {phase:?} before {effect:?}");
 }
 
 /// Nothing at the authority, nothing in place, copies kept, the admin's files as they were.

@@ -16,6 +16,7 @@ mod authority;
 mod cases;
 mod checks;
 mod explore;
+mod fleet;
 mod joins;
 mod keys;
 mod leaves;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use enlist::bootstrap::{Departure, Effect, Event, Machine, Now, Outcome, Phase, Plan, resume};
+use enlist::bootstrap::{Departure, Effect, Event, Machine, Now, Outcome, Plan, resume};
 use enlist::engine::{Bundle, Place};
 use enlist::facts::{Ec2, Facts, InstanceIdentity};
 use enlist::fault::Fault;
@@ -20,7 +20,7 @@ use super::authority::Registrar;
 use super::cases::Case;
 use super::replies::{Loss, Reply};
 use super::tree::Tree;
-use super::{agent, keys, wire};
+use super::{agent, checks, keys, wire};
 
 /// 2025-01-01T00:00:00Z.
 const START: i64 = 1_735_689_600;
@@ -183,6 +183,7 @@ impl Node {
             if self.pass().is_err() {
                 return End::Crashed;
             }
+            checks::wrote_ahead(self, case, &effect);
             if let Effect::Finish(outcome) = effect {
                 return End::Finished(outcome);
             }
@@ -219,7 +220,7 @@ impl Node {
                 self.hold_no_secret(&record.to_text(), "the record");
                 self.on_disk(|_| store.persist(&record).map(|()| Event::Persisted))?
             }
-            Effect::Call(request) => self.call(case, &request)?.map(Event::Answered),
+            Effect::Call(request) => self.call(&request)?.map(Event::Answered),
             Effect::WaitUntil(mono) => {
                 self.clock = self.started + u64::try_from(mono.as_millis()).unwrap() + 1;
                 Ok(Event::Woke)
@@ -342,8 +343,7 @@ impl Node {
         }
     }
 
-    fn call(&mut self, case: &Case, request: &Request) -> Result<Result<Answer, Fault>, Crash> {
-        self.wrote_ahead(case, request);
+    fn call(&mut self, request: &Request) -> Result<Result<Answer, Fault>, Crash> {
         let response = self.ask(&wire::call(request));
         if let Ok(response) = &response
             && let Ok(Answer::Activation { code: Some(code), .. }) = wire::answer(request, response)
@@ -370,22 +370,6 @@ impl Node {
         let response = arrives.then(|| self.plane.handle(now, request));
         self.clock += reply.takes();
         reply.becomes(response)
-    }
-
-    /// Whatever creates something is on disk as an intent, with the name and the key.
-    fn wrote_ahead(&self, case: &Case, request: &Request) {
-        let creates = matches!(
-            request,
-            Request::AssociateNode { .. }
-                | Request::RegisterInstance(_)
-                | Request::CreateActivation(_)
-        );
-        if creates {
-            let record = self.store(case).load().unwrap().expect("there is a record by now");
-            assert_eq!(record.phase, Phase::Creating, "{} is not written ahead", request.action());
-            assert!(record.name.is_some() && record.attempts > 0);
-            assert_eq!(record.key.is_some(), case.key.is_some(), "the key's fingerprint");
-        }
     }
 
     pub fn hold_no_secret(&self, text: &str, what: &str) {

@@ -69,16 +69,16 @@ fn trace() -> Option<String> {
         .args(["--exact", test, "--nocapture"])
         .output();
     let root = ran.ok().filter(|ran| ran.status.success()).and_then(|ran| {
-        let text = String::from_utf8_lossy(&ran.stdout).into_owned();
-        text.lines().find_map(|line| Some(line.split_once("ROOT=")?.1.to_owned()))
+        let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+        said.lines().find_map(|line| Some(line.split_once("ROOT=")?.1.to_owned()))
     });
     let Some(root) = root else {
         println!("SKIPPED: there is no strace that can look at a process here");
         return None;
     };
-    let text = std::fs::read_to_string(&output).unwrap();
+    let calls = std::fs::read_to_string(&output).unwrap();
     std::fs::remove_file(&output).unwrap();
-    let ours = text.lines().filter(|line| line.contains(&root));
+    let ours = calls.lines().filter(|line| line.contains(&root));
     // What the harness itself prepares is no concern of ours: it comes before the first lock.
     let ours: Vec<&str> = ours.skip_while(|line| !line.contains(TEMPORARY)).collect();
     Some(ours.join("\n"))

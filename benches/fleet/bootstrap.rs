@@ -1,0 +1,148 @@
+//! A node that runs the real core. What is on its disk is the last record; all that takes no call
+//! takes no time.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use enlist::bootstrap::{
+    Bootstrap, Effect, Event, Installed, Machine, Now, Outcome, Plan, Record, resume,
+};
+use enlist::engine::{chef::Chef, puppet::Puppet};
+use enlist::facts::{Ec2, Facts, PuppetSite};
+use enlist::fault::Fault;
+use enlist::target::opsworks_cm::OpsworksCm;
+use enlist::target::{Answer, KeyReport};
+
+use super::authority::shared_key;
+use super::lot::Lot;
+use super::simulation::{Client, Step};
+
+/// Long enough for the largest fleet; what the default of half an hour is good for is said in
+/// docs/fleet.md.
+const BUDGET: Duration = Duration::from_hours(48);
+/// 2025-01-01T00:00:00Z.
+pub const START: i64 = 1_735_689_600;
+
+pub struct Node {
+    index: usize,
+    machine: Bootstrap,
+    disk: Option<Record>,
+    /// When this start began: milliseconds.
+    started: u64,
+}
+
+impl Node {
+    pub fn new(index: usize, now_ms: u64) -> Self {
+        let machine = begin(index, None);
+        Self { index, machine, disk: None, started: now_ms }
+    }
+
+    fn now(&self, now_ms: u64) -> Now {
+        Now {
+            mono: Duration::from_millis(now_ms - self.started),
+            unix: START + i64::try_from(now_ms / 1000).unwrap(),
+        }
+    }
+}
+
+impl Client for Node {
+    fn step(&mut self, now_ms: u64) -> Step {
+        let now = self.now(now_ms);
+        loop {
+            let event = match self.machine.poll(now) {
+                Effect::Call(request) => return Step::Call(request),
+                Effect::WaitUntil(mono) => {
+                    // A whole millisecond, never before the moment.
+                    let until = u64::try_from(mono.as_nanos().div_ceil(1_000_000)).unwrap();
+                    return Step::WaitUntil(self.started + until);
+                }
+                Effect::Finish(Outcome::Joined { .. }) => return Step::Joined,
+                Effect::Finish(_) => return Step::GaveUp,
+                Effect::GatherFacts(_) => Event::Facts(Box::new(facts(self.index))),
+                Effect::EnsureKey(_) => Event::Key(Box::new(KeyReport {
+                    public: shared_key().clone(),
+                    csr: Some(name(self.index)),
+                })),
+                Effect::Persist(record) => {
+                    self.disk = Some(*record);
+                    Event::Persisted
+                }
+                Effect::Hold(_) => Event::Held,
+                Effect::Install(_) => Event::Installed(vec![Installed {
+                    what: "key".to_owned(),
+                    path: "/k".to_owned(),
+                }]),
+                Effect::Keep(_) => Event::Kept,
+                other => panic!("{other:?} in a join of a Puppet server"),
+            };
+            self.machine.handle(now, event);
+        }
+    }
+
+    fn reply(&mut self, now_ms: u64, reply: Result<Answer, Fault>) {
+        let now = self.now(now_ms);
+        self.machine.handle(now, reply.map_or_else(Event::Failed, Event::Answered));
+    }
+
+    fn restart(&mut self, now_ms: u64) {
+        self.started = now_ms;
+        self.machine = begin(self.index, self.disk.clone());
+    }
+}
+
+pub fn name(index: usize) -> String {
+    format!("i-{index:017x}")
+}
+
+fn begin(index: usize, record: Option<Record>) -> Bootstrap {
+    let plan = Plan { target: Box::new(target()), name: None, budget: BUDGET };
+    // As different as the ids that a seed is made from.
+    let seed = Lot(u64::try_from(index).unwrap()).next();
+    let unix = record.as_ref().map_or(START, |record| record.since);
+    resume(plan, record, seed, Now { mono: Duration::ZERO, unix })
+}
+
+fn facts(index: usize) -> Facts {
+    Facts {
+        hostname: "node".to_owned(),
+        fqdn: "node.example".to_owned(),
+        ec2: Some(Ec2 { instance_id: name(index), ..Ec2::default() }),
+        puppet: Some(PuppetSite {
+            confdir: "/c".to_owned(),
+            ssldir: "/s".to_owned(),
+            statedir: "/st".to_owned(),
+            said_by: "test".to_owned(),
+            csr_attributes: None,
+        }),
+        ..Facts::default()
+    }
+}
+
+fn target() -> OpsworksCm {
+    OpsworksCm {
+        server: "puppet-test".to_owned(),
+        engine: None,
+        endpoint: None,
+        ca: None,
+        puppet: Puppet {
+            ssldir: None,
+            confdir: None,
+            statedir: None,
+            key_bits: 2048,
+            extension_requests: BTreeMap::new(),
+            tag_prefix: String::new(),
+            environment: None,
+            run: false,
+        },
+        chef: Chef {
+            confdir: "/etc/chef".to_owned(),
+            key_bits: 2048,
+            organization: "default".to_owned(),
+            key_attribute: "CHEF_NODE_PUBLIC_KEY".to_owned(),
+            run_list: Vec::new(),
+            environment: None,
+            policy: None,
+            run: false,
+        },
+    }
+}

@@ -1,0 +1,69 @@
+//! A fleet boots in virtual time: every node the real core, against the emulator's control plane
+//! with the reference's request limit; and what people do today, modelled simply, beside it.
+//!
+//! ```text
+//! cargo bench --bench fleet                    10, 100, 1,000 and 10,000 nodes
+//! cargo bench --bench fleet -- --nodes 100000 --only enlist
+//! cargo bench --bench fleet -- --write docs    writes docs/fleet.md and docs/fleet.svg
+//! ```
+//! `--spread SECONDS` (60) and `--association SECONDS` (20) change the world, `--seed N` (1) its luck.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    clippy::cast_precision_loss
+)]
+
+mod authority;
+mod bootstrap;
+mod lot;
+mod report;
+mod simulation;
+mod strategies;
+mod svg;
+#[allow(dead_code, reason = "what other targets and the agent ask is the harness's")]
+#[path = "../../tests/harness/wire.rs"]
+mod wire;
+
+use simulation::{Strategy, World, run};
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let value = |name: &str| {
+        let at = arguments.iter().position(|argument| argument == name)?;
+        arguments.get(at + 1).cloned()
+    };
+    let number = |name: &str, default: u64| {
+        value(name).map_or(default, |text| text.parse().expect("a whole number"))
+    };
+    let sizes: Vec<usize> = match value("--nodes") {
+        Some(list) => list.split(',').map(|size| size.parse().expect("a number")).collect(),
+        None => vec![10, 100, 1_000, 10_000],
+    };
+    let only = value("--only");
+    let mut results = Vec::new();
+    for nodes in sizes {
+        let world = World {
+            nodes,
+            spread_ms: number("--spread", 60) * 1000,
+            association_ms: number("--association", 20) * 1000,
+            seed: number("--seed", 1),
+            ..World::default()
+        };
+        for strategy in Strategy::ALL {
+            if only.as_ref().is_none_or(|only| only == strategy.word()) {
+                let result = run(&world, strategy);
+                println!("{}", report::line(&result));
+                results.push(result);
+            }
+        }
+    }
+    if let Some(directory) = value("--write") {
+        let directory = std::path::Path::new(&directory);
+        std::fs::write(directory.join("fleet.md"), report::page(&results)).unwrap();
+        std::fs::write(directory.join("fleet.svg"), svg::plot(&results)).unwrap();
+    }
+}

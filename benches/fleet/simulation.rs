@@ -1,0 +1,295 @@
+//! The event queue: who does what at which millisecond.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::Duration;
+
+use enlist::fault::{Fault, Kind};
+use enlist::target::{Answer, Request};
+use enlist_emulator::control::{
+    ControlPlane, ControlSettings, DOCUMENTED, OpsWorksCmSettings, Throttle,
+};
+use enlist_emulator::http::{AMZ_JSON, Response};
+use enlist_emulator::now::Now;
+
+use super::authority::QuickCa;
+use super::lot::Lot;
+use super::{bootstrap, strategies, wire};
+
+/// There and back: milliseconds. The service sees a call at its beginning.
+const ROUND_TRIP: u64 = 50;
+/// A machine that crashed is back after this: milliseconds.
+const REBOOT: u64 = 30_000;
+/// A run that takes longer than this has not ended: milliseconds, ten days.
+const HORIZON: u64 = 10 * 24 * 3_600_000;
+
+/// The fleet and what befalls it.
+#[derive(Clone, Debug)]
+pub struct World {
+    pub nodes: usize,
+    /// Nodes boot within this: milliseconds.
+    pub spread_ms: u64,
+    /// How long an association is IN_PROGRESS: milliseconds.
+    pub association_ms: u64,
+    /// How many nodes crash once, right after one of their first calls: of a thousand.
+    pub crashes: u64,
+    /// How many replies are lost after the call had its effect: of a thousand.
+    pub losses: u64,
+    pub seed: u64,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self {
+            nodes: 100,
+            spread_ms: 60_000,
+            association_ms: 20_000,
+            crashes: 10,
+            losses: 1,
+            seed: 1,
+        }
+    }
+}
+
+/// Who boots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strategy {
+    /// The real core.
+    Enlist,
+    /// A script around the AWS CLI: three attempts a call with the CLI's backoff, its waiter of
+    /// fifteen polls every 15 s; then it ends.
+    Cli,
+    /// The same question every 15 s, for ever.
+    Fixed,
+    /// Doubling from 1 s to 60 s, the same for all nodes, for ever.
+    Doubling,
+}
+
+impl Strategy {
+    pub const ALL: [Self; 4] = [Self::Enlist, Self::Cli, Self::Fixed, Self::Doubling];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Enlist => "enlist",
+            Self::Cli => "cli",
+            Self::Fixed => "fixed",
+            Self::Doubling => "doubling",
+        }
+    }
+
+    fn client(self, index: usize, now_ms: u64, seed: u64) -> Box<dyn Client> {
+        match self {
+            Self::Enlist => Box::new(bootstrap::Node::new(index, now_ms)),
+            other => Box::new(strategies::Script::new(other, index, seed)),
+        }
+    }
+}
+
+/// What a node does next.
+pub enum Step {
+    Call(Request),
+    /// On the simulation's clock: milliseconds.
+    WaitUntil(u64),
+    Joined,
+    GaveUp,
+}
+
+pub trait Client {
+    fn step(&mut self, now_ms: u64) -> Step;
+    fn reply(&mut self, now_ms: u64, reply: Result<Answer, Fault>);
+    /// After a crash.
+    fn restart(&mut self, now_ms: u64);
+}
+
+/// How it went. Times in seconds.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    pub strategy: Strategy,
+    pub nodes: usize,
+    pub joined: usize,
+    /// Names at the authority.
+    pub associations: usize,
+    /// From the first boot to the last join.
+    pub makespan: f64,
+    /// The least that any strategy could take.
+    pub least: f64,
+    pub calls: usize,
+    pub refused: usize,
+    /// From its boot to its join: the longest, and the median.
+    pub longest: f64,
+    pub median: f64,
+    /// How many had joined by when: sorted, in seconds.
+    pub joins: Vec<f64>,
+}
+
+struct Machine {
+    client: Box<dyn Client>,
+    booted: u64,
+    /// Before this it can't have joined, whatever it does: milliseconds.
+    earliest: u64,
+    /// The crash comes after so many calls.
+    crash_after: Option<usize>,
+    calls: usize,
+    joined: Option<u64>,
+}
+
+enum Happening {
+    /// It looks what to do.
+    Turn,
+    Reply(Result<Answer, Fault>),
+    Restart,
+}
+
+struct Fleet {
+    world: World,
+    plane: ControlPlane,
+    throttle: Throttle,
+    luck: Lot,
+    machines: Vec<Machine>,
+    queue: BinaryHeap<Reverse<(u64, u64, usize)>>,
+    /// What happens, by the number that the queue has it under.
+    happenings: std::collections::BTreeMap<u64, Happening>,
+    next: u64,
+    calls: usize,
+    refused: usize,
+}
+
+/// Boots a fleet and waits until every node has joined or given up.
+pub fn run(world: &World, strategy: Strategy) -> Outcome {
+    let mut fleet = Fleet::new(world, strategy);
+    while let Some(Reverse((at, number, index))) = fleet.queue.pop() {
+        if at > HORIZON {
+            break;
+        }
+        match fleet.happenings.remove(&number).expect("it is there") {
+            Happening::Turn => {}
+            Happening::Reply(reply) => fleet.machines[index].client.reply(at, reply),
+            Happening::Restart => fleet.machines[index].client.restart(at),
+        }
+        fleet.turn(at, index);
+    }
+    fleet.outcome(strategy)
+}
+
+impl Fleet {
+    fn new(world: &World, strategy: Strategy) -> Self {
+        let settings = ControlSettings {
+            // It stands in front: what is refused need not be kept in the plane's book of calls.
+            throttle: None,
+            seed: world.seed,
+            opsworks_cm: OpsWorksCmSettings {
+                association_time: Duration::from_millis(world.association_ms),
+                ..OpsWorksCmSettings::default()
+            },
+            ..ControlSettings::default()
+        };
+        let start = moment(0);
+        let mut fleet = Self {
+            world: world.clone(),
+            plane: ControlPlane::new(settings, Box::new(QuickCa::new()), start),
+            throttle: Throttle::new(Some(DOCUMENTED), start),
+            luck: Lot(world.seed),
+            machines: Vec::new(),
+            queue: BinaryHeap::new(),
+            happenings: std::collections::BTreeMap::new(),
+            next: 0,
+            calls: 0,
+            refused: 0,
+        };
+        for index in 0..world.nodes {
+            let booted = fleet.luck.below(world.spread_ms);
+            let crashes = fleet.luck.strikes(world.crashes);
+            let crash_after = crashes.then(|| 1 + usize::try_from(fleet.luck.below(3)).unwrap());
+            let client = strategy.client(index, booted, world.seed);
+            let earliest = booted + world.association_ms.max(REBOOT * u64::from(crashes));
+            // A crash before it asked to be associated comes on top of that.
+            let earliest = earliest + world.association_ms * u64::from(crash_after == Some(1));
+            let (calls, joined) = (0, None);
+            fleet.machines.push(Machine { client, booted, earliest, crash_after, calls, joined });
+            fleet.schedule(booted, index, Happening::Turn);
+        }
+        fleet
+    }
+
+    fn schedule(&mut self, at: u64, index: usize, happening: Happening) {
+        self.queue.push(Reverse((at, self.next, index)));
+        self.happenings.insert(self.next, happening);
+        self.next += 1;
+    }
+
+    fn turn(&mut self, at: u64, index: usize) {
+        match self.machines[index].client.step(at) {
+            Step::Call(request) => self.call(at, index, &request),
+            Step::WaitUntil(until) => self.schedule(until.max(at + 1), index, Happening::Turn),
+            Step::Joined => self.machines[index].joined = Some(at),
+            Step::GaveUp => {}
+        }
+    }
+
+    fn call(&mut self, at: u64, index: usize, request: &Request) {
+        self.calls += 1;
+        let reply = self.answer(at, request);
+        let machine = &mut self.machines[index];
+        machine.calls += 1;
+        if machine.crash_after.is_some_and(|calls| machine.calls >= calls) {
+            machine.crash_after = None;
+            return self.schedule(at + REBOOT, index, Happening::Restart);
+        }
+        self.schedule(at + ROUND_TRIP, index, Happening::Reply(reply));
+    }
+
+    fn answer(&mut self, at: u64, request: &Request) -> Result<Answer, Fault> {
+        let now = moment(at);
+        if !self.throttle.admit(now) {
+            self.refused += 1;
+            let body = r#"{"__type":"ThrottlingException","message":"Rate exceeded"}"#;
+            return wire::answer(request, &Response::new(400, AMZ_JSON, body));
+        }
+        let response = self.plane.handle(now, &wire::call(request));
+        if self.luck.strikes(self.world.losses) {
+            let lost = Fault::new(Kind::Transient, "no answer came", "the authority", "wait");
+            return Err(lost.in_doubt());
+        }
+        wire::answer(request, &response)
+    }
+
+    fn outcome(self, strategy: Strategy) -> Outcome {
+        let seconds = |ms: u64| ms as f64 / 1000.0;
+        let mut joins: Vec<f64> =
+            self.machines.iter().filter_map(|machine| machine.joined).map(seconds).collect();
+        joins.sort_by(f64::total_cmp);
+        let waits = self
+            .machines
+            .iter()
+            .filter_map(|machine| machine.joined.map(|joined| seconds(joined - machine.booted)));
+        let mut waits: Vec<f64> = waits.collect();
+        waits.sort_by(f64::total_cmp);
+        let earliest = self.machines.iter().map(|machine| machine.earliest).max().unwrap_or(0);
+        Outcome {
+            strategy,
+            nodes: self.world.nodes,
+            joined: joins.len(),
+            associations: self.plane.opsworks_cm().associations().len(),
+            makespan: joins.last().copied().unwrap_or(0.0),
+            least: least(&self.world, seconds(earliest)),
+            calls: self.calls,
+            refused: self.refused,
+            longest: waits.last().copied().unwrap_or(0.0),
+            median: waits.get(waits.len() / 2).copied().unwrap_or(0.0),
+            joins,
+        }
+    }
+}
+
+/// What nobody can beat: three calls a node through the request limit; or two, and then the time
+/// that the last association takes; or that time from the last boot or crash on. In seconds.
+fn least(world: &World, earliest: f64) -> f64 {
+    let (rate, burst) = (f64::from(DOCUMENTED.per_second), f64::from(DOCUMENTED.burst));
+    let through = |calls: f64| ((world.nodes as f64 * calls - burst) / rate).max(0.0);
+    let association = world.association_ms as f64 / 1000.0;
+    through(3.0).max(through(2.0) + association).max(earliest)
+}
+
+fn moment(ms: u64) -> Now {
+    Now::from_unix_ms(bootstrap::START.unsigned_abs() * 1000 + ms)
+}
