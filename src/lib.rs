@@ -9,6 +9,7 @@
 //! |---|---|
 //! | [`cli`] | the command line, one file per command |
 //! | [`config`] | fragments on disk, merged input, validated settings |
+//! | [`daemon`] | staying a member: every target driven, watched over and reported on |
 //! | [`driver`] | the loop: poll, perform, handle |
 //! | [`bootstrap`] | pure: the state machine, its record and its pacing |
 //! | [`target`] | pure: who we enlist with; what to ask next, what an answer means |
@@ -20,6 +21,7 @@
 pub mod bootstrap;
 pub mod cli;
 pub mod config;
+pub mod daemon;
 pub mod driver;
 pub mod engine;
 pub mod facts;

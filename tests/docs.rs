@@ -62,3 +62,15 @@ fn the_examples_are_valid_settings() {
         );
     }
 }
+
+/// The journal's ids are for people to search by.
+#[test]
+fn every_message_id_is_documented() {
+    let page = fs::read_to_string("docs/daemon.md").unwrap();
+    let source = fs::read_to_string("src/driver/milestones.rs").unwrap();
+    let ids: Vec<&str> = source.lines().filter_map(|line| line.split('"').nth(1)).collect();
+    assert!(ids.len() >= 8, "{ids:?}");
+    for id in ids {
+        assert!(page.contains(&format!("`{id}`")), "{id}");
+    }
+}

@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 /// Room, and the rooms whose words it may use. What is not listed is forbidden. `facts`, `fault`
 /// and `secret` are words that every room may use; they use none.
 #[rustfmt::skip]
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("main", &["cli"]),
-    ("cli", &["bootstrap", "config", "driver", "host", "target"]),
+    ("cli", &["bootstrap", "config", "daemon", "driver", "host", "target"]),
+    ("daemon", &["bootstrap", "config", "driver", "host", "target"]),
     ("driver", &["bootstrap", "host"]),
     ("host", &["bootstrap", "engine", "pki", "target"]),
     ("config", &["engine", "pki", "target"]),

@@ -311,6 +311,7 @@ fn status_says_before_and_after_and_json_is_stable() {
             "certificate_not_after",
             "certificate_serial",
             "fault",
+            "findings",
             "installed",
             "joined",
             "key_sha256",
@@ -318,6 +319,7 @@ fn status_says_before_and_after_and_json_is_stable() {
             "name",
             "next",
             "phase",
+            "renewal_at",
             "since",
             "target"
         ]

@@ -52,6 +52,8 @@ pub struct Options {
     pub disassociation_time: Duration,
     /// How long a token can be asked for.
     pub token_lifetime: Duration,
+    /// How long the Puppet servers' certificates are good for.
+    pub certificate_lifetime: Duration,
     /// The account's request limit, for each service; `None` for no limit.
     pub throttle: Option<Rate>,
     /// The CA of the Puppet servers.
@@ -100,6 +102,7 @@ impl Default for Options {
             association_time: Duration::ZERO,
             disassociation_time: Duration::ZERO,
             token_lifetime: Duration::from_hours(1),
+            certificate_lifetime: crate::ca::LIFETIME,
             throttle: Some(DOCUMENTED),
             ca: CaSource::Own,
             allow_authorization_extensions: false,

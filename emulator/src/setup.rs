@@ -98,6 +98,7 @@ fn control_settings(
             association_time: options.association_time,
             disassociation_time: options.disassociation_time,
             token_lifetime: options.token_lifetime,
+            certificate_lifetime: options.certificate_lifetime,
             place: place.clone(),
         },
         opsworks: OpsWorksSettings {

@@ -28,6 +28,13 @@ pub fn watch(seed: u64, asked: u32) -> Duration {
     Duration::from_secs_f64(seconds * (0.75 + 0.5 * unit(seed, asked.wrapping_add(1 << 20))))
 }
 
+/// The nth of many pauses of one length, a quarter more or less, so that the nodes of a fleet do
+/// not fall into step.
+#[must_use]
+pub fn around(seed: u64, count: u32, pause: Duration) -> Duration {
+    pause.mul_f64(0.75 + 0.5 * unit(seed, count.wrapping_add(1 << 21)))
+}
+
 /// A number in [0, 1) from a seed and a counter (SplitMix64, Steele, Lea and Flood 2014).
 fn unit(seed: u64, counter: u32) -> f64 {
     let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15u64.wrapping_mul(u64::from(counter) + 1));

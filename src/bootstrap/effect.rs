@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::Waiting;
+use super::inspection::Sight;
 use super::record::Record;
+use super::tenure::Need;
 use crate::engine::Bundle;
 use crate::engine::ssm_agent::HandOver;
 use crate::facts::Facts;
@@ -44,6 +46,8 @@ pub enum Effect {
     Keep(Evidence),
     /// Move these files, where they exist, out of the way: they belong to another machine.
     SetAside(Vec<String>),
+    /// Look at these files, and at the record itself.
+    Inspect(Vec<Installed>),
     Finish(Outcome),
 }
 
@@ -63,6 +67,8 @@ pub enum Event {
     Forgotten,
     Kept,
     IsAside,
+    /// The record as it is on disk, and what was seen of each file.
+    Inspected(Option<Box<Record>>, Vec<Sight>),
     Failed(Fault),
 }
 
@@ -86,6 +92,8 @@ pub enum Outcome {
     Left {
         record: Option<Box<Record>>,
     },
+    /// A member's quiet time is over.
+    Due(Need),
     Failed(Fault),
 }
 
@@ -108,6 +116,8 @@ impl Effect {
             Self::Forget => "putting the record away".to_owned(),
             Self::Keep(_) => "keeping evidence".to_owned(),
             Self::SetAside(_) => "setting another machine's identity aside".to_owned(),
+            Self::Inspect(_) => "looking at what is installed".to_owned(),
+            Self::Finish(Outcome::Due(need)) => need.to_string(),
             Self::Finish(Outcome::Joined { .. }) => format!("joined {authority}"),
             Self::Finish(Outcome::Left { .. }) => format!("left {authority}"),
             Self::Finish(Outcome::Failed(fault)) => format!("failed: {fault}"),

@@ -19,7 +19,7 @@ impl Bootstrap {
 
     fn take(&mut self, now: Now, event: Event) -> Result<(), Fault> {
         match event {
-            Event::Facts(facts) => self.learn(*facts)?,
+            Event::Facts(facts) => self.learn(now, *facts)?,
             Event::IsAside => self.begin_anew(now),
             Event::Held => self.is_held = true,
             Event::Key(key) => self.take_key(*key)?,
@@ -32,7 +32,7 @@ impl Bootstrap {
         Ok(())
     }
 
-    fn learn(&mut self, facts: Facts) -> Result<(), Fault> {
+    fn learn(&mut self, now: Now, facts: Facts) -> Result<(), Fault> {
         let bound = self.ledger.working.machine.as_ref();
         if bound.is_some_and(|bound| !bound.is_same(&facts.machine())) {
             let result =
@@ -41,11 +41,13 @@ impl Bootstrap {
             self.aside = Some(self.ledger.working.identity_files());
             return Ok(());
         }
-        // Once we have asked under a name, it stays.
+        self.begin_upkeep(now);
         if self.ledger.working.phase == Phase::New {
-            let name = match &self.plan.name {
-                Some(template) => template.render(&facts)?,
-                None => default_name(&facts),
+            let name = match (&self.ledger.working.name, &self.plan.name) {
+                // A member's stays.
+                (Some(name), _) if self.ledger.working.is_member() => name.clone(),
+                (_, Some(template)) => template.render(&facts)?,
+                (_, None) => default_name(&facts),
             };
             self.plan.target.check(&facts, &name)?;
             self.ledger.step_done("facts", describe(&facts, &name));
@@ -71,7 +73,7 @@ impl Bootstrap {
         let fingerprint = key.public.fingerprint();
         if let Some(recorded) = &self.ledger.working.key
             && *recorded != fingerprint
-            && self.ledger.working.phase != Phase::New
+            && (self.ledger.working.phase != Phase::New || self.ledger.working.is_member())
         {
             return Err(Fault::new(
                 Kind::Data,
@@ -179,6 +181,7 @@ impl Bootstrap {
 
     fn installed(&mut self, now: Now, files: Vec<Installed>) {
         self.ledger.working.installed = files;
+        self.ledger.working.former = None;
         self.enter(now, Phase::Joined);
         self.ledger.step_done("install", "everything is in place".to_owned());
         self.secret = None;
@@ -295,7 +298,7 @@ impl Bootstrap {
         self.enter(now, Phase::Installing);
     }
 
-    fn ask_anew(&mut self, now: Now, phase: Phase) {
+    pub(super) fn ask_anew(&mut self, now: Now, phase: Phase) {
         self.ledger.working.ticket = None;
         self.enter(now, phase);
     }
@@ -309,6 +312,9 @@ impl Bootstrap {
             self.grant_was_useless(now);
         }
         self.ledger.fail(now, fault);
+        if self.ledger.has_ended() {
+            self.stay_with_former();
+        }
     }
 
     /// The creating call will be made again, unless asking is how its doubt is settled.
@@ -330,7 +336,7 @@ impl Bootstrap {
         self.enter(now, Phase::Creating);
     }
 
-    fn enter(&mut self, now: Now, phase: Phase) {
+    pub(super) fn enter(&mut self, now: Now, phase: Phase) {
         self.ledger.working.phase = phase;
         self.ledger.working.since = now.unix;
         self.ledger.working.fault = None;

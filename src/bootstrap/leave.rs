@@ -83,7 +83,7 @@ impl Departure {
         let mark = record::mark(self.ledger.working.machine.as_ref(), self.target.word());
         let member = Membership {
             name: self.ledger.working.name.as_deref(),
-            grant: self.ledger.working.grant.as_ref(),
+            grant: self.ledger.working.standing(),
             was_attempted: self.ledger.working.was_attempted,
             mark: &mark,
             machine: self.ledger.working.machine.as_ref(),
@@ -140,7 +140,8 @@ impl Departure {
         self.facts = Some(facts);
         // From here on it is on disk that this node is leaving.
         if self.ledger.working.phase != Phase::Leaving {
-            self.ledger.working.was_attempted = self.ledger.working.phase != Phase::New;
+            self.ledger.working.was_attempted =
+                self.ledger.working.phase != Phase::New || self.ledger.working.is_member();
             self.ledger.working.phase = Phase::Leaving;
             self.ledger.working.since = now.unix;
         }
@@ -182,6 +183,9 @@ impl Machine for Departure {
             name: self.ledger.working.name.clone(),
             doing: self.poll(now).describe(&authority, self.ledger.pace.waiting(now)),
             waiting: self.ledger.pace.waiting(now).cloned(),
+            failures: self.ledger.pace.failures(),
+            fault: self.ledger.working.fault.as_ref().map(|fault| fault.kind),
+            findings: Vec::new(),
             steps: self.ledger.steps.clone(),
             authority,
         }

@@ -83,6 +83,10 @@ impl Ledger {
         }
     }
 
+    pub fn has_ended(&self) -> bool {
+        self.outcome.is_some()
+    }
+
     pub fn end(&mut self, outcome: Outcome) {
         self.outcome = Some(outcome);
     }

@@ -16,31 +16,41 @@
 //! exception, the creating call, has the phase `Creating` to itself. Resuming there is a doubt:
 //! the target says how it is settled, by asking, by adopting what it finds, or by repeating.
 //!
+//! A member whose certificate is to be renewed goes the same way once more (`upkeep`), with the
+//! former certificate in hand until the new one is in place: whatever goes wrong on the way leads
+//! back to `Joined` with that one.
+//!
 //! A fault that can pass (`Transient`, `Denied`) is waited out within the budget, in any phase.
 //! Every other one ends the bootstrap with the phase kept, so that the next start goes on there.
 
 pub mod backoff;
 mod effect;
 mod handle;
+mod inspection;
 mod leave;
 mod ledger;
 mod pace;
 mod record;
 mod status;
+mod tenure;
+mod upkeep;
 
 use std::time::Duration;
 
 pub use effect::{Effect, Event, Installed, Now, Outcome};
+pub use inspection::{Finding, Found, Sight, findings};
 pub use leave::Departure;
-pub use record::{FaultNote, Phase, Record, SCHEMA};
+pub use record::{FaultNote, Former, Phase, Record, SCHEMA};
 pub use status::{Report, Status, Step, Waiting};
+pub use tenure::{Need, Tenure};
+pub use upkeep::Upkeep;
 
 use crate::facts::Facts;
 use crate::fault::{Fault, Kind};
 use crate::secret::Secret;
 use crate::target::{
-    Answer, Authority, Creation, Doubt, Inquiry, Installation, KeyReport, Known, NameTemplate,
-    Survey, Target, invariant,
+    Answer, Authority, Creation, Doubt, Inquiry, Installation, KeyReport, KeySpec, Known,
+    NameTemplate, Survey, Target, invariant,
 };
 use ledger::Ledger;
 use pace::Pace;
@@ -79,6 +89,7 @@ pub struct Bootstrap {
     /// What came with the grant and is nobody's to write down.
     secret: Option<Secret>,
     aside: Option<Vec<String>>,
+    upkeep: Upkeep,
 }
 
 enum Key {
@@ -109,6 +120,8 @@ pub fn resume(plan: Plan, record: Option<Record>, seed: u64, now: Now) -> Bootst
         working.elapsed_ms = 0;
     }
     let is_asked = working.phase != Phase::New;
+    // The engine goes on with the former certificate meanwhile.
+    let is_renewal = working.former.is_some();
     let pace = Pace::new(seed, plan.budget, Duration::from_millis(working.elapsed_ms), now);
     Bootstrap {
         name: working.name.clone(),
@@ -118,10 +131,11 @@ pub fn resume(plan: Plan, record: Option<Record>, seed: u64, now: Now) -> Bootst
         // Nothing is owed to disk before there is something to say.
         ledger: Ledger::new(working.clone(), record.unwrap_or(working), pace, outcome),
         facts: None,
-        is_held: false,
+        is_held: is_renewal,
         key: Key::Unknown,
         secret: None,
         aside: None,
+        upkeep: Upkeep::default(),
         plan,
     }
 }
@@ -151,6 +165,9 @@ impl Machine for Bootstrap {
                 .poll(now)
                 .describe(&self.plan.target.authority_name(), self.ledger.pace.waiting(now)),
             waiting: self.ledger.pace.waiting(now).cloned(),
+            failures: self.ledger.pace.failures(),
+            fault: self.ledger.working.fault.as_ref().map(|fault| fault.kind),
+            findings: Vec::new(),
             steps: self.ledger.steps.clone(),
         }
     }
@@ -181,7 +198,8 @@ impl Bootstrap {
         if let Key::Unknown = self.key {
             let spec =
                 target.key(&known)?.ok_or_else(|| invariant("there is no key to be made"))?;
-            return Ok(Effect::EnsureKey(Box::new(spec)));
+            let must_stand = self.ledger.working.former.is_some();
+            return Ok(Effect::EnsureKey(Box::new(KeySpec { must_stand, ..spec })));
         }
         match (self.ledger.working.phase, &self.ledger.working.ticket, &self.ledger.working.grant) {
             (Phase::Creating, _, _) => self.creating(&known, now),
@@ -233,7 +251,8 @@ impl Bootstrap {
         if let Some(site) = &mut inquiry.puppet {
             site.known = self.ledger.working.puppet.clone();
         }
-        inquiry.key = inquiry.key.filter(|_| self.ledger.working.phase == Phase::New);
+        let is_first = self.ledger.working.phase == Phase::New && !self.ledger.working.is_member();
+        inquiry.key = inquiry.key.filter(|_| is_first);
         inquiry
     }
 

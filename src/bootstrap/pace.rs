@@ -71,6 +71,15 @@ impl Pace {
         self.failures
     }
 
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// Another budget, from now on.
+    pub fn begin_anew(&mut self, budget: Duration, now: Now) {
+        *self = Self::new(self.seed, budget, Duration::ZERO, now);
+    }
+
     pub fn set_back(&mut self) {
         self.setbacks += 1;
     }

@@ -58,9 +58,21 @@ pub struct Record {
     pub was_attempted: bool,
     pub installed: Vec<Installed>,
     pub puppet: Option<PuppetSite>,
+    /// While a certificate is renewed: what the node is a member by meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former: Option<Former>,
     /// Spent of the budget, in milliseconds, over every start since the last verdict.
     pub elapsed_ms: u64,
     pub fault: Option<FaultNote>,
+}
+
+/// A grant that is to be replaced, and since when it stood.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Former {
+    pub grant: Grant,
+    pub authority: Option<Authority>,
+    /// Unix seconds.
+    pub since: i64,
 }
 
 /// The last fault, for `status`.
@@ -99,6 +111,7 @@ impl Record {
             was_attempted: false,
             installed: Vec::new(),
             puppet: None,
+            former: None,
             elapsed_ms: 0,
             fault: None,
         }
@@ -141,10 +154,45 @@ impl Record {
         text
     }
 
+    /// Whether the authority has this node and the node what it needs: joined, be it that a new
+    /// certificate is being asked for.
+    #[must_use]
+    pub fn is_member(&self) -> bool {
+        self.phase == Phase::Joined || self.former.is_some()
+    }
+
+    /// The grant that the node is a member by, or is about to be.
+    #[must_use]
+    pub fn standing(&self) -> Option<&Grant> {
+        self.former.as_ref().map(|former| &former.grant).or(self.grant.as_ref())
+    }
+
+    /// Since when it has stood: Unix seconds.
+    #[must_use]
+    pub fn standing_since(&self) -> i64 {
+        self.former.as_ref().map_or(self.since, |former| former.since)
+    }
+
+    /// When the certificate is to be renewed (Unix seconds): two thirds of the way from joining to
+    /// its end. After a renewal that failed, an eighth of what is left later, within a minute and
+    /// a day. None where there is nothing to renew.
+    #[must_use]
+    pub fn renewal_at(&self) -> Option<i64> {
+        let (_, not_after) = self.certificate().filter(|_| self.is_member())?;
+        let since = self.standing_since();
+        let life = not_after.saturating_sub(since).max(0);
+        let due = since.saturating_add(life / 3 * 2 + life % 3);
+        let again = self.fault.as_ref().map(|fault| {
+            let left = not_after.saturating_sub(fault.at) / 8;
+            fault.at.saturating_add(left.clamp(60, 86_400))
+        });
+        Some(again.map_or(due, |again| again.max(due)))
+    }
+
     /// Serial and end (Unix seconds) of the certificate, where there is one.
     #[must_use]
     pub fn certificate(&self) -> Option<(&str, i64)> {
-        match &self.grant {
+        match self.standing() {
             Some(Grant::Certificate { serial, not_after, .. }) => Some((serial, *not_after)),
             _ => None,
         }
@@ -153,7 +201,7 @@ impl Record {
     /// What the authority calls this node, where that is not its name.
     #[must_use]
     pub fn member_id(&self) -> Option<&str> {
-        match &self.grant {
+        match self.standing() {
             Some(Grant::Instance { id } | Grant::Managed { id, .. } | Grant::Activation { id }) => {
                 Some(id)
             }

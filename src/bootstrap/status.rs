@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::inspection::Finding;
 use super::record::{FaultNote, Phase, Record};
+use crate::fault::Kind;
 
 /// A snapshot while it runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +19,12 @@ pub struct Status {
     pub doing: String,
     /// Set while nothing but time is needed.
     pub waiting: Option<Waiting>,
+    /// How often in a row it has failed by now; 0 again once something succeeds.
+    pub failures: u32,
+    /// What kind of fault it was the last time, in this phase.
+    pub fault: Option<Kind>,
+    /// Of a member: what was installed and is not as it was.
+    pub findings: Vec<Finding>,
     /// Steps taken so far, each once: what was done and its result.
     pub steps: Vec<Step>,
 }
@@ -54,9 +62,13 @@ pub struct Report {
     pub certificate_serial: Option<String>,
     /// Unix seconds.
     pub certificate_not_after: Option<i64>,
+    /// Unix seconds; when a new certificate is asked for.
+    pub renewal_at: Option<i64>,
     /// The id that the authority knows this node by, where that is not its name.
     pub member_id: Option<String>,
     pub installed: Vec<super::Installed>,
+    /// What of it is missing or damaged.
+    pub findings: Vec<Finding>,
     pub fault: Option<FaultNote>,
     /// What comes next, as a phrase.
     pub next: &'static str,
@@ -69,15 +81,17 @@ impl Report {
             target: record.target.clone(),
             authority: record.authority_name.clone(),
             phase: record.phase,
-            joined: record.phase == Phase::Joined,
+            joined: record.is_member(),
             since: Some(record.since),
             name: record.name.clone(),
             key_sha256: record.key.clone(),
             attempts: record.attempts,
             certificate_serial: record.certificate().map(|(serial, _)| serial.to_owned()),
             certificate_not_after: record.certificate().map(|(_, not_after)| not_after),
+            renewal_at: record.renewal_at(),
             member_id: record.member_id().map(str::to_owned),
             installed: record.installed.clone(),
+            findings: Vec::new(),
             fault: record.fault.clone(),
             next: next(record.phase),
         }

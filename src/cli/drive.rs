@@ -1,8 +1,5 @@
 //! What `join` and `leave` share: which targets, one lock, several machines side by side.
 
-use std::hash::{Hash, Hasher};
-use std::time::{Duration, Instant};
-
 use clap::Args;
 use futures_util::future::join_all;
 
@@ -11,12 +8,9 @@ use super::{Global, printer, runtime};
 use crate::bootstrap::{Machine, Now, Outcome, Record};
 use crate::config::{ConfigError, Settings};
 use crate::driver::drive;
-use crate::fault::{Fault, Kind};
+use crate::fault::Fault;
 use crate::host::{AwsSettings, Host, Net, Root, Store, facts, lock};
 use crate::target::Target;
-
-/// How often another enlist's lock is tried again.
-const LOCK_PAUSE: Duration = Duration::from_millis(200);
 
 #[derive(Debug, Args)]
 pub struct Selection {
@@ -46,7 +40,7 @@ pub fn run<M: Machine>(
     let settings = global.settings(&root)?;
     let selected = select(&settings, &selection.targets)?;
     runtime()?.block_on(async {
-        let _lock = own_lock(&root, settings.budget).await?;
+        let _lock = lock::own(&root, settings.budget).await?;
         let net = Net::new();
         let several = selected.len() > 1;
         let runs = selected.into_iter().map(|target| {
@@ -103,7 +97,7 @@ fn start(
     };
     let record = Store::new(root.clone(), word).load()?;
     let host = Host::new(root.clone(), word, aws, net);
-    Ok((Begin { target, record, seed: seed(root, word), now: host.now() }, host))
+    Ok((Begin { target, record, seed: facts::seed(root, word), now: host.now() }, host))
 }
 
 /// The targets to drive: those asked for have to be configured.
@@ -119,44 +113,4 @@ fn select(settings: &Settings, asked: &[String]) -> Result<Vec<Box<dyn Target>>,
         asked.is_empty() || asked.iter().any(|word| word == target.word())
     };
     Ok(settings.targets().into_iter().filter(is_wanted).collect())
-}
-
-/// Service and user data may start together: one works, the other waits for it, and then finds
-/// the work done.
-async fn own_lock(root: &Root, budget: Duration) -> Result<lock::OwnLock, Fault> {
-    let began = Instant::now();
-    let mut said = false;
-    loop {
-        if let Some(lock) = lock::try_own(root)? {
-            return Ok(lock);
-        }
-        if began.elapsed() >= budget {
-            let on = root.at(crate::target::STATE_DIR).join("lock").display().to_string();
-            return Err(Fault::new(
-                Kind::Host,
-                "another enlist is at work",
-                on,
-                "let it finish, or stop it",
-            ));
-        }
-        if !said {
-            tracing::info!("another enlist is at work; waiting for it");
-            said = true;
-        }
-        tokio::time::sleep(LOCK_PAUSE).await;
-    }
-}
-
-/// From what tells this machine from others that booted with it.
-fn seed(root: &Root, word: &str) -> u64 {
-    // Fixed keys: the same machine, the same jitter.
-    #[expect(deprecated, reason = "SipHash with fixed keys is what is wanted")]
-    let mut hasher = std::hash::SipHasher::new();
-    word.hash(&mut hasher);
-    facts::machine_id(root).hash(&mut hasher);
-    for name in ["board_asset_tag", "product_uuid"] {
-        root.line(&format!("/sys/class/dmi/id/{name}")).hash(&mut hasher);
-    }
-    root.line("/proc/sys/kernel/random/boot_id").hash(&mut hasher);
-    hasher.finish()
 }

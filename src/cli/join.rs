@@ -1,11 +1,17 @@
 //! `enlist join`: drive every configured target until joined or the budget is spent.
 
+use std::time::Duration;
+
 use super::drive::{self, Begin, Selection};
 use super::progress::Progress;
 use super::{Global, printer};
-use crate::bootstrap::{Outcome, Plan, Record, resume};
+use crate::bootstrap::{Outcome, Plan, Record, Upkeep, findings, resume};
 use crate::fault::Fault;
-use crate::host::{Root, Store};
+use crate::host::{Root, Store, clock, inspect};
+
+/// Where there is no daemon, a join at every boot renews a certificate in time. It holds nothing up
+/// for long: the former certificate is still good for a third of its life.
+const UPKEEP: Upkeep = Upkeep { renew: Some(Duration::from_mins(1)), reinstall: false };
 
 pub fn run(global: &Global, selection: &Selection, progress: &Progress) -> Result<u8, Fault> {
     drive::run(
@@ -14,7 +20,7 @@ pub fn run(global: &Global, selection: &Selection, progress: &Progress) -> Resul
         progress,
         |settings, Begin { target, record, seed, now }| {
             let plan = Plan { target, name: settings.name.clone(), budget: settings.budget };
-            resume(plan, record, seed, now)
+            resume(plan, record, seed, now).with(UPKEEP, now)
         },
         |root, outcome| match outcome {
             Outcome::Joined { already, record } => summary(root, record, *already),
@@ -38,14 +44,25 @@ fn summary(root: &Root, record: &Record, already: bool) -> String {
     if let Some(id) = record.member_id() {
         rows.push(("id".to_owned(), id.to_owned()));
     }
-    for (what, path) in rows.iter().filter(|_| already) {
-        if path.starts_with('/') && !std::path::Path::new(path).exists() {
-            tracing::warn!(
-                "{what} is missing: {path}; to have it again, `enlist leave` and `enlist join`"
-            );
-        }
-    }
     let store = Store::new(root.clone(), &record.target);
+    if already {
+        found(root, &store, record);
+    }
     rows.push(("record".to_owned(), store.record_path().display().to_string()));
     format!("{word}: {} as {name}\n{}", record.authority_name, printer::columns(&rows))
+}
+
+/// A member whose files are gone is one that its engine can do nothing with.
+fn found(root: &Root, store: &Store, record: &Record) {
+    let Ok((_, sights)) = inspect::inspect(root, store, &record.installed) else { return };
+    for finding in findings(record, &sights, clock::unix_now()) {
+        tracing::warn!("{finding}; to have it again, `enlist leave` and `enlist join`");
+    }
+    if let Some(fault) = &record.fault {
+        tracing::warn!(
+            "no new certificate: {}: {}; the former one stays until it ends",
+            fault.what,
+            fault.on
+        );
+    }
 }

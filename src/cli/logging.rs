@@ -2,7 +2,10 @@
 
 use std::io;
 
+use tracing::field::Field;
+use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::format;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
@@ -21,6 +24,7 @@ pub fn start(global: &Global, progress: &Progress) -> Result<(), Fault> {
     let ours = Targets::new().with_target("enlist", level);
     let layer: Box<dyn Layer<_> + Send + Sync> = match global.log_format {
         LogFormat::Text => fmt::layer()
+            .fmt_fields(format::debug_fn(readable).delimited(" "))
             .with_writer(progress.writer())
             .with_ansi(progress.is_shown())
             .with_target(false)
@@ -30,6 +34,19 @@ pub fn start(global: &Global, progress: &Progress) -> Result<(), Fault> {
     };
     tracing_subscriber::registry().with(layer.with_filter(ours)).init();
     Ok(())
+}
+
+/// What tells kinds of messages apart is for the journal, and no reading.
+fn readable(
+    writer: &mut format::Writer<'_>,
+    field: &Field,
+    value: &dyn std::fmt::Debug,
+) -> std::fmt::Result {
+    match field.name() {
+        "message" => write!(writer, "{value:?}"),
+        "message_id" => Ok(()),
+        name => write!(writer, "{name}={value:?}"),
+    }
 }
 
 fn journal() -> Result<tracing_journald::Layer, Fault> {

@@ -15,6 +15,7 @@ mod logging;
 mod policy;
 mod printer;
 mod progress;
+mod run;
 mod status;
 
 use std::path::PathBuf;
@@ -41,7 +42,7 @@ pub struct Cli {
     pub command: Command,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct Global {
     /// Read the settings from this file alone
     #[arg(long, global = true, value_name = "FILE")]
@@ -74,6 +75,8 @@ pub enum LogFormat {
 pub enum Command {
     /// Drive every configured target until joined or the budget is spent, then exit
     Join(drive::Selection),
+    /// Join every target, then stay: watch over it, renew, report; the service
+    Run(run::Options),
     /// Where each target stands, since when, what comes next
     Status(status::Options),
     /// Tell the authorities that this node leaves, then clear away what is ours
@@ -98,6 +101,7 @@ pub fn run(cli: Cli) -> Result<u8, Fault> {
     logging::start(&cli.global, &progress)?;
     match cli.command {
         Command::Join(options) => join::run(&cli.global, &options, &progress),
+        Command::Run(options) => run::run(&cli.global, &options),
         Command::Leave(options) => leave::run(&cli.global, &options, &progress),
         Command::Status(options) => status::run(&cli.global, &options),
         Command::Facts(options) => facts::run(&cli.global, &options),

@@ -8,15 +8,16 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{Global, LogFormat};
 use crate::bootstrap::{Now, Status};
-use crate::driver::Watch;
+use crate::driver::{Log, Watch};
 
 #[derive(Clone)]
 pub struct Progress {
     bar: Option<ProgressBar>,
+    /// Where nobody watches.
+    log: Log,
     /// The target's word, where there are several.
     word: Option<&'static str>,
     shown: usize,
-    waiting: Option<(String, Duration)>,
 }
 
 impl Progress {
@@ -33,7 +34,7 @@ impl Progress {
             }
             bar
         });
-        Self { bar, word: None, shown: 0, waiting: None }
+        Self { bar, log: Log::default(), word: None, shown: 0 }
     }
 
     pub fn is_shown(&self) -> bool {
@@ -54,54 +55,32 @@ impl Progress {
 
     /// For one target of several, which is named then.
     pub fn of(&self, word: Option<&'static str>) -> Self {
-        Self { word, ..self.clone() }
+        Self { word, log: Log::of(word), ..self.clone() }
     }
 
-    fn step(&self, word: &str, result: &str) {
-        let target = self.word.map(|word| format!("{word}: ")).unwrap_or_default();
-        if let Some(bar) = &self.bar {
-            bar.println(format!("{word:>12}  {target}{result}"));
-        } else {
-            tracing::info!("{target}{word}: {result}");
+    fn draw(&mut self, bar: &ProgressBar, status: &Status, now: Now) {
+        for step in status.steps.iter().skip(self.shown) {
+            let target = self.word.map(|word| format!("{word}: ")).unwrap_or_default();
+            bar.println(format!("{:>12}  {target}{}", step.word, step.result));
         }
-    }
-
-    fn line(&mut self, status: &Status, now: Now) {
-        let waiting = status.waiting.as_ref().map(|wait| (wait.reason.clone(), wait.until));
-        match (&self.bar, &waiting) {
-            (Some(bar), _) => {
-                let rest = waiting.as_ref().map(|(_, until)| until.saturating_sub(now.mono));
-                let when = rest
-                    .map(|rest| format!(", next try in {:.0} s", rest.as_secs_f64()))
-                    .unwrap_or_default();
-                bar.set_message(format!("{}{when}", status.doing));
-                // Ticks only once there is something to wait for: a join that takes
-                // milliseconds needs no thread for it.
-                bar.enable_steady_tick(Duration::from_millis(120));
-            }
-            (None, Some((reason, until))) if self.waiting != waiting => {
-                let seconds = until.saturating_sub(now.mono).as_secs_f64();
-                let target = self.word.map(|word| format!("{word}: ")).unwrap_or_default();
-                let is_fault = status.waiting.as_ref().is_some_and(|wait| wait.is_fault);
-                if is_fault {
-                    tracing::warn!("{target}waiting {seconds:.1} s: {reason}");
-                } else {
-                    tracing::info!("{target}waiting {seconds:.1} s: {reason}");
-                }
-            }
-            (None, _) => tracing::debug!("{}", status.doing),
-        }
-        self.waiting = waiting;
+        self.shown = status.steps.len();
+        let rest = status.waiting.as_ref().map(|wait| wait.until.saturating_sub(now.mono));
+        let when = rest
+            .map(|rest| format!(", next try in {:.0} s", rest.as_secs_f64()))
+            .unwrap_or_default();
+        bar.set_message(format!("{}{when}", status.doing));
+        // Ticks only once there is something to wait for: a join that takes milliseconds needs no
+        // thread for it.
+        bar.enable_steady_tick(Duration::from_millis(120));
     }
 }
 
 impl Watch for Progress {
     fn see(&mut self, status: &Status, now: Now) {
-        for step in status.steps.iter().skip(self.shown) {
-            self.step(step.word, &step.result);
+        match self.bar.clone() {
+            Some(bar) => self.draw(&bar, status, now),
+            None => self.log.see(status, now),
         }
-        self.shown = status.steps.len();
-        self.line(status, now);
     }
 }
 

@@ -5,10 +5,10 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{Global, printer};
-use crate::bootstrap::Report;
+use crate::bootstrap::{Report, findings};
 use crate::config::Settings;
 use crate::fault::{Fault, Kind};
-use crate::host::{Root, Store, lock};
+use crate::host::{Root, Store, clock, inspect, lock};
 use crate::target::Target;
 
 #[derive(Debug, Args)]
@@ -45,9 +45,16 @@ pub fn run(global: &Global, options: &Options) -> Result<u8, Fault> {
 fn read(root: &Root, settings: &Settings) -> Result<Vec<Report>, Fault> {
     let targets = settings.targets();
     let report = |target: &Box<dyn Target>| {
-        let record = Store::new(root.clone(), target.word()).load()?;
-        let absent = || Report::absent(target.word(), &target.authority_name());
-        Ok(record.map_or_else(absent, |record| Report::of(&record)))
+        let store = Store::new(root.clone(), target.word());
+        let (record, sights) = inspect::inspect(root, &store, &[])?;
+        let Some(record) = record else {
+            return Ok(Report::absent(target.word(), &target.authority_name()));
+        };
+        let mut report = Report::of(&record);
+        if record.is_member() {
+            report.findings = findings(&record, &sights, clock::unix_now());
+        }
+        Ok(report)
     };
     targets.iter().map(report).collect()
 }
@@ -77,7 +84,11 @@ fn text(report: &Report) -> String {
     add("key", report.key_sha256.as_ref().map(|key| format!("SHA-256 {key}")));
     add("certificate", report.certificate_serial.as_ref().map(|serial| format!("serial {serial}")));
     add("valid until", report.certificate_not_after.map(printer::time));
+    add("renewed at", report.renewal_at.map(printer::time));
     add("id", report.member_id.clone());
+    for finding in &report.findings {
+        add("finding", Some(finding.to_string()));
+    }
     add("attempts", Some(report.attempts.to_string()).filter(|_| report.attempts > 1));
     if let Some(fault) = &report.fault {
         let ended = if fault.is_final { "stopped at" } else { "being tried again since" };

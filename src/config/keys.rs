@@ -7,6 +7,14 @@ pub const KEYS: &[Key] = &[
     key("node", "name", Form::Text, "", "Name of the node: text and {instance_id}, {hostname}, {fqdn}; by default the instance id on EC2, else the FQDN."),
     key("node", "budget", Form::Duration, "30m", "How long faults that can pass, and an authority that takes its time, are waited for."),
 
+    key("run", "ready", Form::Text, "joined", "When `enlist run` tells systemd that it has started: \"joined\", or \"started\" at once."),
+    key("run", "inspect", Form::Duration, "10m", "How often `enlist run` looks at what is installed."),
+    key("run", "repair", Form::Boolean, "false", "Whether what is missing or damaged is put back; for a lost key, by leaving and joining anew."),
+    key("run", "leave_on", Form::Text, "never", "When `enlist run` leaves by itself: \"never\"; on \"termination\", announced by EC2; on \"shutdown\", that or the machine's being powered off."),
+
+    key("metrics", "textfile", Form::Text, "", "File that `enlist run` keeps its metrics in, for node_exporter's textfile collector; it ends in .prom."),
+    key("metrics", "socket", Form::Text, "", "Unix socket on which `enlist run` answers HTTP with its metrics."),
+
     key("aws", "region", Form::Text, "", "Region of the API; by default what the AWS environment, the profile or the instance says."),
     key("aws", "profile", Form::Text, "", "Profile of the shared AWS configuration."),
     key("aws", "endpoint_url", Form::Text, "", "URL of an API-compatible endpoint; by default AWS_ENDPOINT_URL, else AWS."),

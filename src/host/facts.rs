@@ -1,6 +1,7 @@
 //! Gathers what the node knows of itself.
 
 use std::fs;
+use std::hash::{Hash, Hasher};
 use std::io::ErrorKind;
 use std::time::Duration;
 
@@ -69,6 +70,21 @@ pub fn machine_id(root: &Root) -> Option<String> {
         && id.bytes().all(|b| b.is_ascii_hexdigit())
         && id.bytes().any(|b| b != b'0');
     is_id.then_some(id)
+}
+
+/// Makes a seed from what tells this machine from others that booted with it.
+#[must_use]
+pub fn seed(root: &Root, word: &str) -> u64 {
+    // Fixed keys: the same machine, the same jitter.
+    #[expect(deprecated, reason = "SipHash with fixed keys is what is wanted")]
+    let mut hasher = std::hash::SipHasher::new();
+    word.hash(&mut hasher);
+    machine_id(root).hash(&mut hasher);
+    for name in ["board_asset_tag", "product_uuid"] {
+        root.line(&format!("/sys/class/dmi/id/{name}")).hash(&mut hasher);
+    }
+    root.line("/proc/sys/kernel/random/boot_id").hash(&mut hasher);
+    hasher.finish()
 }
 
 async fn printed(root: &Root) -> Option<PuppetSite> {

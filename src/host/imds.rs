@@ -7,6 +7,8 @@ use aws_config::imds::client::Client;
 use aws_config::imds::client::error::{ImdsError, TokenError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
 use super::aws::Net;
@@ -40,12 +42,7 @@ pub async fn ask(root: &Root, net: &Net) -> Result<Option<Ec2>, Fault> {
     if !may_be_ec2(root) {
         return Ok(None);
     }
-    let client = Client::builder()
-        .configure(&net.local_config())
-        .connect_timeout(PATIENCE)
-        .read_timeout(PATIENCE)
-        .max_attempts(1)
-        .build();
+    let client = client(net);
     let document = match client.get(DOCUMENT).await {
         Ok(text) => String::from(text),
         Err(error) => return refused(&error),
@@ -56,11 +53,11 @@ pub async fn ask(root: &Root, net: &Net) -> Result<Option<Ec2>, Fault> {
         );
         return Ok(None);
     };
-    let (signature, public_ip, tags) = tokio::join!(
+    let (signature, public_ip, tags) = tokio::try_join!(
         optional(&client, SIGNATURE),
         optional(&client, "/latest/meta-data/public-ipv4"),
         tags(&client),
-    );
+    )?;
     Ok(Some(Ec2 {
         instance_id: parsed.instance_id,
         image_id: parsed.image_id,
@@ -70,8 +67,22 @@ pub async fn ask(root: &Root, net: &Net) -> Result<Option<Ec2>, Fault> {
         private_ip: parsed.private_ip,
         public_ip,
         tags,
-        identity: InstanceIdentity { document, signature },
+        identity: InstanceIdentity {
+            document,
+            signature: signature.filter(|text| is_signature(text)),
+        },
     }))
+}
+
+/// The signature is base64 in lines (EC2 user guide, "Instance identity documents"). It is passed
+/// on byte for byte; what is none, such as a proxy's page, is not.
+fn is_signature(text: &str) -> bool {
+    let joined: String = text.split_ascii_whitespace().collect();
+    let is_one = STANDARD.decode(joined).is_ok_and(|bytes| !bytes.is_empty());
+    if !is_one {
+        tracing::warn!("the instance identity document's signature is not base64; it is left out");
+    }
+    is_one
 }
 
 /// Whether it is worth asking: what is no EC2 by its firmware's strings loses no time. An
@@ -108,6 +119,10 @@ fn refused(error: &ImdsError) -> Result<Option<Ec2>, Fault> {
         tracing::warn!("no IMDSv2 token to be had: this is taken for no EC2 instance");
         return Ok(None);
     }
+    Err(unanswered(error))
+}
+
+fn unanswered(error: &ImdsError) -> Fault {
     let todo = "wait; where this is no EC2 instance, set AWS_EC2_METADATA_DISABLED=true";
     let fault = Fault::new(
         Kind::Transient,
@@ -115,13 +130,13 @@ fn refused(error: &ImdsError) -> Result<Option<Ec2>, Fault> {
         endpoint(),
         todo,
     );
-    Err(match error {
+    match error {
         // Its own text would show the whole response.
         ImdsError::ErrorResponse(context) => {
             fault.cause(format!("HTTP status {}", context.response().status().as_u16()))
         }
         other => fault.because(other),
-    })
+    }
 }
 
 fn is_timeout(error: &ImdsError) -> bool {
@@ -136,24 +151,98 @@ fn endpoint() -> String {
         .unwrap_or_else(|_| "http://169.254.169.254".to_owned())
 }
 
-async fn optional(client: &Client, path: &str) -> Option<String> {
-    match client.get(path).await {
-        Ok(text) => Some(String::from(text)).filter(|text| !text.is_empty()),
-        Err(ImdsError::ErrorResponse(context)) if context.response().status().as_u16() == 404 => {
-            None
+/// Asks again and again whether this instance is about to end; one session for all of it.
+pub struct Notices {
+    client: Client,
+}
+
+/// `spot/instance-action` (EC2 user guide, "Spot Instance interruption notices").
+#[derive(Deserialize)]
+struct SpotAction {
+    action: String,
+    time: Option<String>,
+}
+
+impl Notices {
+    /// None where this can't be an EC2 instance.
+    #[must_use]
+    pub fn new(root: &Root, net: &Net) -> Option<Self> {
+        may_be_ec2(root).then(|| Self { client: client(net) })
+    }
+
+    /// What was announced, for people; none while nothing is. A service that does not answer has
+    /// announced nothing.
+    pub async fn termination(&self) -> Option<String> {
+        let (spot, group) = tokio::join!(
+            self.ask("/latest/meta-data/spot/instance-action"),
+            self.ask("/latest/meta-data/autoscaling/target-lifecycle-state"),
+        );
+        spot.and_then(|text| spot_termination(&text))
+            .or(group.and_then(|state| group_termination(&state)))
+    }
+}
+
+impl Notices {
+    async fn ask(&self, path: &str) -> Option<String> {
+        let asked = self.client.get(path).await;
+        asked
+            .map_err(|error| tracing::trace!(path, error = %short(&error), "no notice"))
+            .ok()
+            .map(String::from)
+    }
+}
+
+fn spot_termination(text: &str) -> Option<String> {
+    let told: SpotAction = serde_json::from_str(text).ok()?;
+    let time = told.time.unwrap_or_else(|| "an unknown time".to_owned());
+    // Those that are stopped or hibernated come back, as who they are.
+    (told.action == "terminate").then(|| format!("EC2 takes this Spot instance back at {time}"))
+}
+
+/// `Terminated`, and `Warmed:Terminated` in a warm pool (EC2 Auto Scaling user guide, "Retrieve
+/// the target lifecycle state through instance metadata").
+fn group_termination(state: &str) -> Option<String> {
+    let ends = state.trim().rsplit(':').next() == Some("Terminated");
+    ends.then(|| "its Auto Scaling group terminates this instance".to_owned())
+}
+
+fn client(net: &Net) -> Client {
+    Client::builder()
+        .configure(&net.local_config())
+        .connect_timeout(PATIENCE)
+        .read_timeout(PATIENCE)
+        .max_attempts(1)
+        .build()
+}
+
+/// None where the service says that there is none. One that does not answer in time, as on a
+/// machine that is busy booting, has said nothing, and is asked again later.
+async fn optional(client: &Client, path: &str) -> Result<Option<String>, Fault> {
+    let error = match client.get(path).await {
+        Ok(text) => return Ok(Some(String::from(text)).filter(|text| !text.is_empty())),
+        Err(error) => error,
+    };
+    match &error {
+        ImdsError::ErrorResponse(context) => {
+            let status = context.response().status();
+            if status.is_server_error() {
+                return Err(unanswered(&error));
+            }
+            if status.as_u16() != 404 {
+                let status = status.as_u16();
+                tracing::warn!(path, status, "the instance metadata service did not say");
+            }
+            Ok(None)
         }
-        Err(error) => {
-            tracing::warn!(path, error = %short(&error), "the instance metadata service did not say");
-            None
-        }
+        _ => Err(unanswered(&error)),
     }
 }
 
 /// The instance's tags, where the instance's options show them in its metadata.
-async fn tags(client: &Client) -> BTreeMap<String, String> {
+async fn tags(client: &Client) -> Result<BTreeMap<String, String>, Fault> {
     let mut tags = BTreeMap::new();
-    let Some(names) = optional(client, "/latest/meta-data/tags/instance").await else {
-        return tags;
+    let Some(names) = optional(client, "/latest/meta-data/tags/instance").await? else {
+        return Ok(tags);
     };
     // Names in metadata may hold letters, digits and + - = . , _ : @ only (EC2 user guide, "Use
     // instance tags in instance metadata"), so they need no escaping in a path.
@@ -163,12 +252,12 @@ async fn tags(client: &Client) -> BTreeMap<String, String> {
     };
     for name in names.lines().filter(allowed) {
         if let Some(value) =
-            optional(client, &format!("/latest/meta-data/tags/instance/{name}")).await
+            optional(client, &format!("/latest/meta-data/tags/instance/{name}")).await?
         {
             tags.insert(name.to_owned(), value);
         }
     }
-    tags
+    Ok(tags)
 }
 
 fn short(error: &ImdsError) -> String {

@@ -49,6 +49,7 @@ pub async fn ensure(
     }
     let key = match (load(root, &spec.at.path)?, load(root, &spec.staged)?) {
         (Some(key), _) | (None, Some(key)) => key,
+        (None, None) if spec.must_stand => return Err(missing(root, spec)),
         (None, None) => make(root, spec, making).await?,
     };
     let csr = spec.csr.as_ref().map(|wanted| csr::build(wanted, &key)).transpose();
@@ -58,6 +59,12 @@ pub async fn ensure(
             .because(&error)
     })?;
     Ok(KeyReport { public: key.public().clone(), csr })
+}
+
+fn missing(root: &Root, spec: &KeySpec) -> Fault {
+    let on = root.at(&spec.at.path).display().to_string();
+    let todo = "put it back from a backup, or `enlist leave` and `enlist join` with a new one";
+    Fault::new(Kind::Host, "the key of this member is missing", on, todo)
 }
 
 fn begin(bits: u32) -> Making {

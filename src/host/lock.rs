@@ -16,6 +16,9 @@ use crate::target::STATE_DIR;
 const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// How often another enlist's lock is tried again.
+pub const OWN_PAUSE: Duration = Duration::from_millis(200);
+
 /// How long an empty lock is taken for one that is being written.
 const EMPTY_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -30,8 +33,49 @@ pub struct OwnLock {
 /// # Errors
 /// `Host` where the file can't be made.
 pub fn try_own(root: &Root) -> Result<Option<OwnLock>, Fault> {
+    try_lock(root, "lock")
+}
+
+/// Takes the place of the one daemon of this machine.
+///
+/// # Errors
+/// `Host` where it is taken.
+pub fn daemon(root: &Root) -> Result<OwnLock, Fault> {
+    try_lock(root, "daemon.lock")?.ok_or_else(|| {
+        let on = root.at(STATE_DIR).join("daemon.lock").display().to_string();
+        let todo = "use that one: reload it with SIGHUP, or stop it first";
+        Fault::new(Kind::Host, "another `enlist run` is running", on, todo)
+    })
+}
+
+/// Service and user data may start together: one works, the other waits for it, and then finds
+/// the work done.
+///
+/// # Errors
+/// `Host` where the other one is not done within the budget.
+pub async fn own(root: &Root, budget: Duration) -> Result<OwnLock, Fault> {
+    let began = Instant::now();
+    let mut said = false;
+    loop {
+        if let Some(lock) = try_own(root)? {
+            return Ok(lock);
+        }
+        if began.elapsed() >= budget {
+            let on = root.at(STATE_DIR).join("lock").display().to_string();
+            let todo = "let it finish, or stop it";
+            return Err(Fault::new(Kind::Host, "another enlist is at work", on, todo));
+        }
+        if !said {
+            tracing::info!("another enlist is at work; waiting for it");
+            said = true;
+        }
+        tokio::time::sleep(OWN_PAUSE).await;
+    }
+}
+
+fn try_lock(root: &Root, name: &str) -> Result<Option<OwnLock>, Fault> {
     files::make_directory(&root.at(STATE_DIR), 0o700, None)?;
-    let path = root.at(&format!("{STATE_DIR}/lock"));
+    let path = root.at(&format!("{STATE_DIR}/{name}"));
     let file = OpenOptions::new()
         .create(true)
         .truncate(false)

@@ -9,12 +9,16 @@ pub mod facts;
 pub mod files;
 pub mod handover;
 pub mod imds;
+pub mod inspect;
 pub mod install;
 pub mod key;
 pub mod lock;
+pub mod notify;
+pub mod power;
 pub mod process;
 pub mod root;
 pub mod store;
+pub mod timer;
 
 use std::time::Duration;
 
@@ -25,6 +29,7 @@ use crate::target::{Answer, Inquiry, Request};
 
 pub use aws::{AwsSettings, Net};
 pub use clock::Clock;
+pub use notify::Notifier;
 pub use root::Root;
 pub use store::Store;
 
@@ -102,6 +107,10 @@ impl Host {
             Effect::SetAside(paths) => {
                 self.store.set_aside(&paths, self.now().unix).map(|()| Event::IsAside)?
             }
+            Effect::Inspect(files) => {
+                let (record, sights) = inspect::inspect(&self.root, &self.store, &files)?;
+                Event::Inspected(record.map(Box::new), sights)
+            }
             // The driver ends here; there is nothing to perform.
             Effect::Finish(_) => Event::Woke,
         })
@@ -138,6 +147,6 @@ impl Host {
     async fn sleep_until(&self, mono: Duration) {
         let rest = mono.saturating_sub(self.now().mono);
         // A hair longer, so that rounding never wakes us before the moment.
-        tokio::time::sleep(rest + Duration::from_millis(1)).await;
+        timer::sleep(rest + Duration::from_millis(1)).await;
     }
 }

@@ -149,6 +149,8 @@ pub struct KeySpec {
     pub csr: Option<CsrSpec>,
     /// For the log: what was left out of the request and why.
     pub notes: Vec<String>,
+    /// A member's key: where it is missing, none is made in its place.
+    pub must_stand: bool,
 }
 
 /// Everything learned so far.

@@ -122,6 +122,7 @@ impl Target for Opsworks {
             bits: KEY_BITS,
             csr: None,
             notes: Vec::new(),
+            must_stand: false,
         }))
     }
 

@@ -9,8 +9,6 @@ use time::Duration;
 use super::{Csr, Order, WrongCertificate, key};
 use crate::now::Now;
 
-/// Puppet's `ca_ttl`: five years.
-const LIFETIME: Duration = Duration::days(5 * 365);
 /// Puppet dates certificates a day back, for nodes whose clock is behind.
 const BACKDATED: Duration = Duration::days(1);
 
@@ -43,7 +41,7 @@ fn made(
     now: Now,
     key: &impl PublicKeyData,
 ) -> Result<String, Error> {
-    let (not_before, not_after) = validity(now, order.wrong);
+    let (not_before, not_after) = validity(now, order);
     let mut params = CertificateParams::default();
     params.serial_number = Some(order.serial.into());
     params.not_before = not_before;
@@ -67,16 +65,14 @@ fn subject(order: &Order<'_>) -> DistinguishedName {
     subject
 }
 
-fn validity(
-    now: Now,
-    wrong: Option<WrongCertificate>,
-) -> (time::OffsetDateTime, time::OffsetDateTime) {
+fn validity(now: Now, order: &Order<'_>) -> (time::OffsetDateTime, time::OffsetDateTime) {
     let now = now.datetime();
     let day = BACKDATED;
-    match wrong {
-        Some(WrongCertificate::Expired) => (now.saturating_sub(LIFETIME), now.saturating_sub(day)),
-        Some(WrongCertificate::NotYet) => (now.saturating_add(day), now.saturating_add(LIFETIME)),
-        _ => (now.saturating_sub(day), now.saturating_add(LIFETIME)),
+    let life = order.lifetime;
+    match order.wrong {
+        Some(WrongCertificate::Expired) => (now - day - life, now.saturating_sub(day)),
+        Some(WrongCertificate::NotYet) => (now.saturating_add(day), now + day + life),
+        _ => (now.saturating_sub(day), now + life),
     }
 }
 

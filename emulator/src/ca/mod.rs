@@ -5,10 +5,15 @@ mod key;
 mod request;
 mod signing;
 
+use std::time::Duration;
+
 pub use request::{Csr, CsrError, CsrExtension, Refusal};
 pub use signing::{CaError, SigningCa};
 
 use crate::now::Now;
+
+/// Puppet's `ca_ttl`: five years.
+pub const LIFETIME: Duration = Duration::from_hours(5 * 365 * 24);
 
 /// What is wrong, on purpose, with a certificate that is given out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +45,8 @@ pub struct Order<'a> {
     pub node_name: &'a str,
     /// The certificate's serial number.
     pub serial: u64,
+    /// How long it is good for.
+    pub lifetime: Duration,
     /// The fault to build in.
     pub wrong: Option<WrongCertificate>,
 }

@@ -40,6 +40,9 @@ pub struct Arguments {
     /// How long a NodeAssociationStatusToken can be asked for
     #[arg(long, value_name = "SECONDS", default_value = "3600", value_parser = seconds)]
     token_lifetime: Duration,
+    /// How long certificates are good for [default: five years]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    certificate_lifetime: Option<Duration>,
     /// Requests per second and burst of the account, for each service, or off [default: 5/10]
     #[arg(long, value_name = "RATE/BURST|off", value_parser = throttle)]
     throttle: Option<Throttle>,
@@ -150,6 +153,9 @@ impl Arguments {
             association_time: self.association_time,
             disassociation_time: self.disassociation_time,
             token_lifetime: self.token_lifetime,
+            certificate_lifetime: self
+                .certificate_lifetime
+                .unwrap_or(enlist_emulator::ca::LIFETIME),
             throttle: self.throttle.map_or(Some(DOCUMENTED), |Throttle(rate)| rate),
             ca,
             allow_authorization_extensions: self.allow_authorization_extensions,

@@ -171,7 +171,8 @@ fn a_ca_that_cannot_be_used_says_why() -> Outcome {
 fn made_wrong(wrong: WrongCertificate) -> Result<(SigningCa, String), Box<dyn std::error::Error>> {
     let mut ca = SigningCa::shared(machine_now(), "puppet-test")?;
     let csr = ca.read(&openssl::request("node", &[])?)?;
-    let order = Order { csr: &csr, node_name: "node", serial: 7, wrong: Some(wrong) };
+    let (node_name, serial, lifetime) = ("node", 7, enlist_emulator::ca::LIFETIME);
+    let order = Order { csr: &csr, node_name, serial, lifetime, wrong: Some(wrong) };
     let made = ca.sign(machine_now(), &order).map_err(|refusal: Refusal| refusal.to_string())?;
     Ok((ca, made))
 }

@@ -5,6 +5,7 @@ mod engines;
 mod opsworks;
 mod opsworks_cm;
 mod reader;
+mod run;
 mod ssm;
 
 use std::time::Duration;
@@ -16,12 +17,15 @@ use crate::target::{NameTemplate, Target};
 use reader::Reader;
 
 pub use reader::ReadFile;
+pub use run::{LeaveOn, Metrics, Ready, Run};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// None: the instance id on EC2, else the FQDN.
     pub name: Option<NameTemplate>,
     pub budget: Duration,
+    pub run: Run,
+    pub metrics: Metrics,
     pub aws: Aws,
     pub opsworks_cm: Option<crate::target::opsworks_cm::OpsworksCm>,
     pub opsworks: Option<crate::target::opsworks::Opsworks>,
@@ -59,6 +63,8 @@ impl Settings {
                 Duration::from_hours(7 * 24),
                 "\"30m\"",
             )?,
+            run: reader.run()?,
+            metrics: reader.metrics()?,
             aws: reader.aws()?,
             opsworks_cm: table("opsworks-cm")
                 .map(|origin| reader.opsworks_cm(origin))

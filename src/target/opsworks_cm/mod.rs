@@ -111,7 +111,14 @@ impl Target for OpsworksCm {
         let staged = staged_key(WORD);
         if let Authority::Chef { .. } = known.authority {
             let (at, bits) = (chef::key_place(&self.chef), self.chef.key_bits);
-            return Ok(Some(KeySpec { at, staged, bits, csr: None, notes: Vec::new() }));
+            return Ok(Some(KeySpec {
+                at,
+                staged,
+                bits,
+                csr: None,
+                notes: Vec::new(),
+                must_stand: false,
+            }));
         }
         let site = site(known)?;
         let plan = puppet::csr(&self.puppet, known.facts, site, known.name)?;
@@ -121,6 +128,7 @@ impl Target for OpsworksCm {
             bits: self.puppet.key_bits,
             csr: Some(plan.spec),
             notes: plan.notes,
+            must_stand: false,
         }))
     }
 

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::OpsWorksCm;
 use super::association::Association;
 use super::server::{self, DEFAULT_SERVER, Place, Server, ServerSpec, ServerSpecError};
+use crate::ca;
 use crate::now::Now;
 
 /// How the service behaves.
@@ -21,6 +22,9 @@ pub struct OpsWorksCmSettings {
     pub disassociation_time: Duration,
     /// How long a token can be asked for: the reference says "recent", one hour by default.
     pub token_lifetime: Duration,
+    /// How long certificates are good for; a node that asks again in the second half of that time
+    /// gets a new one.
+    pub certificate_lifetime: Duration,
     /// Region and account, for ARNs.
     pub place: Place,
 }
@@ -33,6 +37,7 @@ impl Default for OpsWorksCmSettings {
             association_time: Duration::ZERO,
             disassociation_time: Duration::ZERO,
             token_lifetime: Duration::from_hours(1),
+            certificate_lifetime: ca::LIFETIME,
             place: Place::default(),
         }
     }

@@ -53,11 +53,12 @@ impl OpsWorksCm {
         }
         // The same node once more is the same association, under one more token.
         let association = match holder {
-            Some(same) if !context.ails_association() => {
+            Some(same) if !context.ails_association() && !self.is_old(same, context.now) => {
                 Association { calls: same.calls.saturating_add(1), ..same.clone() }
             }
             _ => Association {
-                outcome: Arc::new(outcome(context, node_name, &applicant)),
+                outcome: Arc::new(self.outcome(context, node_name, &applicant)),
+                issued_at: context.now,
                 public_key: applicant.public_key,
                 csr: applicant.csr.map(|(text, _)| text),
                 organization: applicant.organization,
@@ -124,6 +125,40 @@ impl OpsWorksCm {
         Ok(ticket.ok_or_else(unknown)?.describe(now, context.authority.bundle()))
     }
 
+    /// Whether the certificate of this association is in the second half of its life.
+    fn is_old(&self, association: &Association, now: Now) -> bool {
+        now >= association.issued_at.plus(self.settings.certificate_lifetime / 2)
+    }
+
+    /// Decides how a new association ends, and signs the certificate.
+    fn outcome(
+        &self,
+        context: &mut Context<'_>,
+        node_name: &str,
+        applicant: &Applicant,
+    ) -> Outcome {
+        let wrong = match context.fault {
+            Some(FaultKind::Failed) => return failed("injected"),
+            Some(FaultKind::Certificate(wrong)) => Some(wrong),
+            _ => None,
+        };
+        if applicant.organization.as_deref().is_some_and(|name| name != ORGANIZATION) {
+            return failed("the Chef server has no organization of this name");
+        }
+        let csr = applicant.csr.as_ref().filter(|_| wrong != Some(WrongCertificate::None));
+        let Some((_, csr)) = csr else {
+            return Outcome::Joined { certificate: None };
+        };
+        // RFC 5280 wants a positive serial; a random one does not meet those the CA gave out before.
+        let serial = (context.random.next_u64() >> 1) | 1 << 62;
+        let lifetime = self.settings.certificate_lifetime;
+        let order = Order { csr, node_name, serial, lifetime, wrong };
+        match context.authority.sign(context.now, &order) {
+            Ok(certificate) => Outcome::Joined { certificate: Some(certificate) },
+            Err(refusal) => Outcome::Failed { reason: refusal.to_string() },
+        }
+    }
+
     /// Gives out a token, and makes the response that carries it.
     fn issue(
         &mut self,
@@ -141,29 +176,6 @@ impl OpsWorksCm {
         };
         self.tickets.insert(token.clone(), ticket);
         json!({ "NodeAssociationStatusToken": token })
-    }
-}
-
-/// Decides how a new association ends, and signs the certificate.
-fn outcome(context: &mut Context<'_>, node_name: &str, applicant: &Applicant) -> Outcome {
-    let wrong = match context.fault {
-        Some(FaultKind::Failed) => return failed("injected"),
-        Some(FaultKind::Certificate(wrong)) => Some(wrong),
-        _ => None,
-    };
-    if applicant.organization.as_deref().is_some_and(|name| name != ORGANIZATION) {
-        return failed("the Chef server has no organization of this name");
-    }
-    let csr = applicant.csr.as_ref().filter(|_| wrong != Some(WrongCertificate::None));
-    let Some((_, csr)) = csr else {
-        return Outcome::Joined { certificate: None };
-    };
-    // RFC 5280 wants a positive serial; a random one does not meet those the CA gave out before.
-    let serial = (context.random.next_u64() >> 1) | 1 << 62;
-    let order = Order { csr, node_name, serial, wrong };
-    match context.authority.sign(context.now, &order) {
-        Ok(certificate) => Outcome::Joined { certificate: Some(certificate) },
-        Err(refusal) => Outcome::Failed { reason: refusal.to_string() },
     }
 }
 

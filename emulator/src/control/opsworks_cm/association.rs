@@ -37,6 +37,8 @@ pub struct Association {
     pub organization: Option<String>,
     /// How it ends, from `resolves_at` on.
     pub outcome: Arc<Outcome>,
+    /// When its certificate was made.
+    pub issued_at: Now,
     /// When IN_PROGRESS ends.
     pub resolves_at: Now,
     /// How many times `AssociateNode` was accepted for this node.

@@ -1,5 +1,10 @@
 //! The loop: poll, perform, handle; until it is finished.
 
+mod log;
+pub mod milestones;
+
+pub use log::Log;
+
 use crate::bootstrap::{Effect, Event, Machine, Now, Outcome, Status};
 use crate::host::Host;
 

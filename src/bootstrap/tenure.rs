@@ -1,0 +1,155 @@
+//! The time between joining and leaving: looks at what is installed now and then, and ends when
+//! there is something to do. Pure.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::inspection::{Finding, Sight, findings};
+use super::{Effect, Event, Machine, Now, Outcome, Phase, Record, Status, Waiting, backoff};
+use crate::fault::Fault;
+
+/// What a member's quiet time ends with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// A new certificate is to be asked for.
+    Renewal,
+    /// What was granted is to be installed once more.
+    Reinstallation,
+    /// The key is lost, and with it the membership: leave, and join with a new one.
+    Anew,
+    /// This node has left, or is leaving; by somebody's hand.
+    Left,
+}
+
+impl fmt::Display for Need {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Renewal => "the certificate is to be renewed",
+            Self::Reinstallation => "what is missing or damaged is to be put back",
+            Self::Anew => "the key is lost: leaving, and joining anew",
+            Self::Left => "this node has left",
+        })
+    }
+}
+
+/// One member, watched over.
+pub struct Tenure {
+    target: &'static str,
+    authority: String,
+    record: Record,
+    /// How often the files are looked at.
+    interval: Duration,
+    /// Whether what is missing or damaged is a reason to do something about it.
+    repairs: bool,
+    seed: u64,
+    looks: u32,
+    /// On the clock of [`Now::mono`].
+    next: Duration,
+    findings: Vec<Finding>,
+    fault: Option<Fault>,
+    need: Option<Need>,
+}
+
+impl Tenure {
+    /// From the record of a member. The first look comes at once.
+    #[must_use]
+    pub fn new(
+        target: &'static str,
+        record: Record,
+        interval: Duration,
+        repairs: bool,
+        seed: u64,
+        now: Now,
+    ) -> Self {
+        Self {
+            target,
+            authority: record.authority_name.clone(),
+            record,
+            interval,
+            repairs,
+            seed,
+            looks: 0,
+            next: now.mono,
+            findings: Vec::new(),
+            fault: None,
+            need: None,
+        }
+    }
+
+    fn seen(&mut self, now: Now, record: Option<Record>, sights: &[Sight]) {
+        let Some(record) = record.filter(Record::is_member) else {
+            self.need = Some(Need::Left);
+            return;
+        };
+        self.findings = findings(&record, sights, now.unix);
+        self.record = record;
+        let is_due = self.record.renewal_at().is_some_and(|at| at <= now.unix);
+        self.need = if self.repairs && self.findings.iter().any(Finding::is_key) {
+            Some(Need::Anew)
+        } else if self.repairs && !self.findings.is_empty() {
+            Some(Need::Reinstallation)
+        } else {
+            is_due.then_some(Need::Renewal)
+        };
+    }
+
+    /// The next look: after the interval, a quarter more or less, or when the renewal is due.
+    fn pause(&mut self, now: Now) {
+        self.looks = self.looks.wrapping_add(1);
+        let pause = backoff::around(self.seed, self.looks, self.interval);
+        let until_renewal = self.record.renewal_at().map_or(pause, |at| {
+            Duration::from_secs(u64::try_from(at.saturating_sub(now.unix)).unwrap_or(0).max(1))
+        });
+        self.next = now.mono + pause.min(until_renewal);
+    }
+}
+
+impl Machine for Tenure {
+    fn poll(&self, now: Now) -> Effect {
+        match &self.need {
+            Some(need) => Effect::Finish(Outcome::Due(need.clone())),
+            None if now.mono < self.next => Effect::WaitUntil(self.next),
+            None => Effect::Inspect(self.record.installed.clone()),
+        }
+    }
+
+    fn handle(&mut self, now: Now, event: Event) {
+        match event {
+            Event::Inspected(record, sights) => {
+                self.fault = None;
+                self.seen(now, record.map(|record| *record), &sights);
+            }
+            // Not to be looked at now; perhaps the next time.
+            Event::Failed(fault) => self.fault = Some(fault),
+            _ => return,
+        }
+        self.pause(now);
+    }
+
+    fn status(&self, now: Now) -> Status {
+        let waiting = (now.mono < self.next).then(|| Waiting {
+            reason: "the next look at what is installed".to_owned(),
+            until: self.next,
+            is_fault: false,
+        });
+        let problems = self.findings.iter().map(Finding::to_string);
+        let problems: Vec<String> =
+            problems.chain(self.fault.iter().map(Fault::to_string)).collect();
+        let doing = match problems.as_slice() {
+            [] => format!("joined {}", self.authority),
+            problems => format!("joined {}, but {}", self.authority, problems.join("; ")),
+        };
+        Status {
+            target: self.target,
+            authority: self.authority.clone(),
+            phase: Phase::Joined,
+            name: self.record.name.clone(),
+            doing,
+            waiting,
+            failures: u32::from(self.fault.is_some()),
+            fault: self.fault.as_ref().map(|fault| fault.kind),
+            findings: self.findings.clone(),
+            steps: Vec::new(),
+        }
+    }
+}

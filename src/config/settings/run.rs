@@ -1,0 +1,74 @@
+//! `[run]` and `[metrics]`: what only the daemon heeds.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::reader::{Reader, absolute};
+use crate::config::ConfigError;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    pub ready: Ready,
+    /// How often the installed files are looked at.
+    pub inspect: Duration,
+    pub repair: bool,
+    pub leave_on: LeaveOn,
+}
+
+/// When the service manager is told that the service has started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ready {
+    /// `After=enlist.service` means that this node has an identity.
+    Joined,
+    Started,
+}
+
+/// When a node leaves with nobody asking it to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LeaveOn {
+    Never,
+    /// EC2 has announced that the instance ends.
+    Termination,
+    /// That, or the machine is powered off.
+    Shutdown,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Metrics {
+    pub textfile: Option<String>,
+    pub socket: Option<String>,
+}
+
+impl Reader<'_> {
+    pub(super) fn run(&self) -> Result<Run, ConfigError> {
+        let ready =
+            self.parsed("run", "ready", "\"joined\" or \"started\"", |text| match text {
+                "joined" => Some(Ready::Joined),
+                "started" => Some(Ready::Started),
+                _ => None,
+            })?;
+        let allowed = "\"never\", \"termination\" or \"shutdown\"";
+        let leave_on = self.parsed("run", "leave_on", allowed, |text| match text {
+            "never" => Some(LeaveOn::Never),
+            "termination" => Some(LeaveOn::Termination),
+            "shutdown" => Some(LeaveOn::Shutdown),
+            _ => None,
+        })?;
+        let (second, day) = (Duration::from_secs(1), Duration::from_hours(24));
+        Ok(Run {
+            ready: ready.unwrap_or(Ready::Joined),
+            inspect: self.duration("run", "inspect", second, day, "\"10m\"")?,
+            repair: self.boolean("run", "repair")?,
+            leave_on: leave_on.unwrap_or(LeaveOn::Never),
+        })
+    }
+
+    pub(super) fn metrics(&self) -> Result<Metrics, ConfigError> {
+        const TEXTFILE: &str =
+            "an absolute path that ends in .prom, which is what node_exporter reads";
+        let textfile = self.parsed("metrics", "textfile", TEXTFILE, |text| {
+            absolute(text).filter(|path| Path::new(path).extension() == Some("prom".as_ref()))
+        })?;
+        Ok(Metrics { textfile, socket: self.path("metrics", "socket")? })
+    }
+}

@@ -1,0 +1,169 @@
+//! Metrics in Prometheus' text format (exposition format 0.0.4), for node_exporter's textfile
+//! collector and for whoever asks on a Unix socket. They hold no secret.
+
+use std::cell::RefCell;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+
+use super::board::{Board, Entry};
+use crate::bootstrap::Phase;
+use crate::fault::Fault;
+use crate::host::files;
+
+/// Whoever asks has this long to do so.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Keeps the text file up to date.
+pub struct Publisher {
+    path: Option<PathBuf>,
+    published: String,
+    has_failed: bool,
+}
+
+impl Publisher {
+    pub fn new(path: Option<PathBuf>) -> Self {
+        Self { path, published: String::new(), has_failed: false }
+    }
+
+    /// Writes the file where it would say something new; whole, so that nobody reads half of it.
+    pub fn publish(&mut self, entries: &[Entry]) {
+        let Some(path) = &self.path else { return };
+        let text = text(entries);
+        if text == self.published {
+            return;
+        }
+        match files::replace(path, text.as_bytes(), 0o644, None) {
+            Ok(()) => self.published = text,
+            // Once is enough: a directory that is not there will not be there the next time.
+            Err(fault) if !self.has_failed => {
+                self.has_failed = true;
+                tracing::warn!(
+                    "metrics.textfile is not kept: {fault}: {}",
+                    fault.causes.join("; ")
+                );
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+/// Every metric of every target.
+pub fn text(entries: &[Entry]) -> String {
+    let mut text = String::new();
+    head(&mut text, "enlist_info", "gauge", "The version that runs.");
+    let _ = writeln!(text, "enlist_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"));
+    let mut each = |name: &str, kind: &str, help: &str, value: &dyn Fn(&Entry) -> Option<i64>| {
+        head(&mut text, name, kind, help);
+        for entry in entries {
+            if let Some(value) = value(entry) {
+                let _ = writeln!(text, "{name}{{target=\"{}\"}} {value}", entry.word);
+            }
+        }
+    };
+    each("enlist_joined", "gauge", "Whether this node is a member.", &|entry| {
+        Some(i64::from(entry.is_member()))
+    });
+    each("enlist_attempts", "gauge", "How often the creating call was attempted.", &|entry| {
+        Some(i64::from(entry.attempts))
+    });
+    each("enlist_findings", "gauge", "Installed files that are missing or damaged.", &|entry| {
+        i64::try_from(entry.findings).ok()
+    });
+    let name = "enlist_certificate_not_after_seconds";
+    each(name, "gauge", "End of the certificate, Unix time.", &|entry| entry.not_after);
+    let name = "enlist_certificate_renewal_seconds";
+    each(name, "gauge", "When a new one is asked for, Unix time.", &|entry| entry.renewal_at);
+    let name = "enlist_last_success_seconds";
+    each(name, "gauge", "When it last joined or was found well, Unix time.", &|entry| {
+        entry.last_success
+    });
+    head(&mut text, "enlist_phase", "gauge", "Where the bootstrap is.");
+    for entry in entries {
+        let (word, phase) = (entry.word, phase(entry.phase));
+        let _ = writeln!(text, "enlist_phase{{target=\"{word}\",phase=\"{phase}\"}} 1");
+    }
+    head(&mut text, "enlist_faults_total", "counter", "Failures since the daemon started.");
+    for entry in entries {
+        for (kind, count) in &entry.faults {
+            let word = entry.word;
+            let _ =
+                writeln!(text, "enlist_faults_total{{target=\"{word}\",kind=\"{kind}\"}} {count}");
+        }
+    }
+    text
+}
+
+fn head(text: &mut String, name: &str, kind: &str, help: &str) {
+    let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+}
+
+/// As the record spells it.
+fn phase(phase: Phase) -> &'static str {
+    match phase {
+        Phase::New => "new",
+        Phase::Creating => "creating",
+        Phase::Watching => "watching",
+        Phase::Installing => "installing",
+        Phase::Joined => "joined",
+        Phase::Leaving => "leaving",
+    }
+}
+
+/// Makes the socket; one that a former daemon left behind is replaced.
+///
+/// # Errors
+/// `Host` where it can't be made.
+pub fn listen(path: &Path) -> Result<UnixListener, Fault> {
+    use std::os::unix::fs::PermissionsExt;
+    let made = || {
+        if let Some(directory) = path.parent() {
+            std::fs::create_dir_all(directory)?;
+        }
+        // There is one daemon at a time, and this is it.
+        if std::fs::symlink_metadata(path).is_ok() {
+            std::fs::remove_file(path)?;
+        }
+        let listener = UnixListener::bind(path)?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666))?;
+        Ok(listener)
+    };
+    made().map_err(|error| files::fault("could not make metrics.socket", path, &error))
+}
+
+/// Answers one after the other, for ever.
+pub async fn serve(
+    listener: Option<UnixListener>,
+    board: &RefCell<Board>,
+) -> std::convert::Infallible {
+    let Some(listener) = listener else { return std::future::pending().await };
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let text = board.borrow().metrics();
+                let answered = tokio::time::timeout(PATIENCE, answer(stream, &text)).await;
+                tracing::trace!(?answered, "metrics.socket");
+            }
+            Err(error) => {
+                tracing::warn!(%error, "metrics.socket");
+                crate::host::timer::sleep(PATIENCE).await;
+            }
+        }
+    }
+}
+
+/// Whatever was asked for: there is one answer.
+async fn answer(mut stream: UnixStream, text: &str) -> std::io::Result<()> {
+    let mut asked = [0; 1024];
+    let _ = stream.read(&mut asked).await?;
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        text.len()
+    );
+    stream.write_all(head.as_bytes()).await?;
+    stream.write_all(text.as_bytes()).await?;
+    stream.shutdown().await
+}
