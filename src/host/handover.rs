@@ -1,7 +1,8 @@
 //! The hand-over to amazon-ssm-agent, with the care that its `-register` does not take: its vault
-//! is backed up before and put back where it fails.
+//! is backed up before and put back where it fails. One that was cut short is settled by the next
+//! start before it looks at anything, by what the agent left in its vault.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::files;
@@ -19,6 +20,8 @@ use crate::target::{ssm, state_dir};
 /// One call to the API, by a program that tries it for a while itself.
 const REGISTER_LIMIT: Duration = Duration::from_mins(2);
 const SERVICE_LIMIT: Duration = Duration::from_secs(30);
+/// How often an agent that outlived us is looked for.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// What is to be seen of the agent on this node.
 #[must_use]
@@ -63,11 +66,10 @@ pub async fn perform(
         ));
     };
     let code = code(root, &wanted.code)?;
+    settle(root).await?;
     let vault = Vault::new(root);
-    // An earlier start may have ended between the agent's overwriting and our putting back.
-    vault.put_back_if_unfinished()?;
     let before = registered(root);
-    vault.back_up(store)?;
+    vault.back_up(store, &wanted.activation)?;
     service(root, "stop").await;
     let outcome = register(root, program, &wanted.activation, &code, &region).await;
     let now = registered(root).filter(|now| now.starts_with("mi-"));
@@ -79,12 +81,70 @@ pub async fn perform(
         (Err(words), _) => Err(words),
     };
     if result.is_err() {
-        vault.put_back_if_unfinished()?;
-    } else {
-        vault.finished()?;
+        vault.put_back()?;
     }
-    service(root, "start").await;
+    vault.finish(root).await?;
     result.map_err(|words| failed(wanted, before.as_deref(), &words))
+}
+
+/// Brings a hand-over to its end that an earlier start was cut off in; there mostly is none. The
+/// agent goes on by itself where only we were killed, so it is waited for. Then its vault says
+/// whether it registered: that stays, and anything else is put back.
+///
+/// # Errors
+/// `Transient` while that agent is still at work, `Host` where its vault can't be put back.
+pub async fn settle(root: &Root) -> Result<(), Fault> {
+    let vault = Vault::new(root);
+    if !vault.directory.is_dir() {
+        return Ok(());
+    }
+    if let Some(activation) = files::read_if_there(&vault.at_work)? {
+        let activation = String::from_utf8_lossy(&activation).into_owned();
+        outlive(&activation).await?;
+        let now = registered(root).filter(|now| now.starts_with("mi-"));
+        if now.is_some() && now != vault.registered_before() {
+            tracing::info!(activation, "the agent had registered when enlist was stopped");
+        } else {
+            tracing::info!(
+                activation,
+                "enlist was stopped in a hand-over; the agent's vault is put back"
+            );
+            vault.put_back()?;
+        }
+    }
+    vault.finish(root).await
+}
+
+/// Waits for the end of an agent that registers with this activation.
+async fn outlive(activation: &str) -> Result<(), Fault> {
+    let began = std::time::Instant::now();
+    while let Some(pid) = registering(activation) {
+        if began.elapsed() >= REGISTER_LIMIT {
+            let what = format!("amazon-ssm-agent is still registering, as process {pid}");
+            let todo = "let it finish, or stop it; its vault is put back then";
+            return Err(Fault::new(
+                Kind::Transient,
+                what,
+                format!("activation {activation}"),
+                todo,
+            ));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(())
+}
+
+/// The process that has these arguments; whatever its program is called, nobody else's name this
+/// activation.
+fn registering(activation: &str) -> Option<u32> {
+    let processes = std::fs::read_dir("/proc").ok()?;
+    let mut pids = processes.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.find(|pid| {
+        let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let mut arguments = command.split(|byte| *byte == 0);
+        arguments.any(|argument| argument == b"-register")
+            && arguments.any(|argument| argument == activation.as_bytes())
+    })
 }
 
 /// An activation of ours that was of no use is followed by another one; one that came from
@@ -199,19 +259,25 @@ fn credential(name: &str) -> Result<PathBuf, Fault> {
 
 /// The id in the agent's vault; none where there is none, or what is there is unfinished.
 fn registered(root: &Root) -> Option<String> {
-    let json = read_json(&root.at(VAULT))?;
+    registered_in(&root.at(VAULT))
+}
+
+fn registered_in(path: &Path) -> Option<String> {
+    let json = read_json(path)?;
     let id = json.get("instanceID")?.as_str()?;
     (id.starts_with("mi-") || id.starts_with("i-")).then(|| id.to_owned())
 }
 
-fn read_json(path: &std::path::Path) -> Option<serde_json::Value> {
+fn read_json(path: &Path) -> Option<serde_json::Value> {
     serde_json::from_slice(&std::fs::read(path).ok()?).ok()
 }
 
-/// The agent's files (its whole vault, and the one beside it), and copies of them while it is at
-/// work.
+/// The agent's files (its whole vault, and the one beside it), and a directory that stands while
+/// it is at work: copies of those files, a sign that they may be half written, and, last of all,
+/// nothing in it but that the service is to be started.
 struct Vault {
     originals: [PathBuf; 2],
+    directory: PathBuf,
     copies: PathBuf,
     at_work: PathBuf,
 }
@@ -223,34 +289,36 @@ impl Vault {
             originals: [root.at(VAULT_DIRECTORY), root.at(REGISTRATION)],
             copies: directory.join("copies"),
             at_work: directory.join("at-work"),
+            directory,
         }
     }
 
-    /// Copies first; then the sign that from here on the originals may be half written.
-    fn back_up(&self, store: &Store) -> Result<(), Fault> {
+    /// Copies first; then the sign, which says with what the agent registers.
+    fn back_up(&self, store: &Store, activation: &str) -> Result<(), Fault> {
         store.make("vault")?;
-        files::remove_tree(&self.copies)?;
         for (original, copy) in self.pairs() {
             files::copy_tree(original, &copy)?;
         }
-        files::replace(&self.at_work, b"", 0o600, None)
+        files::replace(&self.at_work, activation.as_bytes(), 0o600, None)
     }
 
-    fn put_back_if_unfinished(&self) -> Result<(), Fault> {
-        if !self.at_work.exists() {
-            return Ok(());
-        }
-        for (original, copy) in self.pairs() {
+    fn put_back(&self) -> Result<(), Fault> {
+        self.pairs().try_for_each(|(original, copy)| {
             files::remove_tree(original)?;
-            files::copy_tree(&copy, original)?;
-        }
-        self.finished()
+            files::copy_tree(&copy, original)
+        })
     }
 
-    /// The copies hold keys: they go once they are not needed.
-    fn finished(&self) -> Result<(), Fault> {
+    /// Whatever stands in the originals now is to stay. The copies hold keys, and go.
+    async fn finish(&self, root: &Root) -> Result<(), Fault> {
         files::remove(&self.at_work)?;
-        files::remove_tree(&self.copies)
+        service(root, "start").await;
+        files::remove_tree(&self.directory)
+    }
+
+    fn registered_before(&self) -> Option<String> {
+        let inside = Path::new(VAULT).strip_prefix(VAULT_DIRECTORY).ok()?;
+        registered_in(&self.copies.join("0").join(inside))
     }
 
     fn pairs(&self) -> impl Iterator<Item = (&PathBuf, PathBuf)> {

@@ -75,7 +75,12 @@ impl Host {
 
     async fn attempt(&mut self, effect: Effect) -> Result<Event, Fault> {
         Ok(match effect {
-            Effect::GatherFacts(inquiry) => Event::Facts(Box::new(self.gather(inquiry).await?)),
+            Effect::GatherFacts(inquiry) => {
+                if inquiry.ssm {
+                    handover::settle(&self.root).await?;
+                }
+                Event::Facts(Box::new(self.gather(inquiry).await?))
+            }
             Effect::EnsureKey(spec) => {
                 Event::Key(Box::new(key::ensure(&self.root, &spec, self.key.take()).await?))
             }

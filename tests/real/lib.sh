@@ -93,6 +93,7 @@ clean_up() {
 # emulator OPTION...: starts one, and sets the environment that leads to it.
 emulator() {
   stop_emulator
+  : >"$WORK/environment"
   "$EMULATOR" serve "$@" >"$WORK/environment" 2>"$WORK/emulator.log" </dev/null &
   EMULATOR_PID=$!
   for _ in $(seq 100); do
