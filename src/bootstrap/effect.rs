@@ -81,6 +81,13 @@ pub struct Installed {
     pub path: String,
 }
 
+impl Installed {
+    #[must_use]
+    pub fn new(what: &str, path: &str) -> Self {
+        Self { what: what.to_owned(), path: path.to_owned() }
+    }
+}
+
 /// How a bootstrap ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {

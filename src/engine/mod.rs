@@ -88,6 +88,29 @@ pub enum Action {
     Release { path: String, content: String },
 }
 
+impl Bundle {
+    /// What stands because of it once it is performed: what it is, and where.
+    #[must_use]
+    pub fn leaves(&self) -> Vec<(&'static str, &str)> {
+        self.actions.iter().filter_map(Action::leaves).collect()
+    }
+}
+
+impl Action {
+    #[must_use]
+    pub fn leaves(&self) -> Option<(&'static str, &str)> {
+        match self {
+            Self::File { what, at, .. }
+            | Self::Block { what, at, .. }
+            | Self::WithKey { what, at, .. }
+            | Self::Secret { what, at, .. } => Some((what, at.path.as_str())),
+            Self::Key { at, .. } => Some(("key", at.path.as_str())),
+            Self::Settings { at, .. } => Some(("settings", at.path.as_str())),
+            _ => None,
+        }
+    }
+}
+
 /// A command, its arguments, and the exit codes that mean success.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run {

@@ -49,10 +49,7 @@ fn write_whole(path: &Path, content: &[u8], mode: u32, owner: Option<Ids>) -> io
 }
 
 fn write_new(path: &Path, content: &[u8], mode: u32, owner: Option<Ids>) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
+    remove_temporary(path)?;
     // New and exclusive, so that no link set there by another is followed (O_EXCL); nobody else
     // may read it before its mode is set.
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode & 0o600).open(path)?;
@@ -73,17 +70,66 @@ pub fn make_directory(path: &Path, mode: u32, owner: Option<Ids>) -> Result<(), 
         // Parents that we have to make are nobody's secret; what needs guarding is the last one.
         make_directory(parent, 0o755, None)?;
     }
-    let outcome = fs::DirBuilder::new().mode(mode & 0o700).create(path).and_then(|()| {
-        let directory = File::open(path)?;
-        if let Some((uid, gid)) = owner {
-            fchown(&directory, Some(uid), Some(gid))?;
+    let temporary = temporary_beside(path);
+    let outcome =
+        directory_new(&temporary, mode, owner).and_then(|()| fs::rename(&temporary, path));
+    if outcome.is_err() {
+        let _ = fs::remove_dir(&temporary);
+        // Somebody else made it meanwhile, and has something in it.
+        if path.is_dir() {
+            return Ok(());
         }
-        directory.set_permissions(Permissions::from_mode(mode))?;
-        sync_parent(path)
-    });
-    match outcome {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
-        other => other.map_err(|error| fault("could not make the directory", path, &error)),
+    }
+    outcome
+        .and_then(|()| sync_parent(path))
+        .map_err(|error| fault("could not make the directory", path, &error))
+}
+
+/// Like a file: it is there with its mode and owner, or not at all.
+fn directory_new(path: &Path, mode: u32, owner: Option<Ids>) -> io::Result<()> {
+    remove_temporary(path)?;
+    fs::DirBuilder::new().mode(mode & 0o700).create(path)?;
+    let directory = File::open(path)?;
+    if let Some((uid, gid)) = owner {
+        fchown(&directory, Some(uid), Some(gid))?;
+    }
+    directory.set_permissions(Permissions::from_mode(mode))?;
+    directory.sync_all()
+}
+
+/// Removes what a kill left behind where this file, or a directory above it, was being written:
+/// for a path that nothing more is written to.
+pub fn tidy(root: &Root, path: &str) -> Result<(), Fault> {
+    Path::new(path).ancestors().filter(|path| path.parent().is_some()).try_for_each(|path| {
+        let temporary = temporary_beside(&root.at(&path.to_string_lossy()));
+        tidy_one(&temporary)
+    })
+}
+
+/// Likewise, in one directory.
+pub fn tidy_directory(directory: &Path) -> Result<(), Fault> {
+    tidy_one(&directory.join(TEMPORARY))
+}
+
+fn tidy_one(temporary: &Path) -> Result<(), Fault> {
+    if fs::symlink_metadata(temporary).is_err() {
+        return Ok(());
+    }
+    remove_temporary(temporary)
+        .and_then(|()| sync_parent(temporary))
+        .map_err(|error| fault("could not remove", temporary, &error))
+}
+
+/// A file, or a directory with nothing in it; that there is none is as good.
+fn remove_temporary(path: &Path) -> io::Result<()> {
+    let removed = match fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_dir() => fs::remove_dir(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -163,7 +209,7 @@ pub fn fault(what: &str, path: &Path, error: &io::Error) -> Fault {
             "mount the file system for writing; the next join goes on where this one stopped"
         }
         ErrorKind::NotADirectory => {
-            "something that is no directory stands in the path; move it away"
+            "something that is no directory stands in the path; move it away, and the next join goes on where this one stopped"
         }
         ErrorKind::IsADirectory => "a directory stands where a file belongs; move it away",
         _ => "mend the path; the next join goes on where this one stopped",

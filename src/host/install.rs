@@ -41,8 +41,9 @@ pub async fn perform(root: &Root, store: &Store, bundle: &Bundle) -> Result<Vec<
     };
     let mut installed = Vec::new();
     for action in &bundle.actions {
-        if let Some((what, path)) = one(root, store, action)? {
-            installed.push(Installed { what: what.to_owned(), path: path.to_owned() });
+        one(root, store, action)?;
+        if let Some((what, path)) = action.leaves() {
+            installed.push(Installed::new(what, path));
         }
     }
     drop(lock);
@@ -64,39 +65,36 @@ fn parent_of<'a>(action: &'a Action, lock: &Place) -> Option<&'a Place> {
     }
 }
 
-/// What was installed and where, for those actions that leave something.
-type Left<'a> = Option<(&'a str, &'a str)>;
-
-fn one<'a>(root: &Root, store: &Store, action: &'a Action) -> Result<Left<'a>, Fault> {
-    let left = |what: &'a str, at: &'a Place| Some((what, at.path.as_str()));
+fn one(root: &Root, store: &Store, action: &Action) -> Result<(), Fault> {
     match action {
-        Action::Directory(place) => make(root, place).map(|()| None),
-        Action::File { what, at, content, outdates } => {
-            place_file(root, store, at, content, outdates).map(|()| left(what, at))
+        Action::Directory(place) => make(root, place),
+        Action::File { at, content, outdates, .. } => {
+            place_file(root, store, at, content, outdates)
         }
-        Action::Key { at, from } => place_key(root, at, from).map(|()| left("key", at)),
+        Action::Key { at, from } => place_key(root, at, from),
         Action::Settings { at, values } => {
             let values: Vec<(&str, &str)> =
                 values.iter().map(|(name, value)| (*name, value.as_str())).collect();
             edit(root, store, at, |text| puppet_conf::set(text, &values))
-                .map(|()| left("settings", at))
         }
-        Action::Block { what, at, content } => {
-            edit(root, store, at, |text| block::set(text, content)).map(|()| left(what, at))
+        Action::Block { at, content, .. } => {
+            edit(root, store, at, |text| block::set(text, content))
         }
-        Action::WithKey { what, at, content, marker, key } => {
-            with_key(root, at, content, marker, key).map(|()| left(what, at))
+        Action::WithKey { at, content, marker, key, .. } => {
+            with_key(root, at, content, marker, key)
         }
-        Action::Secret { what, at, content } => {
+        Action::Secret { at, content, .. } => {
             let bytes = content.expose().as_bytes();
             files::replace(&root.at(&at.path), bytes, at.mode, ids_of(root, at.owner))
-                .map(|()| left(what, at))
         }
-        Action::Hold { at, content } => hold(root, at, content).map(|()| None),
-        Action::Release { path, content } => release(root, path, content).map(|()| None),
+        Action::Hold { at, content } => hold(root, at, content),
+        Action::Release { path, content } => {
+            release(root, path, content).and_then(|()| files::tidy(root, path))
+        }
         Action::Retire { path } => {
-            let path = root.at(path);
-            store.back_up(&path, unix_now()).and_then(|()| files::remove(&path)).map(|()| None)
+            let at = root.at(path);
+            store.back_up(&at, unix_now())?;
+            files::remove(&at).and_then(|()| files::tidy(root, path))
         }
         Action::Unset { path, names } => {
             take_out(root, store, path, |text| puppet_conf::unset(text, names))
@@ -144,17 +142,17 @@ fn with_key(root: &Root, at: &Place, content: &str, marker: &str, key: &str) -> 
 }
 
 /// What is there no more needs no taking out.
-fn take_out<'a>(
+fn take_out(
     root: &Root,
     store: &Store,
     path: &str,
     change: impl FnOnce(&str) -> String,
-) -> Result<Left<'a>, Fault> {
+) -> Result<(), Fault> {
     if root.at(path).exists() {
         let at = Place { path: path.to_owned(), mode: 0o644, owner: None };
         edit(root, store, &at, change)?;
     }
-    Ok(None)
+    files::tidy(root, path)
 }
 
 fn make(root: &Root, place: &Place) -> Result<(), Fault> {

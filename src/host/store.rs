@@ -76,8 +76,9 @@ impl Store {
     /// Moves another machine's identity out of the way: these files, the record, and a key that
     /// was made and not used yet.
     pub fn set_aside(&self, paths: &[String], unix: i64) -> Result<(), Fault> {
-        let directory = format!("{}/aside-{unix}", self.directory);
-        self.make(&format!("aside-{unix}"))?;
+        let name = self.unfinished_aside().unwrap_or_else(|| format!("aside-{unix}"));
+        let directory = format!("{}/{name}", self.directory);
+        self.make(&name)?;
         let own = ["key.pem", "record.json"].map(|name| format!("{}/{name}", self.directory));
         // The record last: until it is gone, the rest is set aside again.
         for path in paths.iter().chain(&own) {
@@ -88,19 +89,36 @@ impl Store {
                     &self.root.at(&format!("{directory}/{}", flat_name(Path::new(path)))),
                 )?;
             }
+            files::tidy(&self.root, path)?;
         }
         Ok(())
     }
 
+    /// Where an earlier start was interrupted at that: the record, which goes last, is not there.
+    fn unfinished_aside(&self) -> Option<String> {
+        let record = flat_name(&self.record_path());
+        self.directories().find(|name| {
+            name.starts_with("aside-") && !self.at(&format!("{name}/{record}")).exists()
+        })
+    }
+
     /// Moves the record to the backups: this node is no member any more. A key that was made and
-    /// never used goes with it.
+    /// never used goes with it, and so does whatever was half written here.
     pub fn forget(&self, unix: i64) -> Result<(), Fault> {
         for name in ["key.pem", "record.json"] {
             let path = self.at(name);
             self.back_up(&path, unix)?;
             files::remove(&path)?;
         }
-        Ok(())
+        self.directories().try_for_each(|name| files::tidy_directory(&self.at(&name)))?;
+        files::tidy(&self.root, &format!("{}/record.json", self.directory))
+    }
+
+    /// Those of backups, evidence and other machines' files.
+    fn directories(&self) -> impl Iterator<Item = String> + use<> {
+        let entries = std::fs::read_dir(self.root.at(&self.directory)).into_iter().flatten();
+        let directories = entries.flatten().filter(|entry| entry.path().is_dir());
+        directories.filter_map(|entry| entry.file_name().into_string().ok())
     }
 
     /// Makes the target's directory, or one below it, root's alone.
