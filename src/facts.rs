@@ -17,6 +17,8 @@ pub struct Facts {
     pub platform: Platform,
     /// `/etc/machine-id`, 32 hexadecimal digits; none at a first boot or in an image.
     pub machine_id: Option<String>,
+    /// The firmware's own id of this machine (SMBIOS); none where it says none, or not to us.
+    pub product_uuid: Option<String>,
     /// None where this is no EC2 instance.
     pub ec2: Option<Ec2>,
     /// None where no target manages this node with Puppet.
@@ -95,6 +97,8 @@ pub struct PuppetSite {
 pub struct Machine {
     pub instance_id: Option<String>,
     pub machine_id: Option<String>,
+    #[serde(default)]
+    pub product_uuid: Option<String>,
 }
 
 impl Facts {
@@ -103,11 +107,10 @@ impl Facts {
         Machine {
             instance_id: self.ec2.as_ref().map(|ec2| ec2.instance_id.clone()),
             machine_id: self.machine_id.clone(),
+            product_uuid: self.product_uuid.clone(),
         }
     }
-}
 
-impl Facts {
     /// The id under which the Systems Manager agent is registered.
     #[must_use]
     pub fn ssm_instance(&self) -> Option<&str> {
@@ -117,7 +120,8 @@ impl Facts {
 
 impl Machine {
     /// Whether both are the same machine: by instance id where both have one, else by
-    /// machine-id. Where nothing can be compared, nothing says that they differ.
+    /// machine-id, else (at a first boot there is none yet) by what the firmware says. Where
+    /// nothing can be compared, nothing says that they differ.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         // The same disk, started on EC2 and elsewhere, is two machines, unless the machine-id
@@ -125,9 +129,25 @@ impl Machine {
         if let (Some(a), Some(b)) = (&self.instance_id, &other.instance_id) {
             return a == b;
         }
-        match (&self.machine_id, &other.machine_id) {
+        if let (Some(a), Some(b)) = (&self.machine_id, &other.machine_id) {
+            return a == b;
+        }
+        match (&self.product_uuid, &other.product_uuid) {
             (Some(a), Some(b)) => a == b,
             _ => true,
+        }
+    }
+
+    /// Takes in what was not known of this machine before.
+    pub fn complete(&mut self, seen: &Self) {
+        for (known, seen) in [
+            (&mut self.instance_id, &seen.instance_id),
+            (&mut self.machine_id, &seen.machine_id),
+            (&mut self.product_uuid, &seen.product_uuid),
+        ] {
+            if known.is_none() {
+                known.clone_from(seen);
+            }
         }
     }
 }

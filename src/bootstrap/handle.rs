@@ -1,11 +1,12 @@
 //! What an event means for a bootstrap.
 
 use super::{Bootstrap, Event, Installed, Key, Now, Phase, Record};
-use crate::facts::Facts;
+use crate::facts::{Facts, PuppetSite};
 use crate::fault::{Fault, Kind};
 use crate::target::name::default_name;
 use crate::target::{
-    Answer, Created, Creation, Doubt, Grant, KeyReport, Survey, Surveyed, Watched, invariant,
+    Answer, Created, Creation, Doubt, Grant, Installation, KeyReport, Survey, Surveyed, Watched,
+    invariant,
 };
 
 impl Bootstrap {
@@ -41,7 +42,9 @@ impl Bootstrap {
             self.aside = Some(self.ledger.working.identity_files());
             return Ok(());
         }
+        self.ledger.working.bind(facts.machine());
         self.begin_upkeep(now);
+        // Once we have asked under a name, it stays.
         if self.ledger.working.phase == Phase::New {
             let name = match (&self.ledger.working.name, &self.plan.name) {
                 // A member's stays.
@@ -52,6 +55,8 @@ impl Bootstrap {
             self.plan.target.check(&facts, &name)?;
             self.ledger.step_done("facts", describe(&facts, &name));
             self.name = Some(name);
+            // Whoever leaves has to find what holds the engine still.
+            self.ledger.working.puppet = recorded(facts.puppet.as_ref());
             if let Survey::Known(authority) = self.plan.target.survey() {
                 self.authority = Some(authority);
             }
@@ -112,12 +117,7 @@ impl Bootstrap {
     fn begin_creating(&mut self, now: Now) -> Result<(), Fault> {
         let Some(known) = self.known() else { return Ok(()) };
         let creation = self.plan.target.create(&known, &self.mark(), now.unix)?;
-        let facts = known.facts;
-        let (machine, puppet, before) =
-            (facts.machine(), facts.puppet.clone(), facts.ssm_instance().map(str::to_owned));
-        self.ledger.working.machine = Some(machine);
-        self.ledger.working.puppet = puppet;
-        self.ledger.working.before = before;
+        self.ledger.working.before = known.facts.ssm_instance().map(str::to_owned);
         self.ledger.working.name.clone_from(&self.name);
         self.ledger.working.key = self.key.report().map(|key| key.public.fingerprint());
         self.ledger.working.authority.clone_from(&self.authority);
@@ -126,10 +126,7 @@ impl Bootstrap {
                 self.ledger.working.attempts += 1;
                 self.enter(now, Phase::Creating);
             }
-            Creation::Given(grant) => {
-                self.ledger.working.grant = Some(grant);
-                self.enter(now, Phase::Installing);
-            }
+            Creation::Given(grant) => self.intend(now, grant),
         }
         Ok(())
     }
@@ -163,7 +160,8 @@ impl Bootstrap {
             target.is_installed(known.facts, self.ledger.working.before.as_deref(), grant)
         {
             self.ledger.working.grant = Some(installed);
-            self.installed(now, Vec::new());
+            let files = std::mem::take(&mut self.ledger.working.planned);
+            self.installed(now, files);
             return Ok(());
         }
         if target.install(&known, grant, self.secret.as_ref())?.is_none() {
@@ -172,8 +170,7 @@ impl Bootstrap {
                 "what came with the grant was lost with the last start; it is asked for anew"
                     .to_owned(),
             );
-            self.doubt = Some(Vec::new());
-            self.enter(now, Phase::Creating);
+            self.doubt_the_grant(now);
             return self.settle_doubt(now);
         }
         Ok(())
@@ -182,6 +179,7 @@ impl Bootstrap {
     fn installed(&mut self, now: Now, files: Vec<Installed>) {
         self.ledger.working.installed = files;
         self.ledger.working.former = None;
+        self.ledger.working.planned.clear();
         self.enter(now, Phase::Joined);
         self.ledger.step_done("install", "everything is in place".to_owned());
         self.secret = None;
@@ -294,6 +292,19 @@ impl Bootstrap {
 
     fn grant(&mut self, now: Now, grant: Grant) {
         self.ledger.step_done("granted", grant.describe());
+        self.intend(now, grant);
+    }
+
+    /// What was given is to be installed, and what will stand because of that is in the record.
+    fn intend(&mut self, now: Now, grant: Grant) {
+        let installation = self
+            .known()
+            .map(|known| self.plan.target.install(&known, &grant, self.secret.as_ref()));
+        if let Some(Ok(Some(Installation::Bundle(bundle)))) = installation {
+            let leaves = bundle.leaves().into_iter();
+            self.ledger.working.planned =
+                leaves.map(|(what, path)| Installed::new(what, path)).collect();
+        }
         self.ledger.working.grant = Some(grant);
         self.enter(now, Phase::Installing);
     }
@@ -332,6 +343,12 @@ impl Bootstrap {
 
     fn grant_was_useless(&mut self, now: Now) {
         self.ledger.pace.set_back();
+        self.doubt_the_grant(now);
+    }
+
+    /// Its secret is gone: it is let go, and another one asked for.
+    fn doubt_the_grant(&mut self, now: Now) {
+        self.ledger.working.grant = None;
         self.doubt = Some(Vec::new());
         self.enter(now, Phase::Creating);
     }
@@ -342,6 +359,11 @@ impl Bootstrap {
         self.ledger.working.fault = None;
         self.ledger.working.elapsed_ms = self.ledger.pace.spent_ms(now);
     }
+}
+
+/// As it will be read again.
+fn recorded(site: Option<&PuppetSite>) -> Option<PuppetSite> {
+    site.map(|site| PuppetSite { csr_attributes: None, ..site.clone() })
 }
 
 fn describe(facts: &Facts, name: &str) -> String {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::ledger::Ledger;
 use super::pace::Pace;
-use super::{Effect, Event, Machine, Now, Outcome, Phase, Record, Status, record};
+use super::{Effect, Event, Machine, Now, Outcome, Phase, Record, Status};
 use crate::facts::Facts;
 use crate::fault::{Fault, Kind};
 use crate::target::{Answer, Departing, Membership, Target, invariant};
@@ -19,6 +19,8 @@ pub struct Departure {
     ledger: Ledger,
     facts: Option<Facts>,
     answers: Vec<Answer>,
+    /// Where there is none, nothing was done here but, perhaps, half of writing one.
+    has_record: bool,
     is_gone: bool,
     is_cleared: bool,
 }
@@ -35,19 +37,30 @@ impl Departure {
     ) -> Self {
         let wanted = target.authority_name();
         let outcome = match &record {
-            None => Some(Outcome::Left { record: None }),
             Some(record) if record.authority_name != wanted && record.phase != Phase::New => {
                 Some(Outcome::Failed(super::other_authority(record, &wanted)))
             }
-            Some(_) => None,
+            _ => None,
         };
+        let has_record = record.is_some();
         let record = record.unwrap_or_else(|| Record::new(target.word(), &wanted, now.unix));
         let pace = Pace::new(seed, budget, Duration::ZERO, now);
         let ledger = Ledger::new(record.clone(), record, pace, outcome);
-        Self { target, ledger, facts: None, answers: Vec::new(), is_gone: false, is_cleared: false }
+        Self {
+            target,
+            ledger,
+            facts: None,
+            answers: Vec::new(),
+            has_record,
+            is_gone: false,
+            is_cleared: false,
+        }
     }
 
     fn step(&self) -> Result<Effect, Fault> {
+        if !self.has_record || self.is_cleared {
+            return Ok(Effect::Forget);
+        }
         if self.facts.is_none() {
             return Ok(Effect::GatherFacts(self.inquiry()));
         }
@@ -57,17 +70,15 @@ impl Departure {
                 Departing::Gone => Err(invariant("it was not noticed that this node is gone")),
             };
         }
-        if self.is_cleared {
-            return Ok(Effect::Forget);
-        }
-        let files: Vec<(String, String)> = self
-            .ledger
-            .working
+        let record = &self.ledger.working;
+        // Where it was cut short, what was planned stands in part.
+        let files: Vec<(String, String)> = record
             .installed
             .iter()
+            .chain(&record.planned)
             .map(|file| (file.what.clone(), file.path.clone()))
             .collect();
-        Ok(Effect::Clear(self.target.clear(&files, self.ledger.working.puppet.as_ref())))
+        Ok(Effect::Clear(self.target.clear(&files, record.puppet.as_ref())))
     }
 
     fn inquiry(&self) -> crate::target::Inquiry {
@@ -80,13 +91,17 @@ impl Departure {
     }
 
     fn departing(&self) -> Result<Departing, Fault> {
-        let mark = record::mark(self.ledger.working.machine.as_ref(), self.target.word());
+        let record = &self.ledger.working;
+        let facts = self.facts.as_ref().ok_or_else(|| invariant("the facts are not known"))?;
         let member = Membership {
-            name: self.ledger.working.name.as_deref(),
-            grant: self.ledger.working.standing(),
-            was_attempted: self.ledger.working.was_attempted,
-            mark: &mark,
-            machine: self.ledger.working.machine.as_ref(),
+            name: record.name.as_deref(),
+            authority: record.authority.as_ref(),
+            grant: record.standing(),
+            is_installed: !record.installed.is_empty(),
+            was_attempted: record.was_attempted,
+            mark: record.mark.as_deref().unwrap_or_default(),
+            machine: record.machine.as_ref(),
+            facts,
         };
         self.target.depart(&member, &self.answers)
     }
@@ -97,10 +112,7 @@ impl Departure {
             Event::Answered(answer) => self.answers.push(answer),
             Event::Cleared => self.is_cleared = true,
             Event::Forgotten => {
-                self.ledger
-                    .step_done("left", "backups of keys and certificates are kept".to_owned());
-                self.ledger
-                    .end(Outcome::Left { record: Some(Box::new(self.ledger.working.clone())) });
+                self.forgotten();
                 return Ok(());
             }
             Event::Failed(fault) => return Err(fault),
@@ -137,15 +149,31 @@ impl Departure {
                 "join this machine, which sets that record aside; then leave",
             ));
         }
-        self.facts = Some(facts);
+        let record = &mut self.ledger.working;
+        // A hand-over that had succeeded, and did not come to say so.
+        let installed = record
+            .grant
+            .as_ref()
+            .and_then(|grant| self.target.is_installed(&facts, record.before.as_deref(), grant));
+        record.grant = installed.or_else(|| record.grant.take());
         // From here on it is on disk that this node is leaving.
-        if self.ledger.working.phase != Phase::Leaving {
-            self.ledger.working.was_attempted =
-                self.ledger.working.phase != Phase::New || self.ledger.working.is_member();
-            self.ledger.working.phase = Phase::Leaving;
-            self.ledger.working.since = now.unix;
+        if record.phase != Phase::Leaving {
+            record.was_attempted = record.phase != Phase::New || record.is_member();
+            record.phase = Phase::Leaving;
+            record.since = now.unix;
         }
+        self.facts = Some(facts);
         Ok(())
+    }
+
+    fn forgotten(&mut self) {
+        let record = Some(Box::new(self.ledger.working.clone()));
+        let record = record.filter(|record| record.was_attempted);
+        if record.is_some() {
+            let result = "backups of keys and certificates are kept";
+            self.ledger.step_done("left", result.to_owned());
+        }
+        self.ledger.end(Outcome::Left { record });
     }
 
     fn takes_too_long(&self) -> Fault {

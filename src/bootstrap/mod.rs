@@ -12,7 +12,7 @@
 //!
 //! Every arrow is persisted before what stands behind it happens (the write-ahead rule): while
 //! the working record differs from the durable one, [`Bootstrap::poll`] returns nothing but
-//! `Persist`. What lies within a phase is idempotent and simply done again after a crash; the one
+//! `Persist`. So a record, bound to this machine, stands before anything else of ours does. What lies within a phase is idempotent and simply done again after a crash; the one
 //! exception, the creating call, has the phase `Creating` to itself. Resuming there is a doubt:
 //! the target says how it is settled, by asking, by adopting what it finds, or by repeating.
 //!
@@ -111,7 +111,11 @@ pub fn resume(plan: Plan, record: Option<Record>, seed: u64, now: Now) -> Bootst
         outcome = Some(Outcome::Failed(leaving(&working)));
     } else if working.authority_name != authority_name {
         match working.phase {
-            Phase::New => working = anew(),
+            Phase::New => {
+                let bound = (working.machine.take(), working.mark.take());
+                working = anew();
+                (working.machine, working.mark) = bound;
+            }
             _ => outcome = Some(Outcome::Failed(other_authority(&working, &authority_name))),
         }
     }
@@ -250,6 +254,8 @@ impl Bootstrap {
         let mut inquiry = self.plan.target.inquiry();
         if let Some(site) = &mut inquiry.puppet {
             site.known = self.ledger.working.puppet.clone();
+            // Nothing stands there yet; Puppet may have been installed since.
+            site.known.take_if(|_| self.ledger.working.phase == Phase::New);
         }
         let is_first = self.ledger.working.phase == Phase::New && !self.ledger.working.is_member();
         inquiry.key = inquiry.key.filter(|_| is_first);
@@ -257,7 +263,7 @@ impl Bootstrap {
     }
 
     fn mark(&self) -> String {
-        record::mark(self.facts.as_ref().map(Facts::machine).as_ref(), self.plan.target.word())
+        self.ledger.working.mark.clone().unwrap_or_default()
     }
 
     fn joined(&self, already: bool) -> Outcome {

@@ -40,6 +40,10 @@ pub struct Record {
     /// Which authority; a record of one is no record of another.
     pub authority_name: String,
     pub machine: Option<Machine>,
+    /// Our mark at the authority, made when the record was bound: ids that appear later (a
+    /// machine-id, after a first boot) change nothing about it.
+    #[serde(default)]
+    pub mark: Option<String>,
     pub phase: Phase,
     /// Unix seconds by this node's clock when the phase was entered.
     pub since: i64,
@@ -57,6 +61,9 @@ pub struct Record {
     /// Whether the creating call was ever attempted, for the way out.
     pub was_attempted: bool,
     pub installed: Vec<Installed>,
+    /// What is being installed, or was when it was cut short: what leaving then has to take back.
+    #[serde(default)]
+    pub planned: Vec<Installed>,
     pub puppet: Option<PuppetSite>,
     /// While a certificate is renewed: what the node is a member by meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -99,6 +106,7 @@ impl Record {
             target: target.to_owned(),
             authority_name: authority_name.to_owned(),
             machine: None,
+            mark: None,
             phase: Phase::New,
             since: unix,
             name: None,
@@ -110,10 +118,20 @@ impl Record {
             before: None,
             was_attempted: false,
             installed: Vec::new(),
+            planned: Vec::new(),
             puppet: None,
             former: None,
             elapsed_ms: 0,
             fault: None,
+        }
+    }
+
+    /// Binds the record to this machine, or adds what was not known of it when it was bound.
+    pub fn bind(&mut self, machine: Machine) {
+        self.mark.get_or_insert_with(|| mark(&machine, &self.target));
+        match &mut self.machine {
+            Some(known) => known.complete(&machine),
+            None => self.machine = Some(machine),
         }
     }
 
@@ -215,7 +233,8 @@ impl Record {
     pub fn identity_files(&self) -> Vec<String> {
         let ours =
             |file: &&Installed| matches!(file.what.as_str(), "key" | "certificate" | "request");
-        self.installed.iter().filter(ours).map(|file| file.path.clone()).collect()
+        let files = self.installed.iter().chain(&self.planned);
+        files.filter(ours).map(|file| file.path.clone()).collect()
     }
 }
 
@@ -237,10 +256,8 @@ impl FaultNote {
 
 /// A text that nothing but this machine's bootstrap of this target holds: 16 hexadecimal digits
 /// from the instance and machine ids, by which the authority's lists are searched for what is ours.
-pub(super) fn mark(machine: Option<&Machine>, target: &str) -> String {
+fn mark(machine: &Machine, target: &str) -> String {
     use sha2::{Digest, Sha256};
-    let none = Machine::default();
-    let machine = machine.unwrap_or(&none);
     let ids = format!("{target}\n{:?}\n{:?}", machine.instance_id, machine.machine_id);
     let mut text = crate::pki::public_key::hex(&Sha256::digest(ids.as_bytes()));
     text.truncate(16);

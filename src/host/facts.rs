@@ -29,6 +29,7 @@ pub fn gather(root: &Root, ec2: Option<Ec2>, puppet: Option<PuppetSite>) -> Fact
         addresses: addresses(),
         platform: platform(root),
         machine_id: machine_id(root),
+        product_uuid: root.line("/sys/class/dmi/id/product_uuid"),
         ec2,
         puppet,
         ssm: None,

@@ -231,12 +231,17 @@ pub struct Actions {
 #[derive(Clone, Copy, Debug)]
 pub struct Membership<'a> {
     pub name: Option<&'a str>,
+    /// None: it had not been asked yet who that is.
+    pub authority: Option<&'a Authority>,
     pub grant: Option<&'a Grant>,
+    /// Whether files stand because of the grant.
+    pub is_installed: bool,
     /// Whether the creating call was ever attempted.
     pub was_attempted: bool,
     /// Our mark, for what can't be found otherwise.
     pub mark: &'a str,
     pub machine: Option<&'a crate::facts::Machine>,
+    pub facts: &'a Facts,
 }
 
 /// One target. Errors are faults: what an answer means includes whether it is acceptable.

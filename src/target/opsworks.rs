@@ -207,7 +207,11 @@ impl Target for Opsworks {
             }
             (_, [answer, ..]) => {
                 let ec2 = member.machine.and_then(|machine| machine.instance_id.as_deref());
-                let ours = Own { ec2, hostname: self.hostname.as_deref(), private_ip: None };
+                // As in doubt on the way in.
+                let (private_ip, _) = addresses(self, member.facts);
+                let hostname = self.hostname(member.facts);
+                let private_ip = private_ip.as_deref();
+                let ours = Own { ec2, hostname: Some(&hostname), private_ip };
                 Ok(self.find(answer, &ours)?.map_or(Departing::Gone, |id| deregister(&id)))
             }
         }

@@ -197,9 +197,10 @@ impl Target for Ssm {
                 let second = second.map(|id| Request::DeleteActivation { activation: id.clone() });
                 std::iter::once(first).chain(second).collect()
             }
-            Some(Grant::Activation { id }) if is_ours => {
+            Some(Grant::Activation { id }) if is_ours && member.is_installed => {
                 vec![Request::DeleteActivation { activation: id.clone() }]
             }
+            // How far that came is not known: an agent may have registered and not been heard.
             _ if member.was_attempted && is_ours => {
                 let name = self.instance_name(member.name.unwrap_or_default());
                 return Ok(

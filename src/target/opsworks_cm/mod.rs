@@ -221,7 +221,7 @@ impl Target for OpsworksCm {
             return Ok(Departing::Gone);
         };
         let token = match answers.first() {
-            None => return Ok(Departing::Ask(self.disassociate(name, member.grant))),
+            None => return Ok(Departing::Ask(self.disassociate(name, member.authority))),
             // It does not have this node (any more): that is what leaving means.
             Some(Answer::NotFound(_)) => return Ok(Departing::Gone),
             Some(Answer::Associated { token: Some(token) }) => token,
@@ -324,9 +324,9 @@ impl OpsworksCm {
         })
     }
 
-    fn disassociate(&self, name: &str, grant: Option<&Grant>) -> Request {
+    fn disassociate(&self, name: &str, authority: Option<&Authority>) -> Request {
         // Required for Chef, and nothing is for Puppet.
-        let is_chef = grant == Some(&Grant::Client) || self.engine == Some(Engine::Chef);
+        let is_chef = matches!(authority, Some(Authority::Chef { .. }));
         let organization = ("CHEF_ORGANIZATION".to_owned(), self.chef.organization.clone());
         let attributes = if is_chef { vec![organization] } else { Vec::new() };
         Request::DisassociateNode { server: self.server.clone(), node: name.to_owned(), attributes }
