@@ -12,7 +12,6 @@ use enlist_emulator::http::Response;
 use serde_json::Value;
 
 use super::node::{Crash, Node};
-use super::pending::HANDED_OVER_UNTIDIED;
 use super::tree::Tree;
 use super::{keys, wire};
 
@@ -83,7 +82,8 @@ pub fn hand_over(
 ) -> Result<Result<String, Fault>, Crash> {
     let Code::Known(code) = &wanted.code else { panic!("these codes come from the API") };
     let before = node.tree();
-    let states = begin(&before);
+    assert!(!before.directories.contains_key(Path::new(OURS)), "the former one is settled");
+    let states = begin(&before, &wanted.activation);
     let at_work = states.last().unwrap().clone();
     node.pass_through(&before, states)?;
 
@@ -95,7 +95,37 @@ pub fn hand_over(
     let root = node.root.clone();
     let result = node.runtime.block_on(handover::perform(&root, store, wanted, region));
     let after = node.tree();
-    node.pass_through(&after, end(&at_work, &after, result.is_ok()))?;
+    let mut states = vec![at_work.clone()];
+    if result.is_ok() {
+        let mut state = at_work;
+        for path in [VAULT_KEY, REGISTRATION] {
+            state.files.insert(path.into(), after.files[Path::new(path)].clone());
+            states.push(state.clone());
+        }
+    } else {
+        put_back(&mut states);
+    }
+    finish(&mut states);
+    node.pass_through(&after, states)?;
+    Ok(result)
+}
+
+/// What an earlier start left of a hand-over is brought to its end, with the crash that is asked for.
+pub fn settle(node: &mut Node) -> Result<Result<(), Fault>, Crash> {
+    let before = node.tree();
+    if !before.directories.contains_key(Path::new(OURS)) {
+        return Ok(Ok(()));
+    }
+    let root = node.root.clone();
+    let result = node.runtime.block_on(handover::settle(&root));
+    let after = node.tree();
+    let mut states = vec![before.clone()];
+    if [VAULT, REGISTRATION].iter().any(|path| below(&before, path) != below(&after, path)) {
+        put_back(&mut states);
+    }
+    finish(&mut states);
+    assert_eq!(states.last().unwrap().files, after.files, "as the model has it");
+    node.pass_through(&after, states)?;
     Ok(result)
 }
 
@@ -104,33 +134,19 @@ fn instance_id(response: &Response) -> Option<String> {
     body["InstanceId"].as_str().map(str::to_owned)
 }
 
-/// Up to the agent's call: what an earlier start left is put back, copies are made, the agent
-/// overwrites its registration.
-fn begin(before: &Tree) -> Vec<Tree> {
+/// Up to the agent's call: copies are made, the agent overwrites its registration.
+fn begin(before: &Tree, activation: &str) -> Vec<Tree> {
     let mut states = Vec::new();
     let mut state = before.clone();
-    if has(before, AT_WORK) {
-        remove_below(&mut state, VAULT);
-        remove_below(&mut state, REGISTRATION);
-        states.push(state.clone());
-        copy(before, &mut state, &format!("{COPIES}/0"), VAULT);
-        states.push(state.clone());
-        copy(before, &mut state, &format!("{COPIES}/1"), REGISTRATION);
-        states.push(state.clone());
-        state.files.remove(Path::new(AT_WORK));
-        states.push(state.clone());
-    }
-    remove_below(&mut state, COPIES);
-    states.push(state.clone());
     for directory in ["var/lib/enlist", "var/lib/enlist/ssm", OURS] {
         state.directories.entry(directory.into()).or_insert(0o700);
     }
-    let originals = state.clone();
-    copy(&originals, &mut state, VAULT, &format!("{COPIES}/0"));
     states.push(state.clone());
-    copy(&originals, &mut state, REGISTRATION, &format!("{COPIES}/1"));
+    copy(before, &mut state, VAULT, &format!("{COPIES}/0"));
     states.push(state.clone());
-    state.files.insert(AT_WORK.into(), (Vec::new(), 0o600));
+    copy(before, &mut state, REGISTRATION, &format!("{COPIES}/1"));
+    states.push(state.clone());
+    state.files.insert(AT_WORK.into(), (activation.into(), 0o600));
     states.push(state.clone());
     for directory in [VAULT, "var/lib/amazon/ssm/Vault/Store"] {
         state.directories.entry(directory.into()).or_insert(0o755);
@@ -140,34 +156,32 @@ fn begin(before: &Tree) -> Vec<Tree> {
     states
 }
 
-/// From the agent's call on, whose effect stays.
-fn end(at_work: &Tree, after: &Tree, is_registered: bool) -> Vec<Tree> {
-    let mut states = vec![at_work.clone()];
-    let mut state = at_work.clone();
-    if is_registered {
-        for path in [VAULT_KEY, REGISTRATION] {
-            state.files.insert(path.into(), after.files[Path::new(path)].clone());
-            if HANDED_OVER_UNTIDIED {
-                states.push(state.clone());
-            }
-        }
-    } else {
-        remove_below(&mut state, VAULT);
+/// The copies take the place of what the agent wrote.
+fn put_back(states: &mut Vec<Tree>) {
+    let source = states.last().unwrap().clone();
+    let mut state = source.clone();
+    for (copied, original) in [("0", VAULT), ("1", REGISTRATION)] {
+        remove_below(&mut state, original);
         states.push(state.clone());
-        copy(after, &mut state, VAULT, VAULT);
-        copy(after, &mut state, REGISTRATION, REGISTRATION);
+        copy(&source, &mut state, &format!("{COPIES}/{copied}"), original);
         states.push(state.clone());
     }
-    state.files.remove(Path::new(AT_WORK));
-    if HANDED_OVER_UNTIDIED || !is_registered {
-        states.push(state);
-    }
-    states.push(after.clone());
-    states
 }
 
-fn has(tree: &Tree, path: &str) -> bool {
-    tree.files.contains_key(Path::new(path))
+/// The sign goes, then the copies.
+fn finish(states: &mut Vec<Tree>) {
+    let mut state = states.last().unwrap().clone();
+    state.files.remove(Path::new(AT_WORK));
+    states.push(state.clone());
+    remove_below(&mut state, &format!("{COPIES}/0"));
+    states.push(state.clone());
+    remove_below(&mut state, OURS);
+    states.push(state);
+}
+
+fn below(tree: &Tree, path: &str) -> Vec<(PathBuf, Vec<u8>)> {
+    let files = tree.files.iter().filter(|(known, _)| known.starts_with(path));
+    files.map(|(path, (content, _))| (path.clone(), content.clone())).collect()
 }
 
 fn remove_below(tree: &mut Tree, path: &str) {

@@ -10,7 +10,6 @@ use enlist_emulator::control::{Fault, FaultKind};
 use super::cases::{OPSWORKS_ON_PREMISES, PUPPET};
 use super::explore::{Reference, Story, finish_join, join};
 use super::node::{End, Node};
-use super::pending::ASIDE_HALF_WRITTEN;
 use super::{checks, keys};
 
 /// On premises a machine is known by its machine-id; the copy has a name of its own, too.
@@ -27,9 +26,7 @@ fn a_copied_disk_becomes_a_machine_of_its_own_whenever_it_crashes() {
         node.write("etc/hostname", "web2\n");
         let crashed = matches!(node.join(case, Some(crash)), End::Crashed);
         finish_join(&mut node, case);
-        if ASIDE_HALF_WRITTEN {
-            checks::nothing_half_written(&node);
-        }
+        checks::nothing_half_written(&node);
         assert_eq!(node.plane.opsworks().instances().len(), 2, "the original and the copy");
         let sent = node.asked.iter().filter(|(action, _)| action == "RegisterInstance");
         let sent: BTreeSet<String> =

@@ -1,6 +1,6 @@
 //! Leaving: every crash point and every pair; out of a join that was cut short; and in again.
 
-use enlist::bootstrap::{Outcome, Phase};
+use enlist::bootstrap::Outcome;
 
 use super::cases::{
     CHEF, Case, OPSWORKS, OPSWORKS_ON_PREMISES, PUPPET, SSM, SSM_FILE, SSM_REGISTERED,
@@ -8,7 +8,6 @@ use super::cases::{
 use super::checks;
 use super::explore::{Reference, Story, Survey, finish_join, finish_leave, join};
 use super::node::{End, Node};
-use super::pending::LEFT_HALF_JOINED;
 
 /// Joins, leaves with these crashes, checks, and joins again. False where a start ended before
 /// the crash that was meant for it.
@@ -72,10 +71,6 @@ fn again_shape(reference: &Reference, node: &Node) -> checks::Shape {
 fn leave_half_joined(case: &Case, crash: usize, second: Option<usize>) {
     let mut node = Node::new(case);
     assert!(matches!(node.join(case, Some(crash)), End::Crashed));
-    let phase = node.store(case).load().unwrap().map(|record| record.phase);
-    if !LEFT_HALF_JOINED && phase != Some(Phase::Joined) {
-        return;
-    }
     let member = agent_registered(&node);
     if second.is_some() {
         node.leave(case, second);
@@ -87,7 +82,7 @@ fn leave_half_joined(case: &Case, crash: usize, second: Option<usize>) {
 
 /// Whether the agent got as far as another registration than the former.
 fn agent_registered(node: &Node) -> bool {
-    super::agent::registered(node).as_deref() != Some(super::cases::FORMER)
+    super::agent::registered(node).is_some_and(|id| id != super::cases::FORMER)
 }
 
 #[test]

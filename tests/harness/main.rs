@@ -21,7 +21,6 @@ mod joins;
 mod keys;
 mod leaves;
 mod node;
-mod pending;
 mod replies;
 mod syscalls;
 mod tree;

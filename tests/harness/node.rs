@@ -212,7 +212,10 @@ impl Node {
         let store = self.store(case);
         let unix = self.now().unix;
         let event = match effect {
-            Effect::GatherFacts(inquiry) => Ok(Event::Facts(Box::new(self.facts(case, inquiry)))),
+            Effect::GatherFacts(inquiry) => {
+                let settled = if inquiry.ssm { agent::settle(self)? } else { Ok(()) };
+                settled.map(|()| Event::Facts(Box::new(self.facts(case, inquiry))))
+            }
             Effect::EnsureKey(spec) => self.on_disk(|node| {
                 node.ensure_key(&spec).map(|report| Event::Key(Box::new(report)))
             })?,

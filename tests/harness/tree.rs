@@ -6,8 +6,6 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::pending::TORN_DIRECTORIES;
-
 /// What `host::files` calls a file until it is whole.
 pub const TEMPORARY: &str = ".enlist-new";
 
@@ -21,10 +19,19 @@ pub struct Tree {
 /// One change that the kernel makes whole or not at all.
 #[derive(Clone, Debug)]
 enum Change {
+    /// Under a temporary name, then its renaming.
     Directory(PathBuf, u32),
-    /// A temporary file, then its renaming.
+    /// Likewise.
     Write(PathBuf, Vec<u8>, u32),
     Remove(PathBuf),
+}
+
+impl Change {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Directory(path, _) | Self::Write(path, ..) | Self::Remove(path) => path,
+        }
+    }
 }
 
 impl Tree {
@@ -77,8 +84,7 @@ impl Tree {
     /// How many states a crash on that way can leave.
     pub fn states_between(&self, after: &Self) -> usize {
         let weight = |change: &Change| match change {
-            Change::Directory(..) => 1 + usize::from(TORN_DIRECTORIES),
-            Change::Write(..) => 2,
+            Change::Directory(..) | Change::Write(..) => 2,
             Change::Remove(_) => 1,
         };
         self.changes_towards(after).iter().map(weight).sum()
@@ -92,22 +98,20 @@ impl Tree {
         for change in self.changes_towards(after) {
             match change {
                 Change::Directory(path, mode) => {
-                    // As `files::make_directory` makes it: narrow first, then as it is to be.
-                    let mut torn = state.clone();
-                    torn.directories.insert(path.clone(), mode & 0o700);
-                    if TORN_DIRECTORIES {
-                        states.push(torn);
-                    }
+                    let mut torn = state.without_temporary(&path);
+                    torn.directories.insert(path.with_file_name(TEMPORARY), mode & 0o700);
+                    states.push(torn);
+                    state = state.without_temporary(&path);
                     state.directories.insert(path, mode);
                 }
                 Change::Write(path, content, mode) => {
-                    let mut torn = state.clone();
+                    let mut torn = state.without_temporary(&path);
                     let temporary = path.with_file_name(TEMPORARY);
                     let half = content[..content.len() / 2].to_vec();
                     torn.files.insert(temporary, (half, mode & 0o600));
                     states.push(torn);
                     // Renamed, and with it goes what an earlier crash left there.
-                    state.files.remove(&path.with_file_name(TEMPORARY));
+                    state = state.without_temporary(&path);
                     state.files.insert(path, (content, mode));
                 }
                 Change::Remove(path) => {
@@ -118,6 +122,14 @@ impl Tree {
         }
         assert_eq!(states.last().unwrap_or(self).files, after.files);
         states
+    }
+
+    /// What an earlier crash left beside this path goes with the next writing there.
+    fn without_temporary(&self, path: &Path) -> Self {
+        let mut tree = self.clone();
+        tree.files.remove(&path.with_file_name(TEMPORARY));
+        tree.directories.remove(&path.with_file_name(TEMPORARY));
+        tree
     }
 
     /// The order is that of every room that writes: copies first, a former file goes once its
@@ -152,6 +164,18 @@ impl Tree {
             changes.push(Change::Write(path.clone(), content.clone(), *mode));
         }
         changes.extend(last.into_iter().cloned().map(Change::Remove));
+        // Half of a writing that nobody took up again.
+        let is_written = |path: &PathBuf| {
+            let parent = path.parent();
+            changes.iter().any(|change| {
+                !matches!(change, Change::Remove(_)) && change.path().parent() == parent
+            })
+        };
+        let halves = self.files.keys().filter(|path| {
+            path.ends_with(TEMPORARY) && !after.files.contains_key(*path) && !is_written(path)
+        });
+        let halves: Vec<Change> = halves.cloned().map(Change::Remove).collect();
+        changes.extend(halves);
         changes
     }
 }
