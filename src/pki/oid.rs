@@ -52,13 +52,16 @@ const NAMES: [(&str, &str); 30] = [
     ("pp_cli_auth", "1.3.6.1.4.1.34380.1.3.39"),
 ];
 
-/// The dotted form of a Puppet short name (`pp_role`) or of a dotted OID; none for anything else.
+/// The dotted form, in its one spelling, of a Puppet short name (`pp_role`) or of a dotted OID; none
+/// for anything else.
 #[must_use]
 pub fn resolve(name: &str) -> Option<String> {
     if let Some((_, dotted)) = NAMES.iter().find(|(known, _)| *known == name) {
         return Some((*dotted).to_owned());
     }
-    arcs(name).map(|_| name.to_owned())
+    // Written anew: 1.03 is 1.3, and has to be known for it.
+    let arcs = arcs(name)?;
+    Some(arcs.iter().map(u64::to_string).collect::<Vec<_>>().join("."))
 }
 
 /// Puppet's short names, for suggestions.
