@@ -265,8 +265,12 @@ impl Opsworks {
             }
             _ => false,
         };
-        let mut found = instances.iter().filter(is_ours).filter_map(|instance| instance.id.clone());
-        Ok(found.next())
+        match instances.iter().find(is_ours).map(|instance| instance.id.as_deref()) {
+            None => Ok(None),
+            Some(Some(id)) if is_id(id) => Ok(Some(id.to_owned())),
+            // Not as if there were none: then a second one would be made.
+            Some(_) => Err(self.protocol("DescribeInstances gave this node no usable InstanceId")),
+        }
     }
 
     fn config(&self, what: &str, todo: &str) -> Fault {

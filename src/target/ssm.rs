@@ -45,6 +45,9 @@ pub enum HandOverTo {
     File,
 }
 
+/// DescribeActivations answers in pages of 50; more of them than this have no end.
+const MOST_PAGES: usize = 200;
+
 impl Target for Ssm {
     fn word(&self) -> &'static str {
         WORD
@@ -130,9 +133,7 @@ impl Target for Ssm {
                 Ok(Created::Granted(Grant::Activation { id }, Some(code)))
             }
             Answer::Activation { .. } => {
-                let todo = "check that the endpoint is the Systems Manager API (aws.endpoint_url, AWS_ENDPOINT_URL)";
-                let what = "CreateActivation gave no usable id and code";
-                Err(Fault::new(Kind::Protocol, what, self.authority_name(), todo).in_doubt())
+                Err(protocol("CreateActivation gave no usable id and code").in_doubt())
             }
             _ => Err(mismatch("CreateActivation")),
         }
@@ -262,6 +263,10 @@ impl Ssm {
 /// Removes what earlier attempts of this node left behind: the next request, given the
 /// answers so far; none when there is nothing left.
 fn sweep(name: &str, mark: &str, answers: &[Answer]) -> Result<Option<Request>, Fault> {
+    if answers.len() > MOST_PAGES && answers.iter().all(|a| matches!(a, Answer::Activations { .. }))
+    {
+        return Err(protocol("DescribeActivations does not come to an end"));
+    }
     let mut answers = answers.iter();
     let mut ours = Vec::new();
     let mut next = None;
@@ -275,10 +280,12 @@ fn sweep(name: &str, mark: &str, answers: &[Answer]) -> Result<Option<Request>, 
                 let is_ours = |text: &Option<String>| {
                     text.as_ref().is_some_and(|text| text.ends_with(&ending))
                 };
-                let found = list.iter().filter(|found| is_ours(&found.description));
-                ours.extend(
-                    found.filter_map(|found| Some((found.id.clone()?, found.registrations))),
-                );
+                for found in list.iter().filter(|found| is_ours(&found.description)) {
+                    let id = found.id.clone().filter(|id| is_id(id)).ok_or_else(|| {
+                        protocol("DescribeActivations gave an activation no usable id")
+                    })?;
+                    ours.push((id, found.registrations));
+                }
                 next.clone_from(more);
             }
             Some(_) => return Err(mismatch("DescribeActivations")),
@@ -296,6 +303,11 @@ fn sweep(name: &str, mark: &str, answers: &[Answer]) -> Result<Option<Request>, 
                 Some(_) => return Err(mismatch("DescribeInstanceInformation")),
             };
             for instance in instances {
+                if !is_managed(instance) {
+                    return Err(protocol(
+                        "DescribeInstanceInformation gave no managed instance's id",
+                    ));
+                }
                 if answers.next().is_none() {
                     return Ok(Some(Request::DeregisterManagedInstance {
                         instance: instance.clone(),
@@ -331,6 +343,19 @@ fn is_separator(c: char) -> bool {
 #[must_use]
 pub fn activation_file() -> String {
     format!("{}/activation.json", state_dir(WORD))
+}
+
+fn protocol(what: &str) -> Fault {
+    let todo =
+        "check that the endpoint is the Systems Manager API (aws.endpoint_url, AWS_ENDPOINT_URL)";
+    Fault::new(Kind::Protocol, what, "Systems Manager", todo)
+}
+
+/// `^mi-[0-9a-f]{17}$`; older ones have eight digits.
+fn is_managed(text: &str) -> bool {
+    text.strip_prefix("mi-").is_some_and(|rest| {
+        matches!(rest.len(), 8 | 17) && rest.bytes().all(|b| b.is_ascii_hexdigit())
+    })
 }
 
 fn agent(facts: &Facts) -> Option<&str> {
