@@ -123,7 +123,7 @@ impl Bootstrap {
         self.ledger.working.authority.clone_from(&self.authority);
         match creation {
             Creation::Call(_) => {
-                self.ledger.working.attempts += 1;
+                self.attempted_once_more();
                 self.enter(now, Phase::Creating);
             }
             Creation::Given(grant) => self.intend(now, grant),
@@ -137,7 +137,7 @@ impl Bootstrap {
             None | Some(Doubt::Ask(_)) => {}
             Some(Doubt::Repeat) => {
                 self.doubt = None;
-                self.ledger.working.attempts += 1;
+                self.attempted_once_more();
             }
             Some(Doubt::Adopt(grant)) => {
                 self.ledger
@@ -337,7 +337,7 @@ impl Bootstrap {
         if !is_asked {
             self.doubt = None;
             // An attempt more, written ahead like the first.
-            self.ledger.working.attempts += 1;
+            self.attempted_once_more();
         }
     }
 
@@ -351,6 +351,12 @@ impl Bootstrap {
         self.ledger.working.grant = None;
         self.doubt = Some(Vec::new());
         self.enter(now, Phase::Creating);
+    }
+
+    /// The count comes from a file, so it may stand at its end.
+    fn attempted_once_more(&mut self) {
+        let attempts = &mut self.ledger.working.attempts;
+        *attempts = attempts.saturating_add(1);
     }
 
     pub(super) fn enter(&mut self, now: Now, phase: Phase) {
