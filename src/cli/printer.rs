@@ -32,12 +32,12 @@ pub fn columns(rows: &[(String, String)]) -> String {
 /// A fault for people: what, on what, the causes, and what to do.
 #[must_use]
 pub fn render(fault: &Fault) -> String {
-    let mut text = format!("enlist: {}\n", fault.what);
+    let mut text = format!("enlist: {}\n", one_line(&fault.what));
     let _ = writeln!(text, "  on: {}", one_line(&fault.on));
     for cause in &fault.causes {
         let _ = writeln!(text, "  because: {}", one_line(cause));
     }
-    let _ = writeln!(text, "  to do: {}", fault.todo);
+    let _ = writeln!(text, "  to do: {}", one_line(&fault.todo));
     text
 }
 

@@ -14,18 +14,13 @@ use aws_config::imds::credentials::ImdsCredentialsProvider;
 use aws_config::meta::credentials::CredentialsProviderChain;
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
-use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_smithy_http_client::Connector;
-use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 
 use super::imds;
+use super::net::Net;
 use super::root::Root;
 use crate::fault::{Fault, Kind};
 use crate::target::Answer;
@@ -41,58 +36,6 @@ pub struct AwsSettings {
     pub region: Option<String>,
     pub profile: Option<String>,
     pub endpoint_url: Option<String>,
-}
-
-/// The one TLS stack (rustls on AWS-LC), in two clients: the APIs' goes through the proxy that the
-/// environment names (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`), the one for what is on this very
-/// host or link never does.
-#[derive(Clone, Debug)]
-pub struct Net {
-    api: SharedHttpClient,
-    local: SharedHttpClient,
-}
-
-impl Net {
-    #[must_use]
-    pub fn new() -> Self {
-        let local = aws_smithy_http_client::Builder::new().tls_provider(TLS).build_https();
-        let api = if is_proxied() { through_proxy() } else { local.clone() };
-        Self { api, local }
-    }
-
-    /// For metadata and container credentials.
-    pub(super) fn local_config(&self) -> ProviderConfig {
-        ProviderConfig::default().with_http_client(self.local.clone())
-    }
-
-    fn api_config(&self) -> ProviderConfig {
-        ProviderConfig::default().with_http_client(self.api.clone())
-    }
-}
-
-const TLS: tls::Provider = tls::Provider::Rustls(CryptoMode::AwsLc);
-
-fn is_proxied() -> bool {
-    const NAMES: [&str; 6] =
-        ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
-    NAMES.iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
-}
-
-fn through_proxy() -> SharedHttpClient {
-    aws_smithy_http_client::Builder::new().build_with_connector_fn(|settings, components| {
-        let mut builder = Connector::builder().proxy_config(ProxyConfig::from_env());
-        if let Some(settings) = settings {
-            builder = builder.connector_settings(settings.clone());
-        }
-        builder.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
-        builder.tls_provider(TLS).build()
-    })
-}
-
-impl Default for Net {
-    fn default() -> Self {
-        Self::new()
-    }
 }
 
 /// The APIs, with region and credentials settled.
@@ -126,7 +69,7 @@ impl Client {
             .operation_attempt_timeout(CALL_LIMIT)
             .build();
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(net.api.clone())
+            .http_client(net.api())
             .region(region.clone())
             .credentials_provider(credentials(root, net, settings, region))
             .retry_config(RetryConfig::disabled())

@@ -11,13 +11,19 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
-use super::aws::Net;
+use super::guard;
+use super::net::Net;
 use super::root::Root;
 use crate::facts::{Ec2, InstanceIdentity};
 use crate::fault::{Fault, Kind};
 
-/// The service is on the same host: what does not answer in a second is not there.
+/// The service is on the same host: what does not answer in a second is not there, and what has
+/// not said it all in three is not it.
 const PATIENCE: Duration = Duration::from_secs(1);
+const WHOLE: Duration = Duration::from_secs(3);
+
+/// An instance has 50 tags at most (EC2 user guide, "Tag restrictions").
+const MOST_TAGS: usize = 50;
 
 const DOCUMENT: &str = "/latest/dynamic/instance-identity/document";
 const SIGNATURE: &str = "/latest/dynamic/instance-identity/signature";
@@ -45,13 +51,11 @@ pub async fn ask(root: &Root, net: &Net) -> Result<Option<Ec2>, Fault> {
     let client = client(net);
     let document = match client.get(DOCUMENT).await {
         Ok(text) => String::from(text),
+        Err(error) if guard::is_unfit(&error) => return Ok(none()),
         Err(error) => return refused(&error),
     };
-    let Ok(parsed) = serde_json::from_str::<Document>(&document) else {
-        tracing::warn!(
-            "something answers for the instance metadata service and is none: this is taken for no EC2 instance"
-        );
-        return Ok(None);
+    let Some(parsed) = parse(&document) else {
+        return Ok(none());
     };
     let (signature, public_ip, tags) = tokio::try_join!(
         optional(&client, SIGNATURE),
@@ -61,7 +65,7 @@ pub async fn ask(root: &Root, net: &Net) -> Result<Option<Ec2>, Fault> {
     Ok(Some(Ec2 {
         instance_id: parsed.instance_id,
         image_id: parsed.image_id,
-        region: parsed.region,
+        region: parsed.region.filter(|region| is_region(region)),
         zone: parsed.availability_zone,
         account: parsed.account_id,
         private_ip: parsed.private_ip,
@@ -83,6 +87,27 @@ fn is_signature(text: &str) -> bool {
         tracing::warn!("the instance identity document's signature is not base64; it is left out");
     }
     is_one
+}
+
+fn none() -> Option<Ec2> {
+    tracing::warn!(
+        "something answers for the instance metadata service and is none: this is taken for no EC2 instance"
+    );
+    None
+}
+
+/// None where it is no identity document; the id becomes a name here and at the authority.
+fn parse(document: &str) -> Option<Document> {
+    let parsed = serde_json::from_str::<Document>(document).ok()?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let id = &parsed.instance_id;
+    ((1..=64).contains(&id.len()) && id.chars().all(plain)).then_some(parsed)
+}
+
+/// It becomes part of the name of the host that signed requests are sent to.
+fn is_region(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    (1..=32).contains(&text.len()) && text.chars().all(plain)
 }
 
 /// Whether it is worth asking: what is no EC2 by its firmware's strings loses no time. An
@@ -211,6 +236,9 @@ fn client(net: &Net) -> Client {
         .configure(&net.local_config())
         .connect_timeout(PATIENCE)
         .read_timeout(PATIENCE)
+        // The one before ends with the headers; these see that the body does not drip.
+        .operation_attempt_timeout(WHOLE)
+        .operation_timeout(WHOLE)
         .max_attempts(1)
         .build()
 }
@@ -250,7 +278,7 @@ async fn tags(client: &Client) -> Result<BTreeMap<String, String>, Fault> {
         !name.is_empty()
             && name.chars().all(|c| c.is_ascii_alphanumeric() || "+-=.,_:@".contains(c))
     };
-    for name in names.lines().filter(allowed) {
+    for name in names.lines().filter(allowed).take(MOST_TAGS) {
         if let Some(value) =
             optional(client, &format!("/latest/meta-data/tags/instance/{name}")).await?
         {

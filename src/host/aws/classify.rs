@@ -119,6 +119,8 @@ fn service<E: ApiError>(whole: &Sdk<E>, error: &E, action: &str, on: String) -> 
                 _ => "mend what the service's reason names",
             },
         ),
+        // No error, and not what was asked for either: it may have been done.
+        (None, ..=399) => strange(whole, action, on).in_doubt(),
         _ => strange(whole, action, on),
     };
     fault.cause(cause)
@@ -155,9 +157,10 @@ fn shown(raw: &HttpResponse, with_body: bool) -> String {
     text.push('\n');
     match raw.body().bytes() {
         Some(body) if with_body => text.push_str(&String::from_utf8_lossy(body)),
-        body => {
-            let _ = writeln!(text, "({} bytes, not kept)", body.map_or(0, <[u8]>::len));
+        Some(body) => {
+            let _ = writeln!(text, "({} bytes, not kept)", body.len());
         }
+        None => text.push_str("(it could not be read to its end)\n"),
     }
     text
 }
