@@ -1,0 +1,253 @@
+//! What HTTP answers become, through the real SDK, and what the targets make of them. The input is
+//! parts: `> ACTION STATUS`, and the body.
+
+use std::cell::OnceCell;
+
+use enlist::fault::{Fault, Kind};
+use enlist::host::aws::Client;
+use enlist::host::{AwsSettings, Net};
+use enlist::target::opsworks_cm::endpoint;
+use enlist::target::{
+    Answer, Authority, Created, Departing, Doubt, Grant, Known, Membership, Request, Surveyed,
+    Target, Watched, ssm,
+};
+
+use super::wire::{Part, Wire, machine, parts};
+use super::world::{NAME, NOW, STACK, authorities, facts, is_good, key_report, targets};
+
+const UUID: &str = "11111111-2222-3333-4444-555555555555";
+const MARK: &str = "0123456789abcdef";
+
+/// A secret key that an answer might repeat.
+const SECRET_KEY: &str = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY";
+
+pub fn run(data: &[u8]) {
+    let mut answers = Vec::new();
+    for part in parts(data) {
+        let Some(request) = request(&part.word) else { continue };
+        let action = request.action();
+        match call(request, &part) {
+            Ok(answer) => answers.push(answer),
+            Err(fault) => classified(action, &fault, &part),
+        }
+    }
+    for (target, authority) in targets().iter().zip(authorities()) {
+        meaning(target.as_ref(), &authority, &answers);
+    }
+}
+
+fn call(request: Request, part: &Part) -> Result<Answer, Fault> {
+    thread_local! {
+        static CLIENT: OnceCell<(Client, Wire)> = const { OnceCell::new() };
+    }
+    CLIENT.with(|cell| {
+        let (client, wire) = cell.get_or_init(|| {
+            let api = Wire::default();
+            (connect(&api), api)
+        });
+        wire.answer(part.status, part.body.clone());
+        let answer = machine().runtime.block_on(client.call(request));
+        assert_eq!(
+            wire.take_asked().len(),
+            1,
+            "one call is one request: redirects are not followed"
+        );
+        answer
+    })
+}
+
+fn connect(api: &Wire) -> Client {
+    let metadata = Wire::default();
+    let credentials = format!(
+        r#"{{"Code":"Success","Type":"AWS-HMAC","AccessKeyId":"AKIDEXAMPLE","SecretAccessKey":"{SECRET_KEY}","Token":"token","LastUpdated":"2030-01-01T00:00:00Z","Expiration":"2099-01-01T00:00:00Z"}}"#
+    );
+    let below = "/latest/meta-data/iam/security-credentials";
+    metadata.serve(vec![
+        Part::ok("/latest/api/token", "t"),
+        Part::ok(format!("{below}/"), "role"),
+        Part::ok(format!("{below}-extended/"), "role"),
+        Part::ok(format!("{below}/role"), &credentials),
+        Part::ok(format!("{below}-extended/role"), &credentials),
+    ]);
+    let net = Net::of(api.client(), metadata.client());
+    let settings = AwsSettings {
+        region: Some("us-east-1".to_owned()),
+        endpoint_url: Some("http://api.invalid".to_owned()),
+        profile: None,
+    };
+    let machine = machine();
+    machine.runtime.block_on(Client::connect(&machine.root, &net, &settings, None)).unwrap()
+}
+
+fn request(action: &str) -> Option<Request> {
+    let (server, node) = ("p".to_owned(), NAME.to_owned());
+    Some(match action {
+        "DescribeServers" => Request::DescribeServers { server },
+        "AssociateNode" => Request::AssociateNode { server, node, attributes: Vec::new() },
+        "DisassociateNode" => Request::DisassociateNode { server, node, attributes: Vec::new() },
+        "DescribeNodeAssociationStatus" => {
+            Request::DescribeNodeAssociationStatus { server, token: "t".to_owned() }
+        }
+        "DescribeStacks" => Request::DescribeStacks { stack: STACK.to_owned() },
+        "RegisterInstance" => Request::RegisterInstance(Box::default()),
+        "DescribeInstances" => Request::DescribeInstances { stack: STACK.to_owned() },
+        "DeregisterInstance" => Request::DeregisterInstance { instance: UUID.to_owned() },
+        "CreateActivation" => Request::CreateActivation(Box::default()),
+        "DescribeActivations" => Request::DescribeActivations { name: node, next: None },
+        "DeleteActivation" => Request::DeleteActivation { activation: UUID.to_owned() },
+        "DescribeInstanceInformation" => {
+            Request::DescribeInstanceInformation { activation: UUID.to_owned() }
+        }
+        "DeregisterManagedInstance" => {
+            Request::DeregisterManagedInstance { instance: "mi-0123456789abcdef0".to_owned() }
+        }
+        _ => return None,
+    })
+}
+
+/// A fault of the edge has a class of the edge, all of its parts, and nothing secret.
+fn classified(action: &str, fault: &Fault, part: &Part) {
+    let kinds = [Kind::Transient, Kind::Denied, Kind::Rejected, Kind::Protocol];
+    assert!(kinds.contains(&fault.kind), "{fault:?}");
+    assert!(!fault.what.is_empty() && !fault.on.is_empty() && !fault.todo.is_empty());
+    // What has an answer's form was understood or refused; a page or half an answer is Protocol
+    // or, with a status that says so, something that passes.
+    if part.status == 200 {
+        assert_eq!(fault.kind, Kind::Protocol, "{fault:?}");
+        assert!(fault.may_have_happened);
+    }
+    let shown = format!("{fault:?}");
+    assert!(!shown.contains(SECRET_KEY));
+    if action == "CreateActivation" {
+        for code in codes(&part.body) {
+            assert!(!shown.contains(&code), "the code is shown: {shown}");
+        }
+    }
+    if let Some(evidence) = &fault.evidence {
+        assert!(evidence.content.contains("HTTP status"));
+    }
+}
+
+/// What stands behind `"ActivationCode"`, where it is long enough to be one and is not part of the
+/// API's own message.
+fn codes(body: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(body);
+    let found = text.split("\"ActivationCode\":\"").skip(1);
+    let codes = found.filter_map(|rest| Some(rest.split('"').next()?.to_owned()));
+    codes
+        .filter(|code| code.len() >= 20 && text.matches(code.as_str()).count() == 1)
+        .filter(|code| code.chars().all(|c| c.is_ascii_alphanumeric()))
+        .collect()
+}
+
+/// No answer makes a target panic, and what it takes from one is what it may take.
+fn meaning(target: &dyn Target, authority: &Authority, answers: &[Answer]) {
+    let (facts, key) = (facts(), key_report());
+    let known = Known { facts: &facts, name: NAME, authority, key: Some(&key) };
+    for answer in answers {
+        if let Ok(Surveyed::Ready(authority)) = target.surveyed(&facts, answer.clone()) {
+            usable(&authority);
+        }
+        match target.created(answer.clone()) {
+            Ok(Created::Ticket(ticket)) => assert!(!ticket.is_empty()),
+            Ok(Created::Granted(grant, secret)) => {
+                acceptable(&grant, authority);
+                assert_eq!(secret.is_some(), matches!(grant, Grant::Activation { .. }));
+            }
+            Err(fault) => graded(&fault),
+        }
+        match target.watched(&known, answer.clone(), NOW) {
+            Ok(Watched::Granted(grant)) => acceptable(&grant, authority),
+            Ok(_) => {}
+            Err(fault) => graded(&fault),
+        }
+    }
+    for until in 0..=answers.len() {
+        match target.in_doubt(&known, MARK, &answers[..until]) {
+            Ok(Doubt::Adopt(grant)) => acceptable(&grant, authority),
+            Ok(Doubt::Ask(request)) => safe(&request),
+            Ok(Doubt::Repeat) => {}
+            Err(fault) => graded(&fault),
+        }
+        departing(target, &answers[..until]);
+    }
+}
+
+fn departing(target: &dyn Target, answers: &[Answer]) {
+    let grants = [
+        None,
+        Some(Grant::Client),
+        Some(Grant::Instance { id: UUID.to_owned() }),
+        Some(Grant::Activation { id: UUID.to_owned() }),
+        Some(Grant::Managed { id: "mi-1".to_owned(), activation: Some(UUID.to_owned()) }),
+    ];
+    for grant in &grants {
+        for was_attempted in [false, true] {
+            let member = Membership {
+                name: Some(NAME),
+                grant: grant.as_ref(),
+                was_attempted,
+                mark: MARK,
+                machine: None,
+            };
+            match target.depart(&member, answers) {
+                Ok(Departing::Ask(request) | Departing::AskLater(request)) => safe(&request),
+                Ok(Departing::Gone) => {}
+                Err(fault) => graded(&fault),
+            }
+        }
+    }
+}
+
+/// Nothing that is asked on the way out or about a doubt makes anything.
+fn safe(request: &Request) {
+    let creating = ["AssociateNode", "RegisterInstance", "CreateActivation"];
+    assert!(!creating.contains(&request.action()), "{request:?}");
+    assert!(!request.on().contains(char::is_control), "{:?}", request.on());
+}
+
+fn usable(authority: &Authority) {
+    match authority {
+        Authority::Puppet { endpoint: told, ca } => {
+            assert_eq!(endpoint(told).as_ref(), Some(told));
+            assert!(enlist::pki::CaBundle::from_pem(ca).is_ok());
+        }
+        Authority::Chef { endpoint: told, .. } => assert_eq!(endpoint(told).as_ref(), Some(told)),
+        Authority::Stack { .. } | Authority::Service => {}
+    }
+}
+
+fn acceptable(grant: &Grant, authority: &Authority) {
+    match grant {
+        Grant::Certificate { pem, not_after, .. } => {
+            assert!(is_good(pem), "accepted: {pem}");
+            assert!(*not_after > NOW);
+        }
+        Grant::Client => assert!(matches!(authority, Authority::Chef { .. })),
+        // It goes into files and arguments.
+        Grant::Instance { id } => assert!(
+            id.len() == 36 && id.chars().all(|c| c.is_ascii_hexdigit() || c == '-'),
+            "{id:?}"
+        ),
+        Grant::Activation { id } => assert!(ssm::is_id(id), "{id:?}"),
+        Grant::Managed { id, .. } => assert!(id.starts_with("mi-"), "{id:?}"),
+    }
+}
+
+fn graded(fault: &Fault) {
+    let kinds = [
+        Kind::Data,
+        Kind::Rejected,
+        Kind::Protocol,
+        Kind::Transient,
+        Kind::Config,
+        Kind::Invariant,
+    ];
+    assert!(kinds.contains(&fault.kind), "{fault:?}");
+    // An answer to another question is the one bug of ours that arbitrary answers can feign.
+    let feigned = ["of another kind", "nothing to survey", "is not watched"];
+    assert!(
+        fault.kind != Kind::Invariant || feigned.iter().any(|word| fault.what.contains(word)),
+        "{fault:?}"
+    );
+}

@@ -1,0 +1,126 @@
+//! Other people's files, edited: the first line is a value, the rest is the file.
+
+use enlist::engine::chef::{self, Chef};
+use enlist::engine::{Action, block, csr_attributes, puppet_conf};
+
+use super::world::settings;
+
+/// Longer files find nothing that these do not, and take their time.
+const LONGEST: usize = 64 * 1024;
+
+pub fn run(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data.get(..LONGEST).unwrap_or(data)) else { return };
+    let (value, file) = text.split_once('\n').unwrap_or(("v", text));
+    ini(value, file);
+    own_block(value, file);
+    quoting(text);
+    attributes(text);
+}
+
+fn ini(value: &str, file: &str) {
+    // Values are checked where they come from: one line, without blanks around it.
+    let value = value.trim();
+    let value =
+        if value.is_empty() || value.contains(char::is_control) { "p.example" } else { value };
+    let values = [("server", value), ("certname", "i-1")];
+    let names = ["server", "certname"];
+    let once = puppet_conf::set(file, &values);
+    assert_eq!(puppet_conf::set(&once, &values), once, "twice is once");
+    for (name, value) in values {
+        assert_eq!(in_force(&once, name).as_deref(), Some(value), "{once:?}");
+    }
+    // Every line of the admin's is still there, in its order, or named as the former one.
+    kept(file, &once, |line| names.iter().any(|name| sets(line, name)));
+    let back = puppet_conf::unset(&once, &names);
+    if !file.contains("enlist") {
+        kept(file, &back, |line| names.iter().any(|name| sets(line, name)));
+        for name in names {
+            assert_eq!(in_force(&back, name), in_force(file, name), "{file:?} became {back:?}");
+        }
+    }
+}
+
+/// That each line of `before` is a line of `after`, in the same order; those that are ours to
+/// change may have become comments.
+fn kept(before: &str, after: &str, is_ours: impl Fn(&str) -> bool) {
+    let mut rest = after.lines();
+    for line in before.lines().filter(|line| !is_ours(line)) {
+        assert!(rest.any(|kept| kept == line), "{line:?} is lost: {before:?} became {after:?}");
+    }
+}
+
+fn sets(line: &str, name: &str) -> bool {
+    line.split_once('=').is_some_and(|(key, _)| key.trim() == name)
+}
+
+/// As Puppet reads it: the last one in [agent], else the last one in [main].
+fn in_force(text: &str, name: &str) -> Option<String> {
+    let (mut section, mut main, mut agent) = ("main".to_owned(), None, None);
+    for line in text.lines().map(str::trim) {
+        if line.starts_with('#') || line.starts_with(';') {
+            continue;
+        }
+        if let Some(header) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            section = header.trim().to_owned();
+        } else if let Some((key, value)) = line.split_once('=')
+            && key.trim() == name
+        {
+            match section.as_str() {
+                "main" => main = Some(value.trim().to_owned()),
+                "agent" => agent = Some(value.trim().to_owned()),
+                _ => {}
+            }
+        }
+    }
+    agent.or(main)
+}
+
+fn own_block(value: &str, file: &str) {
+    let content = client_rb(value);
+    let once = block::set(file, &content);
+    assert_eq!(block::set(&once, &content), once, "twice is once");
+    assert!(once.contains(&content));
+    let back = block::unset(&once);
+    if !file.contains("enlist") {
+        kept(file, &once, |_| false);
+        assert_eq!(back.trim_end(), file.trim_end(), "what was before is back");
+    }
+}
+
+/// What stands in quotes is read back by Ruby's rules for single quotes as what it was.
+fn quoting(text: &str) {
+    let quoted = chef::quoted(text);
+    let inner = quoted.strip_prefix('\'').unwrap();
+    let (mut read, mut chars) = (String::new(), inner.chars().peekable());
+    loop {
+        match chars.next().expect("the text is not closed") {
+            '\'' => break,
+            '\\' if matches!(chars.peek(), Some('\'' | '\\')) => read.extend(chars.next()),
+            c => read.push(c),
+        }
+    }
+    assert_eq!(read, text);
+    assert_eq!(chars.next(), None, "it is closed before its end");
+}
+
+/// The settings that `client.rb` gets, with this for its organization's name and directory where
+/// the settings allow it.
+fn client_rb(value: &str) -> String {
+    let chef: Chef = settings("[opsworks-cm]\nserver = \"p\"\n").opsworks_cm.unwrap().chef;
+    let organization = chef::check_organization(value).is_ok().then(|| value.to_owned());
+    let chef = Chef { organization: organization.unwrap_or_else(|| "o".to_owned()), ..chef };
+    let bundle = chef::install(&chef, "n", "e.example", None, "/staged");
+    let content = bundle.actions.into_iter().find_map(|action| match action {
+        Action::Block { content, .. } => Some(content),
+        _ => None,
+    });
+    content.unwrap()
+}
+
+/// Read or refused, and no error shows a value: one of them may be a password.
+fn attributes(text: &str) {
+    if let Err(error) = csr_attributes::parse(text) {
+        let shown = error.to_string();
+        assert!(shown.len() < 400, "{shown}");
+    }
+}

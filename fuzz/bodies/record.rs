@@ -1,0 +1,106 @@
+//! A record from a disk that anybody may have written to.
+
+use std::time::Duration;
+
+use enlist::bootstrap::{
+    Departure, Effect, Event, Machine, Now, Phase, Plan, Record, Report, resume,
+};
+use enlist::fault::{Fault, Kind};
+use enlist::target::{Request, Target};
+
+use super::world::{facts, key_report, targets};
+
+pub fn run(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let record = match Record::parse(&text, "/r") {
+        Ok(record) => record,
+        Err(fault) => {
+            assert_eq!(fault.kind, Kind::Invariant);
+            return;
+        }
+    };
+    let written = record.to_text();
+    assert_eq!(Record::parse(&written, "/r").unwrap(), record, "the round trip");
+    assert_eq!(Record::parse(&written, "/r").unwrap().to_text(), written);
+    let report = Report::of(&record);
+    assert_eq!(report.joined, record.phase == Phase::Joined);
+    serde_json::to_string(&report).unwrap();
+    for target in targets() {
+        if target.word() == record.target {
+            joining(target, &record);
+        }
+    }
+    for target in targets() {
+        if target.word() == record.target {
+            leaving(target, &record);
+        }
+    }
+}
+
+/// Whatever the record says, what it leads to keeps the rules.
+fn joining(target: Box<dyn Target>, record: &Record) {
+    let plan = Plan { target, name: None, budget: Duration::from_mins(1) };
+    let core = resume(plan, Some(record.clone()), 7, Now::default());
+    drive(core, record, |request, disk| {
+        if is_creating(request) {
+            assert_eq!(disk.phase, Phase::Creating, "not written ahead: {request:?}");
+        }
+    });
+}
+
+fn leaving(target: Box<dyn Target>, record: &Record) {
+    let core =
+        Departure::new(target, Some(record.clone()), Duration::from_mins(1), 7, Now::default());
+    drive(core, record, |request, disk| {
+        assert!(!is_creating(request), "{request:?}");
+        assert_eq!(disk.phase, Phase::Leaving, "not written ahead: {request:?}");
+    });
+}
+
+/// With a network that is down, so that every question is asked again until the budget is spent.
+fn drive(mut core: impl Machine, record: &Record, asked: impl Fn(&Request, &Record)) {
+    let (mut now, mut disk) = (Now { unix: super::world::NOW, ..Now::default() }, record.clone());
+    for _ in 0..200 {
+        let effect = core.poll(now);
+        assert!(effect == core.poll(now), "poll gives the same answer until it is handled");
+        core.status(now);
+        let event = match effect {
+            Effect::Finish(_) => return,
+            Effect::GatherFacts(_) => Event::Facts(Box::new(facts())),
+            Effect::EnsureKey(_) => Event::Key(Box::new(key_report())),
+            Effect::Persist(record) => {
+                assert_eq!(Record::parse(&record.to_text(), "/r").as_ref(), Ok(&*record));
+                disk = *record;
+                Event::Persisted
+            }
+            Effect::Call(request) => {
+                asked(&request, &disk);
+                Event::Failed(Fault::new(Kind::Transient, "no network", "x", "wait").in_doubt())
+            }
+            Effect::WaitUntil(until) => {
+                assert!(until > now.mono);
+                now.mono = until;
+                Event::Woke
+            }
+            Effect::Hold(_) => Event::Held,
+            Effect::Install(_) => Event::Installed(Vec::new()),
+            Effect::HandOver(_) => Event::HandedOver("mi-0123456789abcdef0".to_owned()),
+            Effect::Clear(_) => Event::Cleared,
+            Effect::Forget => Event::Forgotten,
+            Effect::Keep(_) => Event::Kept,
+            Effect::SetAside(_) => {
+                disk = Record::new(&disk.target, &disk.authority_name, now.unix);
+                Event::IsAside
+            }
+        };
+        core.handle(now, event);
+    }
+    panic!("no end after 200 effects");
+}
+
+fn is_creating(request: &Request) -> bool {
+    matches!(
+        request,
+        Request::AssociateNode { .. } | Request::RegisterInstance(_) | Request::CreateActivation(_)
+    )
+}
