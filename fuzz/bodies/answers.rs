@@ -181,14 +181,18 @@ fn departing(target: &dyn Target, answers: &[Answer]) {
         Some(Grant::Activation { id: UUID.to_owned() }),
         Some(Grant::Managed { id: "mi-1".to_owned(), activation: Some(UUID.to_owned()) }),
     ];
+    let facts = facts();
     for grant in &grants {
         for was_attempted in [false, true] {
             let member = Membership {
                 name: Some(NAME),
+                authority: None,
                 grant: grant.as_ref(),
+                is_installed: grant.is_some(),
                 was_attempted,
                 mark: MARK,
                 machine: None,
+                facts: &facts,
             };
             match target.depart(&member, answers) {
                 Ok(Departing::Ask(request) | Departing::AskLater(request)) => safe(&request),

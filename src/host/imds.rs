@@ -243,26 +243,21 @@ fn client(net: &Net) -> Client {
         .build()
 }
 
-/// None where the service says that there is none. One that does not answer in time, as on a
-/// machine that is busy booting, has said nothing, and is asked again later.
+/// None where the service has no such thing, or will not say. Without an answer we wait: what is
+/// left out here would be left out of what this node says of itself for good.
 async fn optional(client: &Client, path: &str) -> Result<Option<String>, Fault> {
-    let error = match client.get(path).await {
-        Ok(text) => return Ok(Some(String::from(text)).filter(|text| !text.is_empty())),
-        Err(error) => error,
-    };
-    match &error {
-        ImdsError::ErrorResponse(context) => {
-            let status = context.response().status();
-            if status.is_server_error() {
-                return Err(unanswered(&error));
-            }
-            if status.as_u16() != 404 {
-                let status = status.as_u16();
-                tracing::warn!(path, status, "the instance metadata service did not say");
-            }
+    match client.get(path).await {
+        Ok(text) => Ok(Some(String::from(text)).filter(|text| !text.is_empty())),
+        Err(ImdsError::ErrorResponse(context))
+            if (400..500).contains(&context.response().status().as_u16()) =>
+        {
             Ok(None)
         }
-        _ => Err(unanswered(&error)),
+        Err(error) if guard::is_unfit(&error) => {
+            tracing::warn!(path, "what the instance metadata service said is too large");
+            Ok(None)
+        }
+        Err(error) => refused(&error).map(|_| None),
     }
 }
 
