@@ -36,7 +36,7 @@ impl Node {
             emulator: Emulator::start(Options { ca: CaSource::Shared, ..options }).unwrap(),
             root: tempfile::tempdir().unwrap(),
         };
-        node.settings("[opsworks-cm]\nserver = \"puppet-test\"\n[puppet]\nkey_bits = 2048\n[node]\nbudget = \"20s\"\n");
+        node.settings("[opsworks-cm]\nserver = \"puppet-test\"\n[puppet]\nkey_bits = 2048\n[node]\nbudget = \"2m\"\n");
         node
     }
 
@@ -174,7 +174,7 @@ pub fn target_node_with(settings: &str, faults: &[&str], options: Options) -> No
     options.servers.push("name=chef-test,engine=Chef".parse().unwrap());
     options.servers.push("name=puppet-test".parse().unwrap());
     let node = Node::with(options);
-    node.settings(&format!("[node]\nbudget = \"5s\"\n{settings}"));
+    node.settings(&format!("[node]\nbudget = \"15s\"\n{settings}"));
     node
 }
 
