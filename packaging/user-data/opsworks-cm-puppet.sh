@@ -1,0 +1,17 @@
+#!/bin/sh
+# A node of a Puppet server, through an OpsWorks CM API.
+set -eu
+PACKAGE=https://packages.example.com/enlist_amd64.deb # to set; or an .rpm
+SHA256=0000000000000000000000000000000000000000000000000000000000000000
+mkdir -p /etc/enlist
+cat >/etc/enlist/enlist.toml <<'END'
+[opsworks-cm]
+server = "my-puppet"
+[puppet]
+extension_requests = { pp_role = "web" }
+END
+file=/run/${PACKAGE##*/}
+curl -fsSL --retry 5 -o "$file" "$PACKAGE"
+echo "$SHA256  $file" | sha256sum -c
+case $file in *.rpm) dnf install -y "$file" ;; *) apt-get install -y "$file" ;; esac
+systemctl start enlist.service
