@@ -215,8 +215,11 @@ async fn service(root: &Root, verb: &str) {
     if !root.is_running_system() || !root.at("/run/systemd/system").is_dir() {
         return;
     }
+    // The agent's start is ordered after ours, which may not be over yet: it is asked for, and
+    // not waited for. A stop never waits for a start.
+    let waiting = if verb == "start" { "--no-block" } else { "--quiet" };
     for unit in SERVICES {
-        match process::run("systemctl", &[verb, unit], SERVICE_LIMIT).await {
+        match process::run("systemctl", &[waiting, verb, unit], SERVICE_LIMIT).await {
             Ok(ended) if ended.code == Some(0) => tracing::info!(unit, verb, "the agent's service"),
             Ok(ended) => tracing::debug!(unit, verb, code = ended.code, "the agent's service"),
             Err(error) => tracing::warn!(unit, verb, %error, "the agent's service"),

@@ -232,7 +232,7 @@ async fn first_run(root: &Root, run: &Run) {
         return;
     }
     let arguments: Vec<&str> = run.arguments.iter().map(String::as_str).collect();
-    match process::run(run.program, &arguments, RUN_LIMIT).await {
+    match process::run_apart(run.program, &arguments, RUN_LIMIT).await {
         Ok(ended) if ended.code.is_some_and(|code| run.succeeds_with.contains(&code)) => {
             tracing::info!(program = run.program, "the first run succeeded");
         }

@@ -1,5 +1,6 @@
 //! Other programs, run without our secrets.
 
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -12,6 +13,9 @@ const WITHHELD: [&str; 4] = [
     "AWS_SESSION_TOKEN",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN",
 ];
+
+/// What systemd-run may take to say that the unit has ended.
+const CLIENT_GRACE: Duration = Duration::from_secs(10);
 
 /// How a program ended.
 #[derive(Debug)]
@@ -40,4 +44,26 @@ pub async fn run(program: &str, arguments: &[&str], limit: Duration) -> std::io:
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
     })
+}
+
+/// As [`run`], but outside of the service's sandbox: where systemd started us, it starts the
+/// program as a unit of its own. For what changes the whole machine, such as an engine's run.
+///
+/// # Errors
+/// As for [`run`].
+pub async fn run_apart(
+    program: &str,
+    arguments: &[&str],
+    limit: Duration,
+) -> std::io::Result<Ended> {
+    // Set in every service (systemd.exec(5)).
+    let is_service = std::env::var_os("INVOCATION_ID").is_some();
+    if !is_service || !Path::new("/run/systemd/system").is_dir() {
+        return run(program, arguments, limit).await;
+    }
+    // The unit ends by itself at the limit; it would outlive its client.
+    let bound = format!("--property=RuntimeMaxSec={}", limit.as_secs());
+    let mut all = vec!["--wait", "--pipe", "--collect", "--quiet", &bound, "--", program];
+    all.extend(arguments);
+    run("systemd-run", &all, limit + CLIENT_GRACE).await
 }
