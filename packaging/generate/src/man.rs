@@ -1,0 +1,173 @@
+//! Man pages: enlist(1), one for each command, and enlist.toml(5).
+
+use std::fs;
+use std::path::Path;
+
+use clap::CommandFactory as _;
+use clap_mangen::Man;
+use clap_mangen::roff::{Roff, bold, roman};
+use enlist::cli::Cli;
+use enlist::config::schema::{KEYS, variable};
+use enlist::fault::Kind;
+
+use crate::Outcome;
+use crate::defaults::form;
+
+const MANUAL: &str = "enlist";
+
+const EXIT: [(Kind, &str); 9] = [
+    (Kind::Usage, "bad arguments"),
+    (Kind::Data, "what came back is not acceptable: wrong key, name or CA, expired, not PEM"),
+    (Kind::Rejected, "the authority said no"),
+    (Kind::Invariant, "a bug of ours, or a damaged record"),
+    (Kind::Host, "disk, permissions, a lock held"),
+    (Kind::Transient, "network, 5xx, throttled, not HEALTHY: the budget is spent"),
+    (Kind::Protocol, "an answer that is not the API's"),
+    (Kind::Denied, "no or expired credentials, or refused by IAM"),
+    (Kind::Config, "invalid settings"),
+];
+
+/// Lightest first, as they are merged.
+const SETTINGS: [(&str, &str); 4] = [
+    ("/usr/lib/enlist/config.d/*.toml", "settings of the distribution or the image"),
+    ("/run/enlist/config.d/*.toml", "settings of this boot"),
+    ("/etc/enlist/enlist.toml", "the admin's settings"),
+    ("/etc/enlist/config.d/*.toml", "fragments of them"),
+];
+
+const FILES: [(&str, &str); 3] = [
+    (
+        "/var/lib/enlist",
+        "a record for each target, backups of what was replaced, evidence of what was refused",
+    ),
+    (
+        "/etc/default/enlist, /etc/sysconfig/enlist",
+        "environment of the services, such as HTTPS_PROXY",
+    ),
+    (
+        "/etc/credstore/enlist.ssm-activation-code",
+        "an activation code for activation_code_file = \"enlist.ssm-activation-code\"",
+    ),
+];
+
+pub fn write(out: &Path, date: &str) -> Outcome {
+    let mut top = Cli::command().disable_help_subcommand(true);
+    top.build();
+    let version = top.get_version().unwrap_or_default().to_owned();
+    let source = format!("enlist {version}");
+    for command in top.get_subcommands().filter(|command| !command.is_hide_set()) {
+        let title = format!("enlist-{}", command.get_name());
+        let page = page(Man::new(command.clone()), &title, date, &source);
+        let mut text = body(&page)?;
+        section(&mut text, "SEE ALSO", |roff| {
+            roff.text([bold("enlist"), roman("(1), "), bold("enlist.toml"), roman("(5)")]);
+        });
+        fs::write(out.join(format!("{title}.1")), text)?;
+    }
+    fs::write(out.join("enlist.1"), top_page(&top, date, &source)?)?;
+    fs::write(out.join("enlist.toml.5"), settings_page(date, &source))?;
+    Ok(())
+}
+
+fn page(man: Man, title: &str, date: &str, source: &str) -> Man {
+    man.title(title).date(date).source(source).manual(MANUAL)
+}
+
+/// Without the text after the help, which repeats the exit codes, and without the version.
+fn body(man: &Man) -> Outcome<String> {
+    let mut out = Vec::new();
+    man.render_title(&mut out)?;
+    man.render_name_section(&mut out)?;
+    man.render_synopsis_section(&mut out)?;
+    man.render_description_section(&mut out)?;
+    man.render_options_section(&mut out)?;
+    Ok(String::from_utf8(out)?)
+}
+
+fn top_page(top: &clap::Command, date: &str, source: &str) -> Outcome<String> {
+    let man = page(Man::new(top.clone()), "enlist", date, source);
+    let mut text = body(&man)?;
+    let commands: Vec<(String, String)> = top
+        .get_subcommands()
+        .filter(|command| !command.is_hide_set())
+        .map(|command| {
+            let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+            (format!("enlist-{}(1)", command.get_name()), about)
+        })
+        .collect();
+    list(&mut text, "COMMANDS", &commands);
+    let codes = EXIT.map(|(kind, what)| (kind.exit_code().to_string(), what.to_owned()));
+    let joined = [("0".to_owned(), "joined, or already joined".to_owned())];
+    list(&mut text, "EXIT STATUS", &[&joined[..], &codes[..]].concat());
+    let files: Vec<(String, String)> = SETTINGS.iter().chain(&FILES).map(owned).collect();
+    list(&mut text, "FILES", &files);
+    section(&mut text, "ENVIRONMENT", |roff| {
+        roff.text([roman(
+            "ENLIST_TABLE_KEY sets a setting; AWS_* and proxies are read as the AWS SDK does.",
+        )]);
+    });
+    section(&mut text, "SEE ALSO", |roff| {
+        roff.text([bold("enlist.toml"), roman("(5), "), bold("systemctl"), roman("(1)")]);
+    });
+    Ok(text)
+}
+
+fn settings_page(date: &str, source: &str) -> String {
+    let mut roff = Roff::new();
+    roff.control("TH", ["enlist.toml", "5", date, source, MANUAL]);
+    roff.control("SH", ["NAME"]);
+    roff.text([roman("enlist.toml - settings of enlist")]);
+    roff.control("SH", ["DESCRIPTION"]);
+    roff.text([roman(
+        "TOML files, merged in the order below, the later over the earlier; then the environment, \
+         then --set. An unknown key is an error. A target is turned on by its table: \
+         [opsworks-cm], [opsworks], [ssm].",
+    )]);
+    let mut text = roff.to_roff();
+    list(&mut text, "FILES", &SETTINGS.map(|pair| owned(&pair)));
+    let mut table = "";
+    for key in KEYS {
+        if key.table != table {
+            table = key.table;
+            let mut heading = Roff::new();
+            heading.control("SH", [format!("[{table}]").as_str()]);
+            text.push_str(&heading.to_roff());
+        }
+        let default = match key.default {
+            "" => String::new(),
+            default => format!(" Default: {default}."),
+        };
+        let what = format!("{}{default} In the environment {}.", key.help, variable(key));
+        text.push_str(&item(&format!("{} ({})", key.name, form(key)), &what));
+    }
+    section(&mut text, "SEE ALSO", |roff| {
+        roff.text([bold("enlist"), roman("(1), "), bold("enlist-check"), roman("(1)")]);
+    });
+    text
+}
+
+fn owned((name, what): &(&str, &str)) -> (String, String) {
+    ((*name).to_owned(), (*what).to_owned())
+}
+
+fn section(text: &mut String, heading: &str, fill: impl FnOnce(&mut Roff)) {
+    let mut roff = Roff::new();
+    roff.control("SH", [heading]);
+    fill(&mut roff);
+    text.push_str(&roff.to_roff());
+}
+
+fn list(text: &mut String, heading: &str, items: &[(String, String)]) {
+    section(text, heading, |_| {});
+    for (name, what) in items {
+        text.push_str(&item(name, what));
+    }
+}
+
+fn item(name: &str, what: &str) -> String {
+    let mut roff = Roff::new();
+    roff.control("TP", []);
+    roff.text([bold(name)]);
+    roff.text([roman(what)]);
+    roff.to_roff()
+}
