@@ -1,0 +1,278 @@
+#!/usr/bin/env bash
+# A Debian system that really boots, with the package in it and a real Puppet: install, reboot,
+# SIGKILL in the middle, reload, upgrade, leave, remove, purge; and `puppet agent` has nothing left
+# to do but its work.
+#
+#   boot.sh [PACKAGE.deb]   by default the one in target/packages
+#
+# The system is a container with a systemd of its own (systemd-nspawn) that shares this machine's
+# network; so the emulator and Puppet Server run beside it.
+source "$(dirname "$0")/lib.sh"
+((EUID == 0)) || skip "booting a system needs root"
+need openssl curl jq puppetserver java=default-jre-headless systemd-nspawn=systemd-container debootstrap
+HERE=$(cd "$(dirname "$0")" && pwd)
+# Made once: half a minute of debootstrap.
+IMAGE=${BOOT_IMAGE:-$REPO/target/boot-image}
+PORT=$((20000 + RANDOM % 10000))
+NODE=i-0b00ted000000001
+SSL=/var/lib/puppet/ssl
+INIT='' CONTAINER=''
+
+# Not a failure even in CI: no program that could be installed would help.
+forbidden() {
+  echo "SKIPPED: $(basename "$0"): THE KERNEL FORBIDS IT: $*" >&3
+  trap - EXIT; clean_up
+  exit 0
+}
+
+main() {
+  local package=${1:-$(find "$REPO/target/packages" -name '*.deb' 2>/dev/null | sort | tail -n 1)}
+  [[ -n $package ]] || skip "there is no package; packaging/build makes it"
+  begin
+  make_image
+  serve_puppet
+  authority=(--throttle off --endpoint "localhost:$PORT" --instance-id "$NODE"
+    --ca-cert "$WORK/server/ca/ca_crt.pem" --ca-key "$WORK/server/ca/ca_key.pem")
+  emulator "${authority[@]}" --association-time 1
+  a_machine "$package"
+  installed_and_idle
+  joined_at_boot
+  puppet_works
+  never_twice
+  reloaded_and_stopped
+  killed_in_the_middle
+  upgraded "$package"
+  left_and_refused
+  switched_off
+  removed
+  finish
+}
+
+make_image() {
+  # Minbase Debian, systemd, and the agent, whose service is what ours is ordered before.
+  if [[ ! -e $IMAGE/made ]]; then
+    rm -rf "$IMAGE"; mkdir -p "$(dirname "$IMAGE")"
+    # From where this machine has its own packages.
+    local mirror
+    mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | grep -m 1 debian.org || true)
+    debootstrap --variant=minbase --include=systemd-sysv,dbus,ca-certificates,puppet-agent,procps bookworm \
+      "$IMAGE" "${mirror:-http://deb.debian.org/debian}" >"$WORK/debootstrap.log" 2>&1 ||
+      { tail "$WORK/debootstrap.log"; skip "debootstrap failed"; }
+    mkdir -p "$IMAGE/var/log/journal"
+    rm -f "$IMAGE"/var/cache/apt/archives/*.deb
+    touch "$IMAGE/made"
+  fi
+}
+
+serve_puppet() {
+  at_end '"$HERE/puppet-server" stop "$WORK/server"'
+  local manifests=$WORK/server/code/environments/production/manifests
+  mkdir -p "$manifests"
+  cat >"$manifests/site.pp" <<'PP'
+file { '/root/applied': content => "${trusted['certname']} ${trusted['extensions']['pp_role']} ${trusted['extensions']['pp_instance_id']}\n" }
+PP
+  "$HERE/puppet-server" start "$WORK/server" "$PORT"
+}
+
+# A throw-away copy of the image, booted.
+a_machine() { # PACKAGE
+  ROOT=$WORK/root
+  mkdir -p "$WORK"/{upper,overlay,root}
+  mount -t overlay overlay -o "lowerdir=$IMAGE,upperdir=$WORK/upper,workdir=$WORK/overlay" "$ROOT" ||
+    forbidden "no overlay file system may be mounted here"
+  at_end 'umount -R "$ROOT"'
+  at_end 'unplug'
+  : >"$ROOT/etc/machine-id"
+  echo booted >"$ROOT/etc/hostname"
+  printf '127.0.0.1 localhost booted\n' >"$ROOT/etc/hosts"
+  cp "$1" "$ROOT/root/enlist.deb"
+  power_on
+}
+
+power_on() {
+  systemd-nspawn --quiet --register=no --keep-unit --boot --directory="$ROOT" --console=pipe \
+    --machine="enlist$$" --resolv-conf=off --timezone=off >>"$WORK/console" 2>&1 </dev/null &
+  CONTAINER=$!
+  for _ in $(seq 600); do
+    kill -0 "$CONTAINER" 2>/dev/null || { tail "$WORK/console"; forbidden "a container may not boot here"; }
+    INIT=$(pgrep -P "$CONTAINER" | head -n 1) || true
+    case $([[ -z $INIT ]] || box systemctl is-system-running 2>/dev/null || true) in
+      running | degraded) return ;;
+    esac
+    sleep 0.1
+  done
+  tail "$WORK/console"
+  echo "the system did not come up within a minute"
+  exit 1
+}
+
+box() { nsenter -t "$INIT" -m -u -i -n -p -C -- "$@"; }
+power_off() { kill -s RTMIN+4 "$INIT"; wait "$CONTAINER" || true; CONTAINER=''; } # signal(7) of systemd(1): poweroff.target
+restart() { kill -s RTMIN+5 "$INIT"; wait "$CONTAINER" || true; power_on; }       # reboot.target
+unplug() { [[ -z $CONTAINER ]] || { kill -KILL "$INIT"; wait "$CONTAINER"; } 2>/dev/null; }
+
+# within SECONDS COMMAND...
+within() {
+  local n=$(($1 * 10)); shift
+  until "$@" >/dev/null 2>&1; do ((n-- > 0)) || { "$@"; return; }; sleep 0.1; done
+}
+property() { box systemctl show --value -p "$1" "${2:-enlist.service}"; }
+is_active() { [[ $(property ActiveState) == active ]]; }
+phase() { jq -r .phase "$ROOT/var/lib/enlist/opsworks-cm/record.json"; }
+is_in() { [[ $(phase 2>/dev/null) == "$1" ]]; }
+
+installed_and_idle() {
+  check "dpkg installs the package" box dpkg -i /root/enlist.deb
+  check "the service is enabled" equal "$(box systemctl is-enabled enlist.service)" enabled
+  check "without settings it has not failed" negate equal "$(property ActiveState)" failed
+  check "and nobody was asked for anything" equal "$(seen calls length)" 0
+  check "the unit is in order" box systemd-analyze verify --man=no enlist.service enlist-join.service
+  check "puppet is started after it" contains <(property After puppet.service) enlist.service
+}
+
+settings() { # EXTRA
+  cat >"$ROOT/etc/enlist/enlist.toml" <<TOML
+[opsworks-cm]
+server = "puppet-test"
+[puppet]
+key_bits = 2048
+extension_requests = { pp_role = "web" }
+$1
+TOML
+}
+
+joined_at_boot() {
+  grep '^export ' "$WORK/environment" | sed 's/^export //' >"$ROOT/etc/default/enlist"
+  chmod 600 "$ROOT/etc/default/enlist"
+  settings ""
+  restart
+  check "after a reboot the service is active" within 60 is_active
+  check "the node has joined" equal "$(phase)" joined
+  check "once" equal "$(associations "$NODE") $(associate_calls "$NODE")" "1 1"
+  check "systemctl status says so" contains <(property StatusText) "joined server puppet-test"
+  check "the journal finds it by its MESSAGE_ID" contains \
+    <(box journalctl --no-pager -b MESSAGE_ID="$(message_id JOINED)") "joined server puppet-test as $NODE"
+  check "the key is Puppet's and nobody else's" mode "$ROOT$SSL/private_keys/$NODE.pem" 640
+  local booted started joined
+  booted=$(box systemctl show --value -p UserspaceTimestampMonotonic)
+  started=$(property ExecMainStartTimestampMonotonic)
+  joined=$(property ActiveEnterTimestampMonotonic)
+  echo "    joined $(((joined - booted) / 1000)) ms after systemd began, $(((joined - started) / 1000)) ms after the service did; 1000 ms of it are the authority's"
+}
+
+message_id() { sed -n "s/.*const $1: &str = \"\(.*\)\";/\1/p" "$REPO/src/driver/milestones.rs"; }
+
+agent() { # the exit code in $CODE
+  CODE=0
+  box puppet agent --test --onetime --color=false >"$WORK/agent" 2>&1 </dev/null || CODE=$?
+}
+
+puppet_works() {
+  agent
+  check "puppet agent applies its catalog, with no step between" equal "$CODE" 2
+  check "the catalog reads our trusted facts" contains "$ROOT/root/applied" "$NODE web $NODE"
+}
+
+never_twice() {
+  local key; key=$(key_on_disk "$ROOT$SSL/private_keys/$NODE.pem")
+  restart
+  check "after another reboot it is active" within 60 is_active
+  check "nobody was asked again" equal "$(associate_calls "$NODE")" 1
+  check "the key is the same" equal "$(key_on_disk "$ROOT$SSL/private_keys/$NODE.pem")" "$key"
+  kill -KILL "$INIT"; wait "$CONTAINER" 2>/dev/null || true
+  power_on
+  check "after a power cut it is active" within 60 is_active
+  check "and nobody was asked again" equal "$(associate_calls "$NODE")" 1
+}
+
+reloaded_and_stopped() {
+  settings $'[metrics]\ntextfile = "/var/lib/enlist/enlist.prom"'
+  check "systemctl reload" box systemctl reload enlist.service
+  check "the new settings are in force" within 20 contains "$ROOT/var/lib/enlist/enlist.prom" 'enlist_joined{target="opsworks-cm"} 1'
+  local pid; pid=$(property MainPID)
+  local peak; peak=$(box grep VmHWM "/proc/$pid/status" | tr -dc 0-9)
+  check "peak memory of the daemon: $peak KiB, at most 12 MB" test "$peak" -le 12000
+  check "it may not leave a core dump" contains <(box grep 'Max core file size' "/proc/$pid/limits") "0                    0"
+  check "systemctl stop" box systemctl stop enlist.service
+  check "it ended well" equal "$(property Result)" success
+  check "and is still a member" equal "$(associations "$NODE")" 1
+}
+
+killed_in_the_middle() {
+  check "leave" box sh -c 'set -a; . /etc/default/enlist; enlist leave'
+  check "the authority does not have it" equal "$(associations "$NODE")" 0
+  emulator_again --association-time 8
+  # A minute by the unit; the test need not wait for it.
+  mkdir -p "$ROOT/run/systemd/system"
+  box sh -c 'mkdir -p /run/systemd/system/enlist.service.d; printf "[Service]\nRestartSec=1s\n" >/run/systemd/system/enlist.service.d/test.conf; systemctl daemon-reload'
+  box systemctl start --no-block enlist.service
+  check "it waits for the authority" within 60 is_in watching
+  check "and is not active yet" equal "$(property ActiveState)" activating
+  local key; key=$(key_on_disk "$ROOT/var/lib/enlist/opsworks-cm/key.pem")
+  box systemctl kill -s KILL --kill-who=main enlist.service
+  check "killed in the middle, systemd starts it again, and it finishes" within 60 is_active
+  check "it was restarted" test "$(property NRestarts)" -ge 1
+  check "one association" equal "$(associations "$NODE") $(associate_calls "$NODE")" "1 1"
+  check "with the key that was made before" equal "$(key_on_disk "$ROOT$SSL/private_keys/$NODE.pem")" "$key"
+}
+
+emulator_again() { # with what it knew before gone, as after a leave
+  emulator "${authority[@]}" "$@"
+  grep '^export ' "$WORK/environment" | sed 's/^export //' >"$ROOT/etc/default/enlist"
+}
+
+upgraded() { # PACKAGE
+  local pid; pid=$(property MainPID)
+  dpkg-deb -R "$1" "$WORK/newer"
+  sed -i 's/^Version: .*/Version: 99.0-1/' "$WORK/newer/DEBIAN/control"
+  dpkg-deb --root-owner-group -b "$WORK/newer" "$ROOT/root/newer.deb" >/dev/null
+  check "an upgrade" box dpkg -i /root/newer.deb
+  check "is a restart" within 30 is_active
+  check "of the process" negate equal "$(property MainPID)" "$pid"
+  check "and no second association" equal "$(associate_calls "$NODE")" 1
+  check "the settings are as they were" contains "$ROOT/etc/enlist/enlist.toml" 'server = "puppet-test"'
+}
+
+left_and_refused() {
+  # Another leaf with the node's identity, as it might have been copied before.
+  cp -r "$ROOT$SSL" "$WORK/stolen"
+  check "systemctl stop, enlist leave" box sh -c 'systemctl stop enlist; set -a; . /etc/default/enlist; enlist leave'
+  check "the node's certificate is gone" test ! -e "$ROOT$SSL/certs/$NODE.pem"
+  check "the admin revokes it" \
+    "$HERE/puppet-server" revoke "$WORK/server" "$NODE" "$WORK/stolen/certs/$NODE.pem"
+  rm -rf "$ROOT$SSL"; cp -r "$WORK/stolen" "$ROOT$SSL"
+  printf '[main]\nserver = localhost\nserverport = %s\ncertname = %s\n' "$PORT" "$NODE" >"$ROOT/etc/puppet/puppet.conf"
+  rm -f "$ROOT$SSL/crl.pem"
+  agent
+  check "what was copied before is refused" negate test "$CODE" = 0 -o "$CODE" = 2
+  check "for being revoked" grep -qi revoked "$WORK/agent"
+  rm -rf "$ROOT$SSL"
+}
+
+switched_off() {
+  settings $'[run]\nleave_on = "shutdown"'
+  emulator_again
+  box systemctl start enlist.service
+  check "joined anew" equal "$(associations "$NODE")" 1
+  restart
+  check "a reboot is no reason to leave" equal "$(associations "$NODE")" 1
+  check "the service is active" within 60 is_active
+  power_off
+  check "a power-off is, where the settings say so" equal "$(associations "$NODE")" 0
+  settings ""
+  power_on
+  check "switched on again, it joins anew" within 60 is_active
+  check "once" equal "$(associations "$NODE")" 1
+}
+
+removed() {
+  check "dpkg --remove" box dpkg --remove enlist
+  check "stops the service" negate equal "$(property ActiveState)" active
+  check "keeps the records" test -e "$ROOT/var/lib/enlist/opsworks-cm/record.json"
+  check "and the settings" test -e "$ROOT/etc/enlist/enlist.toml"
+  check "dpkg --purge asks for nothing" box sh -c 'dpkg --purge enlist </dev/null'
+  check "takes what is ours" test ! -e "$ROOT/var/lib/enlist" -a ! -e "$ROOT/etc/enlist"
+  check "and nothing of Puppet's" test -e "$ROOT$SSL/certs/$NODE.pem" -a -e "$ROOT$SSL/private_keys/$NODE.pem"
+}
+
+main "$@"
