@@ -11,6 +11,28 @@ use super::replies::Loss;
 /// More starts than any run may need once nothing crashes any more.
 const STARTS: usize = 6;
 
+/// Of the ways with two things going wrong, how many are gone by default: one in so many.
+const ONE_IN: usize = 10;
+
+/// Which of them are gone, beginning elsewhere for another `row`: all with `ENLIST_HARNESS=all`.
+pub fn sample(row: usize) -> impl Iterator<Item = usize> {
+    let step = step();
+    (row % step..).step_by(step)
+}
+
+/// So many by default, and `all` of them where all are asked for.
+pub fn share(all: usize) -> usize {
+    all.div_ceil(step())
+}
+
+fn step() -> usize {
+    match std::env::var("ENLIST_HARNESS").as_deref() {
+        Ok("all") => 1,
+        Ok(other) => panic!("ENLIST_HARNESS={other}: it can be \"all\""),
+        Err(_) => ONE_IN,
+    }
+}
+
 /// How one way of joining or leaving went.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Count {

@@ -1,11 +1,11 @@
-//! Joining: every crash point, every pair, triples by lot.
+//! Joining: every crash point; pairs of them, and triples by lot.
 
 use super::cases::{
     CHEF, Case, OPSWORKS, OPSWORKS_ON_PREMISES, PUPPET, SSM, SSM_FILE, SSM_REGISTERED,
 };
-use super::explore::{Count, Lot, Reference, join};
+use super::explore::{Count, Lot, Reference, join, sample, share};
 
-/// Triples for each target.
+/// Triples for each target, where all are gone.
 const TRIPLES: usize = 300;
 
 fn every_point(case: &Case) {
@@ -16,7 +16,7 @@ fn every_point(case: &Case) {
         let (_, crashed) = join(case, &reference, &[first], &[]);
         assert!(crashed, "{}: there is a point {first}", case.name);
         single.runs += 1;
-        for second in 0.. {
+        for second in sample(first) {
             let (_, both) = join(case, &reference, &[first, second], &[]);
             if !both {
                 break;
@@ -25,12 +25,13 @@ fn every_point(case: &Case) {
         }
     }
     let mut lot = Lot(1);
-    for _ in 0..TRIPLES {
+    let triples = share(TRIPLES);
+    for _ in 0..triples {
         let crashes = [(); 3].map(|()| lot.below(reference.points));
         join(case, &reference, &crashes, &[]);
     }
     println!(
-        "{}: join, {} crash points, {} runs, {pairs} pairs, {TRIPLES} triples",
+        "{}: join, {} crash points, {} runs, {pairs} pairs, {triples} triples",
         case.name, single.points, single.runs
     );
 }

@@ -8,7 +8,7 @@ use super::cases::{
     CHEF, Case, OPSWORKS, OPSWORKS_ON_PREMISES, PUPPET, SSM, SSM_FILE, SSM_REGISTERED,
 };
 use super::checks;
-use super::explore::{Reference, Story, finish_leave, join};
+use super::explore::{Reference, Story, finish_leave, join, sample};
 
 /// At least as many calls as any way out makes.
 const MOST_CALLS: usize = 5;
@@ -118,7 +118,7 @@ fn every_loss(case: &Case) {
         for reply in REPLIES {
             join(case, &reference, &[], &[(When::Nth(nth), reply)]);
             alone += 1;
-            for crash in 0.. {
+            for crash in sample(alone) {
                 if !join(case, &reference, &[crash], &[(When::Nth(nth), reply)]).1 {
                     break;
                 }
