@@ -6,6 +6,8 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 use std::time::Duration;
 
 use common::{NAME, Node, mode, openssl, run, text};
@@ -353,21 +355,39 @@ fn no_ec2_by_its_firmware_asks_nothing_and_goes_by_its_fqdn() {
 
 #[test]
 fn service_and_user_data_at_once_make_one_association() {
-    let node =
-        Node::with(Options { association_time: Duration::from_millis(700), ..Options::default() });
-    let mut children: Vec<_> = (0..3)
-        .map(|_| {
-            node.command(&["join"])
-                .stderr(std::process::Stdio::null())
-                .stdout(std::process::Stdio::null())
-                .spawn()
-                .unwrap()
-        })
-        .collect();
-    for child in &mut children {
-        assert!(child.wait().unwrap().success());
+    let node = Node::new();
+    // None is decided before both are at it.
+    node.emulator.inject("DescribeNodeAssociationStatus=throttle*forever".parse().unwrap());
+    let start = |()| {
+        let mut command = node.command(&["join"]);
+        command.stderr(Stdio::piped()).stdout(Stdio::piped());
+        command.spawn().unwrap()
+    };
+    let mut children = [(); 2].map(start);
+    let (send, said) = std::sync::mpsc::channel();
+    let readers = [0, 1].map(|index: usize| {
+        let lines = BufReader::new(children[index].stderr.take().unwrap()).lines();
+        let send = send.clone();
+        std::thread::spawn(move || lines.for_each(|line| drop(send.send((index, line.unwrap())))))
+    });
+    drop(send);
+    let mut said = said.into_iter();
+    let is_waiting =
+        |(_, line): &(usize, String)| line.contains("another enlist is at work; waiting for it");
+    let (waiting, _) = said.find(is_waiting).expect("one says that it waits");
+    node.emulator.with(enlist_emulator::ControlPlane::clear_faults);
+    let rest: Vec<String> = said.map(|(_, line)| line).collect();
+    for (index, child) in children.into_iter().enumerate() {
+        let ended = child.wait_with_output().unwrap();
+        assert!(ended.status.success(), "{rest:?}");
+        let words: &[u8] = if index == waiting { b"already joined:" } else { b"joined:" };
+        assert!(ended.stdout.starts_with(words), "{}", String::from_utf8_lossy(&ended.stdout));
+    }
+    for reader in readers {
+        reader.join().unwrap();
     }
     assert_eq!(node.asked("AssociateNode"), 1);
+    assert_eq!(common::list(&node.emulator.state(), "associations").len(), 1);
 }
 
 #[test]
