@@ -1,0 +1,192 @@
+//! Copied disks and odd machines: who is the same machine, and who only looks like it.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use common::{NAME, Node, Run, list, openssl, run, text};
+use enlist_emulator::imds::Instance;
+use enlist_emulator::{Emulator, Options};
+use serde_json::Value;
+
+const OTHER: &str = "i-0fedcba9876543210";
+const MACHINE: &str = "0123456789abcdef0123456789abcdef\n";
+const ANOTHER: &str = "fedcba9876543210fedcba9876543210\n";
+const BOARD: &str = "sys/class/dmi/id/product_uuid";
+
+/// The machine that a copied disk is started on, and what tells it from the original.
+struct Copied {
+    root: tempfile::TempDir,
+}
+
+impl Copied {
+    fn of(node: &Node) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let from = format!("{}/.", text(node.root.path()));
+        let copied = Command::new("cp").args(["-a", &from, text(root.path())]).status();
+        assert!(copied.unwrap().success());
+        Self { root }
+    }
+
+    fn write(&self, path: &str, content: &str) {
+        fs::create_dir_all(self.root.path().join(path).parent().unwrap()).unwrap();
+        fs::write(self.root.path().join(path), content).unwrap();
+    }
+
+    fn read(&self, path: &str) -> Vec<u8> {
+        fs::read(self.root.path().join(path)).unwrap()
+    }
+
+    /// Set aside, below the target's directory: the contents.
+    fn aside(&self, target: &str) -> Vec<Vec<u8>> {
+        let directory = self.root.path().join(format!("var/lib/enlist/{target}"));
+        let directories = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+        let aside = directories.filter(|path| text(path).contains("/aside-"));
+        let files = aside.flat_map(|path| fs::read_dir(path).unwrap());
+        files.map(|file| fs::read(file.unwrap().path()).unwrap()).collect()
+    }
+}
+
+/// With the account of the one emulator, on the machine that the other describes.
+fn join(node: &Node, root: &Path, metadata: Option<&Emulator>) -> Run {
+    let mut command = common::bare(&["join", "--root", text(root)]);
+    command.envs(node.emulator.env());
+    match metadata {
+        Some(other) => {
+            command.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", other.imds_url());
+        }
+        None => {
+            command.env_remove("AWS_EC2_METADATA_SERVICE_ENDPOINT");
+        }
+    }
+    let run = run(&mut command);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    run
+}
+
+fn other_instance() -> Emulator {
+    let instance = Instance { id: OTHER.to_owned(), ..Instance::default() };
+    Emulator::start(Options { instance, ..Options::default() }).unwrap()
+}
+
+fn association<'a>(state: &'a Value, name: &str) -> &'a Value {
+    let mut found = list(state, "associations").iter().filter(|one| one["node"] == name);
+    found.next().unwrap_or_else(|| panic!("{name} is not associated: {state}"))
+}
+
+#[test]
+fn an_image_of_a_joined_node_becomes_a_node_of_its_own() {
+    let node = Node::new();
+    node.join();
+    let before = association(&node.emulator.state(), NAME).clone();
+    let copied = Copied::of(&node);
+    let run = join(&node, copied.root.path(), Some(&other_instance()));
+    assert!(run.stderr.contains("another machine's"), "{}", run.stderr);
+    let state = node.emulator.state();
+    assert_eq!(association(&state, NAME), &before, "the original's is not touched");
+    assert_ne!(association(&state, OTHER)["public_key"], before["public_key"]);
+    let aside = copied.aside("opsworks-cm");
+    for path in
+        [node.key(), node.certificate(), node.path("var/lib/enlist/opsworks-cm/record.json")]
+    {
+        assert!(aside.contains(&fs::read(&path).unwrap()), "{} is lost", path.display());
+        assert!(path.exists(), "the original's own");
+    }
+    let ssl = copied.root.path().join("etc/puppetlabs/puppet/ssl");
+    assert!(!ssl.join(format!("private_keys/{NAME}.pem")).exists());
+    let certificate = ssl.join(format!("certs/{OTHER}.pem"));
+    openssl(&["verify", "-CAfile", text(&ssl.join("certs/ca.pem")), text(&certificate)]);
+    // Each goes on as what it is.
+    assert!(node.join().stdout.contains("already joined"));
+    let again = join(&node, copied.root.path(), Some(&other_instance()));
+    assert!(again.stdout.contains("already joined"), "{}", again.stdout);
+}
+
+/// The image was taken before the node had asked for anything; its key is not the copy's.
+#[test]
+fn an_image_of_a_node_that_was_about_to_join_has_a_key_of_its_own() {
+    let node = Node::new();
+    node.emulator.inject("AssociateNode=500*forever".parse().unwrap());
+    node.settings("[opsworks-cm]\nserver = \"puppet-test\"\n[puppet]\nkey_bits = 2048\n[node]\nbudget = \"1s\"\n");
+    assert_eq!(node.enlist(&["join"]).code, 75);
+    let staged = node.read("var/lib/enlist/opsworks-cm/key.pem");
+    // As it stands while the key is there and the intent to ask is not yet.
+    let mut record = node.record();
+    record["phase"] = "new".into();
+    for member in ["name", "key", "authority", "fault"] {
+        record[member] = Value::Null;
+    }
+    node.write("var/lib/enlist/opsworks-cm/record.json", &record.to_string());
+    let copied = Copied::of(&node);
+    node.emulator.with(enlist_emulator::ControlPlane::clear_faults);
+    join(&node, copied.root.path(), Some(&other_instance()));
+    let key = copied.read(&format!("etc/puppetlabs/puppet/ssl/private_keys/{OTHER}.pem"));
+    assert_ne!(key, staged.as_bytes());
+    node.join();
+    assert_eq!(fs::read(node.key()).unwrap(), staged.as_bytes(), "the original's, still");
+}
+
+#[test]
+fn another_host_name_is_the_same_machine() {
+    let node = Node::new();
+    node.write("etc/hostname", "web1\n");
+    node.settings("[opsworks-cm]\nserver = \"puppet-test\"\n[puppet]\nkey_bits = 2048\n[node]\nname = \"{hostname}\"\n");
+    node.join();
+    let key = fs::read(node.ssl("private_keys/web1.pem")).unwrap();
+    node.write("etc/hostname", "web2\n");
+    let run = node.join();
+    assert!(
+        run.stdout.contains("already joined") && run.stdout.contains("as web1"),
+        "{}",
+        run.stdout
+    );
+    assert_eq!(fs::read(node.ssl("private_keys/web1.pem")).unwrap(), key);
+    assert_eq!(list(&node.emulator.state(), "associations").len(), 1);
+}
+
+/// On premises, at a first boot: there is no machine-id yet, in each of the ways there can be none.
+#[test]
+fn a_machine_id_that_appears_later_is_the_same_machines_and_tells_copies_from_then_on() {
+    for first in [None, Some(""), Some("uninitialized\n")] {
+        let node = Node::new();
+        node.write("etc/hostname", "web1.example.org\n");
+        if let Some(first) = first {
+            node.write("etc/machine-id", first);
+        }
+        join(&node, node.root.path(), None);
+        node.write("etc/machine-id", MACHINE);
+        let run = join(&node, node.root.path(), None);
+        assert!(run.stdout.contains("already joined"), "{first:?}: {}", run.stdout);
+        assert_eq!(node.record()["machine"]["machine_id"], MACHINE.trim());
+        let copied = Copied::of(&node);
+        copied.write("etc/machine-id", ANOTHER);
+        copied.write("etc/hostname", "web2.example.org\n");
+        let run = join(&node, copied.root.path(), None);
+        assert!(run.stderr.contains("another machine's"), "{first:?}: {}", run.stderr);
+        assert_eq!(list(&node.emulator.state(), "associations").len(), 2);
+    }
+}
+
+/// An image taken after a first boot without a machine-id: what the firmware says tells them apart.
+#[test]
+fn a_copy_is_noticed_where_the_original_had_no_machine_id() {
+    let node = Node::new();
+    node.write("etc/hostname", "web1.example.org\n");
+    node.write(BOARD, "4c4c4544-0033-3310-8051-b4c04f4d3132\n");
+    join(&node, node.root.path(), None);
+    assert!(join(&node, node.root.path(), None).stdout.contains("already joined"));
+    let copied = Copied::of(&node);
+    copied.write(BOARD, "4c4c4544-0033-3310-8051-b4c04f4d9999\n");
+    copied.write("etc/machine-id", ANOTHER);
+    copied.write("etc/hostname", "web2.example.org\n");
+    let run = join(&node, copied.root.path(), None);
+    assert!(run.stderr.contains("another machine's"), "{}", run.stderr);
+    // The same board with a machine-id at last is the same machine.
+    node.write("etc/machine-id", MACHINE);
+    assert!(join(&node, node.root.path(), None).stdout.contains("already joined"));
+    assert_eq!(list(&node.emulator.state(), "associations").len(), 2);
+}
