@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use enlist::bootstrap::{Departure, Effect, Event, Machine, Now, Outcome, Plan, resume};
-use enlist::engine::{Bundle, Place};
+use enlist::engine::Bundle;
 use enlist::facts::{Ec2, Facts, InstanceIdentity};
 use enlist::fault::Fault;
 use enlist::host::{Root, Store, facts, files, handover, install, key, lock};
@@ -19,7 +19,7 @@ use tokio::runtime::Runtime;
 use super::authority::Registrar;
 use super::cases::Case;
 use super::replies::{Loss, Reply};
-use super::tree::Tree;
+use super::tree::{Tree, locked};
 use super::{agent, checks, keys, wire};
 
 /// 2025-01-01T00:00:00Z.
@@ -28,9 +28,6 @@ const START: i64 = 1_735_689_600;
 const CALL: u64 = 50;
 /// Between a crash and the next start: milliseconds.
 const RESTART: u64 = 2_000;
-/// Above the largest pid there can be (2^22), so nobody's: what a lock says whose holder died.
-const NOBODY: &str = "4194305";
-
 /// The process is gone.
 pub struct Crash;
 
@@ -46,6 +43,8 @@ pub struct Node {
     /// Since the harness began, and when this start began: milliseconds.
     pub clock: u64,
     started: u64,
+    /// After so many effects the wall clock jumps by so many seconds.
+    pub jump: Option<(usize, i64)>,
     /// Points until the crash.
     plan: Option<usize>,
     /// Points that this start came past.
@@ -87,6 +86,7 @@ impl Node {
             plane: ControlPlane::new(settings, Box::new(Registrar::new(start)), start),
             clock: 0,
             started: 0,
+            jump: None,
             plan: None,
             points: 0,
             keys_made: 0,
@@ -168,9 +168,10 @@ impl Node {
     }
 
     fn now(&self) -> Now {
+        let off = self.jump.filter(|(effects, _)| *effects == 0).map_or(0, |(_, seconds)| seconds);
         Now {
             mono: Duration::from_millis(self.clock - self.started),
-            unix: START + i64::try_from(self.clock / 1000).unwrap(),
+            unix: START + i64::try_from(self.clock / 1000).unwrap() + off,
         }
     }
 
@@ -209,6 +210,7 @@ impl Node {
     }
 
     fn perform(&mut self, case: &Case, effect: Effect) -> Result<Event, Crash> {
+        self.jump = self.jump.map(|(effects, seconds)| (effects.saturating_sub(1), seconds));
         let store = self.store(case);
         let unix = self.now().unix;
         let event = match effect {
@@ -381,15 +383,4 @@ impl Node {
             assert!(!text.contains(secret.as_str()), "{what} holds an activation code");
         }
     }
-}
-
-/// The state with the lock in it, where its directory stands by then; its holder is dead.
-fn locked(mut state: Tree, lock: Option<&Place>) -> Tree {
-    if let Some(lock) = lock {
-        let path = PathBuf::from(lock.path.trim_start_matches('/'));
-        if path.parent().is_some_and(|parent| state.directories.contains_key(parent)) {
-            state.files.insert(path, (NOBODY.as_bytes().to_vec(), lock.mode));
-        }
-    }
-    state
 }

@@ -6,8 +6,13 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use enlist::engine::Place;
+
 /// What `host::files` calls a file until it is whole.
 pub const TEMPORARY: &str = ".enlist-new";
+
+/// Above the largest pid there can be (2^22), so nobody's: what a lock says whose holder died.
+const NOBODY: &str = "4194305";
 
 /// Files (content, mode) and directories (mode), by their path below the root.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -178,6 +183,17 @@ impl Tree {
         changes.extend(halves);
         changes
     }
+}
+
+/// The state with the lock in it, where its directory stands by then; its holder is dead.
+pub fn locked(mut state: Tree, lock: Option<&Place>) -> Tree {
+    if let Some(lock) = lock {
+        let path = PathBuf::from(lock.path.trim_start_matches('/'));
+        if path.parent().is_some_and(|parent| state.directories.contains_key(parent)) {
+            state.files.insert(path, (NOBODY.as_bytes().to_vec(), lock.mode));
+        }
+    }
+    state
 }
 
 /// Whether a path is a copy that `Store` keeps: a backup, or another machine's identity.
