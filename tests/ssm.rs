@@ -5,6 +5,8 @@
 mod common;
 
 use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 
 use common::{Node, expect, install_agent, list, mode, off_ec2, target_node, text};
 use serde_json::Value;
@@ -85,6 +87,45 @@ fn a_hand_over_that_fails_leaves_the_former_registration_intact() {
     assert_eq!(list(&state, "activations").len(), 1, "no leftover activation: {state}");
     assert_eq!(list(&state, "managed_instances").len(), 1);
     assert_ne!(node.read(vault), former);
+}
+
+/// Killed alone: the agent goes on, and writes its vault when the next join is under way.
+#[test]
+fn an_agent_that_outlives_enlist_is_waited_for() {
+    let node = ssm("", &[]);
+    let (sign, go) = (node.path("agent-started"), node.path("agent-may-go-on"));
+    let program = node.read("usr/bin/amazon-ssm-agent");
+    let waits = format!(
+        "#!/bin/sh\nif [ ! -e {sign} ]; then touch {sign}; until [ -e {go} ]; do sleep 0.05; done; fi\n",
+        sign = text(&sign),
+        go = text(&go),
+    );
+    node.write("usr/bin/amazon-ssm-agent", &program.replacen("#!/bin/sh\n", &waits, 1));
+    let start = || {
+        let mut command = node.command(&["join", "--set", "aws.region=us-east-1"]);
+        command.env_remove("AWS_EC2_METADATA_SERVICE_ENDPOINT");
+        command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let mut first = start();
+    while !sign.exists() {
+        assert!(first.try_wait().unwrap().is_none(), "it ended before the agent began");
+    }
+    first.kill().unwrap();
+    first.wait().unwrap();
+    let mut second = start();
+    let mut said = BufReader::new(second.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let waiting = said.any(|line| line.contains("waiting for it"));
+    fs::write(&go, "").unwrap();
+    assert!(waiting, "the next join does not wait for the agent");
+    let rest: Vec<String> = said.collect();
+    assert!(second.wait().unwrap().success(), "{rest:?}");
+    let state = node.emulator.state();
+    let managed = list(&state, "managed_instances");
+    assert_eq!((managed.len(), list(&state, "activations").len()), (1, 1), "{state}");
+    let vault: Value =
+        serde_json::from_str(&node.read("var/lib/amazon/ssm/Vault/Store/RegistrationKey")).unwrap();
+    assert_eq!(vault["instanceID"], managed[0]["id"]);
+    assert!(!node.path("var/lib/enlist/ssm/vault").exists(), "no copy of the vault is left");
 }
 
 #[test]

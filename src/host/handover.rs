@@ -118,7 +118,12 @@ pub async fn settle(root: &Root) -> Result<(), Fault> {
 /// Waits for the end of an agent that registers with this activation.
 async fn outlive(activation: &str) -> Result<(), Fault> {
     let began = std::time::Instant::now();
+    let mut said = false;
     while let Some(pid) = registering(activation) {
+        if !said {
+            tracing::info!(pid, "the agent that an earlier start began is at work; waiting for it");
+            said = true;
+        }
         if began.elapsed() >= REGISTER_LIMIT {
             let what = format!("amazon-ssm-agent is still registering, as process {pid}");
             let todo = "let it finish, or stop it; its vault is put back then";
