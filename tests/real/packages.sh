@@ -17,6 +17,7 @@ source "$(dirname "$0")/lib.sh"
 need dpkg-deb lintian rpm rpmlint shellcheck cloud-init man zsh fish systemd-analyze=systemd \
   dpkg-shlibdeps=dpkg-dev deb-systemd-helper=init-system-helpers strings=binutils cpio
 # Only what is in the packages is looked at.
+# shellcheck disable=SC2034
 ENLIST=/bin/true EMULATOR=/bin/true
 begin
 
