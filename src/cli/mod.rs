@@ -24,7 +24,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{Input, Settings, fragments};
 use crate::fault::{Fault, Kind};
-use crate::host::Root;
+use crate::host::{Root, files, traces};
 
 pub use printer::render;
 
@@ -94,6 +94,7 @@ pub enum Command {
 /// # Errors
 /// The fault that ended it, to be rendered by `main`.
 pub fn run(cli: Cli) -> Result<u8, Fault> {
+    traces::leave_none();
     let progress = progress::Progress::new(
         &cli.global,
         matches!(cli.command, Command::Join(_) | Command::Leave(_)),
@@ -144,7 +145,9 @@ impl Global {
 fn parse(input: &Input, root: &Root) -> Result<Settings, crate::config::ConfigError> {
     let read = |path: &str| {
         let path = root.at(path);
-        std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))
+        let text = files::read_bounded(&path, files::LARGEST)
+            .and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other));
+        text.map_err(|error| format!("{}: {error}", path.display()))
     };
     Settings::parse(input, &read)
 }

@@ -1,6 +1,7 @@
 //! Fragments on disk: `*.toml`, read in the order of their weight.
 
 use std::fs;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use toml::Spanned;
@@ -14,6 +15,9 @@ const DIRECTORY_VENDOR: &str = "/usr/lib/enlist/config.d";
 const DIRECTORY_BOOT: &str = "/run/enlist/config.d";
 const MAIN_FILE: &str = "/etc/enlist/enlist.toml";
 const DIRECTORY_ADMIN: &str = "/etc/enlist/config.d";
+
+/// The largest fragment: every setting at its longest takes less than a tenth of it.
+const LARGEST: u64 = 1024 * 1024;
 
 /// Reads every fragment below the root.
 ///
@@ -65,11 +69,20 @@ fn in_directory(directory: &Path) -> Result<Vec<PathBuf>, ConfigError> {
 }
 
 fn read_one(input: &mut Input, path: &Path) -> Result<(), ConfigError> {
-    #[expect(clippy::disallowed_methods, reason = "fragments on disk are what this room is for")]
-    let text = fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+    let text = read_text(path).map_err(|error| unreadable(path, &error))?;
     add_text(input, &text, &path.display().to_string())?;
     input.files.push(path.display().to_string());
     Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "fragments on disk are what this room is for")]
+fn read_text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    fs::File::open(path)?.take(LARGEST + 1).read_to_string(&mut text)?;
+    if u64::try_from(text.len()).is_ok_and(|length| length <= LARGEST) {
+        return Ok(text);
+    }
+    Err(io::Error::other(format!("it is larger than {} KiB", LARGEST / 1024)))
 }
 
 /// Adds one fragment's text.

@@ -1,12 +1,12 @@
 //! Gathers what the node knows of itself.
 
-use std::fs;
 use std::hash::{Hash, Hasher};
 use std::io::ErrorKind;
 use std::time::Duration;
 
 use sysinfo::{Networks, System};
 
+use super::files;
 use super::process;
 use super::root::Root;
 use crate::facts::{Address, Ec2, Facts, Platform, PuppetSite};
@@ -144,15 +144,14 @@ fn packaged(root: &Root) -> PuppetSite {
 
 fn csr_attributes(root: &Root, confdir: &str) -> Option<String> {
     let path = root.at(&format!("{confdir}/csr_attributes.yaml"));
-    let size = fs::metadata(&path).ok()?.len();
-    if size > LARGEST_CSR_ATTRIBUTES {
-        // Not silently without it: the core refuses what is not a map.
-        return Some("too large to be csr_attributes.yaml".to_owned());
-    }
-    match fs::read_to_string(&path) {
+    let text = files::read_bounded(&path, LARGEST_CSR_ATTRIBUTES)
+        .and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other));
+    match text {
         Ok(text) => Some(text),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
         Err(error) => {
             tracing::warn!(path = %path.display(), %error, "csr_attributes.yaml can't be read");
+            // Not silently without it: the core refuses what is not a map.
             Some("unreadable".to_owned())
         }
     }
@@ -181,7 +180,7 @@ fn fqdn(root: &Root, name: &str) -> String {
 }
 
 fn from_hosts(root: &Root, name: &str) -> Option<String> {
-    let text = fs::read_to_string(root.at("/etc/hosts")).ok()?;
+    let text = root.text("/etc/hosts")?;
     text.lines().find_map(|line| {
         let names: Vec<&str> = line.split('#').next()?.split_whitespace().skip(1).collect();
         let is_ours = names.iter().any(|known| known.eq_ignore_ascii_case(name));
@@ -193,7 +192,7 @@ fn from_hosts(root: &Root, name: &str) -> Option<String> {
 }
 
 fn from_resolv_conf(root: &Root, name: &str) -> Option<String> {
-    let text = fs::read_to_string(root.at("/etc/resolv.conf")).ok()?;
+    let text = root.text("/etc/resolv.conf")?;
     // The last of `domain` and `search` wins (resolv.conf(5)); a search of "." is none.
     let domain = text.lines().rev().find_map(|line| {
         let mut words = line.split_whitespace();
@@ -226,8 +225,9 @@ fn addresses() -> Vec<Address> {
 }
 
 fn platform(root: &Root) -> Platform {
-    let release = fs::read_to_string(root.at("/etc/os-release"))
-        .or_else(|_| fs::read_to_string(root.at("/usr/lib/os-release")))
+    let release = root
+        .text("/etc/os-release")
+        .or_else(|| root.text("/usr/lib/os-release"))
         .unwrap_or_default();
     let value = |key: &str| {
         let line = release.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));

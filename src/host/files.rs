@@ -2,7 +2,7 @@
 //! temporary file in the same directory, fsync, rename, fsync of the directory.
 
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
@@ -11,6 +11,10 @@ use crate::fault::{Fault, Kind};
 
 /// What a file is called until it is whole.
 const TEMPORARY: &str = ".enlist-new";
+
+/// The largest file that is read. A certificate authority's bundle or an admin's `puppet.conf`
+/// takes some tens of KiB, and a hosts file with a long list of names may take a few MiB.
+pub const LARGEST: u64 = 8 * 1024 * 1024;
 
 /// User and group ids.
 pub type Ids = (u32, u32);
@@ -22,7 +26,7 @@ pub fn ids_of(root: &Root, account: Option<&str>) -> Option<Ids> {
     if !is_superuser() {
         return None;
     }
-    let passwd = fs::read_to_string(root.at("/etc/passwd")).ok()?;
+    let passwd = root.text("/etc/passwd")?;
     let mut fields = passwd
         .lines()
         .map(|line| line.split(':'))
@@ -183,12 +187,23 @@ pub fn remove_tree(path: &Path) -> Result<(), Fault> {
 
 /// A file's bytes.
 pub fn read(path: &Path) -> Result<Vec<u8>, Fault> {
-    fs::read(path).map_err(|error| fault("could not read", path, &error))
+    read_bounded(path, LARGEST).map_err(|error| fault("could not read", path, &error))
+}
+
+/// At most so many bytes: what is larger is an error, and so is a device without an end.
+pub fn read_bounded(path: &Path, largest: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(largest.saturating_add(1)).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length <= largest) {
+        return Ok(bytes);
+    }
+    let what = format!("it is larger than {} KiB", largest / 1024);
+    Err(io::Error::new(ErrorKind::FileTooLarge, what))
 }
 
 /// A file's bytes, or none where there is no such file.
 pub fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, Fault> {
-    match fs::read(path) {
+    match read_bounded(path, LARGEST) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(fault("could not read", path, &error)),
@@ -211,16 +226,19 @@ pub fn fault(what: &str, path: &Path, error: &io::Error) -> Fault {
         ErrorKind::NotADirectory => {
             "something that is no directory stands in the path; move it away, and the next join goes on where this one stopped"
         }
+        ErrorKind::FileTooLarge => {
+            "nothing of that size belongs there; look into it, and move it away"
+        }
         ErrorKind::IsADirectory => "a directory stands where a file belongs; move it away",
         _ => "mend the path; the next join goes on where this one stopped",
     };
     Fault::new(Kind::Host, what, path.display().to_string(), todo).because(error)
 }
 
-/// Whether this process may give files away. Asks the kernel, by the owner of our own entry in
-/// /proc, which is the effective user.
+/// Whether this process may give files away. Not by the owner of our own entry in /proc: that is
+/// root for every process that may not be dumped.
 fn is_superuser() -> bool {
-    fs::metadata("/proc/self").is_ok_and(|meta| meta.uid() == 0)
+    rustix::process::geteuid().is_root()
 }
 
 /// One name a directory, so that what a kill left behind is taken by the next writing there: the

@@ -277,7 +277,7 @@ fn registered_in(path: &Path) -> Option<String> {
 }
 
 fn read_json(path: &Path) -> Option<serde_json::Value> {
-    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+    serde_json::from_slice(&files::read(path).ok()?).ok()
 }
 
 /// The agent's files (its whole vault, and the one beside it), and a directory that stands while

@@ -21,6 +21,7 @@ pub mod process;
 pub mod root;
 pub mod store;
 pub mod timer;
+pub mod traces;
 
 use std::time::Duration;
 

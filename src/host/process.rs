@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 
 /// What must not reach a child: it is none of its business, and its logs are not ours.
@@ -16,6 +17,9 @@ const WITHHELD: [&str; 4] = [
 
 /// What systemd-run may take to say that the unit has ended.
 const CLIENT_GRACE: Duration = Duration::from_secs(10);
+
+/// What is kept of each of a program's outputs, in bytes: its last words.
+const MOST_KEPT: usize = 64 * 1024;
 
 /// How a program ended.
 #[derive(Debug)]
@@ -36,14 +40,27 @@ pub async fn run(program: &str, arguments: &[&str], limit: Duration) -> std::io:
     for name in WITHHELD {
         command.env_remove(name);
     }
-    let output = tokio::time::timeout(limit, command.output()).await.map_err(|_| {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let ended = async { tokio::try_join!(child.wait(), tail(stdout), tail(stderr)) };
+    let (status, stdout, stderr) = tokio::time::timeout(limit, ended).await.map_err(|_| {
         std::io::Error::other(format!("it did not end within {} s", limit.as_secs()))
     })??;
-    Ok(Ended {
-        code: output.status.code(),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    })
+    Ok(Ended { code: status.code(), stdout, stderr })
+}
+
+/// All of it is read, so that the program is not held up, and the end of it is kept.
+async fn tail(pipe: Option<impl AsyncRead + Unpin>) -> std::io::Result<String> {
+    let Some(mut pipe) = pipe else { return Ok(String::new()) };
+    let (mut kept, mut part) = (Vec::new(), vec![0; 8192]);
+    loop {
+        let read = pipe.read(&mut part).await?;
+        if read == 0 {
+            return Ok(String::from_utf8_lossy(&kept).into_owned());
+        }
+        kept.extend_from_slice(part.get(..read).unwrap_or_default());
+        kept.drain(..kept.len().saturating_sub(MOST_KEPT));
+    }
 }
 
 /// As [`run`], but outside of the service's sandbox: where systemd started us, it starts the

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::files;
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Root(PathBuf);
 
@@ -26,8 +28,15 @@ impl Root {
     /// A file's text without surrounding blanks; none where it can't be read or is empty.
     #[must_use]
     pub fn line(&self, path: &str) -> Option<String> {
-        let text = std::fs::read_to_string(self.at(path)).ok()?;
+        let text = self.text(path)?;
         let text = text.trim();
         (!text.is_empty()).then(|| text.to_owned())
+    }
+
+    /// A file's text; none where it can't be read, or is too large to be what it should be.
+    #[must_use]
+    pub fn text(&self, path: &str) -> Option<String> {
+        let bytes = files::read_bounded(&self.at(path), files::LARGEST).ok()?;
+        String::from_utf8(bytes).ok()
     }
 }
