@@ -82,6 +82,13 @@ pub fn fault_of<E: ApiError>(error: &Sdk<E>, action: &str, on: String) -> Fault 
             "give the instance a role, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or profile in [aws]",
         )
         .because(error),
+        _ if is_insecure(error) => Fault::new(
+            Kind::Transient,
+            format!("{action} was not sent: there is no secure connection"),
+            on,
+            "check the endpoint (https and the right port), whether a proxy answers in its place, and this node's clock",
+        )
+        .because(error),
         _ if is_unsent(error) => passing(format!("{action} could not be sent"), on).because(error),
         _ => passing(format!("{action} was sent, and no answer came"), on).because(error).in_doubt(),
     }
@@ -180,8 +187,30 @@ fn is_unsent(error: &(dyn Error + 'static)) -> bool {
         {
             return true;
         }
-        // A name that was not resolved; the resolver's error has no type of its own.
-        if error.to_string().contains("dns error") {
+        // A name that was not resolved, a connection that did not come about: neither the
+        // resolver's error nor hyper's has a type that is known here.
+        let said = error.to_string();
+        if said.contains("dns error") || said == "client error (Connect)" {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}
+
+/// Whether TLS came to no agreement, so that nothing was said. Its errors have no type that is
+/// known here; these are rustls's words.
+fn is_insecure(error: &(dyn Error + 'static)) -> bool {
+    const WORDS: [&str; 4] = [
+        "invalid peer certificate",
+        "received corrupt message",
+        "received fatal alert",
+        "tls handshake eof",
+    ];
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let said = error.to_string();
+        if WORDS.iter().any(|word| said.contains(word)) {
             return true;
         }
         next = error.source();
