@@ -137,6 +137,9 @@ impl Bootstrap {
             None | Some(Doubt::Ask(_)) => {}
             Some(Doubt::Repeat) => {
                 self.doubt = None;
+                // What an earlier grant left here was let go with it: it is none of the next one's.
+                let stands = self.facts.as_ref().and_then(Facts::ssm_instance).map(str::to_owned);
+                self.ledger.working.before = stands;
                 self.attempted_once_more();
             }
             Some(Doubt::Adopt(grant)) => {
@@ -254,8 +257,8 @@ impl Bootstrap {
             }
             Ok(Watched::Forgotten) => {
                 self.ledger.pace.set_back();
+                // There is no doubt about it: it is a creating call more, and counted as one.
                 self.ask_anew(now, Phase::Creating);
-                self.doubt = Some(Vec::new());
                 Err(Fault::new(
                     Kind::Transient,
                     "the authority no longer knows the association that it gave us a token for",
@@ -350,6 +353,8 @@ impl Bootstrap {
     fn doubt_the_grant(&mut self, now: Now) {
         self.ledger.working.grant = None;
         self.doubt = Some(Vec::new());
+        // What is installed by now may be another than when we began.
+        self.facts = None;
         self.enter(now, Phase::Creating);
     }
 
