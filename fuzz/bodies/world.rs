@@ -46,7 +46,11 @@ pub fn facts() -> Facts {
         hostname: "web1".to_owned(),
         fqdn: "web1.example".to_owned(),
         machine_id: Some("0123456789abcdef0123456789abcdef".to_owned()),
-        ec2: Some(Ec2 { instance_id: NAME.to_owned(), ..Ec2::default() }),
+        ec2: Some(Ec2 {
+            instance_id: NAME.to_owned(),
+            private_ip: Some("10.0.0.1".to_owned()),
+            ..Ec2::default()
+        }),
         puppet: Some(site()),
         ssm: Some(SsmSite {
             agent: Some("/usr/bin/amazon-ssm-agent".to_owned()),

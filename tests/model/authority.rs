@@ -1,0 +1,207 @@
+//! The reference model of the three authorities, and of the agent that registers itself: as little
+//! as the rules can be told by.
+
+use enlist::engine::ssm_agent::{Code, HandOver};
+use enlist::engine::{Action, Bundle};
+use enlist::fault::{Fault, Kind};
+use enlist::target::api::{Activation, Instance, Stack};
+use enlist::target::{Answer, Request, Server};
+
+use super::Fate;
+use super::world::{CA, GOOD, NAME, STACK};
+use enlist::secret::Secret;
+
+pub const CODE: &str = "ABCDEFGHIJKLMNOPQRST";
+
+const GIVEN: &str = "11111111-2222-3333-4444-555555555555";
+
+pub struct Authority {
+    is_chef: bool,
+    /// Whether anybody who asks is wrong.
+    pub is_closed: bool,
+    ids: u32,
+    tokens: Vec<String>,
+    refused: Vec<String>,
+    instances: Vec<String>,
+    activations: Vec<(String, String, i32)>,
+    managed: Vec<(String, String)>,
+    /// The agent's.
+    pub vault: Option<String>,
+    /// The activation in the file of a hand-over to a file.
+    pub handed_over: Option<String>,
+}
+
+impl Authority {
+    pub fn new(is_chef: bool) -> Self {
+        Self {
+            is_chef,
+            is_closed: false,
+            ids: 0,
+            tokens: Vec::new(),
+            refused: Vec::new(),
+            instances: Vec::new(),
+            activations: Vec::new(),
+            managed: Vec::new(),
+            vault: None,
+            handed_over: None,
+        }
+    }
+
+    fn id(&mut self) -> String {
+        self.ids += 1;
+        format!("00000000-0000-0000-0000-{:012x}", self.ids)
+    }
+
+    pub fn answer(&mut self, request: Request, fate: Fate) -> Result<Answer, Fault> {
+        assert!(!self.is_closed, "{request:?} by a node that has joined");
+        Ok(match request {
+            Request::DescribeServers { .. } => self.servers(fate),
+            Request::AssociateNode { .. } => {
+                let token = self.id();
+                self.tokens.push(token.clone());
+                Answer::Associated { token: Some(token) }
+            }
+            Request::DescribeNodeAssociationStatus { token, .. } => self.status(&token, fate),
+            Request::DescribeStacks { .. } => Answer::Stacks(vec![Stack {
+                id: Some(STACK.to_owned()),
+                name: Some("s".to_owned()),
+                region: None,
+            }]),
+            Request::RegisterInstance(_) => {
+                let id = self.id();
+                self.instances.push(id.clone());
+                Answer::Registered { instance: Some(id) }
+            }
+            Request::DescribeInstances { .. } => {
+                let ours = |id: &String| Instance {
+                    id: Some(id.clone()),
+                    ec2_instance_id: Some(NAME.to_owned()),
+                    ..Instance::default()
+                };
+                Answer::Instances(self.instances.iter().map(ours).collect())
+            }
+            Request::CreateActivation(new) => {
+                let id = self.id();
+                self.activations.push((id.clone(), new.description, 0));
+                Answer::Activation { id: Some(id), code: Some(Secret::new(CODE.to_owned())) }
+            }
+            other => return self.tidied(other),
+        })
+    }
+
+    fn servers(&self, fate: Fate) -> Answer {
+        let status = if fate == Fate::Slow { "CREATING" } else { "HEALTHY" };
+        let engine = if self.is_chef { "Chef" } else { "Puppet" };
+        Answer::Servers(vec![Server {
+            name: Some("p".to_owned()),
+            status: Some(status.to_owned()),
+            endpoint: Some("puppet.example".to_owned()),
+            engine: Some(engine.to_owned()),
+            attributes: vec![("PUPPET_API_CA_CERT".to_owned(), CA.to_owned())],
+            ..Server::default()
+        }])
+    }
+
+    fn status(&mut self, token: &str, fate: Fate) -> Answer {
+        let answer = |status: &str, attributes| Answer::AssociationStatus {
+            status: Some(status.to_owned()),
+            attributes,
+        };
+        if fate == Fate::Forgotten {
+            self.tokens.retain(|known| known != token);
+        }
+        if !self.tokens.iter().any(|known| known == token) {
+            return Answer::NotFound("no such token".to_owned());
+        }
+        // A token that was refused stays so.
+        if fate == Fate::No {
+            self.refused.push(token.to_owned());
+        }
+        match fate {
+            _ if self.refused.iter().any(|refused| refused == token) => {
+                answer("FAILED", Vec::new())
+            }
+            Fate::Slow => answer("IN_PROGRESS", Vec::new()),
+            _ => answer("SUCCESS", vec![("PUPPET_NODE_CERT".to_owned(), GOOD[0].to_owned())]),
+        }
+    }
+
+    /// What is asked to settle a doubt about activations.
+    fn tidied(&mut self, request: Request) -> Result<Answer, Fault> {
+        Ok(match request {
+            Request::DescribeActivations { .. } => {
+                let known = |(id, description, registrations): &(String, String, i32)| Activation {
+                    id: Some(id.clone()),
+                    description: Some(description.clone()),
+                    registrations: *registrations,
+                };
+                Answer::Activations {
+                    list: self.activations.iter().map(known).collect(),
+                    next: None,
+                }
+            }
+            Request::DescribeInstanceInformation { activation } => {
+                let with = self.managed.iter().filter(|(_, by)| *by == activation);
+                Answer::Managed(with.map(|(id, _)| id.clone()).collect())
+            }
+            Request::DeregisterManagedInstance { instance } => {
+                self.managed.retain(|(id, _)| *id != instance);
+                Answer::Done
+            }
+            Request::DeleteActivation { activation } => {
+                let known = self.activations.len();
+                self.activations.retain(|(id, ..)| *id != activation);
+                if self.activations.len() == known {
+                    return Ok(Answer::NotFound("no such activation".to_owned()));
+                }
+                Answer::Done
+            }
+            other => return Err(Fault::new(Kind::Invariant, format!("{other:?}"), "x", "y")),
+        })
+    }
+
+    /// The agent registers, if its activation is good for one more.
+    pub fn register(&mut self, wanted: &HandOver) -> Option<String> {
+        assert!(!self.is_closed);
+        if let Code::Known(code) = &wanted.code {
+            assert_eq!(code.expose(), CODE);
+            let known = self.activations.iter_mut().find(|(id, ..)| *id == wanted.activation)?;
+            if known.2 > 0 {
+                return None;
+            }
+            known.2 += 1;
+        }
+        self.ids += 1;
+        let id = format!("mi-{:017x}", self.ids);
+        self.managed.push((id.clone(), wanted.activation.clone()));
+        self.vault = Some(id.clone());
+        Some(id)
+    }
+
+    pub fn install(&mut self, bundle: &Bundle) {
+        for action in &bundle.actions {
+            if let Action::Secret { content, .. } = action {
+                let file: serde_json::Value = serde_json::from_str(content.expose()).unwrap();
+                self.handed_over = file["ActivationId"].as_str().map(str::to_owned);
+            }
+        }
+    }
+
+    /// One registration, and nothing left over.
+    pub fn has_one_member(&self, which: usize) {
+        match which {
+            0..=2 => assert!(self.tokens.iter().any(|token| !self.refused.contains(token))),
+            3 => assert_eq!(self.instances.len(), 1, "{:?}", self.instances),
+            4 => {
+                assert_eq!(self.managed.len(), 1, "{:?}", self.managed);
+                assert_eq!(self.activations.len(), 1, "{:?}", self.activations);
+                assert_eq!(self.vault.as_ref(), Some(&self.managed[0].0));
+            }
+            5 => {
+                assert_eq!(self.activations.len(), 1, "{:?}", self.activations);
+                assert_eq!(self.handed_over.as_ref(), Some(&self.activations[0].0));
+            }
+            _ => assert!(self.managed.iter().all(|(_, by)| by == GIVEN) && self.vault.is_some()),
+        }
+    }
+}

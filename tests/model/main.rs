@@ -1,0 +1,278 @@
+//! The core against a reference model: whatever fails, is lost, or crashes, in whatever order, the
+//! rules of the design hold at every step, and when nothing fails any more the node joins.
+//!
+//! `PROPTEST_CASES=100000 cargo test --test model` looks longer.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
+
+mod authority;
+mod rules;
+#[allow(dead_code, reason = "shared with the fuzz targets, which use all of it")]
+#[path = "../../fuzz/bodies/world.rs"]
+mod world;
+
+use std::time::Duration;
+
+use enlist::bootstrap::{Effect, Event, Machine, Now, Outcome, Plan, Record, resume};
+use enlist::fault::{Fault, Kind};
+use enlist::target::Target;
+use proptest::prelude::*;
+
+use authority::Authority;
+use rules::{Rules, creates};
+
+/// What becomes of one effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    Fine,
+    /// It was not done, and that is known.
+    Refused(Kind),
+    /// It was not done, and that is not known.
+    LostBefore(Kind),
+    /// It was done, and that is not known.
+    LostAfter(Kind),
+    /// The process ends before it, or after it.
+    CrashBefore,
+    CrashAfter,
+    /// The authority takes its time, says no, or has forgotten.
+    Slow,
+    No,
+    Forgotten,
+    /// A wake-up that nobody asked for, first.
+    Stirred,
+    /// The wall clock jumps by so many days, first.
+    Jump(i16),
+}
+
+fn fate() -> impl Strategy<Value = Fate> {
+    let kind = prop_oneof![
+        4 => Just(Kind::Transient), 1 => Just(Kind::Denied), 1 => Just(Kind::Protocol),
+        1 => Just(Kind::Rejected), 1 => Just(Kind::Host),
+    ];
+    prop_oneof![
+        8 => Just(Fate::Fine),
+        2 => kind.clone().prop_map(Fate::Refused),
+        2 => kind.clone().prop_map(Fate::LostBefore),
+        2 => kind.prop_map(Fate::LostAfter),
+        2 => Just(Fate::CrashBefore),
+        2 => Just(Fate::CrashAfter),
+        1 => Just(Fate::Slow),
+        1 => Just(Fate::No),
+        1 => Just(Fate::Forgotten),
+        1 => Just(Fate::Stirred),
+        1 => any::<i16>().prop_map(Fate::Jump),
+    ]
+}
+
+/// The settings of each target that is driven; `{}` in a name is nothing that they hold.
+const TARGETS: [&str; 7] = [
+    "[opsworks-cm]\nserver = \"p\"\n",
+    "[opsworks-cm]\nserver = \"p\"\nendpoint = \"puppet.example\"\nca_file = \"/ca.pem\"\n",
+    "[opsworks-cm]\nserver = \"p\"\nengine = \"chef\"\n",
+    "[opsworks]\nstack_id = \"2f18b4cb-4de5-4429-a149-ff7da9f0d8ee\"\n",
+    "[ssm]\niam_role = \"r\"\non_ec2 = true\n",
+    "[ssm]\niam_role = \"r\"\non_ec2 = true\nhand_over = \"file\"\n",
+    "[ssm]\nactivation_id = \"11111111-2222-3333-4444-555555555555\"\nactivation_code_file = \"/c\"\non_ec2 = true\n",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        // Small inputs are shrunk to in seconds; a seed in a file would outlive what it found.
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn whatever_happens_the_rules_hold_and_in_the_end_it_joins(
+        which in 0..TARGETS.len(),
+        seed in any::<u64>(),
+        budget in 1..600u64,
+        fates in prop::collection::vec(fate(), 0..60),
+    ) {
+        Run::new(which, seed, Duration::from_secs(budget), fates).drive();
+    }
+}
+
+/// One node, from nothing to joined, over as many starts as that takes.
+struct Run {
+    which: usize,
+    seed: u64,
+    budget: Duration,
+    fates: std::vec::IntoIter<Fate>,
+    now: Now,
+    disk: Option<Record>,
+    authority: Authority,
+    rules: Rules,
+}
+
+/// What became of a start.
+enum Ended {
+    Joined,
+    Failed,
+    Crashed,
+}
+
+impl Run {
+    fn new(which: usize, seed: u64, budget: Duration, fates: Vec<Fate>) -> Self {
+        Self {
+            which,
+            seed,
+            budget,
+            fates: fates.into_iter(),
+            now: Now { mono: Duration::from_secs(9), unix: world::NOW },
+            disk: None,
+            authority: Authority::new(which == 2),
+            rules: Rules::new(budget),
+        }
+    }
+
+    fn target(&self) -> Box<dyn Target> {
+        let text = TARGETS[self.which];
+        let mut input = enlist::config::Input::looked_for_in("here".to_owned());
+        enlist::config::fragments::add_text(&mut input, text, "f").unwrap();
+        let settings =
+            enlist::config::Settings::parse(&input, &|_| Ok(world::CA.to_owned())).unwrap();
+        settings.targets().remove(0)
+    }
+
+    fn drive(mut self) {
+        for _ in 0..200 {
+            if let Ended::Joined = self.start() {
+                self.authority.has_one_member(self.which);
+                return self.once_more();
+            }
+        }
+        panic!("not joined after 200 starts: {:?}", self.disk);
+    }
+
+    /// Started again, a node that has joined asks nobody anything.
+    fn once_more(mut self) {
+        let before = self.disk.clone();
+        self.fates = Vec::new().into_iter();
+        self.authority.is_closed = true;
+        assert!(matches!(self.start(), Ended::Joined));
+        assert_eq!(self.disk, before);
+    }
+
+    fn start(&mut self) -> Ended {
+        let plan = Plan { target: self.target(), name: None, budget: self.budget };
+        let mut core = resume(plan, self.disk.clone(), self.seed, self.now);
+        self.rules.started(self.now, self.disk.as_ref());
+        for _ in 0..2000 {
+            let effect = core.poll(self.now);
+            core.status(self.now);
+            assert!(effect == core.poll(self.now), "the same answer until it is handled");
+            if let Effect::Finish(outcome) = effect {
+                return self.finished(&core, &outcome);
+            }
+            self.rules.before(&effect, self.now, self.disk.as_ref());
+            let mut fate = self.fates.next().unwrap_or(Fate::Fine);
+            if fate == Fate::Stirred {
+                core.handle(self.now, Event::Woke);
+                assert!(core.poll(self.now) == effect, "a wake-up changes nothing");
+                fate = Fate::Fine;
+            }
+            if let Fate::Jump(days) = fate {
+                self.now.unix = world::NOW + i64::from(days) * 86_400;
+                fate = Fate::Fine;
+            }
+            let Some(event) = self.perform(effect, fate) else { return Ended::Crashed };
+            core.handle(self.now, event);
+        }
+        panic!("no end of a start after 2000 effects");
+    }
+
+    fn finished(&mut self, core: &impl Machine, outcome: &Outcome) -> Ended {
+        for later in [0, 3600] {
+            let now = Now { mono: self.now.mono + Duration::from_secs(later), ..self.now };
+            assert!(matches!(core.poll(now), Effect::Finish(_)), "after the end comes nothing");
+        }
+        // The next start comes a while later, with a clock that is right by then.
+        self.now.mono += Duration::from_mins(1);
+        self.now.unix = world::NOW;
+        match outcome {
+            Outcome::Joined { record, .. } => {
+                assert_eq!(self.disk.as_ref(), Some(&**record), "joined, and not written down");
+                Ended::Joined
+            }
+            Outcome::Failed(fault) => {
+                assert_ne!(fault.kind, Kind::Invariant, "{fault:?}");
+                Ended::Failed
+            }
+            Outcome::Left { .. } => panic!("{outcome:?}"),
+        }
+    }
+
+    /// None: the process ended.
+    fn perform(&mut self, effect: Effect, fate: Fate) -> Option<Event> {
+        let is_creating = creates(&effect);
+        let failed = |kind, doubt: bool| {
+            let fault = Fault::new(kind, "it failed", "x", "wait");
+            Some(Event::Failed(if doubt { fault.in_doubt() } else { fault }))
+        };
+        match fate {
+            Fate::CrashBefore => None,
+            Fate::Refused(kind) => failed(kind, false),
+            Fate::LostBefore(kind) => {
+                self.rules.in_doubt(is_creating);
+                failed(kind, true)
+            }
+            Fate::LostAfter(kind) => {
+                self.rules.in_doubt(is_creating);
+                self.done(effect, Fate::Fine);
+                failed(kind, true)
+            }
+            Fate::CrashAfter => {
+                self.rules.in_doubt(is_creating);
+                self.done(effect, Fate::Fine);
+                None
+            }
+            fate => {
+                let asked = Rules::settles(&effect);
+                let event = self.done(effect, fate);
+                self.rules.settled(asked);
+                Some(event)
+            }
+        }
+    }
+
+    fn done(&mut self, effect: Effect, fate: Fate) -> Event {
+        // Everything takes a little time.
+        self.now.mono += Duration::from_millis(20);
+        match effect {
+            Effect::GatherFacts(_) => {
+                let mut facts = world::facts();
+                let ssm = facts.ssm.as_mut().unwrap();
+                ssm.instance.clone_from(&self.authority.vault);
+                ssm.handed_over.clone_from(&self.authority.handed_over);
+                Event::Facts(Box::new(facts))
+            }
+            Effect::EnsureKey(_) => Event::Key(Box::new(world::key_report())),
+            Effect::Persist(record) => {
+                Rules::written(self.disk.as_ref(), &record);
+                assert!(!record.to_text().contains(authority::CODE), "a secret in a record");
+                self.disk = Some(*record);
+                Event::Persisted
+            }
+            Effect::Call(request) => match self.authority.answer(request, fate) {
+                Ok(answer) => Event::Answered(answer),
+                Err(fault) => Event::Failed(fault),
+            },
+            Effect::WaitUntil(until) => {
+                self.now.mono = self.now.mono.max(until);
+                Event::Woke
+            }
+            Effect::Hold(_) => Event::Held,
+            Effect::Install(bundle) => {
+                self.authority.install(&bundle);
+                Event::Installed(Vec::new())
+            }
+            Effect::HandOver(wanted) => match self.authority.register(&wanted) {
+                Some(id) => Event::HandedOver(id),
+                None => Event::Failed(Fault::new(Kind::Transient, "used up", "x", "wait")),
+            },
+            Effect::Keep(_) => Event::Kept,
+            other => panic!("{other:?} in a join"),
+        }
+    }
+}
