@@ -103,6 +103,9 @@ pub struct Detail {
     /// Whether what was asked for may have happened all the same: the question may have arrived,
     /// and the answer was lost.
     pub may_have_happened: bool,
+    /// Whether the authority has too many questions just now: nothing was done, nothing is wrong
+    /// with it, and others are asking too.
+    pub is_put_off: bool,
 }
 
 impl std::ops::Deref for Fault {
@@ -127,6 +130,7 @@ impl Fault {
             causes: Vec::new(),
             evidence: None,
             may_have_happened: false,
+            is_put_off: false,
         });
         Self { kind, detail }
     }
@@ -156,6 +160,13 @@ impl Fault {
     #[must_use]
     pub fn in_doubt(mut self) -> Self {
         self.detail.may_have_happened = true;
+        self
+    }
+
+    /// Says that there were too many questions, and that this one was not looked at.
+    #[must_use]
+    pub fn put_off(mut self) -> Self {
+        self.detail.is_put_off = true;
         self
     }
 

@@ -46,9 +46,18 @@ const PASSING: [&str; 5] = [
     "ServiceUnavailableException",
 ];
 
-/// Likewise, and it is certain that nothing was done.
-const THROTTLED: [&str; 4] =
-    ["RequestLimitExceeded", "Throttling", "ThrottlingException", "TooManyRequestsException"];
+/// Too many questions: it is certain that nothing was done. The codes that the SDKs agree upon,
+/// but for those of single services, and LimitExceededException, which here is about servers.
+const THROTTLED: [&str; 8] = [
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "SlowDown",
+    "ThrottledException",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+];
 
 /// Whose answer holds a secret: what is left of a broken one is not kept.
 const SECRETIVE: &str = "CreateActivation";
@@ -108,12 +117,12 @@ fn service<E: ApiError>(whole: &Sdk<E>, error: &E, action: &str, on: String) -> 
             passing(format!("{action} has to wait: the server is not ready"), on)
         }
         (Some(code), _) if THROTTLED.contains(&code) => {
-            passing(format!("{action} was put off"), on)
+            passing(format!("{action} was put off"), on).put_off()
         }
         (Some(code), _) if PASSING.contains(&code) => {
             passing(format!("{action} met an error of the service"), on).in_doubt()
         }
-        (_, 429) => passing(format!("{action} was put off"), on),
+        (_, 429) => passing(format!("{action} was put off"), on).put_off(),
         (_, 500..=599) => passing(format!("{action} met an error of the service"), on).in_doubt(),
         (Some(code), _) if !STRANGE.contains(&code) => Fault::new(
             Kind::Rejected,
