@@ -220,6 +220,32 @@ fn passing() -> Fault {
     Fault::new(Kind::Transient, "no network", "x", "wait")
 }
 
+/// Every call fails until this moment.
+fn fail_until(
+    end: Duration,
+    world: &mut World,
+    script: &mut Script,
+    core: &mut Bootstrap,
+    fault: impl Fn() -> Fault,
+) {
+    while world.mono < end {
+        let now = world.now();
+        match core.poll(now) {
+            Effect::GatherFacts(_) => core.handle(now, Event::Facts(facts("i-1"))),
+            Effect::Persist(record) => {
+                script.disk = Some(*record);
+                core.handle(now, Event::Persisted);
+            }
+            Effect::WaitUntil(until) => {
+                world.mono = until;
+                core.handle(world.now(), Event::Woke);
+            }
+            Effect::Call(_) => core.handle(now, Event::Failed(fault())),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
 fn failed(outcome: Outcome) -> Fault {
     match outcome {
         Outcome::Failed(fault) => fault,
@@ -328,8 +354,48 @@ fn in_progress_is_asked_again_at_a_slowing_pace() {
     let mut core = begin(&world, None);
     assert!(matches!(script.run(&mut world, &mut core), Outcome::Joined { .. }));
     let waited = world.mono.as_secs_f64();
-    // 1 + 2 + 4 + 8 and four times 15 seconds, each a quarter more or less.
-    assert!((56.0..94.0).contains(&waited), "waited {waited} s");
+    // 1 + 2 + 4 and five times 5 seconds, each a quarter more or less.
+    assert!((24.0..40.0).contains(&waited), "waited {waited} s");
+}
+
+/// Too early a question would take the turn of one of those who put us off.
+#[test]
+fn a_crowds_authority_is_given_time_before_the_first_question() {
+    let mut world = World::new();
+    let mut script = Script::new(vec![
+        Err(passing().put_off()),
+        Ok(world.healthy()),
+        Ok(token()),
+        Err(passing().put_off()),
+        Ok(status("IN_PROGRESS", &[])),
+        Ok(world.success()),
+    ]);
+    let mut core = begin(&world, None);
+    assert!(matches!(script.run(&mut world, &mut core), Outcome::Joined { .. }));
+    let waited = world.mono.as_secs_f64();
+    // 2 s, 20 to 22 s, a part of these, and 5 s or so.
+    assert!((25.0..60.0).contains(&waited), "waited {waited} s");
+    let waits = script.effects.iter().filter(|word| **word == "wait").count();
+    assert_eq!(waits, 4, "{:?}", script.effects);
+}
+
+#[test]
+fn a_start_after_ten_minutes_in_a_crowd_does_not_begin_with_quick_tries() {
+    let mut world = World::new();
+    let mut script = Script::new(vec![
+        Err(passing().put_off()),
+        Ok(world.healthy()),
+        Ok(token()),
+        Ok(world.success()),
+    ]);
+    let mut core = begin(&world, None);
+    fail_until(Duration::from_mins(10), &mut world, &mut script, &mut core, || passing().put_off());
+    let started = world.mono;
+    let mut core = begin(&world, script.disk.clone());
+    assert!(matches!(script.run(&mut world, &mut core), Outcome::Joined { .. }));
+    let waited = world.mono.saturating_sub(started).as_secs_f64();
+    // The part of ten minutes, and what the authority is given.
+    assert!((30.0 + 20.0..75.0 + 30.0).contains(&waited), "waited {waited} s");
 }
 
 #[test]
@@ -375,22 +441,7 @@ fn a_crash_does_not_renew_the_budget() {
     let mut world = World::new();
     let mut script = Script::new((0..500).map(|_| Err(passing())).collect());
     let mut core = begin(&world, None);
-    while world.mono < Duration::from_mins(20) {
-        let now = world.now();
-        match core.poll(now) {
-            Effect::GatherFacts(_) => core.handle(now, Event::Facts(facts("i-1"))),
-            Effect::Persist(record) => {
-                script.disk = Some(*record);
-                core.handle(now, Event::Persisted);
-            }
-            Effect::WaitUntil(until) => {
-                world.mono = until;
-                core.handle(world.now(), Event::Woke);
-            }
-            Effect::Call(_) => core.handle(now, Event::Failed(passing())),
-            other => panic!("{other:?}"),
-        }
-    }
+    fail_until(Duration::from_mins(20), &mut world, &mut script, &mut core, passing);
     let started = world.mono;
     let mut core = begin(&world, script.disk.clone());
     failed(script.run(&mut world, &mut core));

@@ -237,7 +237,7 @@ impl Bootstrap {
                 self.ledger.step_done("association", "asked to be accepted".to_owned());
                 self.ledger.working.ticket = Some(ticket);
                 self.enter(now, Phase::Watching);
-                self.ledger.pace.watch_anew();
+                self.ledger.pace.watch_anew(now, "the authority is busy and gets time to decide");
             }
             Created::Granted(grant, secret) => {
                 self.secret = secret;

@@ -71,7 +71,7 @@ impl Ledger {
 
     /// Waits out what can pass, and stops at what can't.
     pub fn fail(&mut self, now: Now, fault: Fault) {
-        let times = self.pace.failed();
+        let times = self.pace.failed(now, &fault);
         let is_final = !fault.kind.is_retried() || self.pace.is_spent(now);
         self.working.fault = Some(FaultNote::of(&fault, now.unix, times, is_final));
         self.working.elapsed_ms = self.pace.spent_ms(now);
@@ -79,7 +79,7 @@ impl Ledger {
             self.evidence.clone_from(&fault.evidence);
             self.outcome = Some(Outcome::Failed(fault.given_up_after(self.pace.budget())));
         } else {
-            self.pace.retry(now, fault.to_string());
+            self.pace.retry(now, &fault);
         }
     }
 
