@@ -199,7 +199,7 @@ impl Run {
                 assert_ne!(fault.kind, Kind::Invariant, "{fault:?}");
                 Ended::Failed
             }
-            Outcome::Left { .. } => panic!("{outcome:?}"),
+            Outcome::Left { .. } | Outcome::Due(_) => panic!("{outcome:?}"),
         }
     }
 
