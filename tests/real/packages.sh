@@ -225,6 +225,7 @@ deb_life() {
   check "deb: settings and records outlive that" test -e "$ROOT/etc/enlist/enlist.toml" -a -d "$ROOT/var/lib/enlist/opsworks"
   check "deb: the program does not" negate test -e "$ROOT/usr/bin/enlist"
   check "deb: is purged, with nobody to answer" "${dpkg[@]}" -P enlist
+  check "deb: nor are its directories left" empty "$(ours)"
   rm -r "$ROOT/packages"
   nothing_left deb
 }
@@ -248,9 +249,14 @@ rpm_life() {
   rm -f "$readme.rpmnew"
   check "rpm: erases" "${rpm[@]}" -e --nodeps enlist
   check "rpm: records outlive that" test -d "$ROOT/var/lib/enlist/opsworks"
-  rm -rf "$readme.rpmsave" "$readme" "$ROOT/var/lib/enlist"
+  rm -rf "$readme.rpmsave" "$readme" "$ROOT/var/lib/enlist" "$ROOT/etc/enlist"
+  "${rpm[@]}" -i --nodeps --force-debian "$RPM"
+  check "rpm: erases what nobody changed" "${rpm[@]}" -e --nodeps enlist
+  check "rpm: nor are its directories left" empty "$(ours)"
   nothing_left rpm
 }
+
+ours() { cd "$ROOT" && find etc/enlist var/lib/enlist run/enlist usr/share/doc/enlist -maxdepth 0 2>/dev/null; }
 
 nothing_left() {
   check "$1: nothing is left, and nothing is gone" diff "$WORK/before" <(files_in)
