@@ -256,7 +256,7 @@ rpm_life() {
   nothing_left rpm
 }
 
-ours() { cd "$ROOT" && find etc/enlist var/lib/enlist run/enlist usr/share/doc/enlist -maxdepth 0 2>/dev/null; }
+ours() { cd "$ROOT" && find etc/enlist var/lib/enlist run/enlist usr/share/doc/enlist usr/share/licenses/enlist -maxdepth 0 2>/dev/null; }
 
 nothing_left() {
   check "$1: nothing is left, and nothing is gone" diff "$WORK/before" <(files_in)
