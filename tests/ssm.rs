@@ -167,7 +167,7 @@ fn a_broken_answer_with_a_code_in_it_is_not_kept() {
     let kept = node.read(&evidence[0]);
     assert!(
         kept.contains("HTTP status 200")
-            && kept.contains("not kept")
+            && kept.contains("could not be read to its end")
             && !kept.contains("Activation"),
         "{kept}"
     );
