@@ -25,6 +25,7 @@ pub const START: i64 = 1_735_689_600;
 
 pub struct Node {
     index: usize,
+    seed: u64,
     machine: Bootstrap,
     disk: Option<Record>,
     /// When this start began: milliseconds.
@@ -32,9 +33,11 @@ pub struct Node {
 }
 
 impl Node {
-    pub fn new(index: usize, now_ms: u64) -> Self {
-        let machine = begin(index, None);
-        Self { index, machine, disk: None, started: now_ms }
+    pub fn new(index: usize, now_ms: u64, seed: u64) -> Self {
+        // As different as the ids that a seed is made from.
+        let seed = Lot(seed ^ Lot(u64::try_from(index).unwrap()).next()).next();
+        let machine = begin(seed, None);
+        Self { index, seed, machine, disk: None, started: now_ms }
     }
 
     fn now(&self, now_ms: u64) -> Now {
@@ -86,7 +89,7 @@ impl Client for Node {
 
     fn restart(&mut self, now_ms: u64) {
         self.started = now_ms;
-        self.machine = begin(self.index, self.disk.clone());
+        self.machine = begin(self.seed, self.disk.clone());
     }
 }
 
@@ -94,10 +97,8 @@ pub fn name(index: usize) -> String {
     format!("i-{index:017x}")
 }
 
-fn begin(index: usize, record: Option<Record>) -> Bootstrap {
+fn begin(seed: u64, record: Option<Record>) -> Bootstrap {
     let plan = Plan { target: Box::new(target()), name: None, budget: BUDGET };
-    // As different as the ids that a seed is made from.
-    let seed = Lot(u64::try_from(index).unwrap()).next();
     let unix = record.as_ref().map_or(START, |record| record.since);
     resume(plan, record, seed, Now { mono: Duration::ZERO, unix })
 }

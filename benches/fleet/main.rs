@@ -6,7 +6,8 @@
 //! cargo bench --bench fleet -- --nodes 100000 --only enlist
 //! cargo bench --bench fleet -- --write docs    writes docs/fleet.md and docs/fleet.svg
 //! ```
-//! `--spread SECONDS` (60) and `--association SECONDS` (20) change the world, `--seed N` (1) its luck.
+//! `--spread SECONDS` (60) and `--association SECONDS` (20) change the world, `--seed N` (1) its luck;
+//! `--elsewhere` goes through many worlds, as `--write` does.
 
 #![allow(
     clippy::unwrap_used,
@@ -19,6 +20,7 @@
 
 mod authority;
 mod bootstrap;
+mod least;
 mod lot;
 mod report;
 mod simulation;
@@ -28,7 +30,9 @@ mod svg;
 #[path = "../../tests/harness/wire.rs"]
 mod wire;
 
-use simulation::{Strategy, World, run};
+use std::collections::BTreeSet;
+
+use simulation::{Outcome, Strategy, World, run};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -61,9 +65,38 @@ fn main() {
             }
         }
     }
+    let goes_elsewhere = arguments.iter().any(|it| it == "--elsewhere" || it == "--write");
+    let elsewhere = if goes_elsewhere { other_worlds() } else { Vec::new() };
     if let Some(directory) = value("--write") {
         let directory = std::path::Path::new(&directory);
-        std::fs::write(directory.join("fleet.md"), report::page(&results)).unwrap();
+        std::fs::write(directory.join("fleet.md"), report::page(&results, &elsewhere)).unwrap();
         std::fs::write(directory.join("fleet.svg"), svg::plot(&results)).unwrap();
     }
+}
+
+/// The worlds that the page tells of beside the table's, each with five seeds.
+fn other_worlds() -> Vec<Vec<Outcome>> {
+    let mut worlds =
+        vec![(100, 60, 20), (150, 60, 20), (300, 60, 20), (1_000, 60, 20), (3_000, 60, 20)];
+    for nodes in [10, 100, 1_000] {
+        for spread in [0, 60, 300] {
+            worlds.extend([0, 5, 20, 60].map(|association| (nodes, spread, association)));
+        }
+    }
+    let mut seen = BTreeSet::new();
+    worlds.retain(|world| seen.insert(*world));
+    worlds.sort_unstable();
+    let run_all = |(nodes, spread, association): (usize, u64, u64)| {
+        let seeds = (1..=5).map(|seed| World {
+            nodes,
+            spread_ms: spread * 1000,
+            association_ms: association * 1000,
+            seed,
+            ..World::default()
+        });
+        let seeds: Vec<Outcome> = seeds.map(|world| run(&world, Strategy::Enlist)).collect();
+        print!("{}", report::summary(&seeds));
+        seeds
+    };
+    worlds.into_iter().map(run_all).collect()
 }

@@ -1,7 +1,7 @@
 //! The event queue: who does what at which millisecond.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
 use enlist::fault::{Fault, Kind};
@@ -14,12 +14,15 @@ use enlist_emulator::now::Now;
 
 use super::authority::QuickCa;
 use super::lot::Lot;
-use super::{bootstrap, strategies, wire};
+use super::{bootstrap, least, strategies, wire};
 
 /// There and back: milliseconds. The service sees a call at its beginning.
-const ROUND_TRIP: u64 = 50;
+pub const ROUND_TRIP: u64 = 50;
 /// A machine that crashed is back after this: milliseconds.
-const REBOOT: u64 = 30_000;
+pub const REBOOT: u64 = 30_000;
+/// A crash comes this long after the boot at most: milliseconds.
+const EARLY_CRASH: u64 = 4 * ROUND_TRIP;
+const LATE_CRASH: u64 = 15_000;
 /// A run that takes longer than this has not ended: milliseconds, ten days.
 const HORIZON: u64 = 10 * 24 * 3_600_000;
 
@@ -31,7 +34,8 @@ pub struct World {
     pub spread_ms: u64,
     /// How long an association is IN_PROGRESS: milliseconds.
     pub association_ms: u64,
-    /// How many nodes crash once, right after one of their first calls: of a thousand.
+    /// How many nodes crash once, at a moment that the lot picks: of a thousand. Half of them while
+    /// a node that nobody puts off makes its first calls, the others in their first 15 s.
     pub crashes: u64,
     /// How many replies are lost after the call had its effect: of a thousand.
     pub losses: u64,
@@ -79,7 +83,7 @@ impl Strategy {
 
     fn client(self, index: usize, now_ms: u64, seed: u64) -> Box<dyn Client> {
         match self {
-            Self::Enlist => Box::new(bootstrap::Node::new(index, now_ms)),
+            Self::Enlist => Box::new(bootstrap::Node::new(index, now_ms, seed)),
             other => Box::new(strategies::Script::new(other, index, seed)),
         }
     }
@@ -106,6 +110,8 @@ pub trait Client {
 pub struct Outcome {
     pub strategy: Strategy,
     pub nodes: usize,
+    pub spread_ms: u64,
+    pub association_ms: u64,
     pub joined: usize,
     /// Names at the authority.
     pub associations: usize,
@@ -127,9 +133,8 @@ struct Machine {
     booted: u64,
     /// Before this it can't have joined, whatever it does: milliseconds.
     earliest: u64,
-    /// The crash comes after so many calls.
-    crash_after: Option<usize>,
-    calls: usize,
+    /// How often it was started: what was under way at a crash is not heard of any more.
+    starts: u32,
     joined: Option<u64>,
 }
 
@@ -137,6 +142,7 @@ enum Happening {
     /// It looks what to do.
     Turn,
     Reply(Result<Answer, Fault>),
+    Crash,
     Restart,
 }
 
@@ -148,7 +154,7 @@ struct Fleet {
     machines: Vec<Machine>,
     queue: BinaryHeap<Reverse<(u64, u64, usize)>>,
     /// What happens, by the number that the queue has it under.
-    happenings: std::collections::BTreeMap<u64, Happening>,
+    happenings: BTreeMap<u64, (u32, Happening)>,
     next: u64,
     calls: usize,
     refused: usize,
@@ -161,10 +167,20 @@ pub fn run(world: &World, strategy: Strategy) -> Outcome {
         if at > HORIZON {
             break;
         }
-        match fleet.happenings.remove(&number).expect("it is there") {
+        let (start, happening) = fleet.happenings.remove(&number).expect("it is there");
+        let machine = &mut fleet.machines[index];
+        if start != machine.starts || machine.joined.is_some() {
+            continue;
+        }
+        match happening {
             Happening::Turn => {}
-            Happening::Reply(reply) => fleet.machines[index].client.reply(at, reply),
-            Happening::Restart => fleet.machines[index].client.restart(at),
+            Happening::Reply(reply) => machine.client.reply(at, reply),
+            Happening::Restart => machine.client.restart(at),
+            Happening::Crash => {
+                machine.starts += 1;
+                fleet.schedule(at + REBOOT, index, Happening::Restart);
+                continue;
+            }
         }
         fleet.turn(at, index);
     }
@@ -191,21 +207,24 @@ impl Fleet {
             luck: Lot(world.seed),
             machines: Vec::new(),
             queue: BinaryHeap::new(),
-            happenings: std::collections::BTreeMap::new(),
+            happenings: BTreeMap::new(),
             next: 0,
             calls: 0,
             refused: 0,
         };
         for index in 0..world.nodes {
             let booted = fleet.luck.below(world.spread_ms);
-            let crashes = fleet.luck.strikes(world.crashes);
-            let crash_after = crashes.then(|| 1 + usize::try_from(fleet.luck.below(3)).unwrap());
+            let crashed = fleet.luck.strikes(world.crashes).then(|| {
+                let window = if fleet.luck.strikes(500) { EARLY_CRASH } else { LATE_CRASH };
+                booted + fleet.luck.below(window)
+            });
             let client = strategy.client(index, booted, world.seed);
-            let earliest = booted + world.association_ms.max(REBOOT * u64::from(crashes));
-            // A crash before it asked to be associated comes on top of that.
-            let earliest = earliest + world.association_ms * u64::from(crash_after == Some(1));
-            let (calls, joined) = (0, None);
-            fleet.machines.push(Machine { client, booted, earliest, crash_after, calls, joined });
+            let earliest = least::earliest(booted, crashed, world.association_ms);
+            let (starts, joined) = (0, None);
+            fleet.machines.push(Machine { client, booted, earliest, starts, joined });
+            if let Some(crashed) = crashed {
+                fleet.schedule(crashed, index, Happening::Crash);
+            }
             fleet.schedule(booted, index, Happening::Turn);
         }
         fleet
@@ -213,7 +232,7 @@ impl Fleet {
 
     fn schedule(&mut self, at: u64, index: usize, happening: Happening) {
         self.queue.push(Reverse((at, self.next, index)));
-        self.happenings.insert(self.next, happening);
+        self.happenings.insert(self.next, (self.machines[index].starts, happening));
         self.next += 1;
     }
 
@@ -229,12 +248,6 @@ impl Fleet {
     fn call(&mut self, at: u64, index: usize, request: &Request) {
         self.calls += 1;
         let reply = self.answer(at, request);
-        let machine = &mut self.machines[index];
-        machine.calls += 1;
-        if machine.crash_after.is_some_and(|calls| machine.calls >= calls) {
-            machine.crash_after = None;
-            return self.schedule(at + REBOOT, index, Happening::Restart);
-        }
         self.schedule(at + ROUND_TRIP, index, Happening::Reply(reply));
     }
 
@@ -265,13 +278,17 @@ impl Fleet {
         let mut waits: Vec<f64> = waits.collect();
         waits.sort_by(f64::total_cmp);
         let earliest = self.machines.iter().map(|machine| machine.earliest).max().unwrap_or(0);
+        let boots: Vec<f64> = self.machines.iter().map(|it| seconds(it.booted)).collect();
+        let association = seconds(self.world.association_ms);
         Outcome {
             strategy,
             nodes: self.world.nodes,
+            spread_ms: self.world.spread_ms,
+            association_ms: self.world.association_ms,
             joined: joins.len(),
             associations: self.plane.opsworks_cm().associations().len(),
             makespan: joins.last().copied().unwrap_or(0.0),
-            least: least(&self.world, seconds(earliest)),
+            least: least::of(boots, association).max(seconds(earliest)),
             calls: self.calls,
             refused: self.refused,
             longest: waits.last().copied().unwrap_or(0.0),
@@ -279,15 +296,6 @@ impl Fleet {
             joins,
         }
     }
-}
-
-/// What nobody can beat: three calls a node through the request limit; or two, and then the time
-/// that the last association takes; or that time from the last boot or crash on. In seconds.
-fn least(world: &World, earliest: f64) -> f64 {
-    let (rate, burst) = (f64::from(DOCUMENTED.per_second), f64::from(DOCUMENTED.burst));
-    let through = |calls: f64| ((world.nodes as f64 * calls - burst) / rate).max(0.0);
-    let association = world.association_ms as f64 / 1000.0;
-    through(3.0).max(through(2.0) + association).max(earliest)
 }
 
 fn moment(ms: u64) -> Now {

@@ -5,7 +5,7 @@ use super::schema::{Form, Key, key};
 #[rustfmt::skip]
 pub const KEYS: &[Key] = &[
     key("node", "name", Form::Text, "", "Name of the node: text and {instance_id}, {hostname}, {fqdn}; by default the instance id on EC2, else the FQDN."),
-    key("node", "budget", Form::Duration, "30m", "How long faults that can pass, and an authority that takes its time, are waited for."),
+    key("node", "budget", Form::Duration, "30m", "How long faults that can pass, and an authority that takes its time, are waited for; for a fleet of more than 2,500 nodes a second a node (docs/fleet.md)."),
 
     key("run", "ready", Form::Text, "joined", "When `enlist run` tells systemd that it has started: \"joined\", or \"started\" at once."),
     key("run", "inspect", Form::Duration, "10m", "How often `enlist run` looks at what is installed."),

@@ -6,6 +6,8 @@
 mod authority;
 #[path = "../../benches/fleet/bootstrap.rs"]
 mod bootstrap;
+#[path = "../../benches/fleet/least.rs"]
+mod least;
 #[path = "../../benches/fleet/lot.rs"]
 mod lot;
 #[path = "../../benches/fleet/simulation.rs"]
@@ -25,6 +27,49 @@ fn a_small_fleet_joins_whole_and_once() {
         assert_eq!(it.joined, nodes, "all of {nodes} join");
         assert_eq!(it.associations, nodes, "and each of them once");
         assert!(it.makespan < 10.0 * it.least, "{:.0} s of {:.0}", it.makespan, it.least);
+    }
+}
+
+/// The figures of docs/fleet.md, in virtual time and so the same on every machine.
+#[test]
+fn a_fleet_joins_in_little_more_than_the_least_time() {
+    for nodes in [10, 100, 1000] {
+        let world = World { nodes, ..World::default() };
+        let it = run(&world, Strategy::Enlist);
+        assert_eq!((it.joined, it.associations), (nodes, nodes), "all of {nodes}, once");
+        let ratio = it.makespan / it.least;
+        assert!(ratio <= 1.10, "{nodes} nodes: {ratio:.3} of the least");
+        assert!(it.longest <= 1.10 * it.least, "nobody starves: {:.0} s", it.longest);
+        if nodes == 1000 {
+            // Asking every 15 s is put off more often, and takes longer.
+            let fixed = run(&world, Strategy::Fixed);
+            assert!(it.refused < fixed.refused, "{} and {}", it.refused, fixed.refused);
+            assert!(it.makespan < fixed.makespan, "{} and {}", it.makespan, fixed.makespan);
+        }
+    }
+}
+
+/// Whatever the luck, the spread and the association: everyone, once, and within these bounds,
+/// which docs/fleet.md explains.
+#[test]
+fn a_fleet_joins_whole_in_every_world() {
+    for seed in 1..=5 {
+        for (nodes, spread, association, most) in [
+            (10, 60, 0, 1.10),
+            (10, 60, 5, 1.10),
+            (10, 60, 20, 1.10),
+            (10, 300, 60, 1.10),
+            (50, 60, 20, 1.30),
+            (50, 300, 20, 1.10),
+            (50, 0, 20, 2.0),
+        ] {
+            let (spread_ms, association_ms) = (spread * 1000, association * 1000);
+            let world = World { nodes, spread_ms, association_ms, seed, ..World::default() };
+            let it = run(&world, Strategy::Enlist);
+            assert_eq!((it.joined, it.associations), (nodes, nodes), "{world:?}");
+            let ratio = it.makespan / it.least;
+            assert!(ratio <= most, "{ratio:.3}: {world:?}");
+        }
     }
 }
 
