@@ -348,6 +348,19 @@ fn a_success_without_anything_in_it_is_refused() {
     assert_eq!(evidence(&node).as_deref(), Some("attributes: "));
 }
 
+#[test]
+fn credentials_that_no_header_holds_are_denied() {
+    for (name, value) in [("AWS_ACCESS_KEY_ID", "AKID\nEXAMPLE"), ("AWS_SESSION_TOKEN", "a\u{1}b")]
+    {
+        let (node, server) = (node(), Server::saying(whole("200 OK", "{}")));
+        let mut command = node.command(&["join"]);
+        command.env("AWS_ENDPOINT_URL", server.url()).env("AWS_EC2_METADATA_DISABLED", "true");
+        command.env(name, value);
+        refused(&node, &measured(&mut command), 77, &["no usable credentials", "line ends"]);
+        assert_eq!(server.asked.load(Ordering::SeqCst), 0);
+    }
+}
+
 /// A metadata service that answers so, by path; the token is given to whoever asks.
 fn metadata(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> Server {
     Server::start(move |asked, stream| {
@@ -377,6 +390,7 @@ fn what_is_no_metadata_service_is_no_ec2() {
         ("1 MiB", metadata(|_| whole("200 OK", &" ".repeat(1024 * 1024)))),
         ("deep", metadata(|_| whole("200 OK", &"[".repeat(60_000)))),
         ("404 for all", Server::saying(whole("404 Not Found", ""))),
+        ("a token that is none", Server::saying(b"HTTP/1.1 200 OK\r\nx-aws-ec2-metadata-token-ttl-seconds: 60\r\ncontent-length: 3\r\n\r\nt\xefk".to_vec())),
         ("a page for all", Server::saying(whole("200 OK", "<html>"))),
     ];
     for (what, server) in cases {

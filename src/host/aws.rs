@@ -3,28 +3,23 @@
 
 mod calls;
 mod classify;
+mod credentials;
 
 use std::time::Duration;
 
-use aws_config::ecs::EcsCredentialsProvider;
-use aws_config::environment::{
-    EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider,
-};
-use aws_config::imds::credentials::ImdsCredentialsProvider;
-use aws_config::meta::credentials::CredentialsProviderChain;
+use aws_config::environment::EnvironmentVariableRegionProvider;
 use aws_config::meta::region::RegionProviderChain;
-use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
+use aws_config::profile::ProfileFileRegionProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 
-use super::imds;
 use super::net::Net;
 use super::root::Root;
 use crate::fault::{Fault, Kind};
 use crate::target::Answer;
 use classify::{fault_of, is_not_found};
+use credentials::credentials;
 
 /// A connection, and a whole call. What takes longer is tried again.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -136,40 +131,4 @@ async fn region(settings: &AwsSettings, own: Option<&str>) -> Option<Region> {
         .or_else(own.map(|own| Region::new(own.to_owned())))
         .region()
         .await
-}
-
-/// The SDK's own order, but that a machine that is no EC2 instance does not wait for the
-/// metadata service's credentials.
-fn credentials(
-    root: &Root,
-    net: &Net,
-    settings: &AwsSettings,
-    region: Region,
-) -> CredentialsProviderChain {
-    let local = net.local_config().with_region(Some(region.clone()));
-    let config = net.api_config().with_region(Some(region));
-    let mut profile = ProfileFileCredentialsProvider::builder().configure(&config);
-    if let Some(name) = &settings.profile {
-        profile = profile.profile_name(name);
-    }
-    let environment = EnvironmentVariableCredentialsProvider::new();
-    let chain = match settings.profile {
-        // A profile that is asked for by name is meant.
-        Some(_) => CredentialsProviderChain::first_try("Profile", profile.build()),
-        None => CredentialsProviderChain::first_try("Environment", environment)
-            .or_else("Profile", profile.build()),
-    };
-    let chain = chain
-        .or_else(
-            "WebIdentityToken",
-            WebIdentityTokenCredentialsProvider::builder().configure(&config).build(),
-        )
-        .or_else("EcsContainer", EcsCredentialsProvider::builder().configure(&local).build());
-    if !imds::may_be_ec2(root) {
-        return chain;
-    }
-    chain.or_else(
-        "Ec2InstanceMetadata",
-        ImdsCredentialsProvider::builder().configure(&local).build(),
-    )
 }

@@ -19,6 +19,8 @@ pub enum Unfit {
     TooLarge(usize),
     #[error("it is nested more than {DEEPEST} deep")]
     TooDeep,
+    #[error("it holds what no token does")]
+    NoToken,
 }
 
 /// Whether this is why something failed.
@@ -41,18 +43,29 @@ pub struct Guarded {
     limit: usize,
     read: usize,
     nesting: Nesting,
+    is_token: bool,
 }
 
 impl Guarded {
     #[must_use]
     pub fn new(inner: SdkBody, limit: usize) -> Self {
-        Self { inner, limit, read: 0, nesting: Nesting::default() }
+        Self { inner, limit, read: 0, nesting: Nesting::default(), is_token: false }
+    }
+
+    /// One that is to be a token: the SDK sends it back in a header, and ends the process where it
+    /// does not fit there.
+    #[must_use]
+    pub fn token(inner: SdkBody, limit: usize) -> Self {
+        Self { is_token: true, ..Self::new(inner, limit) }
     }
 
     fn look_at(&mut self, bytes: &[u8]) -> Result<(), Unfit> {
         self.read = self.read.saturating_add(bytes.len());
         if self.read > self.limit {
             return Err(Unfit::TooLarge(self.limit));
+        }
+        if self.is_token && !bytes.is_ascii() {
+            return Err(Unfit::NoToken);
         }
         if self.nesting.deepest_after(bytes) > DEEPEST { Err(Unfit::TooDeep) } else { Ok(()) }
     }

@@ -114,10 +114,13 @@ struct BoundedConnector {
 
 impl HttpConnector for BoundedConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        // Nothing but metadata's tokens is asked for so.
+        let is_token = request.method() == "PUT";
+        let guarded = if is_token { Guarded::token } else { Guarded::new };
         let (answer, limit) = (self.inner.call(request), self.limit);
         HttpConnectorFuture::new(async move {
             let answer: HttpResponse = answer.await?;
-            Ok(answer.map(|body| SdkBody::from_body_1_x(Guarded::new(body, limit))))
+            Ok(answer.map(|body| SdkBody::from_body_1_x(guarded(body, limit))))
         })
     }
 }
