@@ -20,9 +20,9 @@ pub enum ConfigError {
     Unreadable { path: String, cause: String },
     #[error("this is not TOML")]
     NotToml { origin: Origin, cause: String },
-    #[error("there is no setting {key:?}")]
+    #[error("there is no setting {:?}", shortened(key))]
     UnknownKey { origin: Origin, key: String, nearest: Option<String> },
-    #[error("{key} can't be {found}")]
+    #[error("{key} can't be {}", shortened(found))]
     Invalid { origin: Origin, key: String, found: String, allowed: String },
     #[error("{key} is missing")]
     Missing { origin: Origin, key: String, allowed: String },
@@ -70,5 +70,17 @@ impl From<ConfigError> for Fault {
             }
             _ => fault,
         }
+    }
+}
+
+/// What somebody wrote may be very long; a message is not.
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(120) {
+        Some((cut, _)) => format!(
+            "{}... ({} characters)",
+            text.get(..cut).unwrap_or_default(),
+            text.chars().count()
+        ),
+        None => text.to_owned(),
     }
 }

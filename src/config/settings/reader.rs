@@ -144,7 +144,7 @@ impl Reader<'_> {
         ConfigError::Invalid {
             origin: entry.map_or(Origin::Default, |entry| entry.origin.clone()),
             key: format!("{table}.{name}"),
-            found: shortened(found),
+            found,
             allowed: allowed.to_owned(),
         }
     }
@@ -170,16 +170,4 @@ pub(super) fn absolute(text: &str) -> Option<String> {
     let trimmed = text.trim_end_matches('/');
     (is_plain && !trimmed.is_empty() && !text.contains(char::is_control))
         .then(|| trimmed.to_owned())
-}
-
-/// A value that is not allowed may be very long; a message is not.
-fn shortened(text: String) -> String {
-    match text.char_indices().nth(120) {
-        Some((cut, _)) => format!(
-            "{}... ({} characters)",
-            text.get(..cut).unwrap_or_default(),
-            text.chars().count()
-        ),
-        None => text,
-    }
 }
