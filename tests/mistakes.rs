@@ -14,7 +14,7 @@ use enlist_emulator::imds::Answering;
 fn with_faults(faults: &[&str]) -> Node {
     let faults = faults.iter().map(|fault| fault.parse().unwrap()).collect();
     let node = Node::with(Options { faults, ..Options::default() });
-    node.settings("[opsworks-cm]\nserver = \"puppet-test\"\n[puppet]\nkey_bits = 2048\n[node]\nbudget = \"2s\"\n");
+    node.settings("[opsworks-cm]\nserver = \"puppet-test\"\n[puppet]\nkey_bits = 2048\n[node]\nbudget = \"5s\"\n");
     node
 }
 
@@ -155,7 +155,7 @@ fn the_network_and_the_service_are_waited_for_until_the_budget_is_spent() {
     let node = with_faults(&[]);
     let mut command = node.command(&["join"]);
     command.env("AWS_ENDPOINT_URL", "http://127.0.0.1:9");
-    expect(&run(&mut command), 75, &["DescribeServers could not be sent", "budget of 2 s"]);
+    expect(&run(&mut command), 75, &["DescribeServers could not be sent", "budget of 5 s"]);
     for fault in [
         "*=500*forever",
         "*=throttle*forever",

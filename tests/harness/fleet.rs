@@ -10,6 +10,7 @@ mod bootstrap;
 mod least;
 #[path = "../../benches/fleet/lot.rs"]
 mod lot;
+#[allow(dead_code, reason = "some of it is for the report")]
 #[path = "../../benches/fleet/simulation.rs"]
 mod simulation;
 #[path = "../../benches/fleet/strategies.rs"]

@@ -22,6 +22,7 @@ mod joins;
 mod keys;
 mod leaves;
 mod node;
+mod renewals;
 mod replies;
 mod syscalls;
 mod tree;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use enlist::bootstrap::{Departure, Effect, Event, Machine, Now, Outcome, Plan, resume};
+use enlist::bootstrap::{Departure, Effect, Event, Machine, Now, Outcome, Plan, Upkeep, resume};
 use enlist::engine::Bundle;
 use enlist::facts::{Ec2, Facts, InstanceIdentity};
 use enlist::fault::Fault;
@@ -102,11 +102,16 @@ impl Node {
 
     /// One start of `enlist join`, with a crash after so many points.
     pub fn join(&mut self, case: &Case, crash: Option<usize>) -> End {
+        self.keep_up(case, Upkeep::default(), crash)
+    }
+
+    /// The same, and what a member has to do then.
+    pub fn keep_up(&mut self, case: &Case, upkeep: Upkeep, crash: Option<usize>) -> End {
         let now = self.start(crash);
         let _lock = self.own_lock();
         let record = self.store(case).load().expect("the record can be read");
         let plan = Plan { target: (case.target)(), name: None, budget: Duration::from_mins(30) };
-        let mut machine = resume(plan, record, 7, now);
+        let mut machine = resume(plan, record, 7, now).with(upkeep, now);
         self.drive(case, &mut machine)
     }
 
