@@ -20,7 +20,7 @@ pub enum ConfigError {
     Unreadable { path: String, cause: String },
     #[error("this is not TOML")]
     NotToml { origin: Origin, cause: String },
-    #[error("there is no setting {:?}", shortened(key))]
+    #[error("there is no setting {}", shortened(&format!("{key:?}")))]
     UnknownKey { origin: Origin, key: String, nearest: Option<String> },
     #[error("{key} can't be {}", shortened(found))]
     Invalid { origin: Origin, key: String, found: String, allowed: String },
