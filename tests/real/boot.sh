@@ -3,7 +3,7 @@
 # SIGKILL in the middle, reload, upgrade, leave, remove, purge; and `puppet agent` has nothing left
 # to do but its work.
 #
-#   boot.sh [PACKAGE.deb]   by default the one in target/packages
+#   boot.sh [PACKAGE.deb]   by default one that is built
 #
 # The system is a container with a systemd of its own (systemd-nspawn) that shares this machine's
 # network; so the emulator and Puppet Server run beside it.
@@ -26,9 +26,13 @@ forbidden() {
 }
 
 main() {
-  local package=${1:-$(find "$REPO/target/packages" -name '*.deb' 2>/dev/null | sort | tail -n 1)}
-  [[ -n $package ]] || skip "there is no package; packaging/build makes it"
   begin
+  local package=${1:-}
+  if [[ -z $package ]]; then
+    # Nothing is compiled where it was built before, as by packages.sh.
+    check "packaging/build" "$REPO/packaging/build" --no-rpm --out "$WORK/package"
+    package=$(find "$WORK/package" -name '*.deb')
+  fi
   make_image
   serve_puppet
   authority=(--throttle off --endpoint "localhost:$PORT" --instance-id "$NODE"
