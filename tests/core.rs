@@ -2,13 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+#[path = "common/puppet_node.rs"]
+mod puppet_node;
+
 use std::time::Duration;
 
 use enlist::bootstrap::{
     Bootstrap, Effect, Event, Installed, Machine, Now, Outcome, Phase, Plan, Record, resume,
 };
-use enlist::engine::{Action, chef::Chef, puppet::Puppet};
-use enlist::facts::{Ec2, Facts, PuppetSite};
+use enlist::engine::Action;
+use enlist::facts::Facts;
 use enlist::fault::{Fault, Kind};
 use enlist::pki::{CaBundle, CsrSpec, PrivateKey, csr};
 use enlist::target::opsworks_cm::OpsworksCm;
@@ -87,48 +90,11 @@ fn token() -> Answer {
 }
 
 fn facts(instance: &str) -> Box<Facts> {
-    Box::new(Facts {
-        hostname: "web1".into(),
-        fqdn: "web1.example".into(),
-        ec2: Some(Ec2 { instance_id: instance.into(), ..Ec2::default() }),
-        puppet: Some(PuppetSite {
-            confdir: "/c".into(),
-            ssldir: "/s".into(),
-            statedir: "/st".into(),
-            said_by: "test".into(),
-            csr_attributes: None,
-        }),
-        ..Facts::default()
-    })
+    Box::new(puppet_node::facts(instance))
 }
 
 fn target() -> OpsworksCm {
-    OpsworksCm {
-        server: "p".into(),
-        engine: None,
-        endpoint: None,
-        ca: None,
-        puppet: Puppet {
-            ssldir: None,
-            confdir: None,
-            statedir: None,
-            key_bits: 2048,
-            extension_requests: std::collections::BTreeMap::new(),
-            tag_prefix: "pp_".into(),
-            environment: None,
-            run: false,
-        },
-        chef: Chef {
-            confdir: "/etc/chef".into(),
-            key_bits: 2048,
-            organization: "default".into(),
-            key_attribute: "CHEF_NODE_PUBLIC_KEY".into(),
-            run_list: Vec::new(),
-            environment: None,
-            policy: None,
-            run: false,
-        },
-    }
+    puppet_node::opsworks_cm("p")
 }
 
 fn plan(target: OpsworksCm) -> Plan {

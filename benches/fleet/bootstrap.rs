@@ -1,20 +1,17 @@
 //! A node that runs the real core. What is on its disk is the last record; all that takes no call
 //! takes no time.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use enlist::bootstrap::{
     Bootstrap, Effect, Event, Installed, Machine, Now, Outcome, Plan, Record, resume,
 };
-use enlist::engine::{chef::Chef, puppet::Puppet};
-use enlist::facts::{Ec2, Facts, PuppetSite};
 use enlist::fault::Fault;
-use enlist::target::opsworks_cm::OpsworksCm;
 use enlist::target::{Answer, KeyReport};
 
 use super::authority::shared_key;
 use super::lot::Lot;
+use super::puppet_node::{self, opsworks_cm};
 use super::simulation::{Client, Step};
 
 /// Long enough for the largest fleet; what the default of half an hour is good for is said in
@@ -61,7 +58,9 @@ impl Client for Node {
                 }
                 Effect::Finish(Outcome::Joined { .. }) => return Step::Joined,
                 Effect::Finish(_) => return Step::GaveUp,
-                Effect::GatherFacts(_) => Event::Facts(Box::new(facts(self.index))),
+                Effect::GatherFacts(_) => {
+                    Event::Facts(Box::new(puppet_node::facts(&name(self.index))))
+                }
                 Effect::EnsureKey(_) => Event::Key(Box::new(KeyReport {
                     public: shared_key().clone(),
                     csr: Some(name(self.index)),
@@ -98,52 +97,7 @@ pub fn name(index: usize) -> String {
 }
 
 fn begin(seed: u64, record: Option<Record>) -> Bootstrap {
-    let plan = Plan { target: Box::new(target()), name: None, budget: BUDGET };
+    let plan = Plan { target: Box::new(opsworks_cm("puppet-test")), name: None, budget: BUDGET };
     let unix = record.as_ref().map_or(START, |record| record.since);
     resume(plan, record, seed, Now { mono: Duration::ZERO, unix })
-}
-
-fn facts(index: usize) -> Facts {
-    Facts {
-        hostname: "node".to_owned(),
-        fqdn: "node.example".to_owned(),
-        ec2: Some(Ec2 { instance_id: name(index), ..Ec2::default() }),
-        puppet: Some(PuppetSite {
-            confdir: "/c".to_owned(),
-            ssldir: "/s".to_owned(),
-            statedir: "/st".to_owned(),
-            said_by: "test".to_owned(),
-            csr_attributes: None,
-        }),
-        ..Facts::default()
-    }
-}
-
-fn target() -> OpsworksCm {
-    OpsworksCm {
-        server: "puppet-test".to_owned(),
-        engine: None,
-        endpoint: None,
-        ca: None,
-        puppet: Puppet {
-            ssldir: None,
-            confdir: None,
-            statedir: None,
-            key_bits: 2048,
-            extension_requests: BTreeMap::new(),
-            tag_prefix: String::new(),
-            environment: None,
-            run: false,
-        },
-        chef: Chef {
-            confdir: "/etc/chef".to_owned(),
-            key_bits: 2048,
-            organization: "default".to_owned(),
-            key_attribute: "CHEF_NODE_PUBLIC_KEY".to_owned(),
-            run_list: Vec::new(),
-            environment: None,
-            policy: None,
-            run: false,
-        },
-    }
 }

@@ -22,6 +22,8 @@ mod authority;
 mod bootstrap;
 mod least;
 mod lot;
+#[path = "../../tests/common/puppet_node.rs"]
+mod puppet_node;
 mod report;
 mod simulation;
 mod strategies;

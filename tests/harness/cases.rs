@@ -3,16 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use enlist::engine::chef::Chef;
-use enlist::engine::puppet::Puppet;
 use enlist::target::Target;
 use enlist::target::opsworks::{Infrastructure, Opsworks};
-use enlist::target::opsworks_cm::OpsworksCm;
 use enlist::target::ssm::{HandOverTo, Ssm};
 use enlist_emulator::control::DEFAULT_STACK;
 
 use super::agent;
 use super::node::Node;
+use super::puppet_node::opsworks_cm;
 
 /// One target on one kind of machine.
 pub struct Case {
@@ -68,7 +66,11 @@ pub const PUPPET: Case = Case {
 
 pub const CHEF: Case = Case {
     name: "opsworks-cm (Chef)",
-    target: || Box::new(opsworks_cm("chef-test")),
+    target: || {
+        let mut chef = opsworks_cm("chef-test");
+        chef.chef.run_list.push("recipe[base]".to_owned());
+        Box::new(chef)
+    },
     prepare: |node| node.write("etc/chef/client.rb", CLIENT_RB),
     key: Some("etc/chef/client.pem"),
     admins: &[("etc/chef/client.rb", CLIENT_RB)],
@@ -124,35 +126,6 @@ pub const SSM_FILE: Case = Case {
     gone: &["var/lib/enlist/ssm/activation.json"],
     ..SSM
 };
-
-fn opsworks_cm(server: &str) -> OpsworksCm {
-    OpsworksCm {
-        server: server.to_owned(),
-        engine: None,
-        endpoint: None,
-        ca: None,
-        puppet: Puppet {
-            ssldir: None,
-            confdir: None,
-            statedir: None,
-            key_bits: 2048,
-            extension_requests: BTreeMap::new(),
-            tag_prefix: "pp_".to_owned(),
-            environment: None,
-            run: false,
-        },
-        chef: Chef {
-            confdir: "/etc/chef".to_owned(),
-            key_bits: 2048,
-            organization: "default".to_owned(),
-            key_attribute: "CHEF_NODE_PUBLIC_KEY".to_owned(),
-            run_list: vec!["recipe[base]".to_owned()],
-            environment: None,
-            policy: None,
-            run: false,
-        },
-    }
-}
 
 fn opsworks(infrastructure: Infrastructure) -> Opsworks {
     let is_ec2 = infrastructure == Infrastructure::Ec2;

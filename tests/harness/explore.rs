@@ -115,19 +115,6 @@ impl Drop for Story {
     }
 }
 
-/// Numbers by lot, the same for the same seed (SplitMix64, Steele, Lea and Flood 2014).
-pub struct Lot(pub u64);
-
-impl Lot {
-    pub fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((z ^ (z >> 31)) % u64::try_from(limit).unwrap()).unwrap()
-    }
-}
-
 /// Every way that went wrong, so that one does not hide the next.
 #[derive(Default)]
 pub struct Survey {

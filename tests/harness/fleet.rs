@@ -8,15 +8,13 @@ mod authority;
 mod bootstrap;
 #[path = "../../benches/fleet/least.rs"]
 mod least;
-#[path = "../../benches/fleet/lot.rs"]
-mod lot;
 #[allow(dead_code, reason = "some of it is for the report")]
 #[path = "../../benches/fleet/simulation.rs"]
 mod simulation;
 #[path = "../../benches/fleet/strategies.rs"]
 mod strategies;
 
-use super::wire;
+use super::{lot, puppet_node, wire};
 use simulation::{Strategy, World, run};
 
 #[test]

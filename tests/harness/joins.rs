@@ -3,7 +3,8 @@
 use super::cases::{
     CHEF, Case, OPSWORKS, OPSWORKS_ON_PREMISES, PUPPET, SSM, SSM_FILE, SSM_REGISTERED,
 };
-use super::explore::{Count, Lot, Reference, join, sample, share};
+use super::explore::{Count, Reference, join, sample, share};
+use super::lot::Lot;
 
 /// Triples for each target, where all are gone.
 const TRIPLES: usize = 300;
@@ -27,7 +28,8 @@ fn every_point(case: &Case) {
     let mut lot = Lot(1);
     let triples = share(TRIPLES);
     for _ in 0..triples {
-        let crashes = [(); 3].map(|()| lot.below(reference.points));
+        let points = u64::try_from(reference.points).unwrap();
+        let crashes = [(); 3].map(|()| usize::try_from(lot.below(points)).unwrap());
         join(case, &reference, &crashes, &[]);
     }
     println!(

@@ -21,7 +21,11 @@ mod fleet;
 mod joins;
 mod keys;
 mod leaves;
+#[path = "../../benches/fleet/lot.rs"]
+mod lot;
 mod node;
+#[path = "../common/puppet_node.rs"]
+mod puppet_node;
 mod renewals;
 mod replies;
 mod syscalls;
