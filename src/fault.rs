@@ -3,6 +3,7 @@
 //! A fault is classified where it happens (at the edge), decided upon in the core, and rendered
 //! once, in `main`. The classes and their exit codes follow BSD `sysexits.h`.
 
+use std::error::Error;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -137,15 +138,12 @@ impl Fault {
 
     /// Adds an error and everything beneath it as causes.
     #[must_use]
-    pub fn because(mut self, error: &(dyn std::error::Error + 'static)) -> Self {
-        let mut next = Some(error);
-        while let Some(error) = next {
-            let line = error.to_string();
+    pub fn because(mut self, error: &(dyn Error + 'static)) -> Self {
+        for line in chain(error).map(ToString::to_string) {
             // Libraries like to repeat the inner message in the outer one.
             if !self.causes.iter().any(|seen| seen.ends_with(&line)) {
                 self.detail.causes.push(line);
             }
-            next = error.source();
         }
         self
     }
@@ -194,4 +192,12 @@ impl fmt::Display for Fault {
     }
 }
 
-impl std::error::Error for Fault {}
+impl Error for Fault {}
+
+/// An error, and everything beneath it.
+pub fn chain<'a>(
+    error: &'a (dyn Error + 'static),
+) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    let first: Option<&'a (dyn Error + 'static)> = Some(error);
+    std::iter::successors(first, |error| (*error).source())
+}

@@ -8,6 +8,8 @@ use aws_smithy_types::body::{self, SdkBody};
 use bytes::Bytes;
 use http_body::{Body, Frame};
 
+use crate::fault::chain;
+
 /// How deep JSON may be nested. The APIs' own answers are less than ten deep; the SDK's parser
 /// takes a part of the stack for each level, and ends the process where there is none left.
 const DEEPEST: usize = 64;
@@ -26,14 +28,7 @@ pub enum Unfit {
 /// Whether this is why something failed.
 #[must_use]
 pub fn is_unfit(error: &(dyn Error + 'static)) -> bool {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if error.is::<Unfit>() {
-            return true;
-        }
-        next = error.source();
-    }
-    false
+    chain(error).any(<dyn Error>::is::<Unfit>)
 }
 
 /// A body that ends in an error where it is not fit to be read. What it says of its own length

@@ -144,10 +144,6 @@ fn refused(error: &ImdsError) -> Result<Option<Ec2>, Fault> {
         tracing::warn!("no IMDSv2 token to be had: this is taken for no EC2 instance");
         return Ok(None);
     }
-    Err(unanswered(error))
-}
-
-fn unanswered(error: &ImdsError) -> Fault {
     let todo = "wait; where this is no EC2 instance, set AWS_EC2_METADATA_DISABLED=true";
     let fault = Fault::new(
         Kind::Transient,
@@ -155,13 +151,10 @@ fn unanswered(error: &ImdsError) -> Fault {
         endpoint(),
         todo,
     );
-    match error {
-        // Its own text would show the whole response.
-        ImdsError::ErrorResponse(context) => {
-            fault.cause(format!("HTTP status {}", context.response().status().as_u16()))
-        }
-        other => fault.because(other),
-    }
+    Err(match status(error) {
+        Some(status) => fault.cause(status),
+        None => fault.because(error),
+    })
 }
 
 fn is_timeout(error: &ImdsError) -> bool {
@@ -205,15 +198,16 @@ impl Notices {
         spot.and_then(|text| spot_termination(&text))
             .or(group.and_then(|state| group_termination(&state)))
     }
-}
 
-impl Notices {
     async fn ask(&self, path: &str) -> Option<String> {
-        let asked = self.client.get(path).await;
-        asked
-            .map_err(|error| tracing::trace!(path, error = %short(&error), "no notice"))
-            .ok()
-            .map(String::from)
+        match self.client.get(path).await {
+            Ok(text) => Some(String::from(text)),
+            Err(error) => {
+                let error = status(&error).unwrap_or_else(|| error.to_string());
+                tracing::trace!(path, error, "no notice");
+                None
+            }
+        }
     }
 }
 
@@ -283,11 +277,12 @@ async fn tags(client: &Client) -> Result<BTreeMap<String, String>, Fault> {
     Ok(tags)
 }
 
-fn short(error: &ImdsError) -> String {
+/// Where it answered with an error. Its own text would show the whole response.
+fn status(error: &ImdsError) -> Option<String> {
     match error {
         ImdsError::ErrorResponse(context) => {
-            format!("HTTP status {}", context.response().status().as_u16())
+            Some(format!("HTTP status {}", context.response().status().as_u16()))
         }
-        other => other.to_string(),
+        _ => None,
     }
 }

@@ -8,7 +8,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use crate::fault::{Fault, Kind};
+use crate::fault::{Fault, Kind, chain};
 
 pub type Sdk<E> = SdkError<E, HttpResponse>;
 
@@ -190,21 +190,15 @@ fn is_unsent(error: &(dyn Error + 'static)) -> bool {
     use std::io::ErrorKind;
     let kinds =
         [ErrorKind::ConnectionRefused, ErrorKind::HostUnreachable, ErrorKind::NetworkUnreachable];
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if error.downcast_ref::<std::io::Error>().is_some_and(|error| kinds.contains(&error.kind()))
-        {
-            return true;
-        }
+    chain(error).any(|error| {
+        let io = error.downcast_ref::<std::io::Error>();
         // A name that was not resolved, a connection that did not come about: neither the
         // resolver's error nor hyper's has a type that is known here.
         let said = error.to_string();
-        if said.contains("dns error") || said == "client error (Connect)" {
-            return true;
-        }
-        next = error.source();
-    }
-    false
+        io.is_some_and(|error| kinds.contains(&error.kind()))
+            || said.contains("dns error")
+            || said == "client error (Connect)"
+    })
 }
 
 /// Whether TLS came to no agreement, so that nothing was said. Its errors have no type that is
@@ -216,24 +210,10 @@ fn is_insecure(error: &(dyn Error + 'static)) -> bool {
         "received fatal alert",
         "tls handshake eof",
     ];
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let said = error.to_string();
-        if WORDS.iter().any(|word| said.contains(word)) {
-            return true;
-        }
-        next = error.source();
-    }
-    false
+    let words = |said: String| WORDS.iter().any(|word| said.contains(word));
+    chain(error).any(|error| words(error.to_string()))
 }
 
 fn is_credentials(error: &(dyn Error + 'static)) -> bool {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if error.is::<CredentialsError>() {
-            return true;
-        }
-        next = error.source();
-    }
-    false
+    chain(error).any(<dyn Error>::is::<CredentialsError>)
 }
