@@ -92,7 +92,7 @@ fn drive(mut core: impl Machine, record: &Record, asked: impl Fn(&Request, &Reco
                 disk = Record::new(&disk.target, &disk.authority_name, now.unix);
                 Event::IsAside
             }
-            Effect::Inspect(_) => Event::Inspected(Some(Box::new(disk.clone())), Vec::new()),
+            Effect::Inspect => Event::Inspected(Some(Box::new(disk.clone())), Vec::new()),
         };
         core.handle(now, event);
     }

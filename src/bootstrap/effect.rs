@@ -46,8 +46,8 @@ pub enum Effect {
     Keep(Evidence),
     /// Move these files, where they exist, out of the way: they belong to another machine.
     SetAside(Vec<String>),
-    /// Look at these files, and at the record itself.
-    Inspect(Vec<Installed>),
+    /// Look at the record as it is on disk, and at the files that it says are installed.
+    Inspect,
     Finish(Outcome),
 }
 
@@ -67,7 +67,7 @@ pub enum Event {
     Forgotten,
     Kept,
     IsAside,
-    /// The record as it is on disk, and what was seen of each file.
+    /// The record, and what was seen of each of its files.
     Inspected(Option<Box<Record>>, Vec<Sight>),
     Failed(Fault),
 }
@@ -123,7 +123,7 @@ impl Effect {
             Self::Forget => "putting the record away".to_owned(),
             Self::Keep(_) => "keeping evidence".to_owned(),
             Self::SetAside(_) => "setting another machine's identity aside".to_owned(),
-            Self::Inspect(_) => "looking at what is installed".to_owned(),
+            Self::Inspect => "looking at what is installed".to_owned(),
             Self::Finish(Outcome::Due(need)) => need.to_string(),
             Self::Finish(Outcome::Joined { .. }) => format!("joined {authority}"),
             Self::Finish(Outcome::Left { .. }) => format!("left {authority}"),

@@ -204,18 +204,7 @@ impl Machine for Departure {
     }
 
     fn status(&self, now: Now) -> Status {
-        let authority = self.target.authority_name();
-        Status {
-            target: self.target.word(),
-            phase: self.ledger.working.phase,
-            name: self.ledger.working.name.clone(),
-            doing: self.poll(now).describe(&authority, self.ledger.pace.waiting(now)),
-            waiting: self.ledger.pace.waiting(now).cloned(),
-            failures: self.ledger.pace.failures(),
-            fault: self.ledger.working.fault.as_ref().map(|fault| fault.kind),
-            findings: Vec::new(),
-            steps: self.ledger.steps.clone(),
-            authority,
-        }
+        let name = self.ledger.working.name.clone();
+        self.ledger.status(&*self.target, name, &self.poll(now), now)
     }
 }

@@ -2,8 +2,9 @@
 //! being waited for, how it ended.
 
 use super::pace::Pace;
-use super::{Effect, Event, FaultNote, Now, Outcome, Record, Step};
+use super::{Effect, Event, FaultNote, Now, Outcome, Record, Status, Step};
 use crate::fault::{Evidence, Fault};
+use crate::target::Target;
 
 pub(super) struct Ledger {
     /// What the record is to say. While it differs from what is on disk, nothing else happens.
@@ -80,6 +81,30 @@ impl Ledger {
             self.outcome = Some(Outcome::Failed(fault.given_up_after(self.pace.budget())));
         } else {
             self.pace.retry(now, &fault);
+        }
+    }
+
+    /// How it stands, while this is what is to be done.
+    pub fn status(
+        &self,
+        target: &dyn Target,
+        name: Option<String>,
+        effect: &Effect,
+        now: Now,
+    ) -> Status {
+        let authority = target.authority_name();
+        let waiting = self.pace.waiting(now);
+        Status {
+            target: target.word(),
+            phase: self.working.phase,
+            name,
+            doing: effect.describe(&authority, waiting),
+            waiting: waiting.cloned(),
+            failures: self.pace.failures(),
+            fault: self.working.fault.as_ref().map(|fault| fault.kind),
+            findings: Vec::new(),
+            steps: self.steps.clone(),
+            authority,
         }
     }
 

@@ -160,20 +160,7 @@ impl Machine for Bootstrap {
     }
 
     fn status(&self, now: Now) -> Status {
-        Status {
-            target: self.plan.target.word(),
-            authority: self.plan.target.authority_name(),
-            phase: self.ledger.working.phase,
-            name: self.name.clone(),
-            doing: self
-                .poll(now)
-                .describe(&self.plan.target.authority_name(), self.ledger.pace.waiting(now)),
-            waiting: self.ledger.pace.waiting(now).cloned(),
-            failures: self.ledger.pace.failures(),
-            fault: self.ledger.working.fault.as_ref().map(|fault| fault.kind),
-            findings: Vec::new(),
-            steps: self.ledger.steps.clone(),
-        }
+        self.ledger.status(&*self.plan.target, self.name.clone(), &self.poll(now), now)
     }
 }
 

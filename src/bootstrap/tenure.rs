@@ -35,7 +35,6 @@ impl fmt::Display for Need {
 /// One member, watched over.
 pub struct Tenure {
     target: &'static str,
-    authority: String,
     record: Record,
     /// How often the files are looked at.
     interval: Duration,
@@ -63,7 +62,6 @@ impl Tenure {
     ) -> Self {
         Self {
             target,
-            authority: record.authority_name.clone(),
             record,
             interval,
             repairs,
@@ -109,7 +107,7 @@ impl Machine for Tenure {
         match &self.need {
             Some(need) => Effect::Finish(Outcome::Due(need.clone())),
             None if now.mono < self.next => Effect::WaitUntil(self.next),
-            None => Effect::Inspect(self.record.installed.clone()),
+            None => Effect::Inspect,
         }
     }
 
@@ -135,13 +133,14 @@ impl Machine for Tenure {
         let problems = self.findings.iter().map(Finding::to_string);
         let problems: Vec<String> =
             problems.chain(self.fault.iter().map(Fault::to_string)).collect();
+        let authority = self.record.authority_name.clone();
         let doing = match problems.as_slice() {
-            [] => format!("joined {}", self.authority),
-            problems => format!("joined {}, but {}", self.authority, problems.join("; ")),
+            [] => format!("joined {authority}"),
+            problems => format!("joined {authority}, but {}", problems.join("; ")),
         };
         Status {
             target: self.target,
-            authority: self.authority.clone(),
+            authority,
             phase: Phase::Joined,
             name: self.record.name.clone(),
             doing,

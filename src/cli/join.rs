@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::drive::{self, Begin, Selection};
 use super::progress::Progress;
 use super::{Global, printer};
-use crate::bootstrap::{Outcome, Plan, Record, Upkeep, findings, resume};
+use crate::bootstrap::{Outcome, Plan, Record, Upkeep, resume};
 use crate::fault::Fault;
-use crate::host::{Root, Store, clock, inspect};
+use crate::host::{Root, Store, inspect};
 
 /// Where there is no daemon, a join at every boot renews a certificate in time. It holds nothing up
 /// for long: the former certificate is still good for a third of its life.
@@ -54,8 +54,8 @@ fn summary(root: &Root, record: &Record, already: bool) -> String {
 
 /// A member whose files are gone is one that its engine can do nothing with.
 fn found(root: &Root, store: &Store, record: &Record) {
-    let Ok((_, sights)) = inspect::inspect(root, store, &record.installed) else { return };
-    for finding in findings(record, &sights, clock::unix_now()) {
+    let Ok((_, findings)) = inspect::findings(root, store) else { return };
+    for finding in findings {
         tracing::warn!("{finding}; to have it again, `enlist leave` and `enlist join`");
     }
     if let Some(fault) = &record.fault {

@@ -145,9 +145,8 @@ impl Global {
 fn parse(input: &Input, root: &Root) -> Result<Settings, crate::config::ConfigError> {
     let read = |path: &str| {
         let path = root.at(path);
-        let text = files::read_bounded(&path, files::LARGEST)
-            .and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other));
-        text.map_err(|error| format!("{}: {error}", path.display()))
+        files::read_text(&path, files::LARGEST)
+            .map_err(|error| format!("{}: {error}", path.display()))
     };
     Settings::parse(input, &read)
 }

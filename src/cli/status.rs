@@ -5,10 +5,10 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{Global, printer};
-use crate::bootstrap::{Report, findings};
+use crate::bootstrap::Report;
 use crate::config::Settings;
 use crate::fault::{Fault, Kind};
-use crate::host::{Root, Store, clock, inspect, lock};
+use crate::host::{Root, Store, inspect, lock};
 use crate::target::Target;
 
 #[derive(Debug, Args)]
@@ -46,15 +46,11 @@ fn read(root: &Root, settings: &Settings) -> Result<Vec<Report>, Fault> {
     let targets = settings.targets();
     let report = |target: &Box<dyn Target>| {
         let store = Store::new(root.clone(), target.word());
-        let (record, sights) = inspect::inspect(root, &store, &[])?;
+        let (record, findings) = inspect::findings(root, &store)?;
         let Some(record) = record else {
             return Ok(Report::absent(target.word(), &target.authority_name()));
         };
-        let mut report = Report::of(&record);
-        if record.is_member() {
-            report.findings = findings(&record, &sights, clock::unix_now());
-        }
-        Ok(report)
+        Ok(Report { findings, ..Report::of(&record) })
     };
     targets.iter().map(report).collect()
 }

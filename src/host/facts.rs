@@ -144,9 +144,7 @@ fn packaged(root: &Root) -> PuppetSite {
 
 fn csr_attributes(root: &Root, confdir: &str) -> Option<String> {
     let path = root.at(&format!("{confdir}/csr_attributes.yaml"));
-    let text = files::read_bounded(&path, LARGEST_CSR_ATTRIBUTES)
-        .and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other));
-    match text {
+    match files::read_text(&path, LARGEST_CSR_ATTRIBUTES) {
         Ok(text) => Some(text),
         Err(error) if error.kind() == ErrorKind::NotFound => None,
         Err(error) => {

@@ -201,6 +201,11 @@ pub fn read_bounded(path: &Path, largest: u64) -> io::Result<Vec<u8>> {
     Err(io::Error::new(ErrorKind::FileTooLarge, what))
 }
 
+/// Likewise, and it has to be UTF-8.
+pub fn read_text(path: &Path, largest: u64) -> io::Result<String> {
+    String::from_utf8(read_bounded(path, largest)?).map_err(io::Error::other)
+}
+
 /// A file's bytes, or none where there is no such file.
 pub fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, Fault> {
     match read_bounded(path, LARGEST) {

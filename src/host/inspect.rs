@@ -1,27 +1,33 @@
 //! Looks at what was installed, and changes nothing.
 
+use super::clock::unix_now;
 use super::files;
 use super::root::Root;
 use super::store::Store;
-use crate::bootstrap::{Found, Installed, Record, Sight};
+use crate::bootstrap::{self, Finding, Found, Installed, Record, Sight};
 use crate::fault::Fault;
 use crate::pki::PrivateKey;
 
-/// The record as it is on disk, and what stands in the place of each file.
+/// The record as it is on disk, and what stands in the place of each of its files.
 ///
 /// # Errors
 /// Where the record can't be read. A file that can't be is a sight.
-pub fn inspect(
-    root: &Root,
-    store: &Store,
-    files: &[Installed],
-) -> Result<(Option<Record>, Vec<Sight>), Fault> {
+pub fn inspect(root: &Root, store: &Store) -> Result<(Option<Record>, Vec<Sight>), Fault> {
     let record = store.load()?;
-    // A join by hand may have put something else in place meanwhile.
-    let files = record.as_ref().map_or(files, |record| record.installed.as_slice());
-    let sights =
-        files.iter().map(|file| Sight { found: look(root, file), file: file.clone() }).collect();
+    let files = record.iter().flat_map(|record| &record.installed);
+    let sights = files.map(|file| Sight { found: look(root, file), file: file.clone() }).collect();
     Ok((record, sights))
+}
+
+/// The record, and what is wrong with a member's files.
+///
+/// # Errors
+/// As for [`inspect`].
+pub fn findings(root: &Root, store: &Store) -> Result<(Option<Record>, Vec<Finding>), Fault> {
+    let (record, sights) = inspect(root, store)?;
+    let member = record.as_ref().filter(|record| record.is_member());
+    let found = member.map(|record| bootstrap::findings(record, &sights, unix_now()));
+    Ok((record, found.unwrap_or_default()))
 }
 
 fn look(root: &Root, file: &Installed) -> Found {

@@ -116,8 +116,8 @@ impl Host {
             Effect::SetAside(paths) => {
                 self.store.set_aside(&paths, self.now().unix).map(|()| Event::IsAside)?
             }
-            Effect::Inspect(files) => {
-                let (record, sights) = inspect::inspect(&self.root, &self.store, &files)?;
+            Effect::Inspect => {
+                let (record, sights) = inspect::inspect(&self.root, &self.store)?;
                 Event::Inspected(record.map(Box::new), sights)
             }
             // The driver ends here; there is nothing to perform.

@@ -36,7 +36,6 @@ impl Root {
     /// A file's text; none where it can't be read, or is too large to be what it should be.
     #[must_use]
     pub fn text(&self, path: &str) -> Option<String> {
-        let bytes = files::read_bounded(&self.at(path), files::LARGEST).ok()?;
-        String::from_utf8(bytes).ok()
+        files::read_text(&self.at(path), files::LARGEST).ok()
     }
 }

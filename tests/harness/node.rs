@@ -248,7 +248,7 @@ impl Node {
             Effect::SetAside(paths) => {
                 self.on_disk(|_| store.set_aside(&paths, unix).map(|()| Event::IsAside))?
             }
-            Effect::Inspect(_) => panic!("only what stays a member looks after it"),
+            Effect::Inspect => panic!("only what stays a member looks after it"),
             Effect::Finish(_) => panic!("nothing to perform"),
         };
         Ok(event.unwrap_or_else(Event::Failed))
