@@ -7,9 +7,10 @@ use super::progress::Progress;
 use super::{Global, printer, runtime};
 use crate::bootstrap::{Machine, Now, Outcome, Record};
 use crate::config::{ConfigError, Settings};
+use crate::daemon;
 use crate::driver::drive;
 use crate::fault::Fault;
-use crate::host::{AwsSettings, Host, Net, Root, Store, facts, lock};
+use crate::host::{Host, Net, Root, Store, facts, lock};
 use crate::target::Target;
 
 #[derive(Debug, Args)]
@@ -90,13 +91,8 @@ fn start(
     net: Net,
 ) -> Result<(Begin, Host), Fault> {
     let word = target.word();
-    let aws = AwsSettings {
-        region: settings.aws.region.clone(),
-        profile: settings.aws.profile.clone(),
-        endpoint_url: settings.aws.endpoint_url.clone(),
-    };
     let record = Store::new(root.clone(), word).load()?;
-    let host = Host::new(root.clone(), word, aws, net);
+    let host = daemon::host(root, settings, word, net);
     Ok((Begin { target, record, seed: facts::seed(root, word), now: host.now() }, host))
 }
 

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tokio::sync::Notify;
-
 use super::metrics::Publisher;
 use crate::bootstrap::{Phase, Record, Status};
 use crate::config::settings::Ready;
@@ -125,8 +123,8 @@ impl Board {
         Self { entries, notifier, publisher, ready, is_ready, told: String::new() }
     }
 
-    /// Tells everybody what is new. `given_up` wakes whoever waits for the end of all targets.
-    pub fn changed(&mut self, given_up: &Notify) {
+    /// Tells everybody what is new.
+    pub fn changed(&mut self) {
         let text = self.text();
         if text != self.told {
             self.notifier.status(&text);
@@ -141,9 +139,6 @@ impl Board {
             }
         }
         self.publisher.publish(&self.entries);
-        if self.all_gave_up().is_some() {
-            given_up.notify_one();
-        }
     }
 
     pub fn is_ready(&self) -> bool {

@@ -1,21 +1,17 @@
 //! One target, for as long as the daemon lives: join, watch over it, do what becomes due.
 
-use std::cell::RefCell;
 use std::convert::Infallible;
-use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
-
-use super::board::{Board, Entry, Standing};
+use super::board::Standing;
+use super::life::Life;
 use crate::bootstrap::{
     Departure, Finding, Machine, Need, Now, Outcome, Plan, Record, Status, Tenure, Upkeep, backoff,
     resume,
 };
-use crate::config::Settings;
 use crate::driver::{Log, Watch, drive, milestones};
 use crate::fault::{Fault, Kind};
-use crate::host::{AwsSettings, Host, Net, Root, Store, facts, lock, timer};
+use crate::host::{Host, Store, facts, timer};
 use crate::target::Target;
 
 /// After a fault that passes and did not within the budget.
@@ -25,55 +21,9 @@ const AFTER_FINAL: Duration = Duration::from_hours(1);
 /// What was put in place and is damaged again at once is not to be put in place for ever.
 const BETWEEN_REPAIRS: Duration = Duration::from_mins(10);
 
-/// What all keepers of one life share.
-pub struct Shared<'a> {
-    pub root: &'a Root,
-    pub settings: &'a Settings,
-    pub net: Net,
-    pub board: &'a RefCell<Board>,
-    pub given_up: &'a Notify,
-    lock: RefCell<Weak<lock::OwnLock>>,
-}
-
-impl<'a> Shared<'a> {
-    pub fn new(
-        root: &'a Root,
-        settings: &'a Settings,
-        net: Net,
-        board: &'a RefCell<Board>,
-        given_up: &'a Notify,
-    ) -> Self {
-        Self { root, settings, net, board, given_up, lock: RefCell::new(Weak::new()) }
-    }
-
-    /// The lock against other enlists; targets that are at work side by side hold it together.
-    async fn lock(&self) -> Result<Rc<lock::OwnLock>, Fault> {
-        loop {
-            if let Some(lock) = self.lock.borrow().upgrade() {
-                return Ok(lock);
-            }
-            if let Some(lock) = lock::try_own(self.root)? {
-                let lock = Rc::new(lock);
-                *self.lock.borrow_mut() = Rc::downgrade(&lock);
-                return Ok(lock);
-            }
-            tokio::time::sleep(lock::OWN_PAUSE).await;
-        }
-    }
-
-    /// Changes one target's entry, and tells everybody.
-    fn update(&self, index: usize, change: impl FnOnce(&mut Entry)) {
-        let mut board = self.board.borrow_mut();
-        if let Some(entry) = board.entries.get_mut(index) {
-            change(entry);
-        }
-        board.changed(self.given_up);
-    }
-}
-
 /// One target of the settings.
 pub struct Keeper<'a> {
-    shared: &'a Shared<'a>,
+    life: &'a Life<'a>,
     index: usize,
     word: &'static str,
     seed: u64,
@@ -81,9 +31,9 @@ pub struct Keeper<'a> {
 }
 
 impl<'a> Keeper<'a> {
-    pub fn new(shared: &'a Shared<'a>, index: usize, word: &'static str) -> Self {
-        let seed = facts::seed(shared.root, word);
-        Self { shared, index, word, seed, repaired: None }
+    pub fn new(life: &'a Life<'a>, index: usize, word: &'static str) -> Self {
+        let seed = facts::seed(life.root, word);
+        Self { life, index, word, seed, repaired: None }
     }
 
     /// Until it is dropped.
@@ -109,14 +59,14 @@ impl<'a> Keeper<'a> {
     /// # Errors
     /// What came in the way.
     pub async fn leave(&self, budget: Duration) -> Result<(), Fault> {
-        let _lock = self.shared.lock().await?;
+        let _lock = self.life.lock().await?;
         let (record, mut host) = (self.store().load()?, self.host());
         let mut departure = Departure::new(self.target()?, record, budget, self.seed, host.now());
         if let Outcome::Failed(fault) = self.drive(&mut departure, &mut host).await {
             return Err(fault);
         }
         tracing::info!(message_id = milestones::LEFT, "{}: left", self.word);
-        self.shared.update(self.index, |entry| entry.standing = Standing::Left);
+        self.life.update(self.index, |entry| entry.standing = Standing::Left);
         Ok(())
     }
 
@@ -125,11 +75,11 @@ impl<'a> Keeper<'a> {
         // A member is one from the first moment on, before anything is looked at or renewed.
         if let Some(record) = self.store().load()?.filter(Record::is_member) {
             let unix = crate::host::clock::unix_now();
-            self.shared.update(self.index, |entry| entry.joined(&record, unix));
+            self.life.update(self.index, |entry| entry.joined(&record, unix));
         }
-        let _lock = self.shared.lock().await?;
+        let _lock = self.life.lock().await?;
         let (record, mut host) = (self.store().load()?, self.host());
-        let settings = self.shared.settings;
+        let settings = self.life.settings;
         let plan =
             Plan { target: self.target()?, name: settings.name.clone(), budget: settings.budget };
         let now = host.now();
@@ -137,7 +87,7 @@ impl<'a> Keeper<'a> {
         match self.drive(&mut bootstrap, &mut host).await {
             Outcome::Joined { record, .. } => {
                 let unix = host.now().unix;
-                self.shared.update(self.index, |entry| entry.joined(&record, unix));
+                self.life.update(self.index, |entry| entry.joined(&record, unix));
                 if let Some(fault) = &record.fault {
                     tracing::warn!(
                         message_id = milestones::FAILED,
@@ -156,7 +106,7 @@ impl<'a> Keeper<'a> {
 
     /// Watches over what was joined until there is something to do; then, what.
     async fn stay(&mut self, record: Record) -> Upkeep {
-        let run = &self.shared.settings.run;
+        let run = &self.life.settings.run;
         let may_repair = self.repaired.is_none_or(|last| last.elapsed() >= BETWEEN_REPAIRS);
         let repairs = run.repair && may_repair;
         let mut host = self.host();
@@ -171,7 +121,7 @@ impl<'a> Keeper<'a> {
 
     /// What has to be done before, and what the bootstrap is to do then.
     async fn attend(&mut self, need: Need) -> Upkeep {
-        let budget = self.shared.settings.budget;
+        let budget = self.life.settings.budget;
         match need {
             Need::Renewal => Upkeep { renew: Some(budget), ..Upkeep::default() },
             Need::Reinstallation => {
@@ -183,11 +133,11 @@ impl<'a> Keeper<'a> {
                 if let Err(fault) = self.leave(budget).await {
                     self.pause(&fault, 1).await;
                 }
-                self.shared.update(self.index, |entry| entry.standing = Standing::Pending);
+                self.life.update(self.index, |entry| entry.standing = Standing::Pending);
                 Upkeep::default()
             }
             Need::Left => {
-                self.shared.update(self.index, |entry| entry.standing = Standing::Left);
+                self.life.update(self.index, |entry| entry.standing = Standing::Left);
                 tracing::warn!(
                     message_id = milestones::LEFT,
                     "{}: this node was made to leave; it is joined again once the service is reloaded or restarted",
@@ -199,7 +149,7 @@ impl<'a> Keeper<'a> {
     }
 
     async fn drive(&self, machine: &mut impl Machine, host: &mut Host) -> Outcome {
-        let several = self.shared.settings.words().len() > 1;
+        let several = self.life.settings.words().len() > 1;
         let log = Log::of(several.then_some(self.word));
         Box::pin(drive(machine, host, &mut Reporter { keeper: self, log })).await
     }
@@ -214,7 +164,7 @@ impl<'a> Keeper<'a> {
             fault.causes.join("; "),
             fault.todo
         );
-        self.shared.update(self.index, |entry| {
+        self.life.update(self.index, |entry| {
             if entry.is_member() || fault.kind.is_retried() {
                 entry.doing = format!("{fault}; tried again in {} s", pause.as_secs());
             } else {
@@ -225,22 +175,16 @@ impl<'a> Keeper<'a> {
     }
 
     fn target(&self) -> Result<Box<dyn Target>, Fault> {
-        let targets = self.shared.settings.targets();
+        let targets = self.life.settings.targets();
         targets.into_iter().find(|target| target.word() == self.word).ok_or_else(bug)
     }
 
     fn host(&self) -> Host {
-        let aws = &self.shared.settings.aws;
-        let aws = AwsSettings {
-            region: aws.region.clone(),
-            profile: aws.profile.clone(),
-            endpoint_url: aws.endpoint_url.clone(),
-        };
-        Host::new(self.shared.root.clone(), self.word, aws, self.shared.net.clone())
+        self.life.host(self.word)
     }
 
     fn store(&self) -> Store {
-        Store::new(self.shared.root.clone(), self.word)
+        Store::new(self.life.root.clone(), self.word)
     }
 }
 
@@ -270,7 +214,7 @@ impl Watch for Lookout<'_, '_> {
             );
         }
         self.known.clone_from(&status.findings);
-        self.keeper.shared.update(self.keeper.index, |entry| {
+        self.keeper.life.update(self.keeper.index, |entry| {
             entry.see(status);
             entry.findings = status.findings.len();
             // It waits, so it has just looked.
@@ -291,7 +235,7 @@ struct Reporter<'a, 'b> {
 impl Watch for Reporter<'_, '_> {
     fn see(&mut self, status: &Status, now: Now) {
         self.log.see(status, now);
-        self.keeper.shared.update(self.keeper.index, |entry| {
+        self.keeper.life.update(self.keeper.index, |entry| {
             // What did not go before may go now.
             if matches!(entry.standing, Standing::GivenUp(_)) {
                 entry.standing = Standing::Pending;

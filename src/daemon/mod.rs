@@ -9,16 +9,13 @@
 
 mod board;
 mod keeper;
+mod life;
 mod metrics;
 
-use std::cell::RefCell;
 use std::convert::Infallible;
 use std::time::Duration;
 
-use futures_util::future::join_all;
-use tokio::net::UnixListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::Notify;
 
 use crate::config::Settings;
 use crate::config::settings::LeaveOn;
@@ -26,9 +23,10 @@ use crate::driver::milestones;
 use crate::fault::{Fault, Kind};
 use crate::host::imds::Notices;
 use crate::host::{Net, Notifier, Root, power, timer};
-use board::{Board, EXTENSION};
-use keeper::{Keeper, Shared};
-use metrics::Publisher;
+use board::EXTENSION;
+use life::Life;
+
+pub use life::host;
 
 /// How often the metadata service is asked for notices: a Spot instance is told two minutes
 /// before. With a look every ten minutes it keeps the wakes of an hour below sixty.
@@ -182,123 +180,7 @@ async fn stop(root: &Root, settings: Option<&Settings>, notifier: Notifier) -> R
 /// Out of every target, side by side.
 async fn leave(root: &Root, settings: &Settings, notifier: Notifier) -> Result<(), Fault> {
     notifier.extend(LEAVING_BUDGET + EXTENSION);
-    let life = Life::new(root, settings, notifier, true);
-    let shared = life.shared();
-    let departures = life.words.iter().enumerate().map(|(index, word)| {
-        let keeper = Keeper::new(&shared, index, word);
-        async move { keeper.leave(LEAVING_BUDGET).await }
-    });
-    let mut outcomes = join_all(departures).await.into_iter();
-    outcomes.find_map(Result::err).map_or(Ok(()), Err)
-}
-
-/// One reading of the settings, and what is made of it.
-struct Life<'a> {
-    root: &'a Root,
-    settings: &'a Settings,
-    notifier: Notifier,
-    net: Net,
-    words: Vec<&'static str>,
-    board: RefCell<Board>,
-    given_up: Notify,
-}
-
-impl<'a> Life<'a> {
-    fn new(root: &'a Root, settings: &'a Settings, notifier: Notifier, is_ready: bool) -> Self {
-        let words = settings.words();
-        let textfile = settings.metrics.textfile.as_ref().map(|path| root.at(path));
-        let board =
-            Board::new(&words, notifier, Publisher::new(textfile), settings.run.ready, is_ready);
-        Self {
-            root,
-            settings,
-            notifier,
-            net: Net::new(),
-            words,
-            board: RefCell::new(board),
-            given_up: Notify::new(),
-        }
-    }
-
-    fn shared(&self) -> Shared<'_> {
-        Shared::new(self.root, self.settings, self.net.clone(), &self.board, &self.given_up)
-    }
-
-    async fn live(&self, signals: &mut Signals, is_ready: &mut bool) -> End {
-        self.board.borrow_mut().changed(&self.given_up);
-        let shared = self.shared();
-        let keepers = self.words.iter().enumerate();
-        let keepers = keepers.map(|(index, word)| Keeper::new(&shared, index, word).keep());
-        let forever = async {
-            join_all(keepers).await;
-            std::future::pending::<Infallible>().await
-        };
-        let end = tokio::select! {
-            end = signals.next() => end,
-            notice = self.beat() => End::Ending(notice),
-            fault = self.all_gave_up() => End::Failed(fault),
-            never = forever => match never {},
-            never = metrics::serve(self.socket(), &self.board) => match never {},
-        };
-        *is_ready = self.board.borrow().is_ready();
-        end
-    }
-
-    /// The daemon's pulse: tells that it is alive, and asks whether the instance is. Ends with
-    /// what EC2 has announced, where that is a reason to leave.
-    async fn beat(&self) -> String {
-        let notices = Notices::new(self.root, &self.net);
-        let notice_pause = notices.as_ref().map(|_| NOTICE_PAUSE);
-        let quiet = [self.notifier.watchdog_pause(), notice_pause].into_iter().flatten().min();
-        let mut said = false;
-        loop {
-            if let Some(notices) = &notices {
-                match notices.termination().await {
-                    Some(notice) if self.settings.run.leave_on >= LeaveOn::Termination => {
-                        return notice;
-                    }
-                    Some(notice) if !said => {
-                        said = true;
-                        tracing::warn!(
-                            message_id = milestones::ENDING,
-                            "{notice}; this node stays a member (run.leave_on)"
-                        );
-                    }
-                    _ => {}
-                }
-            }
-            let is_ready = self.board.borrow().is_ready();
-            match if is_ready { quiet } else { Some(START_PAUSE) } {
-                Some(pause) => timer::sleep(pause).await,
-                None => std::future::pending().await,
-            }
-            self.notifier.alive();
-            if !is_ready {
-                self.board.borrow_mut().changed(&self.given_up);
-            }
-        }
-    }
-
-    async fn all_gave_up(&self) -> Fault {
-        loop {
-            self.given_up.notified().await;
-            if let Some(fault) = self.board.borrow().all_gave_up() {
-                return fault;
-            }
-        }
-    }
-
-    /// Metrics are no reason not to run.
-    fn socket(&self) -> Option<UnixListener> {
-        let path = self.root.at(self.settings.metrics.socket.as_ref()?);
-        match metrics::listen(&path) {
-            Ok(listener) => Some(listener),
-            Err(fault) => {
-                tracing::warn!("{fault}: {}", fault.causes.join("; "));
-                None
-            }
-        }
-    }
+    Life::new(root, settings, notifier, true).leave(LEAVING_BUDGET).await
 }
 
 /// What the service manager and the admin ask for.

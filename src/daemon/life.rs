@@ -1,0 +1,186 @@
+//! One reading of the settings, and what lives by it: every target's keeper, the pulse, and what
+//! they share.
+
+use std::cell::RefCell;
+use std::convert::Infallible;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::net::UnixListener;
+use tokio::sync::Notify;
+
+use super::board::{Board, Entry};
+use super::keeper::Keeper;
+use super::metrics::{self, Publisher};
+use super::{End, NOTICE_PAUSE, START_PAUSE, Signals};
+use crate::config::Settings;
+use crate::config::settings::LeaveOn;
+use crate::driver::milestones;
+use crate::fault::Fault;
+use crate::host::imds::Notices;
+use crate::host::{AwsSettings, Host, Net, Notifier, Root, lock, timer};
+
+/// One reading of the settings, and what is made of it.
+pub struct Life<'a> {
+    pub root: &'a Root,
+    pub settings: &'a Settings,
+    notifier: Notifier,
+    net: Net,
+    words: Vec<&'static str>,
+    board: RefCell<Board>,
+    given_up: Notify,
+    /// While a target is at work.
+    lock: RefCell<Weak<lock::OwnLock>>,
+}
+
+impl<'a> Life<'a> {
+    pub fn new(root: &'a Root, settings: &'a Settings, notifier: Notifier, is_ready: bool) -> Self {
+        let words = settings.words();
+        let textfile = settings.metrics.textfile.as_ref().map(|path| root.at(path));
+        let board =
+            Board::new(&words, notifier, Publisher::new(textfile), settings.run.ready, is_ready);
+        Self {
+            root,
+            settings,
+            notifier,
+            net: Net::new(),
+            words,
+            board: RefCell::new(board),
+            given_up: Notify::new(),
+            lock: RefCell::new(Weak::new()),
+        }
+    }
+
+    /// Until there is a reason to end it.
+    pub async fn live(&self, signals: &mut Signals, is_ready: &mut bool) -> End {
+        self.tell();
+        let forever = async {
+            join_all(self.keepers().map(Keeper::keep)).await;
+            std::future::pending::<Infallible>().await
+        };
+        let end = tokio::select! {
+            end = signals.next() => end,
+            notice = self.beat() => End::Ending(notice),
+            fault = self.all_gave_up() => End::Failed(fault),
+            never = forever => match never {},
+            never = metrics::serve(self.socket(), &self.board) => match never {},
+        };
+        *is_ready = self.board.borrow().is_ready();
+        end
+    }
+
+    /// Out of every target, side by side.
+    ///
+    /// # Errors
+    /// The first target's that could not be left.
+    pub async fn leave(&self, budget: Duration) -> Result<(), Fault> {
+        let keepers: Vec<Keeper<'_>> = self.keepers().collect();
+        let mut outcomes = join_all(keepers.iter().map(|keeper| keeper.leave(budget))).await;
+        outcomes.drain(..).find_map(Result::err).map_or(Ok(()), Err)
+    }
+
+    /// The lock against other enlists; targets that are at work side by side hold it together.
+    pub async fn lock(&self) -> Result<Rc<lock::OwnLock>, Fault> {
+        loop {
+            if let Some(lock) = self.lock.borrow().upgrade() {
+                return Ok(lock);
+            }
+            if let Some(lock) = lock::try_own(self.root)? {
+                let lock = Rc::new(lock);
+                *self.lock.borrow_mut() = Rc::downgrade(&lock);
+                return Ok(lock);
+            }
+            tokio::time::sleep(lock::OWN_PAUSE).await;
+        }
+    }
+
+    pub fn host(&self, word: &str) -> Host {
+        host(self.root, self.settings, word, self.net.clone())
+    }
+
+    /// Changes one target's entry, and tells everybody.
+    pub fn update(&self, index: usize, change: impl FnOnce(&mut Entry)) {
+        if let Some(entry) = self.board.borrow_mut().entries.get_mut(index) {
+            change(entry);
+        }
+        self.tell();
+    }
+
+    fn tell(&self) {
+        let mut board = self.board.borrow_mut();
+        board.changed();
+        if board.all_gave_up().is_some() {
+            self.given_up.notify_one();
+        }
+    }
+
+    fn keepers(&self) -> impl Iterator<Item = Keeper<'_>> {
+        self.words.iter().enumerate().map(|(index, word)| Keeper::new(self, index, word))
+    }
+
+    /// The daemon's pulse: tells that it is alive, and asks whether the instance is. Ends with
+    /// what EC2 has announced, where that is a reason to leave.
+    async fn beat(&self) -> String {
+        let notices = Notices::new(self.root, &self.net);
+        let notice_pause = notices.as_ref().map(|_| NOTICE_PAUSE);
+        let quiet = [self.notifier.watchdog_pause(), notice_pause].into_iter().flatten().min();
+        let mut said = false;
+        loop {
+            if let Some(notices) = &notices {
+                match notices.termination().await {
+                    Some(notice) if self.settings.run.leave_on >= LeaveOn::Termination => {
+                        return notice;
+                    }
+                    Some(notice) if !said => {
+                        said = true;
+                        tracing::warn!(
+                            message_id = milestones::ENDING,
+                            "{notice}; this node stays a member (run.leave_on)"
+                        );
+                    }
+                    _ => {}
+                }
+            }
+            let is_ready = self.board.borrow().is_ready();
+            match if is_ready { quiet } else { Some(START_PAUSE) } {
+                Some(pause) => timer::sleep(pause).await,
+                None => std::future::pending().await,
+            }
+            self.notifier.alive();
+            if !is_ready {
+                self.tell();
+            }
+        }
+    }
+
+    async fn all_gave_up(&self) -> Fault {
+        loop {
+            self.given_up.notified().await;
+            if let Some(fault) = self.board.borrow().all_gave_up() {
+                return fault;
+            }
+        }
+    }
+
+    /// Metrics are no reason not to run.
+    fn socket(&self) -> Option<UnixListener> {
+        let path = self.root.at(self.settings.metrics.socket.as_ref()?);
+        match metrics::listen(&path) {
+            Ok(listener) => Some(listener),
+            Err(fault) => {
+                tracing::warn!("{fault}: {}", fault.causes.join("; "));
+                None
+            }
+        }
+    }
+}
+
+/// Performs one target's effects, as the settings want it.
+#[must_use]
+pub fn host(root: &Root, settings: &Settings, word: &str, net: Net) -> Host {
+    let aws = settings.aws.clone();
+    let aws =
+        AwsSettings { region: aws.region, profile: aws.profile, endpoint_url: aws.endpoint_url };
+    Host::new(root.clone(), word, aws, net)
+}
