@@ -29,6 +29,10 @@ struct Daemon<'a> {
 
 impl<'a> Daemon<'a> {
     fn start(node: &'a Node) -> Self {
+        Self::start_with(node, &[])
+    }
+
+    fn start_with(node: &'a Node, environment: &[(&str, &str)]) -> Self {
         let path = node.path("notify");
         let _ = fs::remove_file(&path);
         let socket = UnixDatagram::bind(&path).unwrap();
@@ -37,6 +41,7 @@ impl<'a> Daemon<'a> {
         let child = node
             .command(&["run"])
             .env("NOTIFY_SOCKET", &path)
+            .envs(environment.iter().copied())
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
@@ -303,7 +308,7 @@ fn an_announced_end_is_a_reason_to_leave_where_the_settings_say_so() {
         node.emulator.with_imds(|imds| imds.instance_mut().target_lifecycle_state = Some(state));
     };
     end("InService");
-    let mut daemon = Daemon::start(&node);
+    let mut daemon = Daemon::start_with(&node, &[("WATCHDOG_USEC", "1000000")]);
     daemon.ready();
     end("Terminated");
     daemon.signal("HUP");
@@ -316,6 +321,9 @@ fn an_announced_end_is_a_reason_to_leave_where_the_settings_say_so() {
     daemon.until("it leaves", |daemon| daemon.says("about to end"));
     assert_eq!(associations(&node), 0);
     assert!(!node.certificate().exists());
+    // Until it comes, the service manager hears that we are alive, and does not start us anew.
+    let alive = daemon.times("WATCHDOG=1");
+    daemon.until("it lives on", |daemon| daemon.times("WATCHDOG=1") > alive + 1);
     daemon.stop();
 }
 

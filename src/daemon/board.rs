@@ -35,7 +35,7 @@ pub struct Entry {
     pub renewal_at: Option<i64>,
     /// How many of the installed files are not as they were.
     pub findings: usize,
-    /// By the fault's word, since the daemon started.
+    /// By the fault's word, since the settings were read.
     pub faults: BTreeMap<&'static str, u64>,
     /// When it last joined, renewed, or was looked at and found well: Unix seconds.
     pub last_success: Option<i64>,

@@ -86,7 +86,7 @@ pub fn text(entries: &[Entry]) -> String {
         let (word, phase) = (entry.word, phase(entry.phase));
         let _ = writeln!(text, "enlist_phase{{target=\"{word}\",phase=\"{phase}\"}} 1");
     }
-    head(&mut text, "enlist_faults_total", "counter", "Failures since the daemon started.");
+    head(&mut text, "enlist_faults_total", "counter", "Failures since the settings were read.");
     for entry in entries {
         for (kind, count) in &entry.faults {
             let word = entry.word;

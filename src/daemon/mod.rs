@@ -84,7 +84,11 @@ pub async fn run(
                     leave(root, settings, notifier).await?;
                 }
                 notifier.status("left; this instance is about to end");
-                while !matches!(signals.next().await, End::Stop) {}
+                // It may take its group an hour; the watchdog is not to start us anew meanwhile.
+                tokio::select! {
+                    () = signals.stop() => {}
+                    never = alive(notifier) => match never {},
+                }
                 notifier.stopping();
                 return Ok(());
             }
@@ -204,6 +208,10 @@ impl Signals {
             interrupt: listen(SignalKind::interrupt())?,
             hang_up: listen(SignalKind::hangup())?,
         })
+    }
+
+    async fn stop(&mut self) {
+        while !matches!(self.next().await, End::Stop) {}
     }
 
     async fn next(&mut self) -> End {
