@@ -325,7 +325,7 @@ fn a_path_that_cannot_be_written_is_named_and_loses_nothing() {
     expect(
         &node.enlist(&["join"]),
         74,
-        &["etc/puppetlabs/puppet/ssl/certs", "goes on where this one stopped"],
+        &["etc/puppetlabs/puppet/ssl/certs", "continues where this one stopped"],
     );
     let key = node.record()["key"].clone();
     assert!(key.is_string());

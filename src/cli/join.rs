@@ -33,11 +33,8 @@ pub fn run(global: &Global, selection: &Selection, progress: &Progress) -> Resul
 fn summary(root: &Root, record: &Record, already: bool) -> String {
     let word = if already { "already joined" } else { "joined" };
     let name = record.name.as_deref().unwrap_or("?");
-    let mut rows: Vec<(String, String)> = record
-        .installed
-        .iter()
-        .map(|file| (file.what.clone(), root.at(&file.path).display().to_string()))
-        .collect();
+    let mut rows: Vec<(String, String)> =
+        record.installed.iter().map(|file| (file.what.clone(), root.shown(&file.path))).collect();
     if let Some((_, not_after)) = record.certificate() {
         rows.push(("valid until".to_owned(), printer::time(not_after)));
     }
@@ -48,7 +45,7 @@ fn summary(root: &Root, record: &Record, already: bool) -> String {
     if already {
         found(root, &store, record);
     }
-    rows.push(("record".to_owned(), store.record_path().display().to_string()));
+    rows.push(("record".to_owned(), store.record_path()));
     format!("{word}: {} as {name}\n{}", record.authority_name, printer::columns(&rows))
 }
 

@@ -29,8 +29,8 @@ pub fn run(global: &Global, selection: &Selection, progress: &Progress) -> Resul
 
 fn summary(root: &Root, record: &Record) -> String {
     let name = record.name.as_deref().unwrap_or("?");
-    let backup = root.at(&format!("{}/backup", state_dir(&record.target)));
-    let mut rows = vec![("backups".to_owned(), backup.display().to_string())];
+    let backup = root.shown(&format!("{}/backup", state_dir(&record.target)));
+    let mut rows = vec![("backups".to_owned(), backup)];
     if let Some(Grant::Managed { .. }) = record.grant {
         let note = "its own files are left as they are; `amazon-ssm-agent -register -clear` empties its vault";
         rows.push(("agent".to_owned(), note.to_owned()));

@@ -1,10 +1,6 @@
 //! The command line: one file per command.
 
-#![allow(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    reason = "the edge: environment, files that the command line names, waiting"
-)]
+#![allow(clippy::disallowed_types, reason = "the edge: waiting")]
 
 mod check;
 mod drive;
@@ -18,13 +14,15 @@ mod progress;
 mod run;
 mod status;
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::config::{Input, Settings, fragments};
+use crate::config::fragments::{self, Unreadable};
+use crate::config::{Input, Settings};
 use crate::fault::{Fault, Kind};
-use crate::host::{Root, files, traces};
+use crate::host::{Root, files, traces, variables};
 
 pub use printer::render;
 
@@ -123,10 +121,10 @@ impl Global {
     /// Everything that was set, in the order of its weight.
     fn input(&self, root: &Root) -> Result<Input, Fault> {
         let mut input = match &self.config {
-            Some(path) => fragments::read_only(path)?,
-            None => fragments::read_all(|path| root.at(path))?,
+            Some(path) => read_only(path)?,
+            None => fragments::read_all(&Fragments(root))?,
         };
-        input.add_environment(std::env::vars_os().filter_map(|(name, value)| {
+        input.add_environment(variables::all().filter_map(|(name, value)| {
             // What is not UTF-8 is not ours by its name, or not valid by its value.
             Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
         }))?;
@@ -144,11 +142,50 @@ impl Global {
 
 fn parse(input: &Input, root: &Root) -> Result<Settings, crate::config::ConfigError> {
     let read = |path: &str| {
-        let path = root.at(path);
-        files::read_text(&path, files::LARGEST)
-            .map_err(|error| format!("{}: {error}", path.display()))
+        files::read_steering(root, path, files::LARGEST)
+            .map_err(|error| format!("{}: {}", root.shown(path), because(&error)))
     };
     Settings::parse(input, &read)
+}
+
+/// `--config` is a path of the running system, whatever `--root` says.
+fn read_only(path: &std::path::Path) -> Result<Input, crate::config::ConfigError> {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    fragments::read_only(&Fragments(&Root::running_system()), &path.to_string_lossy())
+}
+
+/// The settings' files below a root.
+struct Fragments<'a>(&'a Root);
+
+impl fragments::Source for Fragments<'_> {
+    fn shown(&self, path: &str) -> String {
+        self.0.shown(path)
+    }
+
+    fn names(&self, directory: &str) -> Result<Vec<String>, Unreadable> {
+        match files::names(self.0, directory) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+            names => names.map_err(|error| unreadable(&error)),
+        }
+    }
+
+    fn read(&self, path: &str) -> Result<Option<String>, Unreadable> {
+        match files::read_steering(self.0, path, fragments::LARGEST) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            text => text.map(Some).map_err(|error| unreadable(&error)),
+        }
+    }
+}
+
+fn unreadable(error: &std::io::Error) -> Unreadable {
+    Unreadable { cause: error.to_string(), todo: files::advice(error).map(str::to_owned) }
+}
+
+fn because(error: &std::io::Error) -> String {
+    match files::advice(error) {
+        Some(todo) => format!("{error}; {todo}"),
+        None => error.to_string(),
+    }
 }
 
 /// One thread is plenty: there is one thing to wait for at a time.

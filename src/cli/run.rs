@@ -1,9 +1,5 @@
 //! `enlist run`: the daemon, in the foreground for systemd, or by itself where there is none.
 
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
-
 use clap::Args;
 use daemonize::Daemonize;
 
@@ -11,7 +7,7 @@ use super::{Global, parse, runtime};
 use crate::config::{ConfigError, Settings};
 use crate::daemon;
 use crate::fault::{Fault, Kind};
-use crate::host::{Root, lock};
+use crate::host::{Root, files, lock};
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -57,25 +53,31 @@ fn settings(global: &Global, root: &Root) -> Result<Option<Settings>, Fault> {
 }
 
 /// Before the runtime starts: of a process's threads, only the one that forks goes on.
+///
+/// `daemonize` forks, leaves the session and redirects the streams, and no more: it would open the
+/// files by their path and follow links.
 fn to_background(root: &Root, options: &Options) -> Result<(), Fault> {
-    let (pid_file, log_file) = (root.at(&options.pid_file), root.at(&options.log_file));
-    let failed = |what: &str, path: &Path, error: &(dyn std::error::Error + 'static)| {
-        let todo = "check the path, and that no other enlist is in the background";
-        Fault::new(Kind::Host, what, path.display().to_string(), todo).because(error)
-    };
-    let directory = |path: &PathBuf| path.parent().map_or(Ok(()), std::fs::create_dir_all);
-    directory(&pid_file).map_err(|error| failed("no place for the pid file", &pid_file, &error))?;
-    let log = directory(&log_file)
-        .and_then(|()| OpenOptions::new().create(true).append(true).mode(0o600).open(&log_file));
-    let log = log.map_err(|error| failed("the log can't be written", &log_file, &error))?;
-    let again =
-        log.try_clone().map_err(|error| failed("the log can't be written", &log_file, &error))?;
+    let (pid_file, log_file) = (&options.pid_file, &options.log_file);
+    let no_log =
+        |error: &std::io::Error| files::fault(root, "the log can't be written", log_file, error);
+    // What is wrong with a path is said here, where it is seen, and not in the background.
+    if let Some((directory, _)) = pid_file.rsplit_once('/') {
+        files::make_directory(root, directory, 0o755, None)?;
+    }
+    files::check_writable(root, pid_file)?;
+    let log = files::append(root, log_file, 0o600).map_err(|error| no_log(&error))?;
+    let again = log.try_clone().map_err(|error| no_log(&error))?;
     Daemonize::new()
-        .pid_file(&pid_file)
         .working_directory("/")
         .umask(0o077)
         .stdout(log)
         .stderr(again)
         .start()
-        .map_err(|error| failed("it could not go to the background", &pid_file, &error))
+        .map_err(|error| {
+            let todo = "check the limits on processes and memory";
+            let what = "it could not go to the background";
+            Fault::new(Kind::Host, what, "enlist run --daemonize", todo).because(&error)
+        })?;
+    let pid = format!("{}\n", std::process::id());
+    files::replace(root, pid_file, pid.as_bytes(), 0o644, None)
 }

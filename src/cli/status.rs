@@ -8,7 +8,7 @@ use super::{Global, printer};
 use crate::bootstrap::Report;
 use crate::config::Settings;
 use crate::fault::{Fault, Kind};
-use crate::host::{Root, Store, inspect, lock};
+use crate::host::{Root, Store, inspect, lock, timer};
 use crate::target::Target;
 
 #[derive(Debug, Args)]
@@ -29,7 +29,7 @@ pub fn run(global: &Global, options: &Options) -> Result<u8, Fault> {
     let settings = global.settings(&root)?;
     let mut reports = read(&root, &settings)?;
     while options.wait && !reports.iter().all(|report| report.joined) && someone_works(&root)? {
-        std::thread::sleep(PAUSE);
+        timer::block(PAUSE);
         reports = read(&root, &settings)?;
     }
     if options.json {

@@ -1,9 +1,5 @@
 //! Fragments on disk: `*.toml`, read in the order of their weight.
 
-use std::fs;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
-
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -16,24 +12,47 @@ const DIRECTORY_BOOT: &str = "/run/enlist/config.d";
 const MAIN_FILE: &str = "/etc/enlist/enlist.toml";
 const DIRECTORY_ADMIN: &str = "/etc/enlist/config.d";
 
-/// The largest fragment: every setting at its longest takes less than a tenth of it.
-const LARGEST: u64 = 1024 * 1024;
+/// The largest fragment, in bytes: every setting at its longest takes less than a tenth of it.
+pub const LARGEST: u64 = 1024 * 1024;
+
+/// Where fragments are read from.
+pub trait Source {
+    /// How a path is shown, with the prefix of `--root`.
+    fn shown(&self, path: &str) -> String;
+    /// The names in a directory, sorted; none where it does not exist.
+    ///
+    /// # Errors
+    /// Where it can't be read.
+    fn names(&self, directory: &str) -> Result<Vec<String>, Unreadable>;
+    /// A fragment's text, of [`LARGEST`] bytes at most; none where it does not exist. Only what
+    /// nobody but root, or the user that runs this program, can have written is read.
+    ///
+    /// # Errors
+    /// Where it can't be read, or may not be.
+    fn read(&self, path: &str) -> Result<Option<String>, Unreadable>;
+}
+
+/// Why something can't be read, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    pub cause: String,
+    pub todo: Option<String>,
+}
 
 /// Reads every fragment below the root.
 ///
 /// # Errors
 /// For what can't be read or is no such settings file.
-pub fn read_all(at: impl Fn(&str) -> PathBuf) -> Result<Input, ConfigError> {
-    let searched = [DIRECTORY_VENDOR, DIRECTORY_BOOT, MAIN_FILE, DIRECTORY_ADMIN]
-        .map(|path| at(path).display().to_string());
-    let mut input = Input::looked_for_in(searched.join(", "));
-    let mut files = Vec::new();
-    files.extend(in_directory(&at(DIRECTORY_VENDOR))?);
-    files.extend(in_directory(&at(DIRECTORY_BOOT))?);
-    files.extend(Some(at(MAIN_FILE)).filter(|path| path.exists()));
-    files.extend(in_directory(&at(DIRECTORY_ADMIN))?);
-    for file in files {
-        read_one(&mut input, &file)?;
+pub fn read_all(source: &impl Source) -> Result<Input, ConfigError> {
+    let searched = [DIRECTORY_VENDOR, DIRECTORY_BOOT, MAIN_FILE, DIRECTORY_ADMIN];
+    let mut input = Input::looked_for_in(searched.map(|path| source.shown(path)).join(", "));
+    for path in in_directory(source, DIRECTORY_VENDOR)?
+        .into_iter()
+        .chain(in_directory(source, DIRECTORY_BOOT)?)
+        .chain([MAIN_FILE.to_owned()])
+        .chain(in_directory(source, DIRECTORY_ADMIN)?)
+    {
+        read_one(&mut input, source, &path)?;
     }
     Ok(input)
 }
@@ -42,47 +61,33 @@ pub fn read_all(at: impl Fn(&str) -> PathBuf) -> Result<Input, ConfigError> {
 ///
 /// # Errors
 /// As [`read_all`]; that the file is missing is one too.
-pub fn read_only(path: &Path) -> Result<Input, ConfigError> {
-    let mut input = Input::looked_for_in(path.display().to_string());
-    read_one(&mut input, path)?;
-    Ok(input)
+pub fn read_only(source: &impl Source, path: &str) -> Result<Input, ConfigError> {
+    let mut input = Input::looked_for_in(source.shown(path));
+    if read_one(&mut input, source, path)? {
+        return Ok(input);
+    }
+    let missing =
+        Unreadable { cause: "No such file or directory (os error 2)".to_owned(), todo: None };
+    Err(unreadable(source, path, missing))
 }
 
 /// A directory's `*.toml`, by name; hidden files are editors'.
-fn in_directory(directory: &Path) -> Result<Vec<PathBuf>, ConfigError> {
-    let entries = match fs::read_dir(directory) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(unreadable(directory, &error)),
+fn in_directory(source: &impl Source, directory: &str) -> Result<Vec<String>, ConfigError> {
+    let names = source.names(directory).map_err(|error| unreadable(source, directory, error))?;
+    let is_fragment = |name: &String| {
+        !name.starts_with('.')
+            && std::path::Path::new(name).extension().is_some_and(|ending| ending == "toml")
     };
-    let mut files = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(|error| unreadable(directory, &error))?.path();
-        let is_hidden =
-            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        if !is_hidden && path.extension().is_some_and(|ending| ending == "toml") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
+    Ok(names.into_iter().filter(is_fragment).map(|name| format!("{directory}/{name}")).collect())
 }
 
-fn read_one(input: &mut Input, path: &Path) -> Result<(), ConfigError> {
-    let text = read_text(path).map_err(|error| unreadable(path, &error))?;
-    add_text(input, &text, &path.display().to_string())?;
-    input.files.push(path.display().to_string());
-    Ok(())
-}
-
-#[expect(clippy::disallowed_methods, reason = "fragments on disk are what this room is for")]
-fn read_text(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    fs::File::open(path)?.take(LARGEST + 1).read_to_string(&mut text)?;
-    if u64::try_from(text.len()).is_ok_and(|length| length <= LARGEST) {
-        return Ok(text);
-    }
-    Err(io::Error::other(format!("it is larger than {} KiB", LARGEST / 1024)))
+/// Whether there is such a file.
+fn read_one(input: &mut Input, source: &impl Source, path: &str) -> Result<bool, ConfigError> {
+    let text = source.read(path).map_err(|error| unreadable(source, path, error))?;
+    let Some(text) = text else { return Ok(false) };
+    add_text(input, &text, &source.shown(path))?;
+    input.files.push(source.shown(path));
+    Ok(true)
 }
 
 /// Adds one fragment's text.
@@ -152,6 +157,6 @@ fn unknown_table(table: &str, origin: Origin) -> ConfigError {
     ConfigError::UnknownKey { origin, key: table.to_owned(), nearest }
 }
 
-fn unreadable(path: &Path, error: &std::io::Error) -> ConfigError {
-    ConfigError::Unreadable { path: path.display().to_string(), cause: error.to_string() }
+fn unreadable(source: &impl Source, path: &str, error: Unreadable) -> ConfigError {
+    ConfigError::Unreadable { path: source.shown(path), error }
 }

@@ -17,7 +17,7 @@ use crate::fault::{Fault, Kind};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     #[error("could not read the settings")]
-    Unreadable { path: String, cause: String },
+    Unreadable { path: String, error: fragments::Unreadable },
     #[error("this is not TOML")]
     NotToml { origin: Origin, cause: String },
     #[error("there is no setting {}", shortened(&format!("{key:?}")))]
@@ -47,8 +47,10 @@ impl ConfigError {
 
     fn todo(&self) -> String {
         match self {
-            Self::Unreadable { .. } => "check the path and its permissions".to_owned(),
-            Self::NotToml { .. } => "mend the line that is named".to_owned(),
+            Self::Unreadable { error, .. } => {
+                error.todo.clone().unwrap_or_else(|| "check the path and its permissions".to_owned())
+            }
+            Self::NotToml { .. } => "correct the line that is named".to_owned(),
             Self::UnknownKey { nearest: Some(near), .. } => format!("did you mean {near:?}?"),
             Self::UnknownKey { nearest: None, .. } => "remove it; `enlist check` lists what there is".to_owned(),
             Self::Invalid { allowed, .. } => format!("allowed: {allowed}"),
@@ -65,9 +67,8 @@ impl From<ConfigError> for Fault {
     fn from(error: ConfigError) -> Self {
         let fault = Self::new(Kind::Config, error.to_string(), error.on(), error.todo());
         match &error {
-            ConfigError::Unreadable { cause, .. } | ConfigError::NotToml { cause, .. } => {
-                fault.cause(cause)
-            }
+            ConfigError::Unreadable { error, .. } => fault.cause(&error.cause),
+            ConfigError::NotToml { cause, .. } => fault.cause(cause),
             _ => fault,
         }
     }

@@ -11,7 +11,7 @@ use crate::bootstrap::{
 };
 use crate::driver::{Log, Watch, drive, milestones};
 use crate::fault::{Fault, Kind};
-use crate::host::{Host, Store, facts, timer};
+use crate::host::{Host, Store, clock, facts, timer};
 use crate::target::Target;
 
 /// After a fault that passes and did not within the budget.
@@ -74,7 +74,7 @@ impl<'a> Keeper<'a> {
     async fn join(&self, upkeep: Upkeep) -> Result<Record, Fault> {
         // A member is one from the first moment on, before anything is looked at or renewed.
         if let Some(record) = self.store().load()?.filter(Record::is_member) {
-            let unix = crate::host::clock::unix_now();
+            let unix = clock::unix_now();
             self.life.update(self.index, |entry| entry.joined(&record, unix));
         }
         let _lock = self.life.lock().await?;
@@ -125,11 +125,11 @@ impl<'a> Keeper<'a> {
         match need {
             Need::Renewal => Upkeep { renew: Some(budget), ..Upkeep::default() },
             Need::Reinstallation => {
-                self.repaired = Some(Instant::now());
+                self.repaired = Some(clock::instant());
                 Upkeep { reinstall: true, ..Upkeep::default() }
             }
             Need::Anew => {
-                self.repaired = Some(Instant::now());
+                self.repaired = Some(clock::instant());
                 if let Err(fault) = self.leave(budget).await {
                     self.pause(&fault, 1).await;
                 }

@@ -37,9 +37,14 @@ pub struct Life<'a> {
 impl<'a> Life<'a> {
     pub fn new(root: &'a Root, settings: &'a Settings, notifier: Notifier, is_ready: bool) -> Self {
         let words = settings.words();
-        let textfile = settings.metrics.textfile.as_ref().map(|path| root.at(path));
-        let board =
-            Board::new(&words, notifier, Publisher::new(textfile), settings.run.ready, is_ready);
+        let textfile = settings.metrics.textfile.clone();
+        let board = Board::new(
+            &words,
+            notifier,
+            Publisher::new(root, textfile),
+            settings.run.ready,
+            is_ready,
+        );
         Self {
             root,
             settings,
@@ -91,7 +96,7 @@ impl<'a> Life<'a> {
                 *self.lock.borrow_mut() = Rc::downgrade(&lock);
                 return Ok(lock);
             }
-            tokio::time::sleep(lock::OWN_PAUSE).await;
+            timer::pause(lock::OWN_PAUSE).await;
         }
     }
 
@@ -165,8 +170,7 @@ impl<'a> Life<'a> {
 
     /// Metrics are no reason not to run.
     fn socket(&self) -> Option<UnixListener> {
-        let path = self.root.at(self.settings.metrics.socket.as_ref()?);
-        match metrics::listen(&path) {
+        match metrics::listen(self.root, self.settings.metrics.socket.as_ref()?) {
             Ok(listener) => Some(listener),
             Err(fault) => {
                 tracing::warn!("{fault}: {}", fault.causes.join("; "));

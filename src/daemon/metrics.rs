@@ -3,7 +3,6 @@
 
 use std::cell::RefCell;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -12,21 +11,22 @@ use tokio::net::{UnixListener, UnixStream};
 use super::board::{Board, Entry};
 use crate::bootstrap::Phase;
 use crate::fault::Fault;
-use crate::host::files;
+use crate::host::{Root, files};
 
 /// Whoever asks has this long to do so.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Keeps the text file up to date.
 pub struct Publisher {
-    path: Option<PathBuf>,
+    root: Root,
+    path: Option<String>,
     published: String,
     has_failed: bool,
 }
 
 impl Publisher {
-    pub fn new(path: Option<PathBuf>) -> Self {
-        Self { path, published: String::new(), has_failed: false }
+    pub fn new(root: &Root, path: Option<String>) -> Self {
+        Self { root: root.clone(), path, published: String::new(), has_failed: false }
     }
 
     /// Writes the file where it would say something new; whole, so that nobody reads half of it.
@@ -36,7 +36,7 @@ impl Publisher {
         if text == self.published {
             return;
         }
-        match files::replace(path, text.as_bytes(), 0o644, None) {
+        match files::replace(&self.root, path, text.as_bytes(), 0o644, None) {
             Ok(()) => self.published = text,
             // Once is enough: a directory that is not there will not be there the next time.
             Err(fault) if !self.has_failed => {
@@ -117,21 +117,12 @@ fn phase(phase: Phase) -> &'static str {
 ///
 /// # Errors
 /// `Host` where it can't be made.
-pub fn listen(path: &Path) -> Result<UnixListener, Fault> {
-    use std::os::unix::fs::PermissionsExt;
-    let made = || {
-        if let Some(directory) = path.parent() {
-            std::fs::create_dir_all(directory)?;
-        }
-        // There is one daemon at a time, and this is it.
-        if std::fs::symlink_metadata(path).is_ok() {
-            std::fs::remove_file(path)?;
-        }
-        let listener = UnixListener::bind(path)?;
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666))?;
-        Ok(listener)
-    };
-    made().map_err(|error| files::fault("could not make metrics.socket", path, &error))
+pub fn listen(root: &Root, path: &str) -> Result<UnixListener, Fault> {
+    let made = files::bind(root, path, 0o666).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        UnixListener::from_std(listener)
+    });
+    made.map_err(|error| files::fault(root, "could not make metrics.socket", path, &error))
 }
 
 /// Answers one after the other, for ever.

@@ -5,7 +5,7 @@
 //! may be dropped at any moment: whatever a target was in the middle of is in its record, and the
 //! next life goes on there. That is the same promise that a power cut is given.
 
-#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "waits and tells")]
+#![allow(clippy::disallowed_types, reason = "waits and tells")]
 
 mod board;
 mod keeper;

@@ -122,7 +122,8 @@ fn parse_printed(text: &str) -> Option<PuppetSite> {
 
 /// Debian's layout where its directory stands and the vendor's does not, else the vendor's.
 fn packaged(root: &Root) -> PuppetSite {
-    let is_debian = root.at("/etc/puppet").is_dir() && !root.at("/etc/puppetlabs").is_dir();
+    let is_debian =
+        files::is_directory(root, "/etc/puppet") && !files::is_directory(root, "/etc/puppetlabs");
     let (confdir, ssldir, statedir, said_by) = if is_debian {
         ("/etc/puppet", "/var/lib/puppet/ssl", "/var/cache/puppet/state", "Debian's layout")
     } else {
@@ -143,12 +144,12 @@ fn packaged(root: &Root) -> PuppetSite {
 }
 
 fn csr_attributes(root: &Root, confdir: &str) -> Option<String> {
-    let path = root.at(&format!("{confdir}/csr_attributes.yaml"));
-    match files::read_text(&path, LARGEST_CSR_ATTRIBUTES) {
+    let path = format!("{confdir}/csr_attributes.yaml");
+    match files::read_text(root, &path, LARGEST_CSR_ATTRIBUTES) {
         Ok(text) => Some(text),
         Err(error) if error.kind() == ErrorKind::NotFound => None,
         Err(error) => {
-            tracing::warn!(path = %path.display(), %error, "csr_attributes.yaml can't be read");
+            tracing::warn!(path = root.shown(&path), %error, "csr_attributes.yaml can't be read");
             // Not silently without it: the core refuses what is not a map.
             Some("unreadable".to_owned())
         }

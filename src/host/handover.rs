@@ -2,13 +2,16 @@
 //! is backed up before and put back where it fails. One that was cut short is settled by the next
 //! start before it looks at anything, by what the agent left in its vault.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
+use super::clock;
 use super::files;
 use super::process;
 use super::root::Root;
 use super::store::Store;
+use super::timer;
+use super::variables;
 use crate::engine::ssm_agent::{
     Code, HandOver, PROGRAMS, REGISTRATION, SERVICES, VAULT, VAULT_DIRECTORY,
 };
@@ -26,8 +29,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// What is to be seen of the agent on this node.
 #[must_use]
 pub fn site(root: &Root) -> SsmSite {
-    let agent = PROGRAMS.iter().find(|program| root.at(program).exists());
-    let handed_over = read_json(&root.at(&ssm::activation_file()));
+    let agent = PROGRAMS.iter().find(|program| files::exists(root, program));
+    let handed_over = read_json(root, &ssm::activation_file());
     SsmSite {
         agent: agent.map(|program| (*program).to_owned()),
         instance: registered(root),
@@ -47,7 +50,7 @@ pub async fn perform(
     wanted: &HandOver,
     region: Option<String>,
 ) -> Result<String, Fault> {
-    let Some(program) = PROGRAMS.iter().find(|program| root.at(program).exists()) else {
+    let Some(program) = PROGRAMS.iter().find(|program| files::exists(root, program)) else {
         let todo = "install amazon-ssm-agent, or set hand_over = \"file\" in [ssm]";
         return Err(Fault::new(
             Kind::Host,
@@ -67,9 +70,9 @@ pub async fn perform(
     };
     let code = code(root, &wanted.code)?;
     settle(root).await?;
-    let vault = Vault::new(root);
+    let vault = Vault::new();
     let before = registered(root);
-    vault.back_up(store, &wanted.activation)?;
+    vault.back_up(root, store, &wanted.activation)?;
     service(root, "stop").await;
     let outcome = register(root, program, &wanted.activation, &code, &region).await;
     let now = registered(root).filter(|now| now.starts_with("mi-"));
@@ -81,7 +84,7 @@ pub async fn perform(
         (Err(words), _) => Err(words),
     };
     if result.is_err() {
-        vault.put_back()?;
+        vault.put_back(root)?;
     }
     vault.finish(root).await?;
     result.map_err(|words| failed(wanted, before.as_deref(), &words))
@@ -94,22 +97,22 @@ pub async fn perform(
 /// # Errors
 /// `Transient` while that agent is still at work, `Host` where its vault can't be put back.
 pub async fn settle(root: &Root) -> Result<(), Fault> {
-    let vault = Vault::new(root);
-    if !vault.directory.is_dir() {
+    let vault = Vault::new();
+    if !files::is_directory(root, &vault.directory) {
         return Ok(());
     }
-    if let Some(activation) = files::read_if_there(&vault.at_work)? {
+    if let Some(activation) = files::read_if_there(root, &vault.at_work)? {
         let activation = String::from_utf8_lossy(&activation).into_owned();
         outlive(&activation).await?;
         let now = registered(root).filter(|now| now.starts_with("mi-"));
-        if now.is_some() && now != vault.registered_before() {
+        if now.is_some() && now != vault.registered_before(root) {
             tracing::info!(activation, "the agent had registered when enlist was stopped");
         } else {
             tracing::info!(
                 activation,
                 "enlist was stopped in a hand-over; the agent's vault is put back"
             );
-            vault.put_back()?;
+            vault.put_back(root)?;
         }
     }
     vault.finish(root).await
@@ -117,7 +120,7 @@ pub async fn settle(root: &Root) -> Result<(), Fault> {
 
 /// Waits for the end of an agent that registers with this activation.
 async fn outlive(activation: &str) -> Result<(), Fault> {
-    let began = std::time::Instant::now();
+    let began = clock::instant();
     let mut said = false;
     while let Some(pid) = registering(activation) {
         if !said {
@@ -134,7 +137,7 @@ async fn outlive(activation: &str) -> Result<(), Fault> {
                 todo,
             ));
         }
-        tokio::time::sleep(PAUSE).await;
+        timer::pause(PAUSE).await;
     }
     Ok(())
 }
@@ -142,10 +145,11 @@ async fn outlive(activation: &str) -> Result<(), Fault> {
 /// The process that has these arguments; whatever its program is called, nobody else's name this
 /// activation.
 fn registering(activation: &str) -> Option<u32> {
-    let processes = std::fs::read_dir("/proc").ok()?;
-    let mut pids = processes.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.find(|pid| {
-        let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let system = Root::running_system();
+    let processes = files::names(&system, "/proc").ok()?;
+    processes.iter().filter_map(|name| name.parse::<u32>().ok()).find(|pid| {
+        let command = format!("/proc/{pid}/cmdline");
+        let command = files::read_bounded(&system, &command, files::LARGEST).unwrap_or_default();
         let mut arguments = command.split(|byte| *byte == 0);
         arguments.any(|argument| argument == b"-register")
             && arguments.any(|argument| argument == activation.as_bytes())
@@ -217,7 +221,7 @@ async fn register(
 
 /// Stops or starts the agent's service, where there is a service manager to ask.
 async fn service(root: &Root, verb: &str) {
-    if !root.is_running_system() || !root.at("/run/systemd/system").is_dir() {
+    if !root.is_running_system() || !files::is_directory(root, "/run/systemd/system") {
         return;
     }
     // The agent's start is ordered after ours, which may not be over yet: it is asked for, and
@@ -235,10 +239,15 @@ async fn service(root: &Root, verb: &str) {
 fn code(root: &Root, source: &Code) -> Result<Secret, Fault> {
     let path = match source {
         Code::Known(code) => return Ok(code.clone()),
-        Code::File(path) if path.starts_with('/') => root.at(path),
+        Code::File(path) if path.starts_with('/') => path.clone(),
         Code::File(name) => credential(name)?,
     };
-    let text = zeroize::Zeroizing::new(String::from_utf8_lossy(&files::read(&path)?).into_owned());
+    // What systemd hands over is a path of the running system, whatever `--root` says.
+    let system = Root::running_system();
+    let root =
+        if matches!(source, Code::File(path) if path.starts_with('/')) { root } else { &system };
+    let text = files::read_secret(root, &path)
+        .map_err(|error| files::fault(root, "the activation code can't be read", &path, &error))?;
     let code = Secret::new(text.trim().to_owned());
     // CreateActivation's own constraint.
     match code.expose().chars().count() {
@@ -246,93 +255,87 @@ fn code(root: &Root, source: &Code) -> Result<Secret, Fault> {
         length => {
             let what =
                 format!("the activation code has {length} characters, and codes have 20 to 250");
-            Err(Fault::new(
-                Kind::Config,
-                what,
-                path.display().to_string(),
-                "check the file's content",
-            ))
+            Err(Fault::new(Kind::Config, what, root.shown(&path), "check the file's content"))
         }
     }
 }
 
 /// Where systemd puts what `LoadCredential=` names (systemd.exec(5)).
-fn credential(name: &str) -> Result<PathBuf, Fault> {
-    let directory = std::env::var_os("CREDENTIALS_DIRECTORY").ok_or_else(|| {
+fn credential(name: &str) -> Result<String, Fault> {
+    let directory = variables::variable("CREDENTIALS_DIRECTORY").ok_or_else(|| {
         let todo = "set LoadCredential= in the unit, or give activation_code_file an absolute path";
         Fault::new(Kind::Config, "there is no credential of this name", name, todo)
     })?;
-    Ok(PathBuf::from(directory).join(name))
+    Ok(PathBuf::from(directory).join(name).to_string_lossy().into_owned())
 }
 
 /// The id in the agent's vault; none where there is none, or what is there is unfinished.
 fn registered(root: &Root) -> Option<String> {
-    registered_in(&root.at(VAULT))
+    registered_in(root, VAULT)
 }
 
-fn registered_in(path: &Path) -> Option<String> {
-    let json = read_json(path)?;
+fn registered_in(root: &Root, path: &str) -> Option<String> {
+    let json = read_json(root, path)?;
     let id = json.get("instanceID")?.as_str()?;
     (id.starts_with("mi-") || id.starts_with("i-")).then(|| id.to_owned())
 }
 
-fn read_json(path: &Path) -> Option<serde_json::Value> {
-    serde_json::from_slice(&files::read(path).ok()?).ok()
+fn read_json(root: &Root, path: &str) -> Option<serde_json::Value> {
+    serde_json::from_slice(&files::read(root, path).ok()?).ok()
 }
 
 /// The agent's files (its whole vault, and the one beside it), and a directory that stands while
 /// it is at work: copies of those files, a sign that they may be half written, and, last of all,
 /// nothing in it but that the service is to be started.
 struct Vault {
-    originals: [PathBuf; 2],
-    directory: PathBuf,
-    copies: PathBuf,
-    at_work: PathBuf,
+    directory: String,
+    copies: String,
+    at_work: String,
 }
 
+/// What of the agent's is copied.
+const ORIGINALS: [&str; 2] = [VAULT_DIRECTORY, REGISTRATION];
+
 impl Vault {
-    fn new(root: &Root) -> Self {
-        let directory = root.at(&format!("{}/vault", state_dir(ssm::WORD)));
+    fn new() -> Self {
+        let directory = format!("{}/vault", state_dir(ssm::WORD));
         Self {
-            originals: [root.at(VAULT_DIRECTORY), root.at(REGISTRATION)],
-            copies: directory.join("copies"),
-            at_work: directory.join("at-work"),
+            copies: format!("{directory}/copies"),
+            at_work: format!("{directory}/at-work"),
             directory,
         }
     }
 
     /// Copies first; then the sign, which says with what the agent registers.
-    fn back_up(&self, store: &Store, activation: &str) -> Result<(), Fault> {
+    fn back_up(&self, root: &Root, store: &Store, activation: &str) -> Result<(), Fault> {
         store.make("vault")?;
         for (original, copy) in self.pairs() {
-            files::copy_tree(original, &copy)?;
+            files::copy_tree(root, original, &copy)?;
         }
-        files::replace(&self.at_work, activation.as_bytes(), 0o600, None)
+        files::replace(root, &self.at_work, activation.as_bytes(), 0o600, None)
     }
 
-    fn put_back(&self) -> Result<(), Fault> {
+    fn put_back(&self, root: &Root) -> Result<(), Fault> {
         self.pairs().try_for_each(|(original, copy)| {
-            files::remove_tree(original)?;
-            files::copy_tree(&copy, original)
+            files::remove_tree(root, original)?;
+            files::copy_tree(root, &copy, original)
         })
     }
 
     /// Whatever stands in the originals now is to stay. The copies hold keys, and go.
     async fn finish(&self, root: &Root) -> Result<(), Fault> {
-        files::remove(&self.at_work)?;
+        files::remove(root, &self.at_work)?;
         service(root, "start").await;
-        files::remove_tree(&self.directory)
+        files::remove_tree(root, &self.directory)
     }
 
-    fn registered_before(&self) -> Option<String> {
-        let inside = Path::new(VAULT).strip_prefix(VAULT_DIRECTORY).ok()?;
-        registered_in(&self.copies.join("0").join(inside))
+    fn registered_before(&self, root: &Root) -> Option<String> {
+        let inside = VAULT.strip_prefix(VAULT_DIRECTORY)?;
+        registered_in(root, &format!("{}/0{inside}", self.copies))
     }
 
-    fn pairs(&self) -> impl Iterator<Item = (&PathBuf, PathBuf)> {
-        self.originals
-            .iter()
-            .enumerate()
-            .map(|(index, original)| (original, self.copies.join(index.to_string())))
+    fn pairs(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let copy = |index: usize| format!("{}/{index}", self.copies);
+        ORIGINALS.into_iter().enumerate().map(move |(index, original)| (original, copy(index)))
     }
 }

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use super::guard;
 use super::net::Net;
 use super::root::Root;
+use super::variables;
 use crate::facts::{Ec2, InstanceIdentity};
 use crate::fault::{Fault, Kind};
 
@@ -114,7 +115,7 @@ fn is_region(text: &str) -> bool {
 /// endpoint that is set on purpose is asked in any case.
 #[must_use]
 pub fn may_be_ec2(root: &Root) -> bool {
-    let variable = |name| std::env::var(name).unwrap_or_default();
+    let variable = |name| variables::text(name).unwrap_or_default();
     if variable("AWS_EC2_METADATA_DISABLED").eq_ignore_ascii_case("true") {
         return false;
     }
@@ -165,8 +166,8 @@ fn is_timeout(error: &ImdsError) -> bool {
 }
 
 fn endpoint() -> String {
-    std::env::var("AWS_EC2_METADATA_SERVICE_ENDPOINT")
-        .unwrap_or_else(|_| "http://169.254.169.254".to_owned())
+    variables::text("AWS_EC2_METADATA_SERVICE_ENDPOINT")
+        .unwrap_or_else(|| "http://169.254.169.254".to_owned())
 }
 
 /// Asks again and again whether this instance is about to end; one session for all of it.

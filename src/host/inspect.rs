@@ -31,10 +31,10 @@ pub fn findings(root: &Root, store: &Store) -> Result<(Option<Record>, Vec<Findi
 }
 
 fn look(root: &Root, file: &Installed) -> Found {
-    let content = match files::read_if_there(&root.at(&file.path)) {
+    let content = match files::read_if_there(root, &file.path) {
         Ok(Some(content)) => zeroize::Zeroizing::new(content),
         Ok(None) => return Found::Missing,
-        Err(fault) => return Found::Damaged(fault.what.clone()),
+        Err(fault) => return Found::Damaged(fault.causes.first().unwrap_or(&fault.what).clone()),
     };
     match file.what.as_str() {
         "key" => match PrivateKey::from_pem(&content) {

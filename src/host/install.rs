@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::clock::unix_now;
-use super::files::{self, Ids, ids_of};
+use super::files::{self, ids_of};
 use super::lock::take_pid_lock;
 use super::process;
 use super::root::Root;
@@ -24,15 +24,19 @@ const RUN_LIMIT: Duration = Duration::from_mins(30);
 pub async fn perform(root: &Root, store: &Store, bundle: &Bundle) -> Result<Vec<Installed>, Fault> {
     let lock = match &bundle.lock {
         Some(place) => {
-            let path = root.at(&place.path);
             if let Some(directory) =
                 bundle.actions.iter().find_map(|action| parent_of(action, place))
             {
                 make(root, directory)?;
             }
             // Where its directory is gone, there is nothing to guard.
-            if path.parent().is_some_and(Path::is_dir) {
-                Some(take_pid_lock(&path, place.mode, ids_of(root, place.owner)).await?)
+            if Path::new(&place.path)
+                .parent()
+                .and_then(Path::to_str)
+                .is_some_and(|directory| files::is_directory(root, directory))
+            {
+                let owner = ids_of(root, place.owner);
+                Some(take_pid_lock(root, &place.path, place.mode, owner).await?)
             } else {
                 None
             }
@@ -85,16 +89,15 @@ fn one(root: &Root, store: &Store, action: &Action) -> Result<(), Fault> {
         }
         Action::Secret { at, content, .. } => {
             let bytes = content.expose().as_bytes();
-            files::replace(&root.at(&at.path), bytes, at.mode, ids_of(root, at.owner))
+            files::replace(root, &at.path, bytes, at.mode, ids_of(root, at.owner))
         }
         Action::Hold { at, content } => hold(root, at, content),
         Action::Release { path, content } => {
             release(root, path, content).and_then(|()| files::tidy(root, path))
         }
         Action::Retire { path } => {
-            let at = root.at(path);
-            store.back_up(&at, unix_now())?;
-            files::remove(&at).and_then(|()| files::tidy(root, path))
+            store.back_up(path, unix_now())?;
+            files::remove(root, path).and_then(|()| files::tidy(root, path))
         }
         Action::Unset { path, names } => {
             take_out(root, store, path, |text| puppet_conf::unset(text, names))
@@ -110,22 +113,23 @@ fn place_file(
     content: &str,
     outdates: &[String],
 ) -> Result<(), Fault> {
-    let path = root.at(&at.path);
-    if files::read_if_there(&path)?.as_deref() == Some(content.as_bytes()) {
+    let former = files::read_if_there(root, &at.path)?;
+    if former.as_deref() == Some(content.as_bytes()) {
         return Ok(());
     }
-    store.back_up(&path, unix_now())?;
-    for other in outdates {
-        let other = root.at(other);
-        store.back_up(&other, unix_now())?;
-        files::remove(&other)?;
+    if let Some(former) = former {
+        store.back_up_content(&at.path, &former, unix_now())?;
     }
-    files::replace(&path, content.as_bytes(), at.mode, ids_of(root, at.owner))
+    for other in outdates {
+        store.back_up(other, unix_now())?;
+        files::remove(root, other)?;
+    }
+    files::replace(root, &at.path, content.as_bytes(), at.mode, ids_of(root, at.owner))
 }
 
 /// The file that wants the key in it. The text with the key is wiped like the key itself.
 fn with_key(root: &Root, at: &Place, content: &str, marker: &str, key: &str) -> Result<(), Fault> {
-    let pem = zeroize::Zeroizing::new(files::read(&root.at(key))?);
+    let pem = zeroize::Zeroizing::new(files::read(root, key)?);
     let pem = zeroize::Zeroizing::new(String::from_utf8_lossy(&pem).into_owned());
     let mut text = zeroize::Zeroizing::new(String::with_capacity(content.len() + 2 * pem.len()));
     for line in content.split_inclusive('\n') {
@@ -138,7 +142,7 @@ fn with_key(root: &Root, at: &Place, content: &str, marker: &str, key: &str) -> 
             }),
         }
     }
-    files::replace(&root.at(&at.path), text.as_bytes(), at.mode, ids_of(root, at.owner))
+    files::replace(root, &at.path, text.as_bytes(), at.mode, ids_of(root, at.owner))
 }
 
 /// What is there no more needs no taking out.
@@ -148,7 +152,7 @@ fn take_out(
     path: &str,
     change: impl FnOnce(&str) -> String,
 ) -> Result<(), Fault> {
-    if root.at(path).exists() {
+    if files::is_there(root, path)? {
         let at = Place { path: path.to_owned(), mode: 0o644, owner: None };
         edit(root, store, &at, change)?;
     }
@@ -156,17 +160,16 @@ fn take_out(
 }
 
 fn make(root: &Root, place: &Place) -> Result<(), Fault> {
-    files::make_directory(&root.at(&place.path), place.mode, ids_of(root, place.owner))
+    files::make_directory(root, &place.path, place.mode, ids_of(root, place.owner))
 }
 
 /// A key that stands in its place is never overwritten; `EnsureKey` used that one.
 fn place_key(root: &Root, at: &Place, from: &str) -> Result<(), Fault> {
-    let (path, staged) = (root.at(&at.path), root.at(from));
-    if !path.exists() {
-        let content = zeroize::Zeroizing::new(files::read(&staged)?);
-        files::replace(&path, &content, at.mode, ids_of(root, at.owner))?;
+    if !files::is_there(root, &at.path)? {
+        let content = zeroize::Zeroizing::new(files::read(root, from)?);
+        files::replace(root, &at.path, &content, at.mode, ids_of(root, at.owner))?;
     }
-    files::remove(&staged)
+    files::remove(root, from)
 }
 
 /// Changes a file of the admin's, with a backup of what it was.
@@ -176,49 +179,40 @@ fn edit(
     at: &Place,
     change: impl FnOnce(&str) -> String,
 ) -> Result<(), Fault> {
-    let path = root.at(&at.path);
-    let former = files::read_if_there(&path)?;
-    let text = std::str::from_utf8(former.as_deref().unwrap_or_default()).map_err(|error| {
+    let former = files::existing(root, &at.path)?;
+    let bytes = former.as_ref().map(|former| former.content.as_slice()).unwrap_or_default();
+    let text = std::str::from_utf8(bytes).map_err(|error| {
         let todo = "write it in UTF-8; it was not touched";
-        Fault::new(
-            Kind::Host,
-            "the engine's settings can't be read",
-            path.display().to_string(),
-            todo,
-        )
-        .because(&error)
+        let what = "the engine's settings can't be read";
+        Fault::new(Kind::Host, what, root.shown(&at.path), todo).because(&error)
     })?;
     let edited = change(text);
-    if former.is_some() && edited == text {
-        return Ok(());
-    }
-    store.back_up(&path, unix_now())?;
-    let (mode, owner) = kept_mode(&path).unwrap_or((at.mode, ids_of(root, at.owner)));
-    files::replace(&path, edited.as_bytes(), mode, owner)
-}
-
-/// An admin's file keeps the mode and owner that the admin gave it.
-fn kept_mode(path: &Path) -> Option<(u32, Option<Ids>)> {
-    use std::os::unix::fs::MetadataExt;
-    let meta = std::fs::metadata(path).ok()?;
-    Some((meta.mode() & 0o7777, Some((meta.uid(), meta.gid()))))
+    // An admin's file keeps the mode and owner that the admin gave it.
+    let (mode, owner) = match &former {
+        Some(_) if edited == text => return Ok(()),
+        Some(former) => {
+            store.back_up_content(&at.path, &former.content, unix_now())?;
+            (former.mode, Some(former.owner))
+        }
+        None => (at.mode, ids_of(root, at.owner)),
+    };
+    files::replace(root, &at.path, edited.as_bytes(), mode, owner)
 }
 
 fn hold(root: &Root, at: &Place, content: &str) -> Result<(), Fault> {
-    let path = root.at(&at.path);
     // Whoever else disabled the agent had a reason; ours is served by theirs.
-    if path.exists() {
+    if files::is_there(root, &at.path)? {
         return Ok(());
     }
-    files::replace(&path, content.as_bytes(), at.mode, ids_of(root, at.owner))
+    files::replace(root, &at.path, content.as_bytes(), at.mode, ids_of(root, at.owner))
 }
 
 fn release(root: &Root, path: &str, content: &str) -> Result<(), Fault> {
-    let path = root.at(path);
-    match files::read_if_there(&path)? {
-        Some(found) if found == content.as_bytes() => files::remove(&path),
+    match files::read_if_there(root, path)? {
+        Some(found) if found == content.as_bytes() => files::remove(root, path),
         Some(_) => {
-            tracing::warn!(path = %path.display(), "the agent was disabled by somebody else, and stays so");
+            let path = root.shown(path);
+            tracing::warn!(path, "the agent was disabled by somebody else, and stays so");
             Ok(())
         }
         None => Ok(()),

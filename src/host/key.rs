@@ -20,14 +20,14 @@ pub struct Making {
 /// Begins a key early, where no key of any name stands, while the network is asked for the rest.
 #[must_use]
 pub fn begin_if_none(root: &Root, site: Option<&PuppetSite>, likely: &LikelyKey) -> Option<Making> {
-    if root.at(&likely.staged).exists() {
+    if files::exists(root, &likely.staged) {
         return None;
     }
     let has_keys = match (&likely.at, site) {
-        (Some(path), _) => root.at(path).exists(),
+        (Some(path), _) => files::exists(root, path),
         (None, Some(site)) => {
-            let keys = root.at(&format!("{}/private_keys", site.ssldir));
-            std::fs::read_dir(keys).is_ok_and(|mut entries| entries.next().is_some())
+            let keys = format!("{}/private_keys", site.ssldir);
+            files::names(root, &keys).is_ok_and(|names| !names.is_empty())
         }
         (None, None) => true,
     };
@@ -62,11 +62,12 @@ pub async fn ensure(
 }
 
 fn missing(root: &Root, spec: &KeySpec) -> Fault {
-    let on = root.at(&spec.at.path).display().to_string();
+    let on = root.shown(&spec.at.path);
     let todo = "put it back from a backup, or `enlist leave` and `enlist join` with a new one";
     Fault::new(Kind::Host, "the key of this member is missing", on, todo)
 }
 
+#[expect(clippy::disallowed_methods, reason = "a key is made while the network is asked")]
 fn begin(bits: u32) -> Making {
     let (send, result) = oneshot::channel();
     std::thread::spawn(move || {
@@ -77,13 +78,13 @@ fn begin(bits: u32) -> Making {
 }
 
 fn load(root: &Root, path: &str) -> Result<Option<PrivateKey>, Fault> {
-    let path = root.at(path);
-    let Some(text) = files::read_if_there(&path)?.map(zeroize::Zeroizing::new) else {
+    let Some(text) = files::read_if_there(root, path)?.map(zeroize::Zeroizing::new) else {
         return Ok(None);
     };
     PrivateKey::from_pem(&text).map(Some).map_err(|error| {
-        let todo = "mend the key, or move it away to have a new one made; it was not touched";
-        Fault::new(Kind::Host, "the private key can't be used", path.display().to_string(), todo)
+        let todo =
+            "put a usable key there, or move it away to have a new one made; it was not touched";
+        Fault::new(Kind::Host, "the private key can't be used", root.shown(path), todo)
             .because(&error)
     })
 }
@@ -105,10 +106,9 @@ async fn make(root: &Root, spec: &KeySpec, making: Option<Making>) -> Result<Pri
         .await
         .map_err(|_| failed("the thread that made it ended"))?
         .map_err(|error| failed(&error.to_string()))?;
-    let staged = root.at(&spec.staged);
-    if let Some(directory) = staged.parent() {
-        files::make_directory(directory, 0o700, None)?;
+    if let Some((directory, _)) = spec.staged.rsplit_once('/') {
+        files::make_directory(root, directory, 0o700, None)?;
     }
-    files::replace(&staged, key.to_pem().as_bytes(), 0o600, None)?;
+    files::replace(root, &spec.staged, key.to_pem().as_bytes(), 0o600, None)?;
     Ok(key)
 }

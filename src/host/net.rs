@@ -13,6 +13,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 
 use super::guard::Guarded;
+use super::variables;
 
 /// The largest answer of an API, in bytes. A server with its attributes or a page of 50 instances
 /// takes some tens of KiB.
@@ -70,7 +71,7 @@ const TLS: tls::Provider = tls::Provider::Rustls(CryptoMode::AwsLc);
 fn is_proxied() -> bool {
     const NAMES: [&str; 6] =
         ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
-    NAMES.iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
+    NAMES.iter().any(|name| variables::variable(name).is_some_and(|value| !value.is_empty()))
 }
 
 fn through_proxy() -> SharedHttpClient {

@@ -1,11 +1,14 @@
 //! Other programs, run without our secrets.
 
-use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
+
+use super::files;
+use super::root::Root;
+use super::variables;
 
 /// What must not reach a child: it is none of its business, and its logs are not ours.
 const WITHHELD: [&str; 4] = [
@@ -34,6 +37,7 @@ pub struct Ended {
 ///
 /// # Errors
 /// Where it can't be started, or the limit came first.
+#[expect(clippy::disallowed_methods, reason = "the one place that starts programs")]
 pub async fn run(program: &str, arguments: &[&str], limit: Duration) -> std::io::Result<Ended> {
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
@@ -74,8 +78,8 @@ pub async fn run_apart(
     limit: Duration,
 ) -> std::io::Result<Ended> {
     // Set in every service (systemd.exec(5)).
-    let is_service = std::env::var_os("INVOCATION_ID").is_some();
-    if !is_service || !Path::new("/run/systemd/system").is_dir() {
+    let is_service = variables::variable("INVOCATION_ID").is_some();
+    if !is_service || !files::is_directory(&Root::running_system(), "/run/systemd/system") {
         return run(program, arguments, limit).await;
     }
     // The unit ends by itself at the limit; it would outlive its client.

@@ -1,28 +1,55 @@
-//! `--root`: a prefix of every path read or written, for images and tests.
+//! `--root`: where every path of the node begins, for images and tests. Held open as a directory,
+//! so that every path is walked from it; absolute links below it lead back into it.
 
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use rustix::fs::{Mode, OFlags};
 
 use super::files;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Root(PathBuf);
+#[derive(Clone, Debug)]
+pub struct Root {
+    prefix: PathBuf,
+    directory: Arc<OnceLock<OwnedFd>>,
+    /// The user that runs this program, and its group.
+    user: (u32, u32),
+    /// `/etc/passwd`, once a message wanted a name.
+    passwd: Arc<Mutex<Option<String>>>,
+}
 
 impl Root {
+    /// The prefix is taken as it is: whoever names it answers for it.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self(path.into())
+        let user = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+        Self { prefix: path.into(), directory: Arc::default(), user, passwd: Arc::default() }
     }
 
-    /// Where an absolute path of the node really stands.
+    /// The root of the system that this program runs on.
+    #[must_use]
+    pub fn running_system() -> Self {
+        Self::new("/")
+    }
+
+    /// A path of the node with its prefix: for messages, and for programs to start. Files are
+    /// opened by [`files`] alone.
     #[must_use]
     pub fn at(&self, path: &str) -> PathBuf {
-        self.0.join(path.trim_start_matches('/'))
+        self.prefix.join(path.trim_start_matches('/'))
+    }
+
+    /// The same as text.
+    #[must_use]
+    pub fn shown(&self, path: &str) -> String {
+        self.at(path).display().to_string()
     }
 
     /// Whether this is the running system itself, whose programs and kernel may be asked.
     #[must_use]
     pub fn is_running_system(&self) -> bool {
-        self.0 == Path::new("/")
+        self.prefix == Path::new("/")
     }
 
     /// A file's text without surrounding blanks; none where it can't be read or is empty.
@@ -36,6 +63,65 @@ impl Root {
     /// A file's text; none where it can't be read, or is too large to be what it should be.
     #[must_use]
     pub fn text(&self, path: &str) -> Option<String> {
-        files::read_text(&self.at(path), files::LARGEST).ok()
+        files::read_text(self, path, files::LARGEST).ok()
+    }
+
+    /// Root, or the user that runs this program.
+    pub(super) fn trusts(&self, user: u32) -> bool {
+        user == 0 || user == self.user.0
+    }
+
+    /// Root's group; for another user, the user's own as well, which is that user's alone where
+    /// each has one (user private groups).
+    pub(super) fn trusts_group(&self, group: u32) -> bool {
+        group == 0 || (self.user.0 != 0 && group == self.user.1)
+    }
+
+    /// Whom files that steer us have to belong to.
+    pub(super) fn owner_word(&self) -> String {
+        if self.user.0 == 0 { "root".to_owned() } else { self.account(self.user.0) }
+    }
+
+    /// An account's name, else its number.
+    pub(super) fn account(&self, user: u32) -> String {
+        // Held where `/etc/passwd` itself is what a message is about.
+        let Ok(mut passwd) = self.passwd.try_lock() else { return user.to_string() };
+        let text = passwd.get_or_insert_with(|| self.text("/etc/passwd").unwrap_or_default());
+        let name = text.lines().find_map(|line| {
+            let mut fields = line.split(':');
+            let name = fields.next()?;
+            (fields.nth(1)?.parse() == Ok(user)).then(|| name.to_owned())
+        });
+        name.unwrap_or_else(|| user.to_string())
+    }
+
+    /// The directory itself, opened once.
+    #[expect(clippy::disallowed_methods, reason = "the one path that is not walked: the caller's")]
+    pub(super) fn open(&self) -> std::io::Result<&OwnedFd> {
+        if let Some(held) = self.directory.get() {
+            return Ok(held);
+        }
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let opened = rustix::fs::open(&self.prefix, flags, Mode::empty())?;
+        Ok(self.directory.get_or_init(|| opened))
+    }
+
+    /// The same, and made where it is missing.
+    #[expect(clippy::disallowed_methods, reason = "the one path that is not walked: the caller's")]
+    pub(super) fn make(&self) -> std::io::Result<()> {
+        match self.open() {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                std::fs::create_dir_all(&self.prefix)
+            }
+            opened => opened.map(drop),
+        }
     }
 }
+
+impl PartialEq for Root {
+    fn eq(&self, other: &Self) -> bool {
+        self.prefix == other.prefix
+    }
+}
+
+impl Eq for Root {}

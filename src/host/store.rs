@@ -1,6 +1,6 @@
 //! Records, evidence and backups, under `/var/lib/enlist/TARGET`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::files;
 use super::root::Root;
@@ -10,6 +10,8 @@ use crate::target::state_dir;
 
 /// The largest evidence kept, in bytes: enough for a certificate chain or an error page.
 const LARGEST_EVIDENCE: usize = 64 * 1024;
+/// How many pieces of evidence are kept of a target: with the former, 2 MiB at most.
+const MOST_EVIDENCE: usize = 32;
 
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -23,10 +25,10 @@ impl Store {
         Self { root, directory: state_dir(target) }
     }
 
-    /// Where the record stands.
+    /// Where the record stands, with the prefix of `--root`.
     #[must_use]
-    pub fn record_path(&self) -> PathBuf {
-        self.at("record.json")
+    pub fn record_path(&self) -> String {
+        self.root.shown(&self.at("record.json"))
     }
 
     /// The record, where there is one.
@@ -34,61 +36,94 @@ impl Store {
     /// # Errors
     /// `Host` where it can't be read, `Invariant` where it is damaged.
     pub fn load(&self) -> Result<Option<Record>, Fault> {
-        let path = self.record_path();
-        let Some(bytes) = files::read_if_there(&path)? else {
+        let Some(bytes) = files::read_if_there(&self.root, &self.at("record.json"))? else {
             return Ok(None);
         };
-        Record::parse(&String::from_utf8_lossy(&bytes), &path.display().to_string()).map(Some)
+        Record::parse(&String::from_utf8_lossy(&bytes), &self.record_path()).map(Some)
     }
 
     /// Writes the record so that it survives a power cut. Root's alone: it names no secret, but
     /// its token would let others ask about this node.
+    ///
+    /// # Errors
+    /// `Host`.
     pub fn persist(&self, record: &Record) -> Result<(), Fault> {
         self.make("")?;
-        files::replace(&self.record_path(), record.to_text().as_bytes(), 0o600, None)
+        let bytes = record.to_text();
+        files::replace(&self.root, &self.at("record.json"), bytes.as_bytes(), 0o600, None)
     }
 
-    /// Keeps what was refused, under a name with the time in it.
-    pub fn keep(&self, evidence: &Evidence, unix: i64) -> Result<PathBuf, Fault> {
-        let directory = format!("{}/evidence", self.directory);
-        self.make("evidence")?;
-        let path = self.root.at(&format!("{directory}/{unix}-{}.txt", evidence.name));
+    /// Keeps what was refused, under a name with the time in it. The oldest goes where there is
+    /// too much of it.
+    ///
+    /// # Errors
+    /// `Host`.
+    pub fn keep(&self, evidence: &Evidence, unix: i64) -> Result<(), Fault> {
         let bytes = evidence.content.as_bytes();
         let bounded = bytes.get(..LARGEST_EVIDENCE).unwrap_or(bytes);
-        files::replace(&path, bounded, 0o600, None)?;
-        tracing::info!(path = %path.display(), "what was refused is kept");
-        Ok(path)
+        self.make("evidence")?;
+        self.make_room(MOST_EVIDENCE.saturating_sub(1))?;
+        let path = self.at(&format!("evidence/{unix}-{}.txt", evidence.name));
+        files::replace(&self.root, &path, bounded, 0o600, None)?;
+        tracing::info!(path = self.root.shown(&path), "what was refused is kept");
+        Ok(())
+    }
+
+    /// Removes the oldest evidence until there are no more files than this. Names begin with the
+    /// time; one that does not is not ours, and goes first.
+    fn make_room(&self, most: usize) -> Result<(), Fault> {
+        let directory = self.at("evidence");
+        let mut names = files::names(&self.root, &directory)
+            .map_err(|error| files::fault(&self.root, "could not read", &directory, &error))?;
+        let time = |name: &String| -> Option<i64> {
+            let (digits, _) = name.split_at(name.find(|c: char| !c.is_ascii_digit())?);
+            digits.parse().ok()
+        };
+        names.sort_by_key(time);
+        let surplus = names.len().saturating_sub(most);
+        names
+            .iter()
+            .take(surplus)
+            .try_for_each(|name| files::remove_tree(&self.root, &format!("{directory}/{name}")))
     }
 
     /// Keeps a copy of a file that is about to be replaced or removed.
-    pub fn back_up(&self, path: &Path, unix: i64) -> Result<(), Fault> {
-        let Some(content) = files::read_if_there(path)?.map(zeroize::Zeroizing::new) else {
-            return Ok(());
-        };
-        let directory = format!("{}/backup", self.directory);
+    ///
+    /// # Errors
+    /// `Host`.
+    pub fn back_up(&self, path: &str, unix: i64) -> Result<(), Fault> {
+        match files::read_if_there(&self.root, path)?.map(zeroize::Zeroizing::new) {
+            Some(content) => self.back_up_content(path, &content, unix),
+            None => Ok(()),
+        }
+    }
+
+    /// Likewise, with what was read of it.
+    ///
+    /// # Errors
+    /// `Host`.
+    pub fn back_up_content(&self, path: &str, content: &[u8], unix: i64) -> Result<(), Fault> {
         self.make("backup")?;
-        let copy = self.root.at(&format!("{directory}/{unix}-{}", flat_name(path)));
-        files::replace(&copy, &content, 0o600, None)?;
-        tracing::info!(path = %path.display(), backup = %copy.display(), "the former file is kept");
+        let copy = self.at(&format!("backup/{unix}-{}", flat_name(path)));
+        files::replace(&self.root, &copy, content, 0o600, None)?;
+        let (path, backup) = (self.root.shown(path), self.root.shown(&copy));
+        tracing::info!(path, backup, "the former file is kept");
         Ok(())
     }
 
     /// Moves another machine's identity out of the way: these files, the record, and a key that
     /// was made and not used yet.
+    ///
+    /// # Errors
+    /// `Host`.
     pub fn set_aside(&self, paths: &[String], unix: i64) -> Result<(), Fault> {
         let name = self.unfinished_aside().unwrap_or_else(|| format!("aside-{unix}"));
-        let directory = format!("{}/{name}", self.directory);
         self.make(&name)?;
-        let own = ["key.pem", "record.json"].map(|name| format!("{}/{name}", self.directory));
+        let own = ["key.pem", "record.json"].map(|name| self.at(name));
         // The record last: until it is gone, the rest is set aside again.
         for path in paths.iter().chain(&own) {
-            let from = self.root.at(path);
-            if from.exists() {
-                files::carry(
-                    &from,
-                    &self.root.at(&format!("{directory}/{}", flat_name(Path::new(path)))),
-                )?;
-            }
+            let to = self.at(&format!("{name}/{}", flat_name(path)));
+            files::carry(&self.root, path, &to)?;
             files::tidy(&self.root, path)?;
         }
         Ok(())
@@ -96,45 +131,53 @@ impl Store {
 
     /// Where an earlier start was interrupted at that: the record, which goes last, is not there.
     fn unfinished_aside(&self) -> Option<String> {
-        let record = flat_name(&self.record_path());
+        let record = flat_name(&self.at("record.json"));
         self.directories().find(|name| {
-            name.starts_with("aside-") && !self.at(&format!("{name}/{record}")).exists()
+            name.starts_with("aside-")
+                && !files::exists(&self.root, &self.at(&format!("{name}/{record}")))
         })
     }
 
     /// Moves the record to the backups: this node is no member any more. A key that was made and
     /// never used goes with it, and so does whatever was half written here.
+    ///
+    /// # Errors
+    /// `Host`.
     pub fn forget(&self, unix: i64) -> Result<(), Fault> {
         for name in ["key.pem", "record.json"] {
             let path = self.at(name);
             self.back_up(&path, unix)?;
-            files::remove(&path)?;
+            files::remove(&self.root, &path)?;
         }
-        self.directories().try_for_each(|name| files::tidy_directory(&self.at(&name)))?;
-        files::tidy(&self.root, &format!("{}/record.json", self.directory))
+        self.directories()
+            .try_for_each(|name| files::tidy_directory(&self.root, &self.at(&name)))?;
+        files::tidy(&self.root, &self.at("record.json"))
     }
 
     /// Those of backups, evidence and other machines' files.
-    fn directories(&self) -> impl Iterator<Item = String> + use<> {
-        let entries = std::fs::read_dir(self.root.at(&self.directory)).into_iter().flatten();
-        let directories = entries.flatten().filter(|entry| entry.path().is_dir());
-        directories.filter_map(|entry| entry.file_name().into_string().ok())
+    fn directories(&self) -> impl Iterator<Item = String> + use<'_> {
+        let names = files::names(&self.root, &self.directory).unwrap_or_default();
+        names.into_iter().filter(|name| files::is_directory(&self.root, &self.at(name)))
     }
 
     /// Makes the target's directory, or one below it, root's alone.
+    ///
+    /// # Errors
+    /// `Host`.
     pub fn make(&self, below: &str) -> Result<(), Fault> {
-        files::make_directory(&self.root.at(crate::target::STATE_DIR), 0o700, None)?;
-        files::make_directory(&self.root.at(&self.directory), 0o700, None)?;
-        files::make_directory(&self.at(below), 0o700, None)
+        files::make_directory(&self.root, crate::target::STATE_DIR, 0o700, None)?;
+        files::make_directory(&self.root, &self.directory, 0o700, None)?;
+        files::make_directory(&self.root, &self.at(below), 0o700, None)
     }
 
-    fn at(&self, name: &str) -> PathBuf {
-        self.root.at(&format!("{}/{name}", self.directory))
+    fn at(&self, name: &str) -> String {
+        format!("{}/{name}", self.directory)
     }
 }
 
 /// `private_keys/i-1.pem` as one name, so that two files of one name keep apart.
-fn flat_name(path: &Path) -> String {
+fn flat_name(path: &str) -> String {
+    let path = Path::new(path);
     let parent = path.parent().and_then(Path::file_name).unwrap_or_default();
     let name = path.file_name().unwrap_or_default();
     format!("{}-{}", parent.to_string_lossy(), name.to_string_lossy())

@@ -19,12 +19,24 @@ const LONG: Duration = Duration::from_secs(5);
 /// Sleeps for this long.
 pub async fn sleep(duration: Duration) {
     if duration < LONG {
-        return tokio::time::sleep(duration).await;
+        return pause(duration).await;
     }
     if let Err(error) = by_kernel(duration).await {
         tracing::debug!(%error, "no timer of the kernel's to be had");
-        tokio::time::sleep(duration).await;
+        pause(duration).await;
     }
+}
+
+/// Sleeps by the runtime's own timer: for a moment, between two looks.
+#[expect(clippy::disallowed_methods, reason = "the one place that waits")]
+pub async fn pause(duration: Duration) {
+    tokio::time::sleep(duration).await;
+}
+
+/// Likewise where there is no runtime.
+#[expect(clippy::disallowed_methods, reason = "the one place that waits")]
+pub fn block(duration: Duration) {
+    std::thread::sleep(duration);
 }
 
 async fn by_kernel(duration: Duration) -> io::Result<()> {

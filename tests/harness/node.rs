@@ -323,8 +323,10 @@ impl Node {
     fn ensure_key(&mut self, spec: &KeySpec) -> Result<enlist::target::KeyReport, Fault> {
         let staged = self.root.at(&spec.staged);
         if !staged.exists() && !self.root.at(&spec.at.path).exists() {
-            files::make_directory(staged.parent().unwrap(), 0o700, None)?;
-            files::replace(&staged, keys::nth(self.keys_made).as_bytes(), 0o600, None)?;
+            let (directory, _) = spec.staged.rsplit_once('/').unwrap();
+            files::make_directory(&self.root, directory, 0o700, None)?;
+            let key = keys::nth(self.keys_made);
+            files::replace(&self.root, &spec.staged, key.as_bytes(), 0o600, None)?;
             self.keys_made += 1;
         }
         let root = self.root.clone();

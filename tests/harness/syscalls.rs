@@ -62,7 +62,14 @@ fn trace() -> Option<String> {
         .join(format!("harness-{}.strace", std::process::id()));
     let test = "syscalls::a_join_and_a_leave_to_look_at";
     let ran = Command::new("strace")
-        .args(["-f", "-y", "-s", "0", "-e", "trace=write,fsync,rename,renameat2,unlink,unlinkat"])
+        .args([
+            "-f",
+            "-y",
+            "-s",
+            "0",
+            "-e",
+            "trace=write,fsync,rename,renameat,renameat2,unlink,unlinkat,rmdir",
+        ])
         .arg("-o")
         .arg(&output)
         .arg(std::env::current_exe().unwrap())
@@ -80,20 +87,26 @@ fn trace() -> Option<String> {
     std::fs::remove_file(&output).unwrap();
     let ours = calls.lines().filter(|line| line.contains(&root));
     // What the harness itself prepares is no concern of ours: it comes before the first lock.
-    let ours: Vec<&str> = ours.skip_while(|line| !line.contains(TEMPORARY)).collect();
+    let mut ours: Vec<&str> = ours.skip_while(|line| !line.contains(TEMPORARY)).collect();
+    // Nor is what it clears away at the end, which nobody syncs.
+    let last = ours.iter().rposition(|line| line.contains("fsync(")).unwrap();
+    ours.truncate(last + 1);
     Some(ours.join("\n"))
 }
 
-/// The call, and the file it is about: of a renaming, the former name.
+/// The call, and the file it is about: of a renaming, the former name. The calls by name are those
+/// with a directory's descriptor, which strace shows with its path.
 fn event(line: &str) -> Option<(&'static str, String)> {
-    let calls = ["write", "fsync", "rename", "unlink"];
-    let call = calls.into_iter().find(|call| line.contains(&format!("{call}(")))?;
+    let calls =
+        [("write(", "write"), ("fsync(", "fsync"), ("renameat", "rename"), ("unlinkat(", "unlink")];
+    let (_, call) = calls.into_iter().find(|(name, _)| line.contains(name))?;
     if line.contains(" = -1 ") {
         return None;
     }
+    let descriptor = line.split_once('<')?.1.split_once('>')?.0;
     let path = match call {
-        "write" | "fsync" => line.split_once('<')?.1.split_once('>')?.0,
-        _ => line.split_once('"')?.1.split_once('"')?.0,
+        "write" | "fsync" => descriptor.to_owned(),
+        _ => format!("{descriptor}/{}", line.split_once('"')?.1.split_once('"')?.0),
     };
-    Some((call, path.to_owned()))
+    Some((call, path))
 }

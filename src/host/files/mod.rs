@@ -1,0 +1,235 @@
+//! The one module that touches files. Every path is walked from the node's root by [`walk`], on
+//! directory descriptors, so that no other account of this machine leads root elsewhere; then
+//! everything happens by name in the directory that is held.
+
+#![allow(clippy::disallowed_methods, reason = "the one module that touches files")]
+
+mod refusal;
+mod special;
+mod tree;
+mod walk;
+mod write;
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
+use std::path::Path;
+
+use rustix::fs::{FileType, Mode, OFlags, Stat};
+
+use super::root::Root;
+use crate::fault::{Fault, Kind};
+use refusal::Refusal;
+use walk::{Place, Purpose, Walk};
+
+pub use special::{LinkLock, append, bind, link_lock, open_lock};
+pub use tree::{carry, copy_tree, names, remove_tree};
+pub use write::{check_writable, make_directory, remove, replace, tidy, tidy_directory};
+
+/// The largest file that is read. A certificate authority's bundle or an admin's `puppet.conf`
+/// takes some tens of KiB, and a hosts file with a long list of names may take a few MiB.
+pub const LARGEST: u64 = 8 * 1024 * 1024;
+
+/// User and group ids.
+pub type Ids = (u32, u32);
+
+/// A file as it was read: all of it from one descriptor.
+#[derive(Debug)]
+pub struct Existing {
+    pub content: Vec<u8>,
+    /// Permission bits.
+    pub mode: u32,
+    pub owner: Ids,
+}
+
+/// The ids of an account, from the root's own `/etc/passwd`, where we may give files away at all.
+#[must_use]
+pub fn ids_of(root: &Root, account: Option<&str>) -> Option<Ids> {
+    let account = account?;
+    // Not by the owner of our own entry in /proc: that is root for every process that may not be
+    // dumped.
+    if !rustix::process::geteuid().is_root() {
+        return None;
+    }
+    let passwd = root.text("/etc/passwd")?;
+    let mut fields = passwd
+        .lines()
+        .map(|line| line.split(':'))
+        .find_map(|mut fields| (fields.next() == Some(account)).then_some(fields))?;
+    let (uid, gid) = (fields.nth(1)?, fields.next()?);
+    Some((uid.parse().ok()?, gid.parse().ok()?))
+}
+
+/// A file's bytes.
+///
+/// # Errors
+/// `Host` where it can't be read, or may not be.
+pub fn read(root: &Root, path: &str) -> Result<Vec<u8>, Fault> {
+    read_bounded(root, path, LARGEST).map_err(|error| fault(root, "could not read", path, &error))
+}
+
+/// A file's bytes, or none where there is no such file.
+///
+/// # Errors
+/// As for [`read`].
+pub fn read_if_there(root: &Root, path: &str) -> Result<Option<Vec<u8>>, Fault> {
+    existing(root, path).map(|found| found.map(|found| found.content))
+}
+
+/// A file with its mode and owner, or none where there is no such file.
+///
+/// # Errors
+/// As for [`read`].
+pub fn existing(root: &Root, path: &str) -> Result<Option<Existing>, Fault> {
+    match read_whole(root, path, Purpose::Engine, LARGEST) {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(fault(root, "could not read", path, &error)),
+    }
+}
+
+/// At most so many bytes: what is larger is an error.
+///
+/// # Errors
+/// Where it can't be read, may not be, is too large or no regular file.
+pub fn read_bounded(root: &Root, path: &str, largest: u64) -> io::Result<Vec<u8>> {
+    read_whole(root, path, Purpose::Engine, largest).map(|found| found.content)
+}
+
+/// Likewise, and it has to be UTF-8.
+///
+/// # Errors
+/// As for [`read_bounded`].
+pub fn read_text(root: &Root, path: &str, largest: u64) -> io::Result<String> {
+    String::from_utf8(read_bounded(root, path, largest)?).map_err(io::Error::other)
+}
+
+/// A file that steers this program: settings, or what they name. Nobody but root, and the user
+/// that runs this program, may be able to write it or anything on the way to it.
+///
+/// # Errors
+/// As for [`read_text`], and where others may write it, with the command that ends that.
+pub fn read_steering(root: &Root, path: &str, largest: u64) -> io::Result<String> {
+    let found = read_whole(root, path, Purpose::Steering, largest)?;
+    String::from_utf8(found.content).map_err(io::Error::other)
+}
+
+/// A secret that the admin put into a file. As for [`read_steering`]; and that others may read
+/// it is said.
+///
+/// # Errors
+/// As for [`read_steering`].
+pub fn read_secret(root: &Root, path: &str) -> io::Result<zeroize::Zeroizing<String>> {
+    let found = read_whole(root, path, Purpose::Steering, LARGEST)?;
+    if found.mode & 0o004 != 0 {
+        let path = root.shown(path);
+        tracing::warn!(
+            path,
+            "everybody on this machine can read this secret; run: chmod o-r {path}"
+        );
+    }
+    String::from_utf8(found.content)
+        .map(zeroize::Zeroizing::new)
+        .map_err(|_| io::Error::other("it is not UTF-8"))
+}
+
+/// Whether something stands there, whatever it is; a link counts as what it leads to.
+///
+/// # Errors
+/// `Host` where that can't be found out.
+pub fn is_there(root: &Root, path: &str) -> Result<bool, Fault> {
+    match place(root, path) {
+        Ok(place) => Ok(place.stat.is_some()),
+        Err(error) if is_absent(&error) => Ok(false),
+        Err(error) => Err(fault(root, "could not look at", path, &error)),
+    }
+}
+
+/// Likewise for a first look: what can't be found out is not there.
+#[must_use]
+pub fn exists(root: &Root, path: &str) -> bool {
+    place(root, path).is_ok_and(|place| place.stat.is_some())
+}
+
+/// Whether a directory stands there.
+#[must_use]
+pub fn is_directory(root: &Root, path: &str) -> bool {
+    Walk::new(root, path, Purpose::Engine).and_then(Walk::into_directory).is_ok()
+}
+
+/// `Host`, with what the error suggests doing.
+#[must_use]
+pub fn fault(root: &Root, what: &str, path: &str, error: &io::Error) -> Fault {
+    let on = root.shown(path);
+    if let Some(refusal) = Refusal::of(error) {
+        return Fault::new(Kind::Host, what, on, refusal.todo.clone()).because(error);
+    }
+    let todo = match error.kind() {
+        ErrorKind::PermissionDenied => {
+            "run enlist as root, or give this path to the user it runs as"
+        }
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            "free some space; the next join continues where this one stopped"
+        }
+        ErrorKind::ReadOnlyFilesystem => {
+            "mount the file system for writing; the next join continues where this one stopped"
+        }
+        ErrorKind::NotADirectory => {
+            "something that is no directory stands in the path; move it away, and the next join continues where this one stopped"
+        }
+        ErrorKind::FileTooLarge => {
+            "nothing of that size belongs there; look into it, and move it away"
+        }
+        ErrorKind::IsADirectory => "a directory stands where a file belongs; move it away",
+        _ => "correct the path; the next join continues where this one stopped",
+    };
+    Fault::new(Kind::Host, what, on, todo).because(error)
+}
+
+/// What to do about an error of this module, where it says so itself.
+#[must_use]
+pub fn advice(error: &io::Error) -> Option<&str> {
+    Refusal::of(error).map(|refusal| refusal.todo.as_str())
+}
+
+/// The directory of a path, held open, and the last name in it.
+fn place(root: &Root, path: &str) -> io::Result<Place> {
+    Walk::new(root, path, Purpose::Engine)?.into_place()
+}
+
+/// There is nothing: not even, perhaps, the directory that it would be in.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+        && Refusal::of(error).is_none()
+}
+
+fn read_whole(root: &Root, path: &str, purpose: Purpose, largest: u64) -> io::Result<Existing> {
+    let place = Walk::new(root, path, purpose)?.into_place()?;
+    let (file, stat) = open_regular(root, &place, OFlags::RDONLY)?;
+    let mut content = Vec::new();
+    file.take(largest.saturating_add(1)).read_to_end(&mut content)?;
+    if u64::try_from(content.len()).is_ok_and(|length| length > largest) {
+        let what = format!("it is larger than {} KiB", largest / 1024);
+        return Err(io::Error::new(ErrorKind::FileTooLarge, what));
+    }
+    Ok(Existing { content, mode: stat.st_mode & 0o7777, owner: (stat.st_uid, stat.st_gid) })
+}
+
+/// Opens a file that is there. Nothing but a regular one is opened at all: opening a device can
+/// do things, and a pipe may never say anything.
+fn open_regular(root: &Root, place: &Place, access: OFlags) -> io::Result<(File, Stat)> {
+    let seen = place.stat.ok_or(rustix::io::Errno::NOENT)?;
+    if !walk::is(&seen, FileType::RegularFile) {
+        let kind = FileType::from_raw_mode(seen.st_mode);
+        return Err(Refusal::not_regular(&place.path(), kind));
+    }
+    let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let fd = rustix::fs::openat(&place.directory, &place.name, flags, Mode::empty())?;
+    let stat = rustix::fs::fstat(&fd)?;
+    place.judge_file(root, &stat)?;
+    Ok((File::from(fd), stat))
+}
+
+/// The path of the directory above; none for the root itself.
+fn parent_of(path: &str) -> Option<&str> {
+    Path::new(path).parent().and_then(Path::to_str)
+}

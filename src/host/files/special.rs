@@ -1,0 +1,132 @@
+//! Files that are more than content: locks, a log, a socket.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, ErrorKind, Write};
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::net::UnixListener;
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+
+use super::refusal::Refusal;
+use super::walk::{self, Held, Purpose, Walk};
+use super::write::{open_or_make, set};
+use super::{Ids, open_regular, parent_of, place};
+use crate::host::root::Root;
+
+/// Opens a lock file, made where it is missing, for its owner alone.
+///
+/// # Errors
+/// Where it can't be made or opened, or is no regular file.
+pub fn open_lock(root: &Root, path: &str) -> io::Result<File> {
+    open_or_create(root, path, OFlags::RDWR, 0o600)
+}
+
+/// Opens a log to be appended to, made with its directory where they are missing. One that others
+/// may have put there is not written to.
+///
+/// # Errors
+/// As for [`open_lock`].
+pub fn append(root: &Root, path: &str, mode: u32) -> io::Result<File> {
+    if let Some(parent) = parent_of(path) {
+        open_or_make(root, parent, Purpose::Engine, 0o755, None)?;
+    }
+    open_or_create(root, path, OFlags::WRONLY | OFlags::APPEND, mode)
+}
+
+fn open_or_create(root: &Root, path: &str, access: OFlags, mode: u32) -> io::Result<File> {
+    let mut place = place(root, path)?;
+    if place.stat.is_none() {
+        let flags = access | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mode = Mode::from_raw_mode(mode);
+        match rustix::fs::openat(&place.directory, &place.name, flags, mode) {
+            Ok(fd) => {
+                rustix::fs::fchmod(&fd, mode)?;
+                return Ok(File::from(fd));
+            }
+            // Another one was faster: it is opened like any that stands.
+            Err(rustix::io::Errno::EXIST) => {
+                let flags = AtFlags::SYMLINK_NOFOLLOW;
+                place.stat = Some(rustix::fs::statat(&place.directory, &place.name, flags)?);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let (file, stat) = open_regular(root, &place, access)?;
+    if !root.trusts(stat.st_uid) || stat.st_nlink > 1 {
+        return Err(Refusal::foreign(root, &place.path(), &stat));
+    }
+    Ok(file)
+}
+
+/// A lock that another program knows by its name: a file that holds a process id. Removed when
+/// dropped.
+#[derive(Debug)]
+pub struct LinkLock {
+    directory: Held,
+    name: OsString,
+}
+
+/// Makes such a lock. It appears with its content, or not at all: an empty one would be nobody's.
+///
+/// # Errors
+/// `AlreadyExists` where it is taken; else where it can't be made.
+pub fn link_lock(
+    root: &Root,
+    path: &str,
+    content: &str,
+    mode: u32,
+    owner: Option<Ids>,
+) -> io::Result<LinkLock> {
+    const TEMPORARY: &str = ".ssl.lock.enlist-new";
+    let place = place(root, path)?;
+    if place.stat.is_some() {
+        return Err(ErrorKind::AlreadyExists.into());
+    }
+    let held = &place.directory;
+    let _ = rustix::fs::unlinkat(held, TEMPORARY, AtFlags::empty());
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let linked = rustix::fs::openat(held, TEMPORARY, flags, Mode::from_raw_mode(mode & 0o600))
+        .map_err(io::Error::from)
+        .and_then(|fd| {
+            let mut file = File::from(fd);
+            file.write_all(content.as_bytes())?;
+            set(&file, mode, owner)?;
+            Ok(rustix::fs::linkat(held, TEMPORARY, held, &place.name, AtFlags::empty())?)
+        });
+    let _ = rustix::fs::unlinkat(held, TEMPORARY, AtFlags::empty());
+    linked.map(|()| LinkLock { directory: place.directory, name: place.name })
+}
+
+impl Drop for LinkLock {
+    fn drop(&mut self) {
+        let _ = rustix::fs::unlinkat(&self.directory, &self.name, AtFlags::empty());
+    }
+}
+
+/// Listens on a Unix socket, whose directory is made where it is missing. A socket that stands
+/// there is replaced. It has its mode from the first moment on.
+///
+/// # Errors
+/// Where something else stands there, or it can't be made.
+pub fn bind(root: &Root, path: &str, mode: u32) -> io::Result<UnixListener> {
+    if let Some(parent) = parent_of(path) {
+        open_or_make(root, parent, Purpose::Engine, 0o755, None)?;
+    }
+    let place = Walk::new(root, path, Purpose::Engine)?.into_entry()?;
+    if let Some(stat) = &place.stat {
+        if !walk::is(stat, FileType::Socket) {
+            return Err(Refusal::not_a_socket(&place.path()));
+        }
+        rustix::fs::unlinkat(&place.directory, &place.name, AtFlags::empty())?;
+    }
+    // There is no `bindat`; this names the directory that is held, whatever its path leads to now.
+    let by_descriptor = std::path::PathBuf::from("/proc/self/fd")
+        .join(place.directory.as_fd().as_raw_fd().to_string())
+        .join(&place.name);
+    // A socket's mode is what the umask leaves of it. Every other file gets its mode by name.
+    let before = rustix::process::umask(Mode::from_raw_mode(0o777 & !mode));
+    let listener = UnixListener::bind(by_descriptor);
+    rustix::process::umask(before);
+    listener
+}

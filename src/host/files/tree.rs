@@ -1,0 +1,85 @@
+//! Directories with what is in them. Each step walks its path anew, so nothing that another
+//! account changes in between leads elsewhere.
+
+use std::io;
+
+use rustix::fs::{AtFlags, Dir};
+
+use super::walk::{Purpose, Walk};
+use super::write::unlink;
+use super::{Existing, existing, fault, is_absent, make_directory, parent_of, remove, replace};
+use crate::fault::Fault;
+use crate::host::root::Root;
+
+/// The names in a directory, sorted. What is not UTF-8 is left out.
+///
+/// # Errors
+/// Where there is no such directory, or it may not be read.
+pub fn names(root: &Root, directory: &str) -> io::Result<Vec<String>> {
+    let held = Walk::new(root, directory, Purpose::Engine)?.into_directory()?;
+    let mut names = Vec::new();
+    for entry in Dir::read_from(held.readable()?)? {
+        let entry = entry?;
+        match entry.file_name().to_str() {
+            Ok("." | "..") | Err(_) => {}
+            Ok(name) => names.push(name.to_owned()),
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Moves a file, across file systems too, without a moment in which there is none; that there is
+/// none is none.
+///
+/// # Errors
+/// `Host`.
+pub fn carry(root: &Root, from: &str, to: &str) -> Result<(), Fault> {
+    if let Some(Existing { content, mode, .. }) = existing(root, from)? {
+        replace(root, to, &zeroize::Zeroizing::new(content), mode & 0o777, None)?;
+        remove(root, from)?;
+    }
+    Ok(())
+}
+
+/// Copies a file or a directory with everything in it, root's alone; that there is none is none.
+///
+/// # Errors
+/// `Host`.
+pub fn copy_tree(root: &Root, from: &str, to: &str) -> Result<(), Fault> {
+    let walked = Walk::new(root, from, Purpose::Engine).and_then(Walk::into_directory);
+    let Ok(held) = walked else {
+        let Some(Existing { content, mode, .. }) = existing(root, from)? else {
+            return Ok(());
+        };
+        let content = zeroize::Zeroizing::new(content);
+        parent_of(to).map_or(Ok(()), |parent| make_directory(root, parent, 0o700, None))?;
+        return replace(root, to, &content, mode & 0o777, None);
+    };
+    make_directory(root, to, held.stat().st_mode & 0o777, None)?;
+    let names = names(root, from).map_err(|error| fault(root, "could not read", from, &error))?;
+    names
+        .iter()
+        .try_for_each(|name| copy_tree(root, &format!("{from}/{name}"), &format!("{to}/{name}")))
+}
+
+/// Removes a file or a directory with everything in it; that there is none is as good. A link is
+/// removed, not what it leads to.
+///
+/// # Errors
+/// `Host`.
+pub fn remove_tree(root: &Root, path: &str) -> Result<(), Fault> {
+    let failed = |error: &io::Error| fault(root, "could not remove", path, error);
+    let place = match Walk::new(root, path, Purpose::Engine).and_then(Walk::into_entry) {
+        Ok(place) => place,
+        Err(error) if is_absent(&error) => return Ok(()),
+        Err(error) => return Err(failed(&error)),
+    };
+    if !place.is_directory() {
+        return remove(root, path);
+    }
+    for name in names(root, path).map_err(|error| failed(&error))? {
+        remove_tree(root, &format!("{path}/{name}"))?;
+    }
+    unlink(&place, AtFlags::REMOVEDIR).map_err(|error| failed(&error))
+}

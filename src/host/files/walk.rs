@@ -1,0 +1,395 @@
+//! Walks a path from the node's root, one directory descriptor after the other, so that nobody
+//! but root leads root to another place.
+//!
+//! Each name is looked up in a directory that is held open, without following links. A link is
+//! read from its own descriptor and followed by this code, never by the kernel. So whoever renames
+//! or replaces something behind the walk changes nothing of where the walk has come to. One walk
+//! serves every kernel: it needs `openat` and no `openat2`, which could not judge owners anyway
+//! (docs/decisions/0007-files-by-descriptors.md).
+//!
+//! Who owns what decides whether the walk goes on, as in systemd-tmpfiles:
+//!
+//! - From root's directories it may go anywhere; except from one that anyone may write to.
+//! - In a directory of another account, what it enters belongs to that account or to root. The
+//!   account can move root's directories around in its own, and gains nothing from it.
+//! - A link that such an account made leads to things of that account only. A link of root's is
+//!   followed where nobody else can have put it there.
+
+use std::collections::VecDeque;
+use std::ffi::{OsStr, OsString};
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+
+use super::refusal::Refusal;
+use crate::host::root::Root;
+
+/// As many as the kernel follows in one path (path_resolution(7)).
+const MOST_LINKS: usize = 40;
+
+/// What the walk is for, and so whom it trusts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Files of engines, which may belong to the engine's account.
+    Engine,
+    /// Settings and secrets: whoever may write them steers root. Nobody but root, and the user
+    /// that runs this program, may have write permission anywhere on the way.
+    Steering,
+}
+
+/// A directory that is held open.
+#[derive(Debug)]
+pub struct Held {
+    fd: OwnedFd,
+    stat: Stat,
+    /// With the prefix of `--root`; for messages.
+    path: PathBuf,
+}
+
+/// A name in a directory that is held open. It is no symbolic link, or there is nothing yet.
+#[derive(Debug)]
+pub struct Place {
+    pub directory: Held,
+    pub name: OsString,
+    /// What stands there.
+    pub stat: Option<Stat>,
+    influence: Influence,
+    purpose: Purpose,
+}
+
+/// A directory on the way that does not exist.
+pub struct Missing<'a> {
+    pub directory: &'a Held,
+    pub name: &'a OsStr,
+    /// Whether it is the one that the path names.
+    pub is_last: bool,
+}
+
+/// Who, other than root, may have chosen what the walk has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Influence {
+    Nobody,
+    /// The walk is in a directory of this account.
+    Directory(u32),
+    /// The walk followed a link that this account made.
+    Link(u32),
+}
+
+impl Held {
+    fn open(directory: impl AsFd, name: &OsStr, path: PathBuf) -> io::Result<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(directory, name, flags, Mode::empty())?;
+        Ok(Self { stat: rustix::fs::fstat(&fd)?, fd, path })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Who it belongs to.
+    pub fn stat(&self) -> &Stat {
+        &self.stat
+    }
+
+    /// Makes what was renamed or removed in it durable.
+    pub fn sync(&self) -> io::Result<()> {
+        Ok(rustix::fs::fsync(self.readable()?)?)
+    }
+
+    /// A descriptor of the same directory that can be read and synced.
+    pub fn readable(&self) -> io::Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(rustix::fs::openat(&self.fd, ".", flags, Mode::empty())?)
+    }
+}
+
+impl AsFd for Held {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl Place {
+    pub fn path(&self) -> PathBuf {
+        self.directory.path.join(&self.name)
+    }
+
+    pub fn is_directory(&self) -> bool {
+        self.stat.is_some_and(|stat| is(&stat, FileType::Directory))
+    }
+
+    /// Whether this file may be read for the walk's purpose. The stat is that of the descriptor
+    /// that it is read from.
+    ///
+    /// # Errors
+    /// Where another account chose it.
+    pub fn judge_file(&self, root: &Root, stat: &Stat) -> io::Result<()> {
+        let path = self.path();
+        if !is(stat, FileType::RegularFile) {
+            return Err(Refusal::not_regular(&path, FileType::from_raw_mode(stat.st_mode)));
+        }
+        judge_entry(root, self.purpose, &self.directory, stat, &path)?;
+        match self.influence {
+            Influence::Nobody => {}
+            // Another name of a file of root's, which may be anything.
+            Influence::Directory(account) if root.trusts(stat.st_uid) && stat.st_nlink > 1 => {
+                return Err(Refusal::hard_link(root, &path, account));
+            }
+            Influence::Directory(account) | Influence::Link(account) => {
+                self.influence.admits(root, stat, &path, account)?;
+            }
+        }
+        if self.purpose == Purpose::Steering && others_may_write(root, stat) {
+            return Err(Refusal::writable(root, &path, stat));
+        }
+        Ok(())
+    }
+}
+
+impl Influence {
+    fn admits(self, root: &Root, stat: &Stat, path: &Path, account: u32) -> io::Result<()> {
+        let is_rooted = matches!(self, Self::Directory(_)) && root.trusts(stat.st_uid);
+        if stat.st_uid == account || is_rooted {
+            return Ok(());
+        }
+        Err(Refusal::transition(root, path, stat.st_uid, account, matches!(self, Self::Link(_))))
+    }
+}
+
+/// One walk.
+pub struct Walk<'a> {
+    root: &'a Root,
+    purpose: Purpose,
+    /// From the root's directory to where the walk is.
+    held: Vec<Held>,
+    rest: VecDeque<OsString>,
+    links: usize,
+    influence: Influence,
+}
+
+impl<'a> Walk<'a> {
+    /// Begins at the root, with a path below it.
+    pub fn new(root: &'a Root, path: &str, purpose: Purpose) -> io::Result<Self> {
+        let fd = rustix::io::fcntl_dupfd_cloexec(root.open()?, 0)?;
+        let stat = rustix::fs::fstat(&fd)?;
+        let base = Held { fd, stat, path: root.at("/") };
+        let mut walk = Self {
+            root,
+            purpose,
+            held: vec![base],
+            rest: VecDeque::new(),
+            links: 0,
+            influence: Influence::Nobody,
+        };
+        walk.then(Path::new(path));
+        Ok(walk)
+    }
+
+    /// To the directory that the last name stands in; links at the last name are followed, too.
+    pub fn into_place(self) -> io::Result<Place> {
+        self.go(true, |_| Err(missing()))
+    }
+
+    /// Likewise, and a link at the last name is what is meant.
+    pub fn into_entry(self) -> io::Result<Place> {
+        self.go(false, |_| Err(missing()))
+    }
+
+    /// Into the directory that the path names.
+    pub fn into_directory(self) -> io::Result<Held> {
+        self.into_directory_making(|_| Err(missing()))
+    }
+
+    /// Likewise. Directories that are missing are made by the way.
+    pub fn into_directory_making(
+        mut self,
+        make: impl FnMut(Missing<'_>) -> io::Result<()>,
+    ) -> io::Result<Held> {
+        self.rest.push_back(OsString::from("."));
+        self.go(true, make).map(|place| place.directory)
+    }
+
+    fn go(
+        mut self,
+        follow_last: bool,
+        mut absent: impl FnMut(Missing<'_>) -> io::Result<()>,
+    ) -> io::Result<Place> {
+        loop {
+            let name = self.rest.pop_front().unwrap_or_else(|| OsString::from("."));
+            let is_last = self.rest.is_empty();
+            if name == ".." {
+                self.up()?;
+            } else if name == "." {
+                if is_last {
+                    return self.arrive(name, None);
+                }
+            } else {
+                let stat = look(self.top()?, &name)?;
+                match stat {
+                    Some(stat) if is(&stat, FileType::Symlink) && (follow_last || !is_last) => {
+                        self.follow(&name)?;
+                    }
+                    stat if is_last => return self.arrive(name, stat),
+                    Some(_) => self.enter(&name)?,
+                    None => {
+                        let is_last = self.rest.iter().all(|rest| rest == ".");
+                        absent(Missing { directory: self.top()?, name: &name, is_last })?;
+                        self.rest.push_front(name);
+                    }
+                }
+            }
+        }
+    }
+
+    fn arrive(mut self, name: OsString, stat: Option<Stat>) -> io::Result<Place> {
+        let directory = self.held.pop().ok_or_else(|| io::Error::from(ErrorKind::NotFound))?;
+        Ok(Place { directory, name, stat, influence: self.influence, purpose: self.purpose })
+    }
+
+    fn top(&self) -> io::Result<&Held> {
+        self.held.last().ok_or_else(|| io::Error::from(ErrorKind::NotFound))
+    }
+
+    fn enter(&mut self, name: &OsStr) -> io::Result<()> {
+        let top = self.top()?;
+        let path = top.path.join(name);
+        let held = Held::open(top, name, path)?;
+        judge_entry(self.root, self.purpose, top, &held.stat, &held.path)?;
+        self.admit(&held.stat, &held.path)?;
+        if self.influence == Influence::Nobody && !self.root.trusts(held.stat.st_uid) {
+            self.influence = Influence::Directory(held.stat.st_uid);
+        }
+        self.held.push(held);
+        Ok(())
+    }
+
+    fn admit(&self, stat: &Stat, path: &Path) -> io::Result<()> {
+        match self.influence {
+            Influence::Nobody => Ok(()),
+            Influence::Directory(account) | Influence::Link(account) => {
+                self.influence.admits(self.root, stat, path, account)
+            }
+        }
+    }
+
+    /// Reads the link from a descriptor of its own, so that it is judged and read as one thing.
+    fn follow(&mut self, name: &OsStr) -> io::Result<()> {
+        self.links += 1;
+        let top = self.top()?;
+        let path = top.path.join(name);
+        if self.links > MOST_LINKS {
+            return Err(rustix::io::Errno::LOOP.into());
+        }
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let link = rustix::fs::openat(top, name, flags, Mode::empty())?;
+        let stat = rustix::fs::fstat(&link)?;
+        if !is(&stat, FileType::Symlink) {
+            // It was replaced this moment: look again.
+            self.rest.push_front(name.to_owned());
+            return Ok(());
+        }
+        judge_entry(self.root, self.purpose, top, &stat, &path)?;
+        let target = rustix::fs::readlinkat(&link, "", Vec::new())?;
+        let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
+        let owner = stat.st_uid;
+        self.influence = match self.influence {
+            Influence::Nobody if self.root.trusts(owner) => Influence::Nobody,
+            Influence::Nobody => Influence::Link(owner),
+            Influence::Directory(account) | Influence::Link(account) if owner == account => {
+                Influence::Link(account)
+            }
+            Influence::Directory(account) | Influence::Link(account) => {
+                return Err(Refusal::foreign_link(self.root, &path, owner, account));
+            }
+        };
+        if target.is_absolute() {
+            self.held.truncate(1);
+        }
+        self.still_admitted(&path)?;
+        self.then(&target);
+        Ok(())
+    }
+
+    fn up(&mut self) -> io::Result<()> {
+        let path = self.top()?.path.clone();
+        if self.held.len() > 1 {
+            self.held.pop();
+        }
+        self.still_admitted(&path)
+    }
+
+    /// Whoever made a link leads nowhere but to what is theirs.
+    fn still_admitted(&self, path: &Path) -> io::Result<()> {
+        let Influence::Link(account) = self.influence else { return Ok(()) };
+        let stat = self.top()?.stat();
+        if stat.st_uid == account {
+            return Ok(());
+        }
+        Err(Refusal::transition(self.root, path, stat.st_uid, account, true))
+    }
+
+    /// Puts these names before the rest.
+    fn then(&mut self, path: &Path) {
+        let names = path.components().filter_map(|part| match part {
+            Component::Normal(name) => Some(name.to_owned()),
+            Component::ParentDir => Some(OsString::from("..")),
+            _ => None,
+        });
+        for (index, name) in names.enumerate() {
+            self.rest.insert(index, name);
+        }
+    }
+}
+
+/// Whether what stands in a directory can be what root put there: in one that others may write
+/// to, it need not be.
+fn judge_entry(
+    root: &Root,
+    purpose: Purpose,
+    directory: &Held,
+    stat: &Stat,
+    path: &Path,
+) -> io::Result<()> {
+    let holder = &directory.stat;
+    // In a sticky directory, nobody can rename or remove what belongs to root.
+    let is_kept = holder.st_mode & 0o1000 != 0 && root.trusts(stat.st_uid);
+    if root.trusts(holder.st_uid) && holder.st_mode & 0o002 != 0 && !is_kept {
+        return Err(Refusal::anyone(root, &directory.path, path, holder));
+    }
+    if purpose == Purpose::Engine {
+        return Ok(());
+    }
+    if !root.trusts(holder.st_uid) || (others_may_write(root, holder) && !is_kept) {
+        return Err(Refusal::writable(root, &directory.path, holder));
+    }
+    if !root.trusts(stat.st_uid) {
+        return Err(Refusal::writable(root, path, stat));
+    }
+    Ok(())
+}
+
+/// Whether somebody may write it who is not root, nor the user that runs this program.
+pub fn others_may_write(root: &Root, stat: &Stat) -> bool {
+    !root.trusts(stat.st_uid)
+        || stat.st_mode & 0o002 != 0
+        || (stat.st_mode & 0o020 != 0 && !root.trusts_group(stat.st_gid))
+}
+
+fn look(directory: &Held, name: &OsStr) -> io::Result<Option<Stat>> {
+    match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => Ok(Some(stat)),
+        Err(rustix::io::Errno::NOENT) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub fn is(stat: &Stat, wanted: FileType) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == wanted
+}
+
+fn missing() -> io::Error {
+    rustix::io::Errno::NOENT.into()
+}

@@ -1,0 +1,263 @@
+//! Writing so that a power cut leaves the old file or the new one, never half of either:
+//! temporary file in the same directory, fsync, rename, fsync of the directory.
+
+use std::ffi::OsStr;
+use std::io::{self, ErrorKind, Write};
+use std::path::Path;
+
+use rustix::fs::{
+    Access, AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, StatVfsMountFlags, Uid,
+};
+
+use super::refusal::Refusal;
+use super::walk::{self, Held, Missing, Place, Purpose, Walk};
+use super::{Ids, fault, is_absent, parent_of, place};
+use crate::fault::Fault;
+use crate::host::root::Root;
+
+/// What a file is called until it is whole. One name a directory, so that what a kill left behind
+/// is taken by the next writing there: the final names of backups and evidence hold the time.
+/// There is one writer, under our own lock.
+pub(super) const TEMPORARY: &str = ".enlist-new";
+
+/// How often a directory is made that somebody else is making, too.
+const MOST_TRIES: u32 = 50;
+
+/// Replaces a file at once and whole. Where a link of root's stands in its place, what that leads
+/// to is replaced, and the link stays.
+///
+/// # Errors
+/// `Host`.
+pub fn replace(
+    root: &Root,
+    path: &str,
+    content: &[u8],
+    mode: u32,
+    owner: Option<Ids>,
+) -> Result<(), Fault> {
+    let written = root.make().and_then(|()| place(root, path)).and_then(|place| {
+        let held = &place.directory;
+        let written = write_new(held, content, mode, owner)
+            .and_then(|()| Ok(rustix::fs::renameat(held, TEMPORARY, held, &place.name)?));
+        if let Err(error) = written {
+            // Whatever is left of it is worth nothing, and the disk may be full.
+            let _ = remove_temporary(held);
+            return Err(error);
+        }
+        held.sync()
+    });
+    written.map_err(|error| fault(root, "could not write", path, &error))
+}
+
+fn write_new(held: &Held, content: &[u8], mode: u32, owner: Option<Ids>) -> io::Result<()> {
+    remove_temporary(held)?;
+    // New and exclusive, so that no link set there by another is followed (O_EXCL); nobody else
+    // may read it before its mode is set.
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let fd = rustix::fs::openat(held, TEMPORARY, flags, Mode::from_raw_mode(mode & 0o600))?;
+    let mut file = std::fs::File::from(fd);
+    file.write_all(content)?;
+    set(&file, mode, owner)?;
+    file.sync_all()
+}
+
+/// Owner first: giving a file away clears some of its mode's bits.
+pub(super) fn set(file: impl std::os::fd::AsFd, mode: u32, owner: Option<Ids>) -> io::Result<()> {
+    if let Some((uid, gid)) = owner {
+        rustix::fs::fchown(&file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+    }
+    Ok(rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))?)
+}
+
+/// Makes a directory and its parents where they are missing, with these modes whatever the umask;
+/// those that stand stay as they are.
+///
+/// # Errors
+/// `Host`.
+pub fn make_directory(root: &Root, path: &str, mode: u32, owner: Option<Ids>) -> Result<(), Fault> {
+    open_or_make(root, path, Purpose::Engine, mode, owner)
+        .map(drop)
+        .map_err(|error| fault(root, "could not make the directory", path, &error))
+}
+
+pub(super) fn open_or_make(
+    root: &Root,
+    path: &str,
+    purpose: Purpose,
+    mode: u32,
+    owner: Option<Ids>,
+) -> io::Result<Held> {
+    root.make()?;
+    Walk::new(root, path, purpose)?.into_directory_making(|Missing { directory, name, is_last }| {
+        // Parents that we have to make are no secret; what needs guarding is the last one.
+        let (mode, owner) = if is_last { (mode, owner) } else { (0o755, None) };
+        directory_new(directory, name, mode, owner)
+    })
+}
+
+/// Like a file: it is there with its mode and owner, or not at all. Two programs that start at
+/// the same moment make the state directory together, before either has the lock, and take each
+/// other's temporary one away: then it is tried again.
+fn directory_new(held: &Held, name: &OsStr, mode: u32, owner: Option<Ids>) -> io::Result<()> {
+    let mut tries = 0;
+    loop {
+        let Err(error) = try_directory_new(held, name, mode, owner) else {
+            return held.sync();
+        };
+        // Somebody else made it meanwhile: the walk judges what it is.
+        if rustix::fs::statat(held, name, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
+            return Ok(());
+        }
+        tries += 1;
+        let is_race = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::AlreadyExists);
+        if !is_race || tries == MOST_TRIES {
+            let _ = remove_temporary(held);
+            return Err(error);
+        }
+    }
+}
+
+fn try_directory_new(held: &Held, name: &OsStr, mode: u32, owner: Option<Ids>) -> io::Result<()> {
+    remove_temporary(held)?;
+    rustix::fs::mkdirat(held, TEMPORARY, Mode::from_raw_mode(mode & 0o700))?;
+    give_directory(held, mode, owner)?;
+    // Not over one that is there, whose maker may be at work in it by now.
+    match rustix::fs::renameat_with(held, TEMPORARY, held, name, RenameFlags::NOREPLACE) {
+        // A file system, or a kernel before 3.15, that can't do that.
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
+            Ok(rustix::fs::renameat(held, TEMPORARY, held, name)?)
+        }
+        renamed => Ok(renamed?),
+    }
+}
+
+/// Gives the new directory its owner and mode. In a directory of another account, that account
+/// may have put another one in its place: it is given away only where it is ours, a directory,
+/// and has nothing in it.
+fn give_directory(held: &Held, mode: u32, owner: Option<Ids>) -> io::Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let directory = rustix::fs::openat(held, TEMPORARY, flags, Mode::empty())?;
+    let stat = rustix::fs::fstat(&directory)?;
+    let is_ours = stat.st_uid == rustix::process::geteuid().as_raw();
+    let is_empty = rustix::fs::Dir::read_from(&directory)?
+        .filter_map(Result::ok)
+        .all(|entry| matches!(entry.file_name().to_bytes(), b"." | b".."));
+    if !is_ours || !is_empty {
+        return Err(io::Error::other(format!(
+            "somebody else replaced the directory that was being made in {}",
+            held.path().display()
+        )));
+    }
+    set(&directory, mode, owner)?;
+    Ok(rustix::fs::fsync(&directory)?)
+}
+
+/// Removes a file, or the link that stands in its place; that there is none is as good.
+///
+/// # Errors
+/// `Host`.
+pub fn remove(root: &Root, path: &str) -> Result<(), Fault> {
+    let entry = Walk::new(root, path, Purpose::Engine).and_then(Walk::into_entry);
+    match entry.and_then(|place| unlink(&place, AtFlags::empty())) {
+        Err(error) if !is_absent(&error) => Err(fault(root, "could not remove", path, &error)),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn unlink(place: &Place, flags: AtFlags) -> io::Result<()> {
+    rustix::fs::unlinkat(&place.directory, &place.name, flags)?;
+    place.directory.sync()
+}
+
+/// Removes what a kill left behind where this file, or a directory above it, was being written:
+/// for a path that nothing more is written to.
+///
+/// # Errors
+/// `Host`.
+pub fn tidy(root: &Root, path: &str) -> Result<(), Fault> {
+    Path::new(path)
+        .ancestors()
+        .filter_map(|path| path.parent()?.to_str())
+        .try_for_each(|directory| tidy_directory(root, directory))
+}
+
+/// Likewise, in one directory.
+///
+/// # Errors
+/// `Host`.
+pub fn tidy_directory(root: &Root, directory: &str) -> Result<(), Fault> {
+    let tidied = Walk::new(root, directory, Purpose::Engine)
+        .and_then(Walk::into_directory)
+        .and_then(|held| if remove_temporary(&held)? { held.sync() } else { Ok(()) });
+    match tidied {
+        Err(error) if !is_absent(&error) => {
+            let path = format!("{}/{TEMPORARY}", directory.trim_end_matches('/'));
+            Err(fault(root, "could not remove", &path, &error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A file, or a directory with nothing in it; whether there was one.
+fn remove_temporary(held: &Held) -> io::Result<bool> {
+    let stat = match rustix::fs::statat(held, TEMPORARY, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => stat,
+        Err(rustix::io::Errno::NOENT) => return Ok(false),
+        Err(error) => return Err(error.into()),
+    };
+    let flags =
+        if walk::is(&stat, FileType::Directory) { AtFlags::REMOVEDIR } else { AtFlags::empty() };
+    match rustix::fs::unlinkat(held, TEMPORARY, flags) {
+        Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(true),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Finds out whether a file can be written there later, and writes nothing: whether every
+/// directory of the path that stands may be used, and the last one of them written to.
+///
+/// # Errors
+/// `Host`, as [`replace`] would have it.
+pub fn check_writable(root: &Root, path: &str) -> Result<(), Fault> {
+    let checked = match place(root, path) {
+        Ok(found) if found.is_directory() => Err(rustix::io::Errno::ISDIR.into()),
+        Ok(found) => writable(&found.directory),
+        // Its directory is yet to be made: what counts is the nearest one that stands.
+        Err(error) if error.kind() == ErrorKind::NotFound && Refusal::of(&error).is_none() => {
+            return match parent_of(path) {
+                Some(parent) if parent != "/" => check_directory(root, parent),
+                _ => Ok(()),
+            };
+        }
+        Err(error) => Err(error),
+    };
+    checked.map_err(|error| fault(root, "it can't be written", path, &error))
+}
+
+fn check_directory(root: &Root, path: &str) -> Result<(), Fault> {
+    let held = Walk::new(root, path, Purpose::Engine).and_then(Walk::into_directory);
+    match held {
+        Err(error) if error.kind() == ErrorKind::NotFound && Refusal::of(&error).is_none() => {
+            parent_of(path).map_or(Ok(()), |parent| check_directory(root, parent))
+        }
+        held => held
+            .and_then(|held| writable(&held))
+            .map_err(|error| fault(root, "nothing can be written in it", path, &error)),
+    }
+}
+
+fn writable(held: &Held) -> io::Result<()> {
+    if rustix::fs::fstatvfs(held)?.f_flag.contains(StatVfsMountFlags::RDONLY) {
+        return Err(rustix::io::Errno::ROFS.into());
+    }
+    rustix::fs::accessat(held, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)?;
+    // `chattr +i`, which stops root, too. A file system without such attributes has none set.
+    let attributes = held.readable().and_then(|fd| Ok(rustix::fs::ioctl_getflags(fd)?));
+    let fixed = rustix::fs::IFlags::IMMUTABLE | rustix::fs::IFlags::APPEND;
+    if attributes.is_ok_and(|flags| flags.intersects(fixed)) {
+        let what =
+            format!("{} has the attribute i or a; see: lsattr -d {0}", held.path().display());
+        return Err(io::Error::new(ErrorKind::PermissionDenied, what));
+    }
+    Ok(())
+}
