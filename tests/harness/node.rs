@@ -243,7 +243,7 @@ impl Node {
             }
             Effect::Forget => self.on_disk(|_| store.forget(unix).map(|()| Event::Forgotten))?,
             Effect::Keep(evidence) => {
-                self.on_disk(|_| store.keep(&evidence, unix).map(|_| Event::Kept))?
+                self.on_disk(|_| store.keep(&evidence, unix).map(|()| Event::Kept))?
             }
             Effect::SetAside(paths) => {
                 self.on_disk(|_| store.set_aside(&paths, unix).map(|()| Event::IsAside))?

@@ -18,6 +18,7 @@ use rustix::fs::{FileType, Mode, OFlags, Stat};
 
 use super::root::Root;
 use crate::fault::{Fault, Kind};
+use crate::target::STATE_DIR;
 use refusal::Refusal;
 use walk::{Place, Purpose, Walk};
 
@@ -80,7 +81,7 @@ pub fn read_if_there(root: &Root, path: &str) -> Result<Option<Vec<u8>>, Fault> 
 /// # Errors
 /// As for [`read`].
 pub fn existing(root: &Root, path: &str) -> Result<Option<Existing>, Fault> {
-    match read_whole(root, path, Purpose::Engine, LARGEST) {
+    match read_whole(root, path, purpose_of(path), LARGEST) {
         Ok(found) => Ok(Some(found)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(fault(root, "could not read", path, &error)),
@@ -92,7 +93,7 @@ pub fn existing(root: &Root, path: &str) -> Result<Option<Existing>, Fault> {
 /// # Errors
 /// Where it can't be read, may not be, is too large or no regular file.
 pub fn read_bounded(root: &Root, path: &str, largest: u64) -> io::Result<Vec<u8>> {
-    read_whole(root, path, Purpose::Engine, largest).map(|found| found.content)
+    read_whole(root, path, purpose_of(path), largest).map(|found| found.content)
 }
 
 /// Likewise, and it has to be UTF-8.
@@ -153,7 +154,7 @@ pub fn exists(root: &Root, path: &str) -> bool {
 /// Whether a directory stands there.
 #[must_use]
 pub fn is_directory(root: &Root, path: &str) -> bool {
-    Walk::new(root, path, Purpose::Engine).and_then(Walk::into_directory).is_ok()
+    Walk::new(root, path, purpose_of(path)).and_then(Walk::into_directory).is_ok()
 }
 
 /// `Host`, with what the error suggests doing.
@@ -193,7 +194,15 @@ pub fn advice(error: &io::Error) -> Option<&str> {
 
 /// The directory of a path, held open, and the last name in it.
 fn place(root: &Root, path: &str) -> io::Result<Place> {
-    Walk::new(root, path, Purpose::Engine)?.into_place()
+    Walk::new(root, path, purpose_of(path))?.into_place()
+}
+
+/// What stands in our own directory steers us, like settings: a record says what is removed when
+/// this node leaves.
+fn purpose_of(path: &str) -> Purpose {
+    let is_own =
+        path.strip_prefix(STATE_DIR).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    if is_own { Purpose::Steering } else { Purpose::Engine }
 }
 
 /// There is nothing: not even, perhaps, the directory that it would be in.

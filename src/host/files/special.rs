@@ -9,9 +9,9 @@ use std::os::unix::net::UnixListener;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 
 use super::refusal::Refusal;
-use super::walk::{self, Held, Purpose, Walk};
+use super::walk::{self, Held, Walk};
 use super::write::{open_or_make, set};
-use super::{Ids, open_regular, parent_of, place};
+use super::{Ids, open_regular, parent_of, place, purpose_of};
 use crate::host::root::Root;
 
 /// Opens a lock file, made where it is missing, for its owner alone.
@@ -29,7 +29,7 @@ pub fn open_lock(root: &Root, path: &str) -> io::Result<File> {
 /// As for [`open_lock`].
 pub fn append(root: &Root, path: &str, mode: u32) -> io::Result<File> {
     if let Some(parent) = parent_of(path) {
-        open_or_make(root, parent, Purpose::Engine, 0o755, None)?;
+        open_or_make(root, parent, 0o755, None)?;
     }
     open_or_create(root, path, OFlags::WRONLY | OFlags::APPEND, mode)
 }
@@ -111,9 +111,9 @@ impl Drop for LinkLock {
 /// Where something else stands there, or it can't be made.
 pub fn bind(root: &Root, path: &str, mode: u32) -> io::Result<UnixListener> {
     if let Some(parent) = parent_of(path) {
-        open_or_make(root, parent, Purpose::Engine, 0o755, None)?;
+        open_or_make(root, parent, 0o755, None)?;
     }
-    let place = Walk::new(root, path, Purpose::Engine)?.into_entry()?;
+    let place = Walk::new(root, path, purpose_of(path))?.into_entry()?;
     if let Some(stat) = &place.stat {
         if !walk::is(stat, FileType::Socket) {
             return Err(Refusal::not_a_socket(&place.path()));

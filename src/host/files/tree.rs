@@ -5,9 +5,11 @@ use std::io;
 
 use rustix::fs::{AtFlags, Dir};
 
-use super::walk::{Purpose, Walk};
+use super::walk::Walk;
 use super::write::unlink;
-use super::{Existing, existing, fault, is_absent, make_directory, parent_of, remove, replace};
+use super::{
+    Existing, existing, fault, is_absent, make_directory, parent_of, purpose_of, remove, replace,
+};
 use crate::fault::Fault;
 use crate::host::root::Root;
 
@@ -16,7 +18,7 @@ use crate::host::root::Root;
 /// # Errors
 /// Where there is no such directory, or it may not be read.
 pub fn names(root: &Root, directory: &str) -> io::Result<Vec<String>> {
-    let held = Walk::new(root, directory, Purpose::Engine)?.into_directory()?;
+    let held = Walk::new(root, directory, purpose_of(directory))?.into_directory()?;
     let mut names = Vec::new();
     for entry in Dir::read_from(held.readable()?)? {
         let entry = entry?;
@@ -47,7 +49,7 @@ pub fn carry(root: &Root, from: &str, to: &str) -> Result<(), Fault> {
 /// # Errors
 /// `Host`.
 pub fn copy_tree(root: &Root, from: &str, to: &str) -> Result<(), Fault> {
-    let walked = Walk::new(root, from, Purpose::Engine).and_then(Walk::into_directory);
+    let walked = Walk::new(root, from, purpose_of(from)).and_then(Walk::into_directory);
     let Ok(held) = walked else {
         let Some(Existing { content, mode, .. }) = existing(root, from)? else {
             return Ok(());
@@ -70,7 +72,7 @@ pub fn copy_tree(root: &Root, from: &str, to: &str) -> Result<(), Fault> {
 /// `Host`.
 pub fn remove_tree(root: &Root, path: &str) -> Result<(), Fault> {
     let failed = |error: &io::Error| fault(root, "could not remove", path, error);
-    let place = match Walk::new(root, path, Purpose::Engine).and_then(Walk::into_entry) {
+    let place = match Walk::new(root, path, purpose_of(path)).and_then(Walk::into_entry) {
         Ok(place) => place,
         Err(error) if is_absent(&error) => return Ok(()),
         Err(error) => return Err(failed(&error)),

@@ -10,8 +10,8 @@ use rustix::fs::{
 };
 
 use super::refusal::Refusal;
-use super::walk::{self, Held, Missing, Place, Purpose, Walk};
-use super::{Ids, fault, is_absent, parent_of, place};
+use super::walk::{self, Held, Missing, Place, Walk};
+use super::{Ids, fault, is_absent, parent_of, place, purpose_of};
 use crate::fault::Fault;
 use crate::host::root::Root;
 
@@ -75,7 +75,7 @@ pub(super) fn set(file: impl std::os::fd::AsFd, mode: u32, owner: Option<Ids>) -
 /// # Errors
 /// `Host`.
 pub fn make_directory(root: &Root, path: &str, mode: u32, owner: Option<Ids>) -> Result<(), Fault> {
-    open_or_make(root, path, Purpose::Engine, mode, owner)
+    open_or_make(root, path, mode, owner)
         .map(drop)
         .map_err(|error| fault(root, "could not make the directory", path, &error))
 }
@@ -83,16 +83,17 @@ pub fn make_directory(root: &Root, path: &str, mode: u32, owner: Option<Ids>) ->
 pub(super) fn open_or_make(
     root: &Root,
     path: &str,
-    purpose: Purpose,
     mode: u32,
     owner: Option<Ids>,
 ) -> io::Result<Held> {
     root.make()?;
-    Walk::new(root, path, purpose)?.into_directory_making(|Missing { directory, name, is_last }| {
-        // Parents that we have to make are no secret; what needs guarding is the last one.
-        let (mode, owner) = if is_last { (mode, owner) } else { (0o755, None) };
-        directory_new(directory, name, mode, owner)
-    })
+    Walk::new(root, path, purpose_of(path))?.into_directory_making(
+        |Missing { directory, name, is_last }| {
+            // Parents that we have to make are no secret; what needs guarding is the last one.
+            let (mode, owner) = if is_last { (mode, owner) } else { (0o755, None) };
+            directory_new(directory, name, mode, owner)
+        },
+    )
 }
 
 /// Like a file: it is there with its mode and owner, or not at all. Two programs that start at
@@ -157,7 +158,7 @@ fn give_directory(held: &Held, mode: u32, owner: Option<Ids>) -> io::Result<()> 
 /// # Errors
 /// `Host`.
 pub fn remove(root: &Root, path: &str) -> Result<(), Fault> {
-    let entry = Walk::new(root, path, Purpose::Engine).and_then(Walk::into_entry);
+    let entry = Walk::new(root, path, purpose_of(path)).and_then(Walk::into_entry);
     match entry.and_then(|place| unlink(&place, AtFlags::empty())) {
         Err(error) if !is_absent(&error) => Err(fault(root, "could not remove", path, &error)),
         _ => Ok(()),
@@ -186,7 +187,7 @@ pub fn tidy(root: &Root, path: &str) -> Result<(), Fault> {
 /// # Errors
 /// `Host`.
 pub fn tidy_directory(root: &Root, directory: &str) -> Result<(), Fault> {
-    let tidied = Walk::new(root, directory, Purpose::Engine)
+    let tidied = Walk::new(root, directory, purpose_of(directory))
         .and_then(Walk::into_directory)
         .and_then(|held| if remove_temporary(&held)? { held.sync() } else { Ok(()) });
     match tidied {
@@ -235,7 +236,7 @@ pub fn check_writable(root: &Root, path: &str) -> Result<(), Fault> {
 }
 
 fn check_directory(root: &Root, path: &str) -> Result<(), Fault> {
-    let held = Walk::new(root, path, Purpose::Engine).and_then(Walk::into_directory);
+    let held = Walk::new(root, path, purpose_of(path)).and_then(Walk::into_directory);
     match held {
         Err(error) if error.kind() == ErrorKind::NotFound && Refusal::of(&error).is_none() => {
             parent_of(path).map_or(Ok(()), |parent| check_directory(root, parent))

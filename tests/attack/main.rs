@@ -1,0 +1,26 @@
+//! Another account of the machine attacks the shipped program, which runs as root: with links,
+//! hard links, pipes and devices wherever the program writes, and with races. Whatever it tries,
+//! nothing of root's changes.
+//!
+//! Needs root, to be two accounts; else it says SKIPPED, and fails with CI=true. A sample by
+//! default; `ENLIST_ATTACK=all` tries everything, each race 300 times.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod daemon;
+mod races;
+mod still;
+mod victim;
+
+/// The races, in a process of the other account; see `races`. By itself it does nothing.
+#[test]
+fn the_other_account() {
+    if let Some(what) = std::env::var_os("ENLIST_ATTACKER") {
+        races::attack(
+            what.to_str().unwrap(),
+            std::path::Path::new(&std::env::var("DIRECTORY").unwrap()),
+        );
+    }
+}

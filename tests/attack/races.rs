@@ -1,0 +1,206 @@
+//! Races: a process of the other account exchanges what root is about to use, as fast as it can,
+//! while root joins, edits, listens and leaves.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+use crate::victim::{ACCOUNT, Victim, directory, give, is_all, is_root};
+
+/// The other account at work.
+pub struct Attacker {
+    child: Child,
+    stop: PathBuf,
+}
+
+impl Attacker {
+    /// This test program again, as the other account.
+    pub fn start(victim: &Victim, what: &str, directory: &Path) -> Self {
+        // Where the account can start it.
+        let program = victim.path("attacker");
+        if !program.exists() {
+            fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+            fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+        }
+        let stop = victim.path("stop");
+        let child = Command::new(&program)
+            .args(["--exact", "the_other_account", "--nocapture"])
+            .env("ENLIST_ATTACKER", what)
+            .env("DIRECTORY", directory)
+            .env("STOP", &stop)
+            .uid(ACCOUNT)
+            .gid(ACCOUNT)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Self { child, stop }
+    }
+
+    pub fn stop(mut self) {
+        fs::write(&self.stop, "").unwrap();
+        assert!(self.child.wait().unwrap().success(), "the attacker failed");
+        fs::remove_file(&self.stop).unwrap();
+    }
+}
+
+/// What the attacker does until it is told to stop.
+pub fn attack(what: &str, directory: &Path) {
+    assert_eq!(rustix::process::geteuid().as_raw(), ACCOUNT);
+    let stop = PathBuf::from(std::env::var_os("STOP").unwrap());
+    let mut round = 0_usize;
+    while !stop.exists() {
+        for _ in 0..100 {
+            round += 1;
+            match what {
+                "exchange" => exchange(directory, round),
+                "temporary" => temporary(directory, round),
+                "settings" => settings(directory),
+                "socket" => socket(directory),
+                other => panic!("{other}"),
+            }
+        }
+    }
+}
+
+/// Each directory of the ssldir, and the ssldir, for a link to a directory of root's, and back.
+fn exchange(ssl: &Path, round: usize) {
+    let names = ["certs", "private_keys", "certificate_requests", "public_keys"];
+    let target = if round % 2 == 0 {
+        "/srv/roots-own/cron.d"
+    } else {
+        "../../../../srv/roots-own/completion.d"
+    };
+    let path = ssl.join(names[round % names.len()]);
+    let trap = ssl.join(".trap");
+    let _ = fs::remove_file(&trap);
+    let _ = symlink(target, &trap);
+    let _ = renameat_with(CWD, &path, CWD, &trap, RenameFlags::EXCHANGE);
+    let _ = renameat_with(CWD, &path, CWD, &trap, RenameFlags::EXCHANGE);
+}
+
+/// What is being made under its temporary name, for something else.
+fn temporary(ssl: &Path, round: usize) {
+    let places = ["", "certs", "", "private_keys", "", "certificate_requests"];
+    let place = match places[round % places.len()] {
+        "" => ssl.to_owned(),
+        below => ssl.join(below),
+    };
+    let up = if place == ssl { "../../../.." } else { "../../../../.." };
+    let (made, trap) = (place.join(".enlist-new"), place.join(".trap"));
+    let _ = fs::remove_file(&trap);
+    let _ = match round / places.len() % 3 {
+        0 | 1 => symlink(format!("{up}/srv/roots-own/shadow"), &trap),
+        _ => fs::write(&trap, "planted"),
+    };
+    // A directory can't be replaced by a link, but exchanged for one.
+    for _ in 0..200 {
+        if renameat_with(CWD, &trap, CWD, &made, RenameFlags::EXCHANGE).is_ok() {
+            break;
+        }
+    }
+}
+
+/// A file that root wrote for itself alone, for one that everybody may write.
+fn settings(confdir: &Path) {
+    let (conf, other) = (confdir.join("puppet.conf"), confdir.join("loose"));
+    let _ = renameat_with(CWD, &conf, CWD, &other, RenameFlags::EXCHANGE);
+}
+
+/// The socket that was just made, for a link to a file of root's.
+fn socket(place: &Path) {
+    let (socket, trap) = (place.join("socket"), place.join(".trap"));
+    let _ = fs::remove_file(&trap);
+    let _ = symlink("../../../../srv/roots-own/shadow", &trap);
+    for _ in 0..2000 {
+        if renameat_with(CWD, &trap, CWD, &socket, RenameFlags::EXCHANGE).is_ok() {
+            break;
+        }
+    }
+}
+
+fn races() -> usize {
+    if is_all() { 300 } else { 10 }
+}
+
+/// Joins and leaves while the account does that to the ssldir; every join begins without it.
+fn raced(what: &str) {
+    if !is_root() {
+        return;
+    }
+    let victim = Victim::new();
+    let ssl = victim.path("var/lib/puppet/ssl");
+    let attacker = Attacker::start(&victim, what, &ssl);
+    let (mut joined, mut refused) = (0, 0);
+    for round in 0..races() {
+        let (code, said) = victim.enlist(&["join"]);
+        match code {
+            0 => joined += 1,
+            74 | 78 => refused += 1,
+            65 | 70 => {}
+            code => panic!("{code}: {said}"),
+        }
+        victim.unharmed(&format!("join {round} in a race ({what})"));
+        let (_, said) = victim.enlist(&["leave"]);
+        victim.unharmed(&format!("leave {round} in a race ({what}): {said}"));
+        // From the beginning, for the directories to be made anew.
+        if round % 3 == 0 {
+            let _ = fs::rename(&ssl, ssl.with_file_name(format!("former-{round}")));
+            directory(&ssl);
+            let _ = fs::remove_dir_all(victim.path("var/lib/enlist"));
+        }
+    }
+    attacker.stop();
+    println!("{what}: {joined} joined, {refused} refused of {}", races());
+}
+
+#[test]
+fn directories_that_are_exchanged_all_the_time_lead_nowhere() {
+    raced("exchange");
+}
+
+#[test]
+fn what_is_being_made_is_not_exchanged_for_something_of_roots() {
+    raced("temporary");
+}
+
+#[test]
+fn a_settings_file_keeps_the_mode_that_goes_with_its_content() {
+    if !is_root() {
+        return;
+    }
+    let (mut kept, mut loose) = (0, 0);
+    for _ in 0..races() {
+        let victim = Victim::new();
+        let confdir = victim.path("etc/puppet");
+        give(&confdir);
+        let secret = "[main]\n# only root reads this\n";
+        victim.node.write("etc/puppet/puppet.conf", secret);
+        fs::set_permissions(confdir.join("puppet.conf"), Permissions::from_mode(0o600)).unwrap();
+        victim.node.write("etc/puppet/loose", "[main]\n# everybody's\n");
+        give(&confdir.join("loose"));
+        fs::set_permissions(confdir.join("loose"), Permissions::from_mode(0o666)).unwrap();
+        let attacker = Attacker::start(&victim, "settings", &confdir);
+        let (code, said) = victim.enlist(&["join"]);
+        attacker.stop();
+        assert!([0, 74, 78].contains(&code), "{code}: {said}");
+        for name in ["puppet.conf", "loose"] {
+            let path = confdir.join(name);
+            let Ok(text) = fs::read_to_string(&path) else { continue };
+            let meta = fs::metadata(&path).unwrap();
+            if text.contains("only root reads this") {
+                kept += 1;
+                assert_eq!((meta.uid(), meta.mode() & 0o7777), (0, 0o600), "{text}");
+            } else {
+                loose += 1;
+            }
+        }
+        victim.unharmed("a race for puppet.conf");
+    }
+    println!("{kept} files of root's as they were, {loose} of the account's");
+    assert!(kept > 0, "the race has to have been about something");
+}

@@ -1,0 +1,247 @@
+//! Traps that lie there before the program comes, in every place that it looks at or writes to.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::process::Command;
+
+use crate::common::{NAME, Node, expect};
+use crate::victim::{ACCOUNT, Victim, directory, give, is_all, is_root};
+
+/// Where a directory of the program's belongs.
+const DIRECTORIES: [&str; 7] = [
+    "var/lib/puppet/ssl",
+    "var/lib/puppet/ssl/certs",
+    "var/lib/puppet/ssl/private_keys",
+    "var/lib/puppet/ssl/certificate_requests",
+    "var/lib/puppet/ssl/public_keys",
+    "var/lib/puppet/ssl/private",
+    "var/cache/puppet/state",
+];
+
+/// Where a file of the program's belongs, or one that it looks at.
+const FILES: [&str; 9] = [
+    "var/lib/puppet/ssl/certs/ca.pem",
+    "var/lib/puppet/ssl/certs/NAME.pem",
+    "var/lib/puppet/ssl/private_keys/NAME.pem",
+    "var/lib/puppet/ssl/certificate_requests/NAME.pem",
+    "var/lib/puppet/ssl/crl.pem",
+    "var/lib/puppet/ssl/ssl.lock",
+    "var/lib/puppet/ssl/.ssl.lock.enlist-new",
+    "var/lib/puppet/ssl/certs/.enlist-new",
+    "var/cache/puppet/state/agent_disabled.lock",
+];
+
+type Trap = (&'static str, fn(&Victim, &Path));
+
+/// What the account puts in the place of a directory.
+const INSTEAD_OF_DIRECTORY: [Trap; 6] = [
+    ("an absolute link to root's directory", |_, at| link("/srv/roots-own/completion.d", at)),
+    ("a relative link to root's directory", |victim, at| {
+        link(&below_the_root(victim, at, "srv/roots-own/cron.d"), at);
+    }),
+    ("a link by way of a link", |_, at| {
+        link("/srv/roots-own/ssh", &at.with_file_name("hop"));
+        link("hop", at);
+    }),
+    ("a link through a directory of its own", |victim, at| {
+        directory(&victim.path("var/lib/puppet/own"));
+        link("../../../../srv/roots-own/cron.d", &victim.path("var/lib/puppet/own/inner"));
+        link("/var/lib/puppet/own/inner", at);
+    }),
+    ("a pipe", |_, at| pipe(at)),
+    ("a link to a file of root's", |_, at| link("/srv/roots-own/shadow", at)),
+];
+
+/// What the account puts in the place of a file.
+const INSTEAD_OF_FILE: [Trap; 7] = [
+    ("a link to a file of root's", |_, at| link("/srv/roots-own/shadow", at)),
+    ("a link to a file that root would run", |_, at| link("/srv/roots-own/cron.d/planted", at)),
+    ("a relative link", |victim, at| {
+        link(&below_the_root(victim, at, "srv/roots-own/ssh/authorized_keys"), at);
+    }),
+    ("another name of a file of root's", |victim, at| {
+        fs::hard_link(victim.path("srv/roots-own/shadow"), at).unwrap();
+    }),
+    ("a pipe", |_, at| pipe(at)),
+    ("a device", |_, at| by("mknod", &[at.to_str().unwrap(), "c", "1", "5"])),
+    ("a directory", |_, at| directory(at)),
+];
+
+#[test]
+fn no_trap_in_the_place_of_a_directory_leads_root_elsewhere() {
+    if is_root() {
+        tried(&DIRECTORIES, &INSTEAD_OF_DIRECTORY);
+    }
+}
+
+#[test]
+fn no_trap_in_the_place_of_a_file_leads_root_elsewhere() {
+    if is_root() {
+        tried(&FILES, &INSTEAD_OF_FILE);
+    }
+}
+
+/// Before a join, and between a join and a leave.
+fn tried(places: &[&str], traps: &[Trap]) {
+    let mut index = 0;
+    for place in places {
+        for (what, set) in traps {
+            index += 1;
+            if !is_all() && index % 5 != 0 {
+                continue;
+            }
+            let case = format!("{what} at {place}");
+            let place = place.replace("NAME", NAME);
+            let victim = Victim::new();
+            trap(&victim, &place, *set);
+            let (code, said) = victim.enlist(&["join"]);
+            assert!([0, 74, 78].contains(&code), "{case}: {code}: {said}");
+            assert!(code == 0 || said.contains("to do: "), "{case}: {said}");
+            victim.unharmed(&format!("a join with {case}"));
+            victim.enlist(&["status"]);
+            victim.enlist(&["leave"]);
+            victim.unharmed(&format!("status and leave with {case}"));
+
+            let victim = Victim::new();
+            victim.node.join();
+            trap(&victim, &place, *set);
+            let (code, said) = victim.enlist(&["leave"]);
+            assert!([0, 74].contains(&code), "{case}: {code}: {said}");
+            victim.unharmed(&format!("a leave with {case}"));
+        }
+    }
+}
+
+/// In the place of whatever stands there; with the directories that the account can make.
+fn trap(victim: &Victim, place: &str, set: fn(&Victim, &Path)) {
+    let path = victim.path(place);
+    let parent = path.parent().unwrap();
+    if !parent.exists() {
+        directory(parent);
+    }
+    match fs::symlink_metadata(&path) {
+        Ok(meta) if meta.is_dir() => fs::rename(&path, path.with_extension("former")).unwrap(),
+        Ok(_) => fs::remove_file(&path).unwrap(),
+        Err(_) => {}
+    }
+    set(victim, &path);
+}
+
+/// A path from there to something below the node's root.
+fn below_the_root(victim: &Victim, at: &Path, target: &str) -> String {
+    let inside = at.strip_prefix(victim.node.root.path()).unwrap();
+    format!("{}{target}", "../".repeat(inside.components().count() - 1))
+}
+
+fn link(target: &str, at: &Path) {
+    symlink(target, at).unwrap();
+    give(at);
+}
+
+fn pipe(at: &Path) {
+    by("mkfifo", &[at.to_str().unwrap()]);
+    give(at);
+}
+
+fn by(program: &str, arguments: &[&str]) {
+    assert!(Command::new(program).args(arguments).status().unwrap().success());
+}
+
+#[test]
+fn directories_of_two_accounts_are_not_mixed() {
+    if !is_root() {
+        return;
+    }
+    let victim = Victim::new();
+    let certs = victim.path("var/lib/puppet/ssl/certs");
+    directory(&certs);
+    std::os::unix::fs::chown(&certs, Some(ACCOUNT + 1), Some(ACCOUNT + 1)).unwrap();
+    let (code, said) = victim.enlist(&["join"]);
+    assert_eq!(code, 74, "{said}");
+    assert!(said.contains("in a directory of puppet") && said.contains("chown puppet"), "{said}");
+    // Root's own directories in it are what Puppet's agent leaves there: they are used.
+    std::os::unix::fs::chown(&certs, Some(0), Some(0)).unwrap();
+    let (code, said) = victim.enlist(&["join"]);
+    assert_eq!(code, 0, "{said}");
+}
+
+#[test]
+fn a_link_that_root_made_is_followed_and_stays_a_link() {
+    let node = Node::new();
+    node.write("etc/shared/puppet.conf", "[main]\n# shared\n");
+    node.write("etc/puppetlabs/puppet/.keep", "");
+    let conf = node.path("etc/puppetlabs/puppet/puppet.conf");
+    symlink("../../shared/puppet.conf", &conf).unwrap();
+    fs::create_dir_all(node.path("srv/ssl")).unwrap();
+    symlink("/srv/ssl", node.path("etc/puppetlabs/puppet/ssl")).unwrap();
+    node.join();
+    assert!(fs::symlink_metadata(&conf).unwrap().is_symlink());
+    assert!(node.read("etc/shared/puppet.conf").contains("certname"));
+    assert!(node.path(&format!("srv/ssl/certs/{NAME}.pem")).is_file());
+    assert_eq!(node.enlist(&["leave"]).code, 0);
+    assert!(fs::symlink_metadata(&conf).unwrap().is_symlink());
+    assert_eq!(node.read("etc/shared/puppet.conf"), "[main]\n# shared\n");
+}
+
+#[test]
+fn settings_that_others_may_write_are_refused_with_the_command_that_ends_that() {
+    let settings = "[opsworks-cm]\nserver = \"puppet-test\"\n";
+    let modes = [
+        ("etc/enlist/enlist.toml", 0o666),
+        ("etc/enlist/enlist.toml", 0o602),
+        ("etc/enlist", 0o777),
+        ("etc/enlist/config.d", 0o757),
+        ("etc/enlist/config.d/50-x.toml", 0o646),
+        ("run/enlist/config.d", 0o777),
+        ("usr/lib/enlist", 0o777),
+        ("etc", 0o777),
+        ("etc/ca.pem", 0o666),
+    ];
+    for (path, mode) in modes {
+        let node = Node::new();
+        for fragment in [
+            "etc/enlist/enlist.toml",
+            "etc/enlist/config.d/50-x.toml",
+            "run/enlist/config.d/a.toml",
+            "usr/lib/enlist/config.d/a.toml",
+        ] {
+            node.write(fragment, settings);
+        }
+        node.write("etc/ca.pem", "");
+        let with_ca = format!("{settings}ca_file = \"/etc/ca.pem\"\n");
+        node.write("etc/enlist/config.d/60-ca.toml", &with_ca);
+        fs::set_permissions(node.path(path), Permissions::from_mode(mode)).unwrap();
+        let run = node.enlist(&["join"]);
+        let command = format!("chmod go-w {}", node.path(path).display());
+        let other = format!("chmod o-w {}", node.path(path).display());
+        expect(&run, 78, &["may write"]);
+        assert!(run.stderr.contains(&command) || run.stderr.contains(&other), "{}", run.stderr);
+        assert!(node.emulator.calls().is_empty());
+    }
+}
+
+#[test]
+fn settings_of_another_account_are_refused() {
+    if !is_root() {
+        return;
+    }
+    for path in ["etc/enlist/enlist.toml", "etc/enlist"] {
+        let victim = Victim::new();
+        give(&victim.path(path));
+        let (code, said) = victim.enlist(&["join"]);
+        assert_eq!(code, 78, "{said}");
+        let command = format!("chown root {}", victim.path(path).display());
+        assert!(said.contains("belongs to puppet") && said.contains(&command), "{said}");
+    }
+    // A link of root's to a file of the account's.
+    let victim = Victim::new();
+    fs::rename(victim.path("etc/enlist/enlist.toml"), victim.path("var/lib/puppet/x")).unwrap();
+    symlink("/var/lib/puppet/x", victim.path("etc/enlist/enlist.toml")).unwrap();
+    assert_eq!(victim.enlist(&["join"]).0, 78);
+    // The program's own directory.
+    let victim = Victim::new();
+    directory(&victim.path("var/lib/enlist"));
+    let (code, said) = victim.enlist(&["join"]);
+    assert_eq!(code, 74, "{said}");
+}
