@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 pub enum Kind {
     /// Bad arguments.
     Usage,
-    /// What came back is not acceptable: wrong key, wrong name, wrong CA, expired, not PEM.
+    /// What came back, or the node's own key, can't be used: wrong key, wrong name, wrong CA,
+    /// expired, not PEM.
     Data,
     /// The authority said no: association FAILED, server gone, validation error.
     Rejected,
@@ -28,7 +29,7 @@ pub enum Kind {
     Protocol,
     /// No or expired credentials, or refused by IAM.
     Denied,
-    /// Invalid settings.
+    /// Invalid settings; or the owner or mode of a file that somebody has to correct first.
     Config,
 }
 

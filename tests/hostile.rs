@@ -508,6 +508,8 @@ fn files_without_an_end_are_not_read_to_their_end() {
             ("var/lib/enlist/opsworks-cm/record.json", 74),
         ] {
             let (run, _) = endless(path, kind);
+            // What is too large may be smaller the next time; a pipe stays one.
+            let code = if matches!(kind, Endless::Large) { code } else { 78 };
             common::expect(&run, code, &[kind.words(), "to do: "]);
         }
         let (run, _) = endless("etc/puppetlabs/puppet/csr_attributes.yaml", kind);

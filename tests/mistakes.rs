@@ -121,7 +121,7 @@ fn a_key_that_cannot_be_used_is_no_reason_to_make_another() {
         let node = Node::new();
         node.write(&format!("etc/puppetlabs/puppet/ssl/private_keys/{NAME}.pem"), pem);
         let run = node.enlist(&["join"]);
-        expect(&run, 74, &[word, "private_keys"]);
+        expect(&run, 65, &[word, "private_keys"]);
         assert_eq!(fs::read_to_string(node.key()).unwrap(), pem, "it was not touched");
         assert_eq!(node.asked("AssociateNode"), 0);
         // Nothing of the key is shown.
@@ -417,4 +417,36 @@ fn drop_ins_and_the_environment_have_their_weight() {
     );
     assert_eq!(value("node.name").0, "n1");
     assert_eq!(parsed["files"].as_array().unwrap().len(), 5);
+}
+
+#[test]
+fn a_key_that_others_can_read_is_said_and_put_right() {
+    use std::os::unix::fs::PermissionsExt;
+    let loosen = |node: &Node, mode| {
+        fs::set_permissions(node.key(), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    // One that stands before the join.
+    let node = Node::new();
+    node.write(
+        &format!("etc/puppetlabs/puppet/ssl/private_keys/{NAME}.pem"),
+        &openssl(&["genrsa", "2048"]),
+    );
+    loosen(&node, 0o644);
+    let run = node.join();
+    assert!(
+        run.stderr.contains("other users could read or write this private key"),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(common::mode(&node.key()), 0o640);
+    // A member's, later.
+    for mode in [0o644, 0o660, 0o602] {
+        loosen(&node, mode);
+        let run = node.enlist(&["status"]);
+        let words = format!("the key's mode lets others read or write it ({mode:04o})");
+        assert!(run.stdout.contains(&words), "{}", run.stdout);
+    }
+    // The group that Puppet gives it to may read it.
+    loosen(&node, 0o640);
+    assert!(!node.enlist(&["status"]).stdout.contains("mode lets"));
 }

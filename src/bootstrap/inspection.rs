@@ -22,6 +22,8 @@ pub enum Found {
     /// It is there, and can't be read as what it is; why.
     Damaged(String),
     Key(PublicKey),
+    /// The same, and with these permission bits others can read or write it.
+    LooseKey(PublicKey, u32),
     Text(String),
 }
 
@@ -42,6 +44,9 @@ impl Finding {
     pub fn is_key(&self) -> bool {
         self.what == "key"
     }
+
+    /// A key that others may have read is still the node's: its mode is put right.
+    const LOOSE: &str = "key's mode";
 }
 
 impl std::fmt::Display for Finding {
@@ -54,12 +59,17 @@ impl std::fmt::Display for Finding {
 #[must_use]
 pub fn findings(record: &Record, sights: &[Sight], unix: i64) -> Vec<Finding> {
     let key = sights.iter().find_map(|sight| match &sight.found {
-        Found::Key(key) if Some(key.fingerprint()) == record.key => Some(key),
+        Found::Key(key) | Found::LooseKey(key, _) if Some(key.fingerprint()) == record.key => {
+            Some(key)
+        }
         _ => None,
     });
     let problems = sights.iter().filter_map(|sight| {
         let problem = problem(record, sight, key, unix)?;
-        let Installed { what, path } = sight.file.clone();
+        let Installed { mut what, path } = sight.file.clone();
+        if is_loose(record, sight) {
+            what = Finding::LOOSE.to_owned();
+        }
         Some(Finding { what, path, problem })
     });
     problems.collect()
@@ -73,6 +83,10 @@ fn problem(record: &Record, sight: &Sight, key: Option<&PublicKey>, unix: i64) -
             let is_ours = Some(found.fingerprint()) == record.key;
             return (!is_ours).then(|| "is another one than this node joined with".to_owned());
         }
+        Found::LooseKey(_, mode) if is_loose(record, sight) => {
+            return Some(format!("lets others read or write it ({mode:04o})"));
+        }
+        Found::LooseKey(..) => return Some("is another one than this node joined with".to_owned()),
         Found::Text(text) => text,
     };
     match sight.file.what.as_str() {
@@ -80,6 +94,11 @@ fn problem(record: &Record, sight: &Sight, key: Option<&PublicKey>, unix: i64) -
         "CA" => ca_problem(record, text),
         _ => None,
     }
+}
+
+/// Whether it is the node's own key, and only its mode is wrong.
+fn is_loose(record: &Record, sight: &Sight) -> bool {
+    matches!(&sight.found, Found::LooseKey(key, _) if Some(key.fingerprint()) == record.key)
 }
 
 /// The same checks that it had to pass when it came; so one that the engine has renewed by

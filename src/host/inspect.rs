@@ -31,13 +31,16 @@ pub fn findings(root: &Root, store: &Store) -> Result<(Option<Record>, Vec<Findi
 }
 
 fn look(root: &Root, file: &Installed) -> Found {
-    let content = match files::read_if_there(root, &file.path) {
-        Ok(Some(content)) => zeroize::Zeroizing::new(content),
+    let (content, mode) = match files::existing(root, &file.path) {
+        Ok(Some(found)) => (zeroize::Zeroizing::new(found.content), found.mode),
         Ok(None) => return Found::Missing,
         Err(fault) => return Found::Damaged(fault.causes.first().unwrap_or(&fault.what).clone()),
     };
     match file.what.as_str() {
         "key" => match PrivateKey::from_pem(&content) {
+            Ok(key) if mode & files::LOOSE != 0 => {
+                Found::LooseKey(key.public().clone(), mode & 0o777)
+            }
             Ok(key) => Found::Key(key.public().clone()),
             Err(error) => Found::Damaged(error.to_string()),
         },

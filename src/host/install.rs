@@ -169,6 +169,7 @@ fn place_key(root: &Root, at: &Place, from: &str) -> Result<(), Fault> {
         let content = zeroize::Zeroizing::new(files::read(root, from)?);
         files::replace(root, &at.path, &content, at.mode, ids_of(root, at.owner))?;
     }
+    files::tighten(root, &at.path)?;
     files::remove(root, from)
 }
 

@@ -47,7 +47,11 @@ pub async fn ensure(
     for note in &spec.notes {
         tracing::warn!("{note}");
     }
-    let key = match (load(root, &spec.at.path)?, load(root, &spec.staged)?) {
+    let standing = load(root, &spec.at.path)?;
+    if standing.is_some() {
+        files::tighten(root, &spec.at.path)?;
+    }
+    let key = match (standing, load(root, &spec.staged)?) {
         (Some(key), _) | (None, Some(key)) => key,
         (None, None) if spec.must_stand => return Err(missing(root, spec)),
         (None, None) => make(root, spec, making).await?,
@@ -84,7 +88,7 @@ fn load(root: &Root, path: &str) -> Result<Option<PrivateKey>, Fault> {
     PrivateKey::from_pem(&text).map(Some).map_err(|error| {
         let todo =
             "put a usable key there, or move it away to have a new one made; it was not touched";
-        Fault::new(Kind::Host, "the private key can't be used", root.shown(path), todo)
+        Fault::new(Kind::Data, "the private key can't be used", root.shown(path), todo)
             .because(&error)
     })
 }

@@ -52,13 +52,15 @@ impl<'a> Daemon<'a> {
     }
 }
 
+type Attack<'a> = (&'a str, &'a dyn Fn(&Victim));
+
 #[test]
 fn a_repair_is_not_led_elsewhere_and_a_stop_is_heeded() {
     if !is_root() {
         return;
     }
     let certificate = format!("var/lib/puppet/ssl/certs/{NAME}.pem");
-    let ways: [(&str, &dyn Fn(&Victim)); 5] = [
+    let ways: [Attack<'_>; 5] = [
         ("a link in the place of certs", &|victim| {
             let certs = victim.path("var/lib/puppet/ssl/certs");
             fs::rename(&certs, certs.with_file_name("former")).unwrap();
@@ -115,12 +117,12 @@ fn the_background_process_follows_no_link_and_leaves_no_loose_directory() {
         let victim = Victim::new();
         planted("/srv/roots-own/shadow", &victim.path(path));
         let (code, said) = victim.enlist(&["run", "--daemonize", option, path]);
-        assert_eq!(code, 74, "{said}");
+        assert_eq!(code, 78, "{said}");
         victim.unharmed(option);
         fs::remove_file(victim.path(path)).unwrap();
         fs::hard_link(victim.path("srv/roots-own/shadow"), victim.path(path)).unwrap();
         if option == "--log-file" {
-            assert_eq!(victim.enlist(&["run", "--daemonize", option, path]).0, 74);
+            assert_eq!(victim.enlist(&["run", "--daemonize", option, path]).0, 78);
         }
         victim.unharmed(option);
     }

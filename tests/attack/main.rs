@@ -5,7 +5,8 @@
 //! Needs root, to be two accounts; else it says SKIPPED, and fails with CI=true. A sample by
 //! default; `ENLIST_ATTACK=all` tries everything, each race 300 times.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests do I/O")]
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -151,7 +151,7 @@ keys_that_are_none() {
     esac 2>/dev/null >"$key"
     before=$(sha256sum <"$key")
     join "$ROOT" --set "node.name=$case"
-    check "a key that can't be used ($case): exit 74" equal "$CODE" 74
+    check "a key that can't be used ($case): exit 65" equal "$CODE" 65
     check "a key that can't be used ($case): the message names it" contains "$WORK/said" "$key"
     check "a key that can't be used ($case): it was not touched" \
       equal "$(sha256sum <"$key")" "$before"

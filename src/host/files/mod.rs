@@ -24,11 +24,14 @@ use walk::{Place, Purpose, Walk};
 
 pub use special::{LinkLock, append, bind, link_lock, open_lock};
 pub use tree::{carry, copy_tree, names, remove_tree};
-pub use write::{check_writable, make_directory, remove, replace, tidy, tidy_directory};
+pub use write::{check_writable, make_directory, remove, replace, tidy, tidy_directory, tighten};
 
 /// The largest file that is read. A certificate authority's bundle or an admin's `puppet.conf`
 /// takes some tens of KiB, and a hosts file with a long list of names may take a few MiB.
 pub const LARGEST: u64 = 8 * 1024 * 1024;
+
+/// Permission bits that no private key has: others may do nothing with it, its group not write.
+pub const LOOSE: u32 = 0o027;
 
 /// User and group ids.
 pub type Ids = (u32, u32);
@@ -157,12 +160,13 @@ pub fn is_directory(root: &Root, path: &str) -> bool {
     Walk::new(root, path, purpose_of(path)).and_then(Walk::into_directory).is_ok()
 }
 
-/// `Host`, with what the error suggests doing.
+/// `Host`, with what the error suggests doing; `Config` where an owner or a mode has to be
+/// corrected before it can be tried again.
 #[must_use]
 pub fn fault(root: &Root, what: &str, path: &str, error: &io::Error) -> Fault {
     let on = root.shown(path);
     if let Some(refusal) = Refusal::of(error) {
-        return Fault::new(Kind::Host, what, on, refusal.todo.clone()).because(error);
+        return Fault::new(Kind::Config, what, on, refusal.todo.clone()).because(error);
     }
     let todo = match error.kind() {
         ErrorKind::PermissionDenied => {

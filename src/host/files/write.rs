@@ -11,7 +11,7 @@ use rustix::fs::{
 
 use super::refusal::Refusal;
 use super::walk::{self, Held, Missing, Place, Walk};
-use super::{Ids, fault, is_absent, parent_of, place, purpose_of};
+use super::{Ids, LOOSE, fault, is_absent, open_regular, parent_of, place, purpose_of};
 use crate::fault::Fault;
 use crate::host::root::Root;
 
@@ -261,4 +261,32 @@ fn writable(held: &Held) -> io::Result<()> {
         return Err(io::Error::new(ErrorKind::PermissionDenied, what));
     }
     Ok(())
+}
+
+/// Takes the permissions away that a private key must not give to others; says so. That there is
+/// no such file is as good.
+///
+/// # Errors
+/// `Host`.
+pub fn tighten(root: &Root, path: &str) -> Result<(), Fault> {
+    let tightened = place(root, path).and_then(|place| {
+        let (file, stat) = open_regular(root, &place, OFlags::RDONLY)?;
+        let mode = stat.st_mode & 0o7777;
+        if mode & LOOSE != 0 {
+            let (path, was) = (root.shown(path), format!("{mode:04o}"));
+            tracing::warn!(
+                path,
+                was,
+                "other users could read or write this private key; they no longer can"
+            );
+            rustix::fs::fchmod(&file, Mode::from_raw_mode(mode & !LOOSE))?;
+        }
+        Ok(())
+    });
+    match tightened {
+        Err(error) if !is_absent(&error) => {
+            Err(fault(root, "its permissions can't be corrected", path, &error))
+        }
+        _ => Ok(()),
+    }
 }
