@@ -182,3 +182,29 @@ fn flat_name(path: &str) -> String {
     let name = path.file_name().unwrap_or_default();
     format!("{}-{}", parent.to_string_lossy(), name.to_string_lossy())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{LARGEST_EVIDENCE, MOST_EVIDENCE, Store};
+    use crate::fault::Evidence;
+    use crate::host::{Root, files};
+
+    #[test]
+    fn evidence_has_a_cap_and_the_oldest_goes() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::new(directory.path());
+        let store = Store::new(root.clone(), "ssm");
+        // By number, not by letter: 1000 comes after 999.
+        let times = 980..1040;
+        for unix in times.clone() {
+            let content = "x".repeat(2 * LARGEST_EVIDENCE);
+            store.keep(&Evidence { name: "answer", content }, unix).unwrap();
+        }
+        let mut names = files::names(&root, "/var/lib/enlist/ssm/evidence").unwrap();
+        names.sort_by_key(String::len);
+        assert_eq!(names.len(), MOST_EVIDENCE);
+        assert_eq!(names.first().unwrap(), &format!("{}-answer.txt", times.end - 32));
+        let path = format!("/var/lib/enlist/ssm/evidence/{}", names.last().unwrap());
+        assert_eq!(files::read(&root, &path).unwrap().len(), LARGEST_EVIDENCE);
+    }
+}

@@ -70,7 +70,7 @@ pub fn attack(what: &str, directory: &Path) {
 /// Each directory of the ssldir, and the ssldir, for a link to a directory of root's, and back.
 fn exchange(ssl: &Path, round: usize) {
     let names = ["certs", "private_keys", "certificate_requests", "public_keys"];
-    let target = if round % 2 == 0 {
+    let target = if round.is_multiple_of(2) {
         "/srv/roots-own/cron.d"
     } else {
         "../../../../srv/roots-own/completion.d"

@@ -245,3 +245,20 @@ fn settings_of_another_account_are_refused() {
     let (code, said) = victim.enlist(&["join"]);
     assert_eq!(code, 78, "{said}");
 }
+
+#[test]
+fn a_secret_that_others_may_write_is_not_taken() {
+    let node = Node::new();
+    node.settings("[ssm]\non_ec2 = true\nactivation_id = \"0f0e0d0c-0b0a-4988-9766-554433221100\"\nactivation_code_file = \"/etc/code\"\n");
+    crate::common::install_agent(&node);
+    node.write("etc/code", "0123456789abcdefghijklmn\n");
+    fs::set_permissions(node.path("etc/code"), Permissions::from_mode(0o622)).unwrap();
+    let run = node.enlist(&["join"]);
+    let command = format!("chmod go-w {}", node.path("etc/code").display());
+    expect(&run, 78, &["may write to it", &command]);
+    assert!(!run.stderr.contains("0123456789abcdefghijklmn"), "{}", run.stderr);
+    // That others can read it is said.
+    fs::set_permissions(node.path("etc/code"), Permissions::from_mode(0o604)).unwrap();
+    let run = node.enlist(&["join"]);
+    assert!(run.stderr.contains("can read this secret"), "{}", run.stderr);
+}
