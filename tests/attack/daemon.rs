@@ -45,7 +45,7 @@ impl<'a> Daemon<'a> {
         }
     }
 
-    fn stops(mut self, after: &str) {
+    fn stops(&mut self, after: &str) {
         self.signal("TERM");
         let code = ended(&mut self.child, Duration::from_secs(20));
         assert_eq!(code, Some(0), "after {after}: {}", self.victim.node.read("log"));
@@ -104,6 +104,13 @@ fn a_repair_is_not_led_elsewhere_and_a_stop_is_heeded() {
 fn planted(target: &str, at: &Path) {
     symlink(target, at).unwrap();
     give(at);
+}
+
+impl Drop for Daemon<'_> {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 #[test]

@@ -48,6 +48,14 @@ impl Attacker {
     }
 }
 
+/// A test that fails leaves none behind.
+impl Drop for Attacker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 /// What the attacker does until it is told to stop.
 pub fn attack(what: &str, directory: &Path) {
     assert_eq!(rustix::process::geteuid().as_raw(), ACCOUNT);
