@@ -402,6 +402,43 @@ fn metrics_can_be_asked_for_on_a_socket() {
 }
 
 #[test]
+fn clients_of_the_socket_that_never_read_hold_up_none_and_no_stop() {
+    let node = Node::new();
+    node.settings(&format!("{PUPPET}[metrics]\nsocket = \"/run/enlist/metrics.sock\"\n"));
+    let mut daemon = Daemon::start(&node);
+    daemon.ready();
+    let path = node.path("run/enlist/metrics.sock");
+    let connect = |asks: bool| {
+        let mut stream = UnixStream::connect(&path).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        if asks {
+            stream.write_all(b"GET /metrics HTTP/1.1\r\n\r\n").unwrap();
+        }
+        stream
+    };
+    let began = Instant::now();
+    let (mut stuck, mut readers) = (Vec::new(), Vec::new());
+    for number in 0..50 {
+        // Half of them ask and don't read, half of them don't even ask.
+        stuck.push(connect(number % 2 == 0));
+        readers.push(connect(true));
+    }
+    for mut reader in readers {
+        let mut answer = String::new();
+        reader.read_to_string(&mut answer).unwrap();
+        assert!(answer.contains("enlist_joined{target=\"opsworks-cm\"} 1\n"), "{answer}");
+    }
+    // One after the other, those that don't ask would have had two seconds each.
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    // More than are answered at a time, and they never say anything.
+    stuck.extend((0..300).map(|_| connect(false)));
+    let began = Instant::now();
+    daemon.stop();
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    drop(stuck);
+}
+
+#[test]
 fn recovery_is_said_like_failure() {
     let node = Node::new();
     node.emulator.inject("DescribeServers=503*2".parse().unwrap());

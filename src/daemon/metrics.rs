@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 
@@ -13,8 +14,11 @@ use crate::bootstrap::Phase;
 use crate::fault::Fault;
 use crate::host::{Root, files};
 
-/// Whoever asks has this long to do so.
+/// How long a client may take to ask and to read the answer.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How many clients are answered at a time; more wait in the kernel's queue.
+const MOST_CLIENTS: usize = 256;
 
 /// Keeps the text file up to date.
 pub struct Publisher {
@@ -125,31 +129,39 @@ pub fn listen(root: &Root, path: &str) -> Result<UnixListener, Fault> {
     made.map_err(|error| files::fault(root, "could not make metrics.socket", path, &error))
 }
 
-/// Answers one after the other, for ever.
+/// Answers, for ever: many clients at a time, so that one that does not read holds up none.
 pub async fn serve(
     listener: Option<UnixListener>,
     board: &RefCell<Board>,
 ) -> std::convert::Infallible {
     let Some(listener) = listener else { return std::future::pending().await };
+    let mut clients = FuturesUnordered::new();
     loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let text = board.borrow().metrics();
-                let answered = tokio::time::timeout(PATIENCE, answer(stream, &text)).await;
-                tracing::trace!(?answered, "metrics.socket");
-            }
-            Err(error) => {
-                tracing::warn!(%error, "metrics.socket");
-                crate::host::timer::sleep(PATIENCE).await;
-            }
+        tokio::select! {
+            accepted = listener.accept(), if clients.len() < MOST_CLIENTS => match accepted {
+                Ok((stream, _)) => {
+                    clients.push(tokio::time::timeout(PATIENCE, answer(stream, board)));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "metrics.socket");
+                    // No descriptors are left, most likely: those that are connected go on.
+                    let rest = async {
+                        while clients.next().await.is_some() {}
+                        std::future::pending::<()>().await;
+                    };
+                    let _ = tokio::time::timeout(PATIENCE, rest).await;
+                }
+            },
+            Some(answered) = clients.next() => tracing::trace!(?answered, "metrics.socket"),
         }
     }
 }
 
 /// Whatever was asked for: there is one answer.
-async fn answer(mut stream: UnixStream, text: &str) -> std::io::Result<()> {
+async fn answer(mut stream: UnixStream, board: &RefCell<Board>) -> std::io::Result<()> {
     let mut asked = [0; 1024];
     let _ = stream.read(&mut asked).await?;
+    let text = board.borrow().metrics();
     let head = format!(
         "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
         text.len()
