@@ -5,6 +5,8 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::secret::Secret;
+
 /// Names, addresses, platform and instance identity of this node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Facts {
@@ -67,6 +69,9 @@ pub struct Ec2 {
     pub public_ip: Option<String>,
     /// The instance's tags; empty unless tags in metadata are enabled.
     pub tags: BTreeMap<String, String>,
+    /// Those whose value is a secret, such as `pp_preshared_key`.
+    #[serde(skip)]
+    pub secret_tags: BTreeMap<String, Secret>,
     pub identity: InstanceIdentity,
 }
 
@@ -89,7 +94,7 @@ pub struct PuppetSite {
     /// The text of `csr_attributes.yaml`, where there is one. Never stored: it may hold a
     /// challenge password.
     #[serde(skip)]
-    pub csr_attributes: Option<String>,
+    pub csr_attributes: Option<Secret>,
 }
 
 /// Which machine this is, for binding a record to it.

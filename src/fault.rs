@@ -8,6 +8,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::text;
+
 /// The class of a failure: what the core does about it, and the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -119,6 +121,7 @@ impl std::ops::Deref for Fault {
 }
 
 impl Fault {
+    /// What is said of it is cleaned here ([`crate::text`]): some of it is other people's.
     pub fn new(
         kind: Kind,
         what: impl Into<String>,
@@ -126,9 +129,9 @@ impl Fault {
         todo: impl Into<String>,
     ) -> Self {
         let detail = Box::new(Detail {
-            what: what.into(),
-            on: on.into(),
-            todo: todo.into(),
+            what: text::line(&what.into()),
+            on: text::line(&on.into()),
+            todo: text::line(&todo.into()),
             causes: Vec::new(),
             evidence: None,
             may_have_happened: false,
@@ -140,7 +143,7 @@ impl Fault {
     /// Adds an error and everything beneath it as causes.
     #[must_use]
     pub fn because(mut self, error: &(dyn Error + 'static)) -> Self {
-        for line in chain(error).map(ToString::to_string) {
+        for line in chain(error).map(|error| text::line(&error.to_string())) {
             // Libraries like to repeat the inner message in the outer one.
             if !self.causes.iter().any(|seen| seen.ends_with(&line)) {
                 self.detail.causes.push(line);
@@ -151,7 +154,7 @@ impl Fault {
 
     #[must_use]
     pub fn cause(mut self, cause: impl Into<String>) -> Self {
-        self.detail.causes.push(cause.into());
+        self.detail.causes.push(text::line(&cause.into()));
         self
     }
 
@@ -177,6 +180,24 @@ impl Fault {
         } else {
             self
         }
+    }
+
+    /// Takes a secret text out of everything that is said and kept, line by line: services
+    /// repeat what they refuse, and not always whole.
+    #[must_use]
+    pub fn without(mut self, secret: &str) -> Self {
+        let detail = &mut *self.detail;
+        let kept = detail.evidence.iter_mut().map(|evidence| &mut evidence.content);
+        let said = [&mut detail.what, &mut detail.on, &mut detail.todo];
+        for text in said.into_iter().chain(&mut detail.causes).chain(kept) {
+            // Shorter lines, such as a PEM's last, tell nothing without the rest.
+            for line in secret.lines().map(str::trim).filter(|line| line.len() > 16) {
+                if text.contains(line) {
+                    *text = text.replace(line, "(secret)");
+                }
+            }
+        }
+        self
     }
 
     #[must_use]

@@ -15,7 +15,7 @@
 //! | [`target`] | pure: who we enlist with; what to ask next, what an answer means |
 //! | [`engine`] | pure: what is written for Puppet once we are in |
 //! | [`pki`] | pure: keys, requests, certificates |
-//! | [`facts`], [`fault`], [`secret`] | pure: the words that all rooms share |
+//! | [`facts`], [`fault`], [`secret`], [`text`] | pure: the words that all rooms share |
 //! | [`host`] | clock, disk, network, processes |
 
 pub mod bootstrap;
@@ -30,3 +30,4 @@ pub mod host;
 pub mod pki;
 pub mod secret;
 pub mod target;
+pub mod text;

@@ -4,8 +4,8 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// A secret. It is never serialised, and its debug form shows nothing of it.
-#[derive(Clone, PartialEq, Eq)]
+/// A secret. It is never serialised, and its debug form shows nothing of it. It has no `Display`.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {

@@ -149,9 +149,11 @@ fn a_challenge_password_is_in_the_request_and_nowhere_else() {
     );
     let run = node.enlist(&["join", "-vv"]);
     assert_eq!(run.code, 0, "{}", run.stderr);
-    let request = node.ssl(&format!("certificate_requests/{NAME}.pem"));
-    let shown = openssl(&["req", "-in", text(&request), "-noout", "-text"]);
+    let state = node.emulator.state();
+    node.write("sent.pem", state["associations"][0]["csr"].as_str().unwrap());
+    let shown = openssl(&["req", "-in", text(&node.path("sent.pem")), "-noout", "-text"]);
     assert!(shown.contains("challengePassword        :s3cret-word"), "{shown}");
+    assert!(!node.ssl(&format!("certificate_requests/{NAME}.pem")).exists());
     let record = node.read("var/lib/enlist/opsworks-cm/record.json");
     assert!(!record.contains("s3cret-word") && !run.stderr.contains("s3cret-word"));
 }

@@ -7,6 +7,7 @@ use enlist::bootstrap::{
     Bootstrap, Effect, Event, Installed, Machine, Now, Outcome, Plan, Record, resume,
 };
 use enlist::fault::Fault;
+use enlist::secret::Secret;
 use enlist::target::{Answer, KeyReport};
 
 use super::authority::shared_key;
@@ -63,7 +64,7 @@ impl Client for Node {
                 }
                 Effect::EnsureKey(_) => Event::Key(Box::new(KeyReport {
                     public: shared_key().clone(),
-                    csr: Some(name(self.index)),
+                    csr: Some(Secret::new(name(self.index))),
                 })),
                 Effect::Persist(record) => {
                     self.disk = Some(*record);

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use enlist::config::{Input, Settings, fragments};
 use enlist::facts::{Ec2, Facts, PuppetSite, SsmSite};
 use enlist::pki::{CaBundle, PublicKey};
+use enlist::secret::Secret;
 use enlist::target::{Authority, KeyReport, Target};
 
 pub const NAME: &str = "i-0123456789abcdef0";
@@ -28,7 +29,7 @@ pub static KEY: LazyLock<PublicKey> = LazyLock::new(|| {
 pub static BUNDLE: LazyLock<CaBundle> = LazyLock::new(|| CaBundle::from_pem(CA).unwrap());
 
 pub fn key_report() -> KeyReport {
-    KeyReport { public: KEY.clone(), csr: Some("csr".to_owned()) }
+    KeyReport { public: KEY.clone(), csr: Some(Secret::new("csr".to_owned())) }
 }
 
 /// Everything that was ever signed for us, as DER.

@@ -7,6 +7,7 @@ use super::{Installed, Record};
 use crate::pki::certificate::{self, CertificateError, Expectation};
 use crate::pki::{CaBundle, PublicKey};
 use crate::target::Authority;
+use crate::text;
 
 /// One installed file, and what was found in its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +71,7 @@ pub fn findings(record: &Record, sights: &[Sight], unix: i64) -> Vec<Finding> {
         if is_loose(record, sight) {
             what = Finding::LOOSE.to_owned();
         }
-        Some(Finding { what, path, problem })
+        Some(Finding { what, path, problem: text::line(&problem) })
     });
     problems.collect()
 }

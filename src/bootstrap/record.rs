@@ -9,6 +9,7 @@ use super::effect::Installed;
 use crate::facts::{Machine, PuppetSite};
 use crate::fault::{Fault, Kind};
 use crate::target::{Authority, Grant};
+use crate::text;
 
 /// The version of the record's form that this program writes and reads.
 pub const SCHEMA: u32 = 1;
@@ -167,7 +168,7 @@ impl Record {
     /// JSON, ending in a newline.
     #[must_use]
     pub fn to_text(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
+        let mut text = text::json(&serde_json::to_string_pretty(self).unwrap_or_default());
         text.push('\n');
         text
     }

@@ -50,7 +50,7 @@ pub fn run(global: &Global, options: &Options) -> Result<u8, Fault> {
 }
 
 fn line((key, entry): &(&'static Key, Entry)) -> Line {
-    let value = match &entry.value {
+    let value = match entry.value.shown() {
         Value::Text(text) => json!(text),
         Value::Integer(number) => json!(number),
         Value::Boolean(truth) => json!(truth),
@@ -63,7 +63,7 @@ fn line((key, entry): &(&'static Key, Entry)) -> Line {
 fn text(input: &Input, targets: &[&str]) -> String {
     let mut text = String::from("read:\n");
     for file in &input.files {
-        let _ = writeln!(text, "  {file}");
+        let _ = writeln!(text, "  {}", crate::text::line(file));
     }
     if input.files.is_empty() {
         let _ = writeln!(text, "  no file");

@@ -72,6 +72,9 @@ fn text(facts: &Facts) -> String {
             for (name, value) in &ec2.tags {
                 add(&format!("tag {name}"), Some(value));
             }
+            for name in ec2.secret_tags.keys() {
+                add(&format!("tag {name}"), Some("(secret)"));
+            }
             let signed =
                 if ec2.identity.signature.is_some() { "signed" } else { "without signature" };
             add(

@@ -13,6 +13,7 @@ use tracing_subscriber::{Layer, fmt};
 use super::progress::Progress;
 use super::{Global, LogFormat};
 use crate::fault::{Fault, Kind};
+use crate::text;
 
 pub fn start(global: &Global, progress: &Progress) -> Result<(), Fault> {
     let level = match (global.quiet, global.verbose) {
@@ -29,11 +30,25 @@ pub fn start(global: &Global, progress: &Progress) -> Result<(), Fault> {
             .with_ansi(progress.is_shown())
             .with_target(false)
             .boxed(),
-        LogFormat::Json => fmt::layer().json().with_writer(io::stderr).boxed(),
+        LogFormat::Json => fmt::layer().json().with_writer(|| JsonLines).boxed(),
         LogFormat::Journal => journal()?.boxed(),
     };
     tracing_subscriber::registry().with(layer.with_filter(ours)).init();
     Ok(())
+}
+
+/// Standard error, for one event's JSON at a time.
+struct JsonLines;
+
+impl io::Write for JsonLines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = text::json(&String::from_utf8_lossy(bytes));
+        io::stderr().lock().write_all(text.as_bytes()).map(|()| bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// What tells kinds of messages apart is for the journal, and no reading.
@@ -43,9 +58,9 @@ fn readable(
     value: &dyn std::fmt::Debug,
 ) -> std::fmt::Result {
     match field.name() {
-        "message" => write!(writer, "{value:?}"),
+        "message" => writer.write_str(&text::line(&format!("{value:?}"))),
         "message_id" => Ok(()),
-        name => write!(writer, "{name}={value:?}"),
+        name => write!(writer, "{name}={}", text::line(&format!("{value:?}"))),
     }
 }
 

@@ -9,6 +9,7 @@ mod join;
 mod leave;
 mod logging;
 mod policy;
+mod prepare;
 mod printer;
 mod progress;
 mod run;
@@ -85,6 +86,9 @@ pub enum Command {
     Check(check::Options),
     /// The least IAM policy for the configured targets, as JSON
     Policy(policy::Options),
+    /// Make the missing directories of the configured targets; the units' first step
+    #[command(hide = true)]
+    Prepare(prepare::Options),
 }
 
 /// Runs the command; the exit code where it is not a fault's.
@@ -106,6 +110,7 @@ pub fn run(cli: Cli) -> Result<u8, Fault> {
         Command::Facts(options) => facts::run(&cli.global, &options),
         Command::Check(options) => check::run(&cli.global, &options),
         Command::Policy(options) => policy::run(&cli.global, &options),
+        Command::Prepare(options) => prepare::run(&cli.global, &options),
     }
 }
 

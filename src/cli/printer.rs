@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 use crate::fault::Fault;
+use crate::text;
 
 /// Writes a result to stdout. A reader that went away (`| head`) is no error of ours.
 pub fn out(text: &str) {
@@ -14,7 +15,7 @@ pub fn out(text: &str) {
 
 /// As JSON, ending in a newline.
 pub fn json(value: &impl serde::Serialize) {
-    let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
+    let mut text = text::json(&serde_json::to_string_pretty(value).unwrap_or_default());
     text.push('\n');
     out(&text);
 }
@@ -22,6 +23,8 @@ pub fn json(value: &impl serde::Serialize) {
 /// Lines of `label  value`, the labels as wide as the widest.
 #[must_use]
 pub fn columns(rows: &[(String, String)]) -> String {
+    let rows = rows.iter().map(|(label, value)| (text::line(label), text::line(value)));
+    let rows: Vec<_> = rows.collect();
     let width = rows.iter().map(|(label, _)| label.chars().count()).max().unwrap_or(0);
     rows.iter().fold(String::new(), |mut text, (label, value)| {
         let _ = writeln!(text, "  {label:width$}  {value}");
@@ -41,9 +44,9 @@ pub fn render(fault: &Fault) -> String {
     text
 }
 
-/// Other people's text stays on its line and sends nothing to the terminal.
+/// Not longer than a screen is wide a few times over.
 fn one_line(text: &str) -> String {
-    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let clean = text::line(text);
     match clean.char_indices().nth(600) {
         Some((cut, _)) => format!("{}...", &clean[..cut]),
         None => clean,

@@ -5,6 +5,10 @@ use std::fmt;
 
 use super::schema::{self, Form, KEYS, Key};
 use super::{ConfigError, values};
+use crate::pki::oid;
+
+/// What stands for a secret where a value is shown.
+const HIDDEN: &str = "(secret)";
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,8 +30,8 @@ impl fmt::Display for Origin {
     }
 }
 
-/// A value of the form that its key asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A value of the form that its key asks for. Where it is shown, secrets in it are not.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Value {
     Text(String),
     Integer(i64),
@@ -44,11 +48,36 @@ impl fmt::Display for Value {
             Self::Boolean(truth) => write!(f, "{truth}"),
             Self::List(list) => write!(f, "{list:?}"),
             Self::Map(map) => {
-                let entries: Vec<String> =
-                    map.iter().map(|(name, value)| format!("{name} = {value:?}")).collect();
+                let entry = |(name, value): (&String, &String)| {
+                    if oid::is_secret(name) {
+                        format!("{name} = {HIDDEN}")
+                    } else {
+                        format!("{name} = {value:?}")
+                    }
+                };
+                let entries: Vec<String> = map.iter().map(entry).collect();
                 write!(f, "{{ {} }}", entries.join(", "))
             }
         }
+    }
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl Value {
+    /// As it may be shown.
+    #[must_use]
+    pub fn shown(&self) -> Self {
+        let Self::Map(map) = self else { return self.clone() };
+        let entry = |(name, value): (&String, &String)| {
+            let hidden = oid::is_secret(name).then(|| HIDDEN.to_owned());
+            (name.clone(), hidden.unwrap_or_else(|| value.clone()))
+        };
+        Self::Map(map.iter().map(entry).collect())
     }
 }
 
@@ -128,8 +157,9 @@ impl Input {
     /// # Errors
     /// For an unknown key or a value of the wrong form.
     pub fn add_argument(&mut self, argument: &str) -> Result<(), ConfigError> {
-        let origin = Origin::CommandLine(argument.to_owned());
         let (dotted, text) = argument.split_once('=').unwrap_or((argument, ""));
+        // Without the value, which may hold a secret.
+        let origin = Origin::CommandLine(dotted.to_owned());
         let found = dotted.split_once('.').and_then(|(table, name)| schema::find(table, name));
         let Some(key) = found else {
             return Err(ConfigError::UnknownKey {

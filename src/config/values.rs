@@ -12,7 +12,11 @@ use super::schema::{Form, Key};
 /// From text, as in the environment: a list is written `a,b`, a map
 /// `name=value,name=value`.
 pub fn from_text(key: &Key, text: &str, origin: &Origin) -> Result<Value, ConfigError> {
-    let wrong = || invalid(key, &format!("{text:?}"), origin);
+    // A map may hold secrets, and one that can't be read shows no names to tell them by.
+    let wrong = || match key.form {
+        Form::Map => invalid(key, "a text without names", origin),
+        _ => invalid(key, &format!("{text:?}"), origin),
+    };
     match key.form {
         Form::Text | Form::Duration => Ok(Value::Text(text.to_owned())),
         Form::Integer => text.trim().parse().map(Value::Integer).map_err(|_| wrong()),
@@ -35,7 +39,10 @@ pub fn from_text(key: &Key, text: &str, origin: &Origin) -> Result<Value, Config
 
 /// From TOML, whose types must be the key's own.
 pub fn from_toml(key: &Key, value: &DeValue<'_>, origin: &Origin) -> Result<Value, ConfigError> {
-    let wrong = || invalid(key, &shown(value), origin);
+    let wrong = || match (key.form, value) {
+        (Form::Map, DeValue::String(_)) => invalid(key, "a text", origin),
+        _ => invalid(key, &shown(value), origin),
+    };
     match (key.form, value) {
         (Form::Text | Form::Duration, DeValue::String(text)) => Ok(Value::Text(text.to_string())),
         (Form::Integer, DeValue::Integer(number)) => {

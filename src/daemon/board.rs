@@ -8,6 +8,7 @@ use crate::bootstrap::{Phase, Record, Status};
 use crate::config::settings::Ready;
 use crate::fault::{Fault, Kind};
 use crate::host::Notifier;
+use crate::text;
 
 /// While we are starting, more time is asked for in these portions, and again before they end.
 pub const EXTENSION: Duration = Duration::from_secs(90);
@@ -177,6 +178,6 @@ impl Board {
                 _ => format!("{}: {}", entry.word, entry.doing),
             })
             .collect();
-        parts.join("; ").replace(|c: char| c.is_control(), " ")
+        text::line(&parts.join("; "))
     }
 }

@@ -30,6 +30,12 @@ pub fn key_place(settings: &Chef) -> Place {
     place(settings, "client.pem", 0o600)
 }
 
+/// Chef's own directory.
+#[must_use]
+pub fn directory(settings: &Chef) -> Place {
+    place(settings, "", 0o755)
+}
+
 /// Key, CA, client.rb, first-boot.json.
 #[must_use]
 pub fn install(
@@ -40,7 +46,7 @@ pub fn install(
     staged: &str,
 ) -> Bundle {
     let mut actions = vec![
-        Action::Directory(place(settings, "", 0o755)),
+        Action::Directory(directory(settings)),
         Action::Directory(place(settings, "trusted_certs", 0o755)),
         Action::Key { at: key_place(settings), from: staged.to_owned() },
     ];

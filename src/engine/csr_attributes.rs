@@ -6,11 +6,13 @@
 
 use yaml_rust2::{Yaml, YamlLoader};
 
+use crate::secret::Secret;
+
 /// Both maps, as they stand in the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CsrAttributes {
-    pub custom_attributes: Vec<(String, String)>,
-    pub extension_requests: Vec<(String, String)>,
+    pub custom_attributes: Vec<(String, Secret)>,
+    pub extension_requests: Vec<(String, Secret)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -53,11 +55,11 @@ fn entry(
     section: &'static str,
     key: &Yaml,
     value: &Yaml,
-) -> Result<(String, String), CsrAttributesError> {
+) -> Result<(String, Secret), CsrAttributesError> {
     let name =
         scalar(key).ok_or(CsrAttributesError::NotText { section, name: "a key".to_owned() })?;
     match scalar(value) {
-        Some(value) => Ok((name, value)),
+        Some(value) => Ok((name, Secret::new(value))),
         None => Err(CsrAttributesError::NotText { section, name }),
     }
 }
@@ -74,6 +76,7 @@ fn scalar(value: &Yaml) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::{CsrAttributesError, parse};
+    use crate::secret::Secret;
 
     #[test]
     fn both_sections_with_names_oids_and_numbers() {
@@ -81,12 +84,12 @@ mod tests {
         let parsed = parse(text).unwrap();
         assert_eq!(
             parsed.custom_attributes,
-            [("1.2.840.113549.1.9.7".to_owned(), "s3cret".to_owned())]
+            [("1.2.840.113549.1.9.7".to_owned(), Secret::new("s3cret".to_owned()))]
         );
         let expected =
             [("pp_role", "web"), ("pp_cost_center", "42"), ("1.3.6.1.4.1.34380.1.2.1", "yes")];
         let expected: Vec<_> =
-            expected.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+            expected.iter().map(|(k, v)| ((*k).to_owned(), Secret::new((*v).to_owned()))).collect();
         assert_eq!(parsed.extension_requests, expected);
     }
 

@@ -78,6 +78,8 @@ pub enum Action {
     Secret { what: &'static str, at: Place, content: Secret },
     /// Removes a file of ours, after a backup.
     Retire { path: String },
+    /// Removes a file that holds a secret, and keeps no copy.
+    Discard { path: String },
     /// Takes the settings of ours out of an INI file, and puts back what they had replaced.
     Unset { path: String, names: Vec<&'static str> },
     /// Takes the block of ours out of a file.

@@ -22,9 +22,10 @@ pub fn install(instance: &str, public_key: &str, fingerprint: &str, staged: &str
         "---\n:identity: \"{instance}\"\n:instance_private_key: |\n  {MARKER}\n:instance_public_key: |\n{public_key}:instance_public_key_fingerprint: \"{fingerprint}\"\n"
     );
     let key = key_place();
+    let [parent, own] = directories();
     let actions = vec![
-        Action::Directory(Place { path: "/etc/aws".to_owned(), mode: 0o755, owner: None }),
-        Action::Directory(Place { path: DIRECTORY.to_owned(), mode: 0o700, owner: None }),
+        Action::Directory(parent),
+        Action::Directory(own),
         Action::Key { at: key.clone(), from: staged.to_owned() },
         Action::WithKey {
             what: "agent",
@@ -35,6 +36,16 @@ pub fn install(instance: &str, public_key: &str, fingerprint: &str, staged: &str
         },
     ];
     Bundle { actions, ..Bundle::default() }
+}
+
+/// The agent's directory, and the one above it.
+#[must_use]
+pub fn directories() -> [Place; 2] {
+    [("/etc/aws", 0o755), (DIRECTORY, 0o700)].map(|(path, mode)| Place {
+        path: path.to_owned(),
+        mode,
+        owner: None,
+    })
 }
 
 /// Takes back what [`install`] put there.

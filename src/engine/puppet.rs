@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use super::{Action, Bundle, Place, Run, csr_attributes};
 use crate::facts::{Facts, PuppetSite};
 use crate::fault::{Fault, Kind};
-use crate::pki::{CsrSpec, oid};
+use crate::pki::{CsrSpec, csr, oid};
+use crate::secret::Secret;
 
 /// The account that Puppet's files belong to where it exists.
 const OWNER: Option<&str> = Some("puppet");
@@ -28,7 +29,7 @@ pub struct Puppet {
     /// 2048, 3072 or 4096.
     pub key_bits: u32,
     /// Short name or dotted OID, and value; checked when the settings are.
-    pub extension_requests: BTreeMap<String, String>,
+    pub extension_requests: BTreeMap<String, Secret>,
     /// Instance tags whose names begin so become extension requests; empty: none do.
     pub tag_prefix: String,
     /// The environment to ask for; none: the server's choice.
@@ -112,7 +113,12 @@ pub fn install(settings: &Puppet, site: &PuppetSite, member: &Membership<'_>) ->
     let mut actions = directories(site);
     actions.push(Action::Key { at: key_place(site, name), from: member.staged_key.to_owned() });
     let request = ssl(&format!("certificate_requests/{name}.pem"));
-    actions.push(file("request", &request, member.csr));
+    // Puppet wants it no more once there is a certificate, and others may read it.
+    actions.push(if csr::holds_secret(member.csr) {
+        Action::Discard { path: request }
+    } else {
+        file("request", &request, member.csr)
+    });
     let ca = Action::File {
         what: "CA",
         at: place(&ssl("certs/ca.pem"), 0o644),
@@ -142,8 +148,12 @@ pub fn clear(installed: &[(String, String)], site: &PuppetSite) -> Bundle {
     let ours = installed
         .iter()
         .filter(|(what, _)| matches!(what.as_str(), "key" | "request" | "certificate"));
-    let mut actions: Vec<Action> =
-        ours.map(|(_, path)| Action::Retire { path: path.clone() }).collect();
+    // A request may hold a secret, and is made anew from the key.
+    let action = |(what, path): &(String, String)| match what.as_str() {
+        "request" => Action::Discard { path: path.clone() },
+        _ => Action::Retire { path: path.clone() },
+    };
+    let mut actions: Vec<Action> = ours.map(action).collect();
     if !installed.is_empty() {
         let path = format!("{}/puppet.conf", site.confdir);
         actions.push(Action::Unset { path, names: SETTINGS.to_vec() });
@@ -155,14 +165,17 @@ pub fn clear(installed: &[(String, String)], site: &PuppetSite) -> Bundle {
 fn add_tags(
     settings: &Puppet,
     facts: &Facts,
-    extensions: &mut BTreeMap<String, String>,
+    extensions: &mut BTreeMap<String, Secret>,
     notes: &mut Vec<String>,
 ) {
     let Some(ec2) = &facts.ec2 else { return };
     if settings.tag_prefix.is_empty() {
         return;
     }
-    for (tag, value) in ec2.tags.iter().filter(|(tag, _)| tag.starts_with(&settings.tag_prefix)) {
+    let shown = ec2.tags.iter().map(|(tag, value)| (tag, value.as_str()));
+    let secret = ec2.secret_tags.iter().map(|(tag, value)| (tag, value.expose()));
+    for (tag, value) in shown.chain(secret).filter(|(tag, _)| tag.starts_with(&settings.tag_prefix))
+    {
         match oid::resolve(tag) {
             // Whoever may tag an instance must not be able to grant it rights on the server.
             Some(dotted) if oid::is_under(&dotted, oid::AUTHORIZATION_ARC) => {
@@ -172,7 +185,7 @@ fn add_tags(
                 notes.push(format!("tag {tag} is empty; it is left out"));
             }
             Some(dotted) => {
-                extensions.insert(dotted, value.clone());
+                extensions.insert(dotted, Secret::new(value.to_owned()));
             }
             None => {
                 notes.push(format!("tag {tag} is no extension that Puppet knows; it is left out"));
@@ -181,10 +194,10 @@ fn add_tags(
     }
 }
 
-fn add_own(facts: &Facts, extensions: &mut BTreeMap<String, String>) {
+fn add_own(facts: &Facts, extensions: &mut BTreeMap<String, Secret>) {
     let mut add = |name: &str, value: Option<&str>| {
         if let (Some(dotted), Some(value)) = (oid::resolve(name), value.filter(|v| !v.is_empty())) {
-            extensions.insert(dotted, value.to_owned());
+            extensions.insert(dotted, Secret::new(value.to_owned()));
         }
     };
     add("pp_hostname", Some(&facts.hostname));
@@ -200,14 +213,14 @@ fn add_own(facts: &Facts, extensions: &mut BTreeMap<String, String>) {
 /// Takes the extensions of `csr_attributes.yaml`, and returns its custom attributes.
 fn add_file(
     site: &PuppetSite,
-    extensions: &mut BTreeMap<String, String>,
-) -> Result<Vec<(String, String)>, Fault> {
+    extensions: &mut BTreeMap<String, Secret>,
+) -> Result<Vec<(String, Secret)>, Fault> {
     let Some(text) = &site.csr_attributes else {
         return Ok(Vec::new());
     };
     let path = format!("{}/csr_attributes.yaml", site.confdir);
     let fault = |what: String, todo: &str| Fault::new(Kind::Config, what, path.clone(), todo);
-    let parsed = csr_attributes::parse(text).map_err(|error| {
+    let parsed = csr_attributes::parse(text.expose()).map_err(|error| {
         fault("csr_attributes.yaml can't be used".into(), "mend or remove the file").because(&error)
     })?;
     for (name, value) in parsed.extension_requests {
@@ -248,8 +261,17 @@ fn directories(site: &PuppetSite) -> Vec<Action> {
         ("/private", 0o750),
     ];
     let ssl = below.map(|(name, mode)| place(&format!("{}{name}", site.ssldir), mode));
-    let conf = Place { path: site.confdir.clone(), mode: 0o755, owner: None };
-    std::iter::once(conf).chain(ssl).map(Action::Directory).collect()
+    std::iter::once(confdir(site)).chain(ssl).map(Action::Directory).collect()
+}
+
+/// The directories of Puppet's that hold all that we write.
+#[must_use]
+pub fn directories_of(site: &PuppetSite) -> [Place; 3] {
+    [confdir(site), place(&site.ssldir, 0o771), place(&site.statedir, 0o755)]
+}
+
+fn confdir(site: &PuppetSite) -> Place {
+    Place { path: site.confdir.clone(), mode: 0o755, owner: None }
 }
 
 fn conf_values(settings: &Puppet, member: &Membership<'_>) -> Vec<(&'static str, String)> {

@@ -41,6 +41,13 @@ pub struct HandOver {
     pub region: Option<String>,
 }
 
+/// Where the agent writes when it registers itself: its vault and its log.
+#[must_use]
+pub fn directories() -> Vec<Place> {
+    let place = |path: &str, mode| Place { path: path.to_owned(), mode, owner: None };
+    vec![place("/var/lib/amazon/ssm", 0o700), place("/var/log/amazon/ssm", 0o755)]
+}
+
 /// The activation as a file for whoever hands it over: id, code and region as JSON, root's alone.
 #[must_use]
 pub fn file(path: &str, activation: &str, code: &Secret) -> Bundle {

@@ -7,9 +7,10 @@ use std::time::Duration;
 use sysinfo::{Networks, System};
 
 use super::files;
-use super::process;
+use super::process::{self, Reach};
 use super::root::Root;
 use crate::facts::{Address, Ec2, Facts, Platform, PuppetSite};
+use crate::secret::Secret;
 use crate::target::SiteInquiry;
 
 /// `puppet config print` starts a Ruby: a second, several on a machine that is still booting.
@@ -95,7 +96,7 @@ async fn printed(root: &Root) -> Option<PuppetSite> {
     let arguments = ["config", "print", "confdir", "ssldir", "statedir"];
     // The vendor's packages are not on everybody's PATH.
     for program in ["puppet", "/opt/puppetlabs/bin/puppet"] {
-        match process::run(program, &arguments, PUPPET_LIMIT).await {
+        match process::run(program, &arguments, PUPPET_LIMIT, Reach::Local).await {
             Ok(ended) if ended.code == Some(0) => return parse_printed(&ended.stdout),
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Ok(ended) => tracing::warn!(code = ended.code, "puppet config print failed"),
@@ -121,7 +122,7 @@ fn parse_printed(text: &str) -> Option<PuppetSite> {
 }
 
 /// Debian's layout where its directory stands and the vendor's does not, else the vendor's.
-fn packaged(root: &Root) -> PuppetSite {
+pub(super) fn packaged(root: &Root) -> PuppetSite {
     let is_debian =
         files::is_directory(root, "/etc/puppet") && !files::is_directory(root, "/etc/puppetlabs");
     let (confdir, ssldir, statedir, said_by) = if is_debian {
@@ -143,15 +144,15 @@ fn packaged(root: &Root) -> PuppetSite {
     }
 }
 
-fn csr_attributes(root: &Root, confdir: &str) -> Option<String> {
+fn csr_attributes(root: &Root, confdir: &str) -> Option<Secret> {
     let path = format!("{confdir}/csr_attributes.yaml");
     match files::read_text(root, &path, LARGEST_CSR_ATTRIBUTES) {
-        Ok(text) => Some(text),
+        Ok(text) => Some(Secret::new(text)),
         Err(error) if error.kind() == ErrorKind::NotFound => None,
         Err(error) => {
             tracing::warn!(path = root.shown(&path), %error, "csr_attributes.yaml can't be read");
             // Not silently without it: the core refuses what is not a map.
-            Some("unreadable".to_owned())
+            Some(Secret::new("unreadable".to_owned()))
         }
     }
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::clock;
 use super::files;
-use super::process;
+use super::proc;
+use super::process::{self, Reach};
 use super::root::Root;
 use super::store::Store;
 use super::timer;
@@ -142,17 +143,17 @@ async fn outlive(activation: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The process that has these arguments; whatever its program is called, nobody else's name this
-/// activation.
+/// The agent of root's that has these arguments.
 fn registering(activation: &str) -> Option<u32> {
     let system = Root::running_system();
     let processes = files::names(&system, "/proc").ok()?;
     processes.iter().filter_map(|name| name.parse::<u32>().ok()).find(|pid| {
-        let command = format!("/proc/{pid}/cmdline");
-        let command = files::read_bounded(&system, &command, files::LARGEST).unwrap_or_default();
-        let mut arguments = command.split(|byte| *byte == 0);
-        arguments.any(|argument| argument == b"-register")
-            && arguments.any(|argument| argument == activation.as_bytes())
+        let arguments = proc::arguments(*pid);
+        let mut arguments = arguments.iter();
+        arguments.any(|argument| argument == "-register")
+            && arguments.any(|argument| argument == activation)
+            && proc::is_trusted(*pid, &[])
+            && proc::is_ssm_agent(*pid)
     })
 }
 
@@ -204,7 +205,9 @@ async fn register(
     let program = root.at(program);
     // The agent takes the code as an argument and in no other way.
     let arguments = ["-register", "-id", id, "-code", code.expose(), "-region", region, "-y"];
-    let ended = process::run(&program.display().to_string(), &arguments, REGISTER_LIMIT).await;
+    let ended =
+        process::run(&program.display().to_string(), &arguments, REGISTER_LIMIT, Reach::Network)
+            .await;
     match ended {
         Ok(ended) if ended.code == Some(0) => Ok(()),
         Ok(ended) => {
@@ -228,7 +231,7 @@ async fn service(root: &Root, verb: &str) {
     // not waited for. A stop never waits for a start.
     let waiting = if verb == "start" { "--no-block" } else { "--quiet" };
     for unit in SERVICES {
-        match process::run("systemctl", &[waiting, verb, unit], SERVICE_LIMIT).await {
+        match process::run("systemctl", &[waiting, verb, unit], SERVICE_LIMIT, Reach::Local).await {
             Ok(ended) if ended.code == Some(0) => tracing::info!(unit, verb, "the agent's service"),
             Ok(ended) => tracing::debug!(unit, verb, code = ended.code, "the agent's service"),
             Err(error) => tracing::warn!(unit, verb, %error, "the agent's service"),

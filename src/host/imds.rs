@@ -72,6 +72,7 @@ pub async fn ask(root: &Root, net: &Net) -> Result<Option<Ec2>, Fault> {
         private_ip: parsed.private_ip,
         public_ip,
         tags,
+        secret_tags: BTreeMap::new(),
         identity: InstanceIdentity {
             document,
             signature: signature.filter(|text| is_signature(text)),
@@ -198,6 +199,7 @@ impl Notices {
         );
         spot.and_then(|text| spot_termination(&text))
             .or(group.and_then(|state| group_termination(&state)))
+            .map(|notice| crate::text::line(&notice))
     }
 
     async fn ask(&self, path: &str) -> Option<String> {

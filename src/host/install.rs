@@ -99,6 +99,9 @@ fn one(root: &Root, store: &Store, action: &Action) -> Result<(), Fault> {
             store.back_up(path, unix_now())?;
             files::remove(root, path).and_then(|()| files::tidy(root, path))
         }
+        Action::Discard { path } => {
+            files::remove(root, path).and_then(|()| files::tidy(root, path))
+        }
         Action::Unset { path, names } => {
             take_out(root, store, path, |text| puppet_conf::unset(text, names))
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::clock;
 use super::files::{self, Ids, LinkLock};
+use super::proc;
 use super::root::Root;
 use super::timer;
 use crate::fault::{Fault, Kind};
@@ -109,7 +110,7 @@ pub async fn take_pid_lock(
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => return Err(files::fault(root, "could not make the lock", path, &error)),
         }
-        match holder(root, path, began.elapsed())? {
+        match holder(root, path, began.elapsed(), owner)? {
             None => {
                 tracing::info!(path = root.shown(path), "removing a lock whose holder is gone");
                 files::remove(root, path)?;
@@ -121,8 +122,14 @@ pub async fn take_pid_lock(
 }
 
 /// The living process that holds the lock. As Puppet itself has it, a pid that now belongs to
-/// some other program holds nothing.
-fn holder(root: &Root, path: &str, waited: Duration) -> Result<Option<u32>, Fault> {
+/// some other program holds nothing; nor does a process of somebody else than root, ourselves and
+/// the lock's owner.
+fn holder(
+    root: &Root,
+    path: &str,
+    waited: Duration,
+    owner: Option<Ids>,
+) -> Result<Option<u32>, Fault> {
     let text = match files::read_text(root, path, LARGEST_LOCK) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -136,10 +143,10 @@ fn holder(root: &Root, path: &str, waited: Duration) -> Result<Option<u32>, Faul
             Err(_) => return Ok(None),
         },
     };
-    let command = format!("/proc/{pid}/cmdline");
-    let command = files::read_bounded(&Root::running_system(), &command, files::LARGEST);
-    let command = String::from_utf8_lossy(&command.unwrap_or_default()).into_owned();
-    Ok((command.contains("puppet") || command.contains("enlist")).then_some(pid))
+    let owner = owner.map(|(user, _)| user);
+    let is_one = |argument: &String| argument.contains("puppet") || argument.contains("enlist");
+    let holds = proc::arguments(pid).iter().any(is_one) && proc::is_trusted(pid, owner.as_slice());
+    Ok(holds.then_some(pid))
 }
 
 fn held(root: &Root, path: &str, pid: u32) -> Fault {

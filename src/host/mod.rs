@@ -16,9 +16,12 @@ pub mod key;
 pub mod lock;
 pub mod net;
 pub mod notify;
+mod outside;
 pub mod power;
+mod proc;
 pub mod process;
 pub mod root;
+pub mod sandbox;
 pub mod store;
 pub mod timer;
 pub mod traces;
@@ -29,6 +32,7 @@ use std::time::Duration;
 use crate::bootstrap::{Effect, Event, Now};
 use crate::facts::Facts;
 use crate::fault::Fault;
+use crate::secret::Secret;
 use crate::target::{Answer, Inquiry, Request};
 
 pub use aws::AwsSettings;
@@ -139,7 +143,7 @@ impl Host {
         let mut facts = facts::gather(&self.root, ec2?, puppet);
         facts.ssm = inquiry.ssm.then(|| handover::site(&self.root));
         self.region = facts.ec2.as_ref().and_then(|ec2| ec2.region.clone());
-        Ok(facts)
+        Ok(outside::facts(facts))
     }
 
     async fn call(&mut self, request: Request) -> Result<Answer, Fault> {
@@ -149,7 +153,13 @@ impl Host {
             self.client = Some(client.await?);
         }
         match &self.client {
-            Some(client) => client.call(request).await,
+            Some(client) => {
+                let secret = request.secret().map(|text| Secret::new(text.to_owned()));
+                client.call(request).await.map(outside::answer).map_err(|fault| match &secret {
+                    Some(secret) => fault.without(secret.expose()),
+                    None => fault,
+                })
+            }
             None => Err(aws::no_client()),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::process;
+use super::process::{self, Reach};
 use super::root::Root;
 
 const LIMIT: Duration = Duration::from_secs(2);
@@ -13,7 +13,14 @@ pub async fn is_going_off(root: &Root) -> bool {
     if !root.is_running_system() {
         return false;
     }
-    match process::run("systemctl", &["list-jobs", "--no-legend", "--no-pager"], LIMIT).await {
+    match process::run(
+        "systemctl",
+        &["list-jobs", "--no-legend", "--no-pager"],
+        LIMIT,
+        Reach::Local,
+    )
+    .await
+    {
         Ok(ended) => names_power_off(&ended.stdout),
         Err(error) => {
             tracing::debug!(%error, "systemctl list-jobs");

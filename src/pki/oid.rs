@@ -14,6 +14,9 @@ pub(super) const RSA_ENCRYPTION: ObjectIdentifier =
 /// PKCS#9 challengePassword (RFC 2985 §5.4.1).
 pub const CHALLENGE_PASSWORD: &str = "1.2.840.113549.1.9.7";
 
+/// Puppet's `pp_preshared_key`.
+pub const PRESHARED_KEY: &str = "1.3.6.1.4.1.34380.1.1.4";
+
 /// Puppet's arcs: registered extensions, private extensions, and authorization.
 pub const REGISTERED_ARC: &str = "1.3.6.1.4.1.34380.1.1";
 pub const PRIVATE_ARC: &str = "1.3.6.1.4.1.34380.1.2";
@@ -64,6 +67,17 @@ pub fn resolve(name: &str) -> Option<String> {
     Some(arcs.iter().map(u64::to_string).collect::<Vec<_>>().join("."))
 }
 
+/// Whether the value under this name, a short one or a dotted OID, is a secret: it proves to the
+/// authority that the node may join, so whoever reads it may join, too.
+#[must_use]
+pub fn is_secret(name: &str) -> bool {
+    let dotted = resolve(name.trim());
+    ["challengePassword", "pp_preshared_key"]
+        .iter()
+        .any(|known| name.trim().eq_ignore_ascii_case(known))
+        || dotted.is_some_and(|dotted| dotted == CHALLENGE_PASSWORD || dotted == PRESHARED_KEY)
+}
+
 /// Puppet's short names, for suggestions.
 pub fn names() -> impl Iterator<Item = &'static str> {
     NAMES.iter().map(|(name, _)| *name)
@@ -99,5 +113,29 @@ pub fn attribute_values(value: &str) -> der::Result<Vec<u8>> {
     match PrintableStringRef::new(value) {
         Ok(printable) => SetOfVec::try_from([printable])?.to_der(),
         Err(_) => SetOfVec::try_from([Utf8StringRef::new(value)?])?.to_der(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_secret;
+
+    #[test]
+    fn what_proves_that_a_node_may_join_is_secret_however_it_is_spelt() {
+        for name in [
+            "challengePassword",
+            "challengepassword",
+            "1.2.840.113549.1.9.7",
+            "1.2.840.113549.1.09.7",
+            "pp_preshared_key",
+            "PP_PRESHARED_KEY",
+            " pp_preshared_key ",
+            "1.3.6.1.4.1.34380.1.1.4",
+        ] {
+            assert!(is_secret(name), "{name}");
+        }
+        for name in ["pp_role", "1.3.6.1.4.1.34380.1.1.40", "1.3.6.1.4.1.34380.1.1", "", "x"] {
+            assert!(!is_secret(name), "{name}");
+        }
     }
 }

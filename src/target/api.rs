@@ -170,6 +170,14 @@ impl Request {
         }
     }
 
+    /// What of it must not be shown, should an error repeat it.
+    #[must_use]
+    pub fn secret(&self) -> Option<&str> {
+        let Self::AssociateNode { attributes, .. } = self else { return None };
+        let csr = attributes.iter().find(|(name, _)| name == "PUPPET_NODE_CSR");
+        csr.map(|(_, value)| value.as_str())
+    }
+
     /// What it is asked about, for messages.
     #[must_use]
     pub fn on(&self) -> String {

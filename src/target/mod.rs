@@ -174,8 +174,8 @@ impl Known<'_> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyReport {
     pub public: PublicKey,
-    /// PEM.
-    pub csr: Option<String>,
+    /// PEM; it may hold a secret.
+    pub csr: Option<Secret>,
 }
 
 /// Which directories of Puppet's the facts are to name.
@@ -251,6 +251,9 @@ pub trait Target: Send {
     /// Which authority, for people and for the record: `server my-puppet`.
     fn authority_name(&self) -> String;
     fn inquiry(&self) -> Inquiry;
+    /// The directories that its engine needs to be there before the units' sandbox is set up, the
+    /// parents first.
+    fn directories(&self, site: Option<&PuppetSite>) -> Vec<Place>;
     /// Whether this node, under this name, can join at all.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use super::{
     KeySpec, Known, LikelyKey, Membership, Request, Survey, Surveyed, Target, Watched, invariant,
     mismatch, staged_key,
 };
-use crate::engine::{Bundle, opsworks_agent};
+use crate::engine::{Bundle, Place, opsworks_agent};
 use crate::facts::{Facts, PuppetSite};
 use crate::fault::{Fault, Kind};
 use crate::secret::Secret;
@@ -58,6 +58,10 @@ impl Target for Opsworks {
             ssm: false,
             key: Some(LikelyKey { bits: KEY_BITS, staged: staged_key(WORD), at }),
         }
+    }
+
+    fn directories(&self, _: Option<&PuppetSite>) -> Vec<Place> {
+        opsworks_agent::directories().to_vec()
     }
 
     fn check(&self, facts: &Facts, _: &str) -> Result<(), Fault> {

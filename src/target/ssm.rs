@@ -12,7 +12,7 @@ use super::{
     KeySpec, Known, Membership, Request, Survey, Surveyed, Target, Watched, invariant, mismatch,
     state_dir,
 };
-use crate::engine::{Bundle, ssm_agent};
+use crate::engine::{Bundle, Place, ssm_agent};
 use crate::facts::{Facts, PuppetSite, SsmSite};
 use crate::fault::{Fault, Kind};
 use crate::secret::Secret;
@@ -59,6 +59,10 @@ impl Target for Ssm {
 
     fn inquiry(&self) -> Inquiry {
         Inquiry { ssm: true, ..Inquiry::default() }
+    }
+
+    fn directories(&self, _: Option<&PuppetSite>) -> Vec<Place> {
+        if self.hand_over == HandOverTo::Agent { ssm_agent::directories() } else { Vec::new() }
     }
 
     fn check(&self, facts: &Facts, name: &str) -> Result<(), Fault> {

@@ -76,12 +76,15 @@ extension_requests:
 YAML
   join "$ROOT" --set node.name=attributes
   check "join with csr_attributes.yaml" equal "$CODE" 0
-  local file=$ROOT/$SSL/certificate_requests/attributes.pem
+  check "the request is not kept: it holds a secret" \
+    test ! -e "$ROOT/$SSL/certificate_requests/attributes.pem"
+  local file=$ROOT/$SSL/certificate_requests/sent.pem
+  seen state '.associations[] | select(.node == "attributes") | .csr' >"$file"
   check "its extensions are asked for" \
     equal "$(extension "$file" 1.3.6.1.4.1.34380.1.1.5)" UTF8STRING:4711
   check "and those of the private arc" \
     equal "$(extension "$file" 1.3.6.1.4.1.34380.1.2.9)" 'UTF8STRING:private arc'
-  request attributes -text >"$WORK/text"
+  request sent -text >"$WORK/text"
   check "the challenge password is there" contains "$WORK/text" 'open sesame'
 }
 

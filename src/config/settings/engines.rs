@@ -8,6 +8,7 @@ use crate::config::input::{Entry, Value};
 use crate::engine::chef::{Chef, check_organization};
 use crate::engine::puppet::Puppet;
 use crate::pki::oid;
+use crate::secret::Secret;
 
 impl Reader<'_> {
     pub(super) fn puppet(&self) -> Result<Puppet, ConfigError> {
@@ -24,14 +25,16 @@ impl Reader<'_> {
         })
     }
 
-    fn extension_requests(&self) -> Result<BTreeMap<String, String>, ConfigError> {
+    fn extension_requests(&self) -> Result<BTreeMap<String, Secret>, ConfigError> {
         let Some(Entry { value: Value::Map(map), origin }) =
             self.input.get("puppet", "extension_requests")
         else {
             return Ok(BTreeMap::new());
         };
         let Some(unknown) = map.keys().find(|name| oid::resolve(name).is_none()) else {
-            return Ok(map.clone());
+            let secret =
+                |(name, value): (&String, &String)| (name.clone(), Secret::new(value.clone()));
+            return Ok(map.iter().map(secret).collect());
         };
         let alike = |known: &str| strsim::jaro_winkler(unknown, known);
         let nearest = oid::names().max_by(|a, b| alike(a).total_cmp(&alike(b)));

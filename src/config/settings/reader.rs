@@ -168,6 +168,5 @@ pub(super) fn required<T>(
 pub(super) fn absolute(text: &str) -> Option<String> {
     let is_plain = text.starts_with('/') && !text.split('/').any(|part| part == "..");
     let trimmed = text.trim_end_matches('/');
-    (is_plain && !trimmed.is_empty() && !text.contains(char::is_control))
-        .then(|| trimmed.to_owned())
+    (is_plain && !trimmed.is_empty() && crate::text::line(text) == text).then(|| trimmed.to_owned())
 }

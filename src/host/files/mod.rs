@@ -168,6 +168,7 @@ pub fn fault(root: &Root, what: &str, path: &str, error: &io::Error) -> Fault {
     if let Some(refusal) = Refusal::of(error) {
         return Fault::new(Kind::Config, what, on, refusal.todo.clone()).because(error);
     }
+    let read_only;
     let todo = match error.kind() {
         ErrorKind::PermissionDenied => {
             "run enlist as root, or give this path to the user it runs as"
@@ -176,7 +177,8 @@ pub fn fault(root: &Root, what: &str, path: &str, error: &io::Error) -> Fault {
             "free some space; the next join continues where this one stopped"
         }
         ErrorKind::ReadOnlyFilesystem => {
-            "mount the file system for writing; the next join continues where this one stopped"
+            read_only = super::sandbox::advice(root, path);
+            &read_only
         }
         ErrorKind::NotADirectory => {
             "something that is no directory stands in the path; move it away, and the next join continues where this one stopped"

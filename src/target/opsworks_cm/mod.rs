@@ -10,7 +10,7 @@ use super::{
     KeyReport, KeySpec, Known, LikelyKey, Membership, Request, SiteInquiry, Survey, Surveyed,
     Target, Watched, invariant, mismatch, staged_key,
 };
-use crate::engine::{Bundle, Engine, chef, puppet};
+use crate::engine::{Bundle, Engine, Place, chef, puppet};
 use crate::facts::{Facts, PuppetSite};
 use crate::fault::{Fault, Kind};
 use crate::pki::certificate::{self, Expectation};
@@ -65,6 +65,14 @@ impl Target for OpsworksCm {
             ssm: false,
             key: Some(LikelyKey { bits, staged: staged_key(WORD), at }),
         }
+    }
+
+    fn directories(&self, site: Option<&PuppetSite>) -> Vec<Place> {
+        // Without the setting, the server says later on which engine it is.
+        let puppet = site.filter(|_| self.engine != Some(Engine::Chef)).map(puppet::directories_of);
+        let chef =
+            Some(chef::directory(&self.chef)).filter(|_| self.engine != Some(Engine::Puppet));
+        puppet.into_iter().flatten().chain(chef).collect()
     }
 
     fn check(&self, _: &Facts, name: &str) -> Result<(), Fault> {
@@ -376,5 +384,5 @@ fn site<'a>(known: &Known<'a>) -> Result<&'a PuppetSite, Fault> {
 }
 
 fn csr_of(key: &KeyReport) -> Result<&str, Fault> {
-    key.csr.as_deref().ok_or_else(|| invariant("there is no certificate request"))
+    key.csr.as_ref().map(Secret::expose).ok_or_else(|| invariant("there is no certificate request"))
 }

@@ -1,0 +1,96 @@
+//! Other processes, as /proc shows them: whose they are, and what they run.
+
+use std::path::Path;
+
+use super::root::Root;
+
+/// Whether the process belongs to one of these users, to root, or to ourselves.
+///
+/// By what the kernel says of its user ids (proc_pid_status(5)), not by the owner of its directory in
+/// /proc: that is root for every process that may not be dumped, and any user can make one.
+#[must_use]
+pub fn is_trusted(pid: u32, users: &[u32]) -> bool {
+    let own = rustix::process::geteuid().as_raw();
+    let status = file(pid, "status").unwrap_or_default();
+    user_ids(&status)
+        .is_some_and(|ids| ids.iter().all(|id| *id == 0 || *id == own || users.contains(id)))
+}
+
+/// What it was started with.
+#[must_use]
+pub fn arguments(pid: u32) -> Vec<String> {
+    let command = file(pid, "cmdline").unwrap_or_default();
+    command.split('\0').map(str::to_owned).collect()
+}
+
+/// Whether it runs amazon-ssm-agent, as far as that can be seen: its program, else the script that
+/// a shell runs. What can't be read is not held against it.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the kernel's own link, and it is not followed")]
+pub fn is_ssm_agent(pid: u32) -> bool {
+    match std::fs::read_link(format!("/proc/{pid}/exe")) {
+        Ok(program) => runs_agent(&program, &arguments(pid)),
+        Err(_) => true,
+    }
+}
+
+fn runs_agent(program: &Path, arguments: &[String]) -> bool {
+    let is_agent = |path: &Path| {
+        path.file_name().is_some_and(|name| name.to_string_lossy().contains("ssm-agent"))
+    };
+    let is_shell = ["sh", "dash", "bash", "busybox"]
+        .iter()
+        .any(|shell| program.file_name().is_some_and(|name| name == *shell));
+    is_agent(program)
+        || (is_shell && arguments.get(1).is_some_and(|script| is_agent(Path::new(script))))
+}
+
+/// Real, effective and saved. All three: a program that sets its user id, started by another user,
+/// has root's as the effective one.
+fn user_ids(status: &str) -> Option<[u32; 3]> {
+    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    let mut ids = line.split_whitespace().map(|id| id.parse().ok());
+    Some([ids.next()??, ids.next()??, ids.next()??])
+}
+
+fn file(pid: u32, name: &str) -> Option<String> {
+    Root::running_system().text(&format!("/proc/{pid}/{name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{arguments, is_ssm_agent, is_trusted, runs_agent, user_ids};
+    use std::path::Path;
+
+    #[test]
+    fn this_process_is_trusted_and_no_agent() {
+        let pid = std::process::id();
+        assert!(is_trusted(pid, &[]) && !is_ssm_agent(pid) && !arguments(pid).is_empty());
+        assert!(!is_trusted(u32::MAX, &[]), "there is none");
+    }
+
+    #[test]
+    fn all_of_a_process_user_ids_count() {
+        assert_eq!(
+            user_ids("Name:\tsu\nUid:\t1000\t0\t0\t0\nGid:\t7\t7\t7\t7\n"),
+            Some([1000, 0, 0])
+        );
+        assert_eq!(user_ids("Name:\tUid:\n"), None);
+        assert_eq!(user_ids(""), None);
+    }
+
+    #[test]
+    fn an_agent_is_its_program_or_its_script() {
+        let words = |words: &str| words.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        for (program, said, is) in [
+            ("/usr/bin/amazon-ssm-agent", "x -register", true),
+            ("/usr/bin/amazon-ssm-agent (deleted)", "x -register", true),
+            ("/usr/bin/dash", "/bin/sh /usr/bin/amazon-ssm-agent -register", true),
+            ("/usr/bin/dash", "/bin/sh -c amazon-ssm-agent", false),
+            ("/usr/bin/sudo", "sudo amazon-ssm-agent -register", false),
+            ("/usr/bin/vim", "amazon-ssm-agent -register", false),
+        ] {
+            assert_eq!(runs_agent(Path::new(program), &words(said)), is, "{program}");
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The sandbox of the units (`systemd/*.service`): which directories it lets enlist write, those
+//! of them that have to be made before it is set up, and what to say where it stands in the way.
+//!
+//! systemd leaves a directory out of the sandbox that does not exist when a unit starts, and it
+//! is read-only from then on. So `enlist prepare` makes those that the settings call for, as the
+//! unit's first step and outside of the sandbox (decision 0011).
+
+use std::path::{Path, PathBuf};
+
+use super::facts::packaged;
+use super::files::{self, ids_of};
+use super::root::Root;
+use super::variables;
+use crate::facts::PuppetSite;
+use crate::fault::Fault;
+use crate::target::{SiteInquiry, Target};
+
+/// What the units' `ReadWritePaths=` name, besides the state and runtime directories; a test
+/// compares them.
+pub const WRITABLE: [&str; 10] = [
+    "/etc/puppet",
+    "/var/lib/puppet",
+    "/var/cache/puppet",
+    "/etc/puppetlabs/puppet",
+    "/opt/puppetlabs/puppet/cache",
+    "/etc/chef",
+    "/etc/cinc",
+    "/etc/aws/opsworks",
+    "/var/lib/amazon/ssm",
+    "/var/log/amazon/ssm",
+];
+
+/// Makes the directories that these targets' engines need, where they are missing.
+///
+/// # Errors
+/// `Host`, for the first that can't be made.
+pub fn prepare(root: &Root, targets: &[Box<dyn Target>]) -> Result<(), Fault> {
+    for target in targets {
+        let site = target.inquiry().puppet.map(|inquiry| likely_site(root, inquiry));
+        for place in target.directories(site.as_ref()) {
+            if !files::is_directory(root, &place.path) {
+                let owner = ids_of(root, place.owner);
+                files::make_directory(root, &place.path, place.mode, owner)?;
+                tracing::info!(path = root.shown(&place.path), "made");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// As the settings and the packagers' layouts have it. Puppet itself is not asked: what it runs to
+/// answer is not for outside of the sandbox.
+fn likely_site(root: &Root, inquiry: SiteInquiry) -> PuppetSite {
+    let packaged = packaged(root);
+    PuppetSite {
+        confdir: inquiry.confdir.unwrap_or(packaged.confdir),
+        ssldir: inquiry.ssldir.unwrap_or(packaged.ssldir),
+        statedir: inquiry.statedir.unwrap_or(packaged.statedir),
+        ..packaged
+    }
+}
+
+/// What to do about a file system that is read-only: under a unit that is most likely its sandbox.
+#[must_use]
+pub fn advice(root: &Root, path: &str) -> String {
+    let Some(unit) = unit() else {
+        return "mount the file system for writing; the next join continues where this one stopped"
+            .to_owned();
+    };
+    let is_there = |directory: &Path| {
+        directory.to_str().is_some_and(|directory| files::is_directory(root, directory))
+    };
+    advice_in(&unit, Path::new(path), &is_there)
+}
+
+fn advice_in(unit: &str, path: &Path, is_there: &dyn Fn(&Path) -> bool) -> String {
+    if WRITABLE.iter().any(|known| path.starts_with(known)) {
+        return format!(
+            "`systemctl restart {unit}`: its directory was missing when the unit started, or the disk is read-only"
+        );
+    }
+    let directory = directory_for(path, is_there);
+    let first = if is_there(&directory) {
+        String::new()
+    } else {
+        format!("`mkdir -p {}`, ", directory.display())
+    };
+    format!(
+        "the sandbox of {unit} keeps this path read-only: {first}`systemctl edit {unit}` with the two lines `[Service]` and `ReadWritePaths={}`, then `systemctl restart {unit}`",
+        directory.display()
+    )
+}
+
+/// The nearest directory that is there, but none at the top of the tree, which would be too much.
+fn directory_for(path: &Path, is_there: &dyn Fn(&Path) -> bool) -> PathBuf {
+    let is_narrow = |directory: &&Path| directory.components().count() > 2;
+    let parent = path.parent().filter(is_narrow).unwrap_or(path);
+    let mut above = path.ancestors().skip(1).take_while(is_narrow);
+    above.find(|directory| is_there(directory)).unwrap_or(parent).to_owned()
+}
+
+/// The unit that we run in.
+fn unit() -> Option<String> {
+    // Set in every service (systemd.exec(5)).
+    variables::variable("INVOCATION_ID")?;
+    unit_in(&Root::running_system().text("/proc/self/cgroup")?)
+}
+
+/// Lines of `ID:CONTROLLERS:PATH` (cgroups(7)); the unit is the path's last part, or near it.
+fn unit_in(cgroups: &str) -> Option<String> {
+    let is_service = |part: &&str| Path::new(part).extension() == Some("service".as_ref());
+    let unit = cgroups.lines().find_map(|line| line.rsplit('/').find(is_service))?;
+    Some(unit.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{WRITABLE, advice_in, unit_in};
+    use std::path::Path;
+
+    #[test]
+    fn the_units_let_write_what_is_listed_and_no_more() {
+        for (unit, text) in [
+            ("enlist", include_str!("../../systemd/enlist.service")),
+            ("enlist-join", include_str!("../../systemd/enlist-join.service")),
+        ] {
+            let lines = text.lines().filter_map(|line| line.strip_prefix("ReadWritePaths="));
+            let paths: Vec<&str> = lines.flat_map(str::split_whitespace).collect();
+            assert_eq!(paths, WRITABLE.map(|path| format!("-{path}")), "{unit}");
+        }
+    }
+
+    #[test]
+    fn the_advice_is_the_drop_in_for_the_narrowest_directory() {
+        let there = |known: &'static str| {
+            move |path: &Path| Path::new(known).ancestors().any(|above| above == path)
+        };
+        for (path, known, lines) in [
+            ("/srv/puppet/ssl/certs/a.pem", "/srv/puppet/ssl", "ReadWritePaths=/srv/puppet/ssl`"),
+            ("/srv/puppet/ssl", "/srv/puppet", "ReadWritePaths=/srv/puppet`"),
+            ("/srv/puppet/ssl", "/srv", "`mkdir -p /srv/puppet`"),
+            ("/srv/puppet", "/srv", "`mkdir -p /srv/puppet`"),
+            (
+                "/var/lib/prometheus/x/e.prom",
+                "/var/lib/prometheus/x",
+                "ReadWritePaths=/var/lib/prometheus/x`",
+            ),
+        ] {
+            let advice = advice_in("enlist.service", Path::new(path), &there(known));
+            assert!(
+                advice.contains("`systemctl edit enlist.service` with the two lines `[Service]`")
+            );
+            assert!(advice.contains(lines), "{path}: {advice}");
+        }
+        let advice = advice_in("enlist.service", Path::new("/etc/chef/x"), &there("/etc"));
+        assert!(advice.starts_with("`systemctl restart enlist.service`"), "{advice}");
+    }
+
+    #[test]
+    fn the_unit_is_found_in_both_forms_of_cgroups() {
+        let unit = Some("enlist.service".to_owned());
+        assert_eq!(unit_in("0::/system.slice/enlist.service\n"), unit);
+        assert_eq!(unit_in("2:cpu:/\n1:name=systemd:/a.slice/enlist.service/sub\n"), unit);
+        assert_eq!(unit_in("0::/user.slice/session-1.scope\n"), None);
+    }
+}

@@ -1,0 +1,117 @@
+//! Text from outside, made safe to show. Pure.
+//!
+//! A server's message, an instance's tag, a file's content or a program's output may hold
+//! characters that move the cursor, colour the screen, hide text or turn its order around. They
+//! are taken out where the text enters: where a fault is made, and in `host::outside`.
+
+use std::fmt::Write as _;
+
+/// The text as one line. A control character or a line separator becomes a blank, an unseen
+/// character U+FFFD.
+#[must_use]
+pub fn line(text: &str) -> String {
+    text.chars().map(shown).collect()
+}
+
+/// Likewise, line by line: line feeds and tabs stay.
+#[must_use]
+pub fn lines(text: &str) -> String {
+    text.chars().map(|c| if matches!(c, '\n' | '\t') { c } else { shown(c) }).collect()
+}
+
+/// JSON, with every such character written as `\uXXXX`: the same value, safe on a terminal. Line
+/// feeds stay; in JSON they stand between values only.
+#[must_use]
+pub fn json(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c == '\n' || shown(c) == c {
+            escaped.push(c);
+        } else {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(escaped, "\\u{unit:04x}");
+            }
+        }
+    }
+    escaped
+}
+
+fn shown(c: char) -> char {
+    match c {
+        '\u{2028}' | '\u{2029}' => ' ',
+        c if c.is_control() => ' ',
+        c if is_unseen(c) => char::REPLACEMENT_CHARACTER,
+        c => c,
+    }
+}
+
+/// The format characters (Unicode's category Cf) that nothing is drawn for, the fillers, the
+/// whole of plane 14 (tags, supplementary variation selectors), and noncharacters.
+fn is_unseen(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+        | '\u{180b}'..='\u{180f}'
+        // Zero-width, and the marks of direction.
+        | '\u{200b}'..='\u{200f}'
+        // Embeddings, overrides, isolates.
+        | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
+        | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{effff}'
+        | '\u{fdd0}'..='\u{fdef}')
+        || u32::from(c) & 0xfffe == 0xfffe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{json, line, lines};
+
+    #[test]
+    fn control_characters_become_blanks() {
+        for c in ('\0'..=' ').chain('\u{7f}'..='\u{9f}').chain(['\u{2028}', '\u{2029}']) {
+            assert_eq!(line(&format!("a{c}b")), "a b", "{:x}", u32::from(c));
+        }
+        assert_eq!(line("\u{1b}[31mred\r\n\u{9b}2J"), " [31mred   2J");
+    }
+
+    #[test]
+    fn marks_of_direction_are_seen() {
+        for c in ('\u{202a}'..='\u{202e}')
+            .chain('\u{2066}'..='\u{2069}')
+            .chain(['\u{200e}', '\u{200f}', '\u{61c}'])
+        {
+            assert_eq!(line(&format!("a{c}b")), "a\u{fffd}b", "{:x}", u32::from(c));
+        }
+    }
+
+    #[test]
+    fn what_has_no_width_is_seen() {
+        for c in "\u{200b}\u{200c}\u{200d}\u{2060}\u{feff}\u{ad}\u{34f}\u{180e}\u{3164}".chars() {
+            assert_eq!(line(&c.to_string()), "\u{fffd}", "{:x}", u32::from(c));
+        }
+    }
+
+    #[test]
+    fn tags_annotations_and_noncharacters_are_seen() {
+        for c in
+            "\u{e0001}\u{e0041}\u{e007f}\u{e0100}\u{fff9}\u{fffe}\u{ffff}\u{fdd0}\u{10ffff}".chars()
+        {
+            assert_eq!(line(&c.to_string()), "\u{fffd}", "{:x}", u32::from(c));
+        }
+    }
+
+    #[test]
+    fn what_people_write_stays() {
+        let text = "Größe 東京 שלום мир 🙂 é [x] \\ \"'";
+        assert_eq!(line(text), text);
+        assert_eq!(lines("a\n\tb\u{202e}\r\n"), "a\n\tb\u{fffd} \n");
+    }
+
+    #[test]
+    fn json_keeps_its_value() {
+        let value = serde_json::json!({ "a\u{202e}": "b\u{9b}\u{e0041}\u{7f}\n\u{1b}é" });
+        let text = json(&serde_json::to_string_pretty(&value).unwrap());
+        assert!(text.chars().all(|c| c == '\n' || line(&c.to_string()) == c.to_string()), "{text}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
+    }
+}
