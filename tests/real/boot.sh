@@ -43,10 +43,14 @@ main() {
   joined_at_boot
   puppet_works
   never_twice
+  for unit in enlist enlist-join; do confined "$unit"; done
   reloaded_and_stopped
   killed_in_the_middle
   upgraded "$package"
   left_and_refused
+  renewed_and_repaired
+  elsewhere
+  other_engines
   switched_off
   removed
   finish
@@ -189,6 +193,66 @@ never_twice() {
   check "and nobody was asked again" equal "$(associate_calls "$NODE")" 1
 }
 
+# as_the_unit UNIT COMMAND: in its sandbox, after its first step, with its environment.
+as_the_unit() {
+  sed -e "s|^ExecStart=.*|ExecStart=$2|" -e 's/^Type=.*/Type=oneshot/' \
+    -e '/^\(ExecReload\|RemainAfterExit\|NotifyAccess\|WatchdogSec\|Restart\)/d' \
+    "$ROOT/usr/lib/systemd/system/$1.service" >"$ROOT/etc/systemd/system/like-$1.service"
+  box systemctl daemon-reload
+  box systemctl start "like-$1.service"
+}
+
+# What decides who may log in, what runs as root, and what is installed; and all that is not named.
+FORBIDDEN=(/etc/{passwd,shadow,group,gshadow,sudoers,sudoers.d/x,crontab,cron.d/x,cron.daily/x,cron.hourly/x}
+  /etc/{apt/apt.conf.d/x,apt/sources.list,apt/trusted.gpg.d/x,bash_completion.d/x,bash.bashrc,profile,profile.d/x,environment}
+  /etc/{ld.so.preload,ld.so.conf.d/x,pam.d/x,security/x,ssh/x,init.d/x,rc.local,udev/rules.d/x,modprobe.d/x,tmpfiles.d/x,logrotate.d/x}
+  /etc/{systemd/system/x.service,dbus-1/system.d/x,default/enlist,enlist/enlist.toml,enlist/config.d/x.toml,hosts,fstab,x}
+  /etc/{puppetlabs/x,aws/x} /opt/x /opt/puppetlabs/bin/x /opt/puppetlabs/puppet/x /var/lib/amazon/x
+  /var/lib/{apt/x,dpkg/status,dpkg/info/x.postinst,systemd/x,x} /var/{x,cache/x,cache/apt/x,log/x,spool/cron/x,spool/cron/crontabs/root}
+  /usr/{bin/x,sbin/x,lib/x,lib/systemd/system/x.service,local/bin/x} /{x,boot/x,srv/x,run/x,run/systemd/system/x.service}
+  /root/{x,.ssh/authorized_keys,.bashrc} /home/u/.bashrc
+  # A link in a place that may be written leads to one that may not.
+  /etc/puppet/to-passwd /var/lib/puppet/to-cron/x /proc/sys/kernel/core_pattern)
+ALLOWED=(/var/lib/enlist/x /run/enlist/x /etc/puppet/x /var/lib/puppet/x /var/lib/puppet/ssl/x /var/cache/puppet/state/x /tmp/x)
+
+confined() { # UNIT
+  local path tried=$ROOT/var/lib/enlist/tried before after
+  box mkdir -p /etc/cron.d
+  box ln -sfn /etc/passwd /etc/puppet/to-passwd
+  box ln -sfn /etc/cron.d /var/lib/puppet/to-cron
+  # What can't be written is not to be so for want of a directory.
+  for path in "${FORBIDDEN[@]}"; do box mkdir -p "$(dirname "$path")"; done
+  cat >"$ROOT/usr/local/sbin/try-to-write" <<'SH'
+#!/bin/sh
+say() { echo "$*" >>/var/lib/enlist/tried; }
+rm -f /var/lib/enlist/tried
+while read -r path; do
+  if (: >>"$path") 2>/dev/null; then say "wrote $path"; else say "kept $path"; fi
+done </usr/local/sbin/paths
+mount -o remount,rw / 2>/dev/null && say "mounted"
+cp /bin/true /var/lib/enlist/true && chmod 4755 /var/lib/enlist/true 2>/dev/null && say "set-user-ID"
+mknod /var/lib/enlist/disk b 8 0 2>/dev/null && say "device"
+say "done"
+SH
+  chmod 755 "$ROOT/usr/local/sbin/try-to-write"
+  printf '%s\n' "${FORBIDDEN[@]}" "${ALLOWED[@]}" >"$ROOT/usr/local/sbin/paths"
+  before=$(box sh -c 'cat /etc/passwd /etc/shadow /var/lib/dpkg/status | sha256sum')
+  check "$1: a copy of the unit tries to write" as_the_unit "$1" /usr/local/sbin/try-to-write
+  check "$1: to its end" contains "$tried" done
+  for path in "${FORBIDDEN[@]}"; do quietly "$1: $path is kept" grep -qxF "kept $path" "$tried"; done
+  for path in "${ALLOWED[@]}"; do quietly "$1: $path can be written" grep -qxF "wrote $path" "$tried"; done
+  check "$1: ${#FORBIDDEN[@]} places can't be written, ${#ALLOWED[@]} can" \
+    equal "$(grep -c ^kept "$tried") $(grep -c ^wrote "$tried")" "${#FORBIDDEN[@]} ${#ALLOWED[@]}"
+  check "$1: no mount, no set-user-ID, no device" \
+    negate grep -E 'mounted|set-user-ID|device' "$tried"
+  after=$(box sh -c 'cat /etc/passwd /etc/shadow /var/lib/dpkg/status | sha256sum')
+  check "$1: accounts and packages are as they were" equal "$after" "$before"
+  (cd "$ROOT" && rm -f "${ALLOWED[@]#/}" etc/puppet/to-passwd var/lib/puppet/to-cron \
+    var/lib/enlist/{tried,true} etc/systemd/system/like-*.service)
+  # They would be taken for an engine's.
+  rm -r "$ROOT"/etc/{puppetlabs,aws} "$ROOT/opt/puppetlabs" "$ROOT/var/lib/amazon"
+}
+
 reloaded_and_stopped() {
   settings $'[metrics]\ntextfile = "/var/lib/enlist/enlist.prom"'
   check "systemctl reload" box systemctl reload enlist.service
@@ -251,6 +315,93 @@ left_and_refused() {
   check "what was copied before is refused" negate test "$CODE" = 0 -o "$CODE" = 2
   check "for being revoked" grep -qi revoked "$WORK/agent"
   rm -rf "$ROOT$SSL"
+}
+
+# In the sandbox: what is granted, what is put back, and a whole directory that is gone.
+renewed_and_repaired() {
+  settings $'[run]\nrepair = true\ninspect = "1s"'
+  emulator_again --certificate-lifetime 30
+  box systemctl start enlist.service
+  check "joined for 30 s" is_active
+  local certificate=$ROOT$SSL/certs/$NODE.pem serial
+  serial=$(openssl x509 -in "$certificate" -noout -serial)
+  check "the unit renews the certificate" within 60 negate contains <(openssl x509 -in "$certificate" -noout -serial) "$serial"
+  emulator_again
+  box sh -c 'systemctl stop enlist; set -a; . /etc/default/enlist; enlist leave' >/dev/null
+  box systemctl start enlist.service
+  rm "$certificate" "$ROOT$SSL/certs/ca.pem"
+  check "the unit puts back what is missing" within 30 test -e "$certificate" -a -e "$ROOT$SSL/certs/ca.pem"
+  # Repairs have a pause between them.
+  box systemctl restart enlist.service
+  rm -rf "$ROOT$SSL"
+  check "and joins anew where the whole ssldir is" within 60 test -e "$certificate"
+  check "that it did" within 30 equal_associations 1
+  check "systemctl stop, enlist leave" box sh -c 'systemctl stop enlist; set -a; . /etc/default/enlist; enlist leave'
+}
+equal_associations() { equal "$(associations "$NODE")" "$1"; }
+
+# An ssldir that the unit may not write: what is said, and that it helps.
+elsewhere() {
+  settings 'ssldir = "/srv/puppet/ssl"'
+  emulator_again
+  box systemctl restart --no-block enlist.service
+  said() { box journalctl --no-pager -b -u enlist.service | grep -F "ReadWritePaths=/srv/puppet/ssl"; }
+  check "a place of one's own is refused with the drop-in that helps" within 60 said
+  check "for this unit" contains <(said) "systemctl edit enlist.service"
+  mkdir -p "$ROOT/etc/systemd/system/enlist.service.d"
+  printf '[Service]\nReadWritePaths=/srv/puppet/ssl\n' >"$ROOT/etc/systemd/system/enlist.service.d/override.conf"
+  box systemctl daemon-reload
+  box systemctl restart enlist.service
+  check "with it, the node joins" test -e "$ROOT/srv/puppet/ssl/certs/$NODE.pem"
+  check "systemctl stop, enlist leave" box sh -c 'systemctl stop enlist; set -a; . /etc/default/enlist; enlist leave'
+  rm -r "$ROOT/etc/systemd/system/enlist.service.d"
+  box systemctl daemon-reload
+}
+
+# Engines that were never installed here: their directories are made. And the agent registers.
+other_engines() {
+  emulator_again --server name=chef-test,engine=Chef
+  install -D "$(dirname "$EMULATOR")/stand-in-ssm-agent" "$ROOT/usr/local/lib/stand-in-ssm-agent"
+  printf '#!/bin/sh\nSTAND_IN_ROOT=/ STAND_IN_ENDPOINT=%q exec /usr/local/lib/stand-in-ssm-agent "$@"\n' \
+    "$AWS_ENDPOINT_URL" >"$ROOT/usr/bin/amazon-ssm-agent"
+  chmod 755 "$ROOT/usr/bin/amazon-ssm-agent"
+  cat >"$ROOT/etc/enlist/enlist.toml" <<TOML
+[opsworks-cm]
+server = "chef-test"
+engine = "chef"
+[chef]
+key_bits = 2048
+[opsworks]
+stack_id = "2f18b4cb-4de5-4429-a149-ff7da9f0d8ee"
+[ssm]
+iam_role = "service-role/SSM"
+on_ec2 = true
+[run]
+repair = true
+inspect = "1s"
+[metrics]
+textfile = "/run/enlist/enlist.prom"
+socket = "/run/enlist/metrics.sock"
+TOML
+  local files=("$ROOT"/etc/chef/client.{pem,rb} "$ROOT"/etc/aws/opsworks/instance-{key.pem,agent.yml}
+    "$ROOT/var/lib/amazon/ssm/Vault/Store/RegistrationKey") file
+  for file in "${files[@]}"; do check "not there: ${file#"$ROOT"}" test ! -e "$file"; done
+  check "Chef, OpsWorks and Systems Manager: joined" box systemctl start enlist.service
+  for file in "${files[@]}"; do check "there: ${file#"$ROOT"}" test -e "$file"; done
+  check "no directory of Puppet's vendor is made" test ! -e "$ROOT/opt/puppetlabs/puppet/cache"
+  check "metrics on the socket" contains \
+    <(curl -sS --unix-socket "/proc/$INIT/root/run/enlist/metrics.sock" http://localhost/metrics) 'enlist_joined{target="ssm"} 1'
+  check "and in a file for node_exporter" box grep -q 'enlist_joined{target="opsworks"} 1' /run/enlist/enlist.prom
+  rm "$ROOT/etc/chef/client.rb" "$ROOT/etc/aws/opsworks/instance-agent.yml"
+  check "Chef's settings are put back" within 30 test -e "$ROOT/etc/chef/client.rb"
+  check "so is the agent's file" within 30 test -e "$ROOT/etc/aws/opsworks/instance-agent.yml"
+  box systemctl stop enlist.service
+  check "enlist leave, in the unit's sandbox" as_the_unit enlist '/usr/bin/enlist leave'
+  check "the authorities do not have it" equal \
+    "$(seen state '[(.associations | length), ([.instances[]? | select(.status != "terminated" and .status != "deregistered")] | length), (.managed_instances | length)] | join(" ")')" "0 0 0"
+  check "and the key is gone" test ! -e "$ROOT/etc/chef/client.pem"
+  rm -f "$ROOT"/etc/systemd/system/like-*.service "$ROOT/usr/bin/amazon-ssm-agent"
+  settings ""
 }
 
 switched_off() {
