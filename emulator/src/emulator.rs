@@ -128,7 +128,7 @@ impl Emulator {
     /// - `servers[]`: `name`, `engine`, `status`, `endpoint`;
     /// - `associations[]`: `server`, `node`, `status`, `public_key`, `public_key_sha256`,
     ///   `organization`, `csr`, `certificate`, `failure`, `associate_calls`;
-    /// - `stacks[]`: `id`, `name`, `region`, `vpc`, `unique_hostnames`;
+    /// - `stacks[]`: `id`, `name`, `region`, `vpc`, `unique_hostnames`, `fingerprints`;
     /// - `instances[]`: `id`, `stack`, `status`, `hostname`, `infrastructure`, `ec2_instance_id`,
     ///   `private_ip`, `public_ip`, `public_key`, `public_key_fingerprint`, `registered_at`;
     /// - `activations[]`: `id`, `iam_role`, `default_instance_name`, `description`,

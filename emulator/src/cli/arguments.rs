@@ -21,7 +21,8 @@ pub struct Arguments {
     #[arg(long, value_name = "HOST")]
     endpoint: Option<String>,
     /// A stack of the account: id=UUID, name=NAME, region=REGION, vpc=VPC,
-    /// unique-hostnames=true|false, separated by commas, each of them optional [default: one stack
+    /// unique-hostnames=true|false, fingerprints=true|false, separated by commas, each of them
+    /// optional [default: one stack
     /// 2f18b4cb-4de5-4429-a149-ff7da9f0d8ee]
     #[arg(long = "stack", value_name = "SPEC")]
     stacks: Vec<StackSpec>,

@@ -86,6 +86,8 @@ impl Imds {
     pub fn handle(&mut self, now: Now, request: &Request) -> Response {
         let fault = self.faults.take(ACTION);
         let mut response = match (fault.and_then(FaultKind::instead), self.answering) {
+            // The metadata service has no errors of the API's; it throttles with a status of its own.
+            _ if fault == Some(FaultKind::Throttle) => problem(429),
             (Some(instead), _) if instead.error.is_some() => problem(instead.status),
             (Some(instead), _) => instead,
             (None, Answering::Portal) => Response::html(200),
@@ -179,6 +181,7 @@ fn problem(status: u16) -> Response {
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
+        429 => "Too Many Requests",
         503 => "Service Unavailable",
         _ => "Internal Server Error",
     };

@@ -109,8 +109,13 @@ impl OpsWorks {
 
     fn describe(&self, id: &str, now: Now) -> Result<Value, ApiError> {
         let instance = self.instances.get(id).ok_or_else(|| unknown("instance", id))?;
-        let region = &self.stack(&instance.stack)?.region;
-        Ok(instance.describe(id, now, region, &self.settings.place.account))
+        let stack = self.stack(&instance.stack)?;
+        let mut described = instance.describe(id, now, &stack.region, &self.settings.place.account);
+        let fingerprint = instance.fingerprint.as_ref().filter(|_| stack.fingerprints);
+        if let (Some(members), Some(fingerprint)) = (described.as_object_mut(), fingerprint) {
+            members.insert("RsaPublicKeyFingerprint".to_owned(), json!(fingerprint));
+        }
+        Ok(described)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::now::Now;
 pub const DEFAULT_STACK: &str = "2f18b4cb-4de5-4429-a149-ff7da9f0d8ee";
 
 /// A stack as it is asked for: `id=UUID,name=NAME,region=REGION,vpc=VPC,
-/// unique-hostnames=true|false`, all of them optional.
+/// unique-hostnames=true|false,fingerprints=true|false`, all of them optional.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StackSpec {
     /// `StackId`; [`DEFAULT_STACK`] by default.
@@ -27,6 +27,9 @@ pub struct StackSpec {
     /// looks: it is the `register` command of AWS's CLI that says "Hostnames must be unique within
     /// a stack" and compares, before it calls anything. So by default nobody looks.
     pub unique_hostnames: bool,
+    /// Whether `DescribeInstances` shows `RsaPublicKeyFingerprint`. The model has no such member of
+    /// an instance; a service that implements the API anew may show it. By default it does not.
+    pub fingerprints: bool,
 }
 
 impl Default for StackSpec {
@@ -37,6 +40,7 @@ impl Default for StackSpec {
             region: None,
             vpc: None,
             unique_hostnames: false,
+            fingerprints: false,
         }
     }
 }
@@ -45,10 +49,14 @@ impl Default for StackSpec {
 #[derive(Debug, thiserror::Error)]
 pub enum StackSpecError {
     /// A part without `=`.
-    #[error("'{0}' is not KEY=VALUE; the keys are id, name, region, vpc, unique-hostnames")]
+    #[error(
+        "'{0}' is not KEY=VALUE; the keys are id, name, region, vpc, unique-hostnames, fingerprints"
+    )]
     Form(String),
     /// A key beside the known ones.
-    #[error("'{0}' is no key of a stack; it is one of id, name, region, vpc, unique-hostnames")]
+    #[error(
+        "'{0}' is no key of a stack; it is one of id, name, region, vpc, unique-hostnames, fingerprints"
+    )]
     Key(String),
     /// Not in the form of a UUID.
     #[error("'{0}' is no stack ID: a UUID in lower case, such as {DEFAULT_STACK}")]
@@ -77,6 +85,10 @@ impl FromStr for StackSpec {
                     let truth = value.parse();
                     spec.unique_hostnames = truth.map_err(|_| StackSpecError::Truth(value))?;
                 }
+                "fingerprints" => {
+                    let truth = value.parse();
+                    spec.fingerprints = truth.map_err(|_| StackSpecError::Truth(value))?;
+                }
                 _ => return Err(StackSpecError::Key(key.to_owned())),
             }
         }
@@ -95,6 +107,8 @@ pub struct Stack {
     pub vpc: Option<String>,
     /// Whether a host name that is in use is refused.
     pub unique_hostnames: bool,
+    /// Whether `DescribeInstances` shows fingerprints.
+    pub fingerprints: bool,
     created_at: Now,
 }
 
@@ -105,6 +119,7 @@ impl Stack {
             region: spec.region.clone().unwrap_or_else(|| place.region.clone()),
             vpc: spec.vpc.clone(),
             unique_hostnames: spec.unique_hostnames,
+            fingerprints: spec.fingerprints,
             created_at: now,
         }
     }
@@ -147,6 +162,7 @@ impl Stack {
             "region": self.region,
             "vpc": self.vpc,
             "unique_hostnames": self.unique_hostnames,
+            "fingerprints": self.fingerprints,
         })
     }
 }
