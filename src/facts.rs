@@ -1,10 +1,15 @@
 //! What the node knows of itself. Pure data; `host::facts` gathers it.
 
+pub mod machine;
+pub mod network;
+
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
+pub use machine::Machine;
+pub use network::Address;
 use crate::secret::Secret;
 
 /// Names, addresses, platform and instance identity of this node.
@@ -16,17 +21,34 @@ pub struct Facts {
     pub fqdn: String,
     /// Addresses of the interfaces that are not loopback.
     pub addresses: Vec<Address>,
+    /// The IPv4 addresses by which others reach this node, chosen from these: the interface with
+    /// the default route comes first ([`network::choose`]).
+    pub private_ip: Option<Ipv4Addr>,
+    pub public_ip: Option<Ipv4Addr>,
     pub platform: Platform,
     /// `/etc/machine-id`, 32 hexadecimal digits; none at a first boot or in an image.
     pub machine_id: Option<String>,
     /// The firmware's own id of this machine (SMBIOS); none where it says none, or not to us.
     pub product_uuid: Option<String>,
+    /// The EC2 instance id that the firmware has (Nitro's asset tag); none elsewhere.
+    pub firmware_instance_id: Option<String>,
     /// None where this is no EC2 instance.
     pub ec2: Option<Ec2>,
     /// None where no target manages this node with Puppet.
     pub puppet: Option<PuppetSite>,
     /// None where no target manages this node with Systems Manager.
     pub ssm: Option<SsmSite>,
+    /// What the OpsWorks agent's file says; none where there is no such file, or no target asks.
+    pub opsworks: Option<OpsworksSite>,
+}
+
+/// `instance-agent.yml`, as far as it is public.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct OpsworksSite {
+    /// The instance that this node is registered as; none where the file does not say.
+    pub instance: Option<String>,
+    /// SHA-1 of its public key, lower-case hexadecimal digits.
+    pub fingerprint: Option<String>,
 }
 
 /// The Systems Manager agent on this node.
@@ -38,12 +60,6 @@ pub struct SsmSite {
     pub instance: Option<String>,
     /// The activation id in the file that a hand-over to a file leaves.
     pub handed_over: Option<String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Address {
-    pub interface: String,
-    pub address: IpAddr,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -97,20 +113,15 @@ pub struct PuppetSite {
     pub csr_attributes: Option<Secret>,
 }
 
-/// Which machine this is, for binding a record to it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Machine {
-    pub instance_id: Option<String>,
-    pub machine_id: Option<String>,
-    #[serde(default)]
-    pub product_uuid: Option<String>,
-}
-
 impl Facts {
     #[must_use]
     pub fn machine(&self) -> Machine {
         Machine {
-            instance_id: self.ec2.as_ref().map(|ec2| ec2.instance_id.clone()),
+            // The firmware's can be read without the metadata service, at any time.
+            instance_id: self
+                .firmware_instance_id
+                .clone()
+                .or_else(|| self.ec2.as_ref().map(|ec2| ec2.instance_id.clone())),
             machine_id: self.machine_id.clone(),
             product_uuid: self.product_uuid.clone(),
         }
@@ -120,39 +131,5 @@ impl Facts {
     #[must_use]
     pub fn ssm_instance(&self) -> Option<&str> {
         self.ssm.as_ref()?.instance.as_deref()
-    }
-}
-
-impl Machine {
-    /// Whether both are the same machine: by instance id where both have one, else by
-    /// machine-id, else (at a first boot there is none yet) by what the firmware says. Where
-    /// nothing can be compared, nothing says that they differ.
-    #[must_use]
-    pub fn is_same(&self, other: &Self) -> bool {
-        // The same disk, started on EC2 and elsewhere, is two machines, unless the machine-id
-        // vouches for it (metadata switched on or off later).
-        if let (Some(a), Some(b)) = (&self.instance_id, &other.instance_id) {
-            return a == b;
-        }
-        if let (Some(a), Some(b)) = (&self.machine_id, &other.machine_id) {
-            return a == b;
-        }
-        match (&self.product_uuid, &other.product_uuid) {
-            (Some(a), Some(b)) => a == b,
-            _ => true,
-        }
-    }
-
-    /// Takes in what was not known of this machine before.
-    pub fn complete(&mut self, seen: &Self) {
-        for (known, seen) in [
-            (&mut self.instance_id, &seen.instance_id),
-            (&mut self.machine_id, &seen.machine_id),
-            (&mut self.product_uuid, &seen.product_uuid),
-        ] {
-            if known.is_none() {
-                known.clone_from(seen);
-            }
-        }
     }
 }

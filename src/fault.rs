@@ -110,6 +110,8 @@ pub struct Detail {
     /// Whether the authority has too many questions just now: nothing was done, nothing is wrong
     /// with it, and others are asking too.
     pub is_put_off: bool,
+    /// Its class once waiting was of no use; none: the same.
+    pub ends_as: Option<Kind>,
 }
 
 impl std::ops::Deref for Fault {
@@ -136,6 +138,7 @@ impl Fault {
             evidence: None,
             may_have_happened: false,
             is_put_off: false,
+            ends_as: None,
         });
         Self { kind, detail }
     }
@@ -172,11 +175,26 @@ impl Fault {
         self
     }
 
+    /// Says what it is once waiting was of no use.
+    #[must_use]
+    pub fn ends_as(mut self, kind: Kind) -> Self {
+        self.detail.ends_as = Some(kind);
+        self
+    }
+
+    /// Its class where it is not waited for any longer.
+    #[must_use]
+    pub fn final_kind(&self) -> Kind {
+        self.ends_as.unwrap_or(self.kind)
+    }
+
     /// Says that waiting longer would have gone beyond the budget.
     #[must_use]
     pub fn given_up_after(self, budget: std::time::Duration) -> Self {
         if self.kind.is_retried() {
-            self.cause(format!("gave up: the budget of {} s is spent", budget.as_secs()))
+            let kind = self.final_kind();
+            let cause = format!("gave up: the budget of {} s is spent", budget.as_secs());
+            Self { kind, ..self.cause(cause) }
         } else {
             self
         }

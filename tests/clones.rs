@@ -190,3 +190,100 @@ fn a_copy_is_noticed_where_the_original_had_no_machine_id() {
     assert!(join(&node, node.root.path(), None).stdout.contains("already joined"));
     assert_eq!(list(&node.emulator.state(), "associations").len(), 2);
 }
+
+const UUID: &str = "4c4c4544-0033-3310-8051-b4c04f4d3132\n";
+const OTHER_UUID: &str = "4c4c4544-0033-3310-8051-b4c04f4d9999\n";
+
+fn on_premises() -> Node {
+    let node = Node::new();
+    node.write("etc/hostname", "web1.example.org\n");
+    node.write("etc/machine-id", MACHINE);
+    node.write(BOARD, UUID);
+    join(&node, node.root.path(), None);
+    node
+}
+
+fn status(node: &Node, root: &Path, arguments: &[&str]) -> Run {
+    let mut command = common::bare(&[&["status", "--root", text(root)], arguments].concat());
+    run(command.envs(node.emulator.env()).env_remove("AWS_EC2_METADATA_SERVICE_ENDPOINT"))
+}
+
+/// The example that was seen: a virtual machine was copied, and nobody made a machine-id anew.
+#[test]
+fn a_copy_that_keeps_its_machine_id_is_known_by_its_firmware() {
+    let node = on_premises();
+    let copied = Copied::of(&node);
+    copied.write(BOARD, OTHER_UUID);
+    copied.write("etc/hostname", "web2.example.org\n");
+    for arguments in [&[][..], &["--wait"]] {
+        let said = status(&node, copied.root.path(), arguments);
+        assert_eq!(said.code, 75, "{}", said.stdout);
+        assert!(said.stdout.starts_with("opsworks-cm: not joined\n"), "{}", said.stdout);
+        for word in ["another machine's", UUID.trim(), OTHER_UUID.trim(), "run `enlist join`"] {
+            assert!(said.stdout.contains(word), "{word}: {}", said.stdout);
+        }
+    }
+    let said = status(&node, copied.root.path(), &["--json"]);
+    let reports: Value = serde_json::from_str(&said.stdout).unwrap();
+    assert_eq!((said.code, &reports[0]["joined"]), (75, &Value::Bool(false)), "{}", said.stdout);
+    let run = join(&node, copied.root.path(), None);
+    assert!(run.stderr.contains("another machine's"), "{}", run.stderr);
+    assert!(run.stdout.contains("as web2.example.org"), "{}", run.stdout);
+    assert_eq!(status(&node, copied.root.path(), &[]).code, 0);
+    assert_eq!(list(&node.emulator.state(), "associations").len(), 2);
+    // The original is what it was.
+    assert_eq!(status(&node, node.root.path(), &[]).code, 0);
+    assert!(join(&node, node.root.path(), None).stdout.contains("already joined"));
+}
+
+#[test]
+fn what_is_known_to_change_is_the_same_machine() {
+    for uuid in [
+        // The byte order of its first fields, by an update of the firmware.
+        "44454c4c-3300-1033-8051-b4c04f4d3132\n",
+        "4C4C4544-0033-3310-8051-B4C04F4D3132\n",
+        "03000200-0400-0500-0006-000700080009\n",
+        "Not Settable\n",
+    ] {
+        let node = on_premises();
+        node.write(BOARD, uuid);
+        assert_eq!(status(&node, node.root.path(), &[]).code, 0, "{uuid}");
+        assert!(join(&node, node.root.path(), None).stdout.contains("already joined"), "{uuid}");
+    }
+    // On EC2 the instance id says it: another hypervisor, a machine-id made anew.
+    let node = Node::new();
+    node.write("etc/machine-id", MACHINE);
+    node.write(BOARD, "ec2ae145-d1dc-13b2-94ed-01234567890a\n");
+    node.join();
+    node.write("etc/machine-id", ANOTHER);
+    node.write(BOARD, "ec2bbbbb-d1dc-13b2-94ed-01234567890b\n");
+    assert!(node.join().stdout.contains("already joined"));
+    // From then on the record has the new ones.
+    assert_eq!(status(&node, node.root.path(), &[]).code, 0);
+}
+
+/// Nitro's firmware has the instance id: `status` asks nobody and knows a copy all the same.
+#[test]
+fn a_copy_on_ec2_is_known_without_asking_the_metadata_service() {
+    let node = Node::new();
+    node.write("etc/machine-id", MACHINE);
+    node.join();
+    let copied = Copied::of(&node);
+    copied.write("sys/class/dmi/id/board_asset_tag", "i-0fedcba9876543210\n");
+    let said = status(&node, copied.root.path(), &[]);
+    assert_eq!(said.code, 75, "{}", said.stdout);
+    assert!(said.stdout.contains("instance id"), "{}", said.stdout);
+    assert!(node.emulator.imds_calls().iter().all(|call| call.status == 200 || call.status == 404));
+}
+
+#[test]
+fn a_copy_does_not_leave_for_its_original() {
+    let node = on_premises();
+    let copied = Copied::of(&node);
+    copied.write(BOARD, OTHER_UUID);
+    let mut command = common::bare(&["leave", "--root", text(copied.root.path())]);
+    let run =
+        run(command.envs(node.emulator.env()).env_remove("AWS_EC2_METADATA_SERVICE_ENDPOINT"));
+    common::expect(&run, 78, &["another machine's", OTHER_UUID.trim()]);
+    assert_eq!(list(&node.emulator.state(), "associations").len(), 1);
+}

@@ -7,7 +7,8 @@ mod common;
 use std::fs;
 
 use common::{
-    NAME, Node, STACK, expect, list, mode, off_ec2, openssl, target_node, target_node_with, text,
+    NAME, Node, Run, STACK, expect, list, mode, off_ec2, openssl, target_node, target_node_with,
+    text,
 };
 use enlist_emulator::Options;
 
@@ -140,22 +141,180 @@ fn node_with_stack(id: &str) -> Node {
     target_node(&format!("[opsworks]\nstack_id = \"{id}\"\n"), &[])
 }
 
+/// A host with a name and an address of its own choice, beside the emulator of another one.
+fn rack7(options: &str, faults: &[&str]) -> Node {
+    let stack = format!("id={STACK}{options}").parse().unwrap();
+    let node = target_node_with(
+        ON_PREMISES,
+        faults,
+        Options { stacks: vec![stack], ..Options::default() },
+    );
+    node.write("etc/machine-id", "0123456789abcdef0123456789abcdef\n");
+    node
+}
+
+const ON_PREMISES: &str = "[opsworks]\nstack_id = \"2f18b4cb-4de5-4429-a149-ff7da9f0d8ee\"\ninfrastructure = \"on-premises\"\nhostname = \"rack7.example\"\nprivate_ip = \"10.1.2.3\"\n";
+const OFF_EC2: [&str; 4] = ["--set", "node.name=rack7", "--set", "aws.region=us-east-1"];
+
+fn on_premises(node: &Node, word: &str) -> Run {
+    off_ec2(node, &[&[word], &OFF_EC2[..]].concat())
+}
+
+fn instances(node: &Node) -> Vec<String> {
+    let state = node.emulator.state();
+    let ids = list(&state, "instances").iter().map(|one| one["id"].as_str().unwrap().to_owned());
+    ids.collect()
+}
+
+/// What a person does who has found out whose an instance is.
+fn deregister(node: &Node, id: &str) {
+    node.emulator.with(|plane| plane.opsworks_mut().remove_instance(id));
+}
+
 #[test]
 fn on_premises_an_instance_registers_its_addresses() {
-    let node = target_node(
-        &format!(
-            "[opsworks]\nstack_id = \"{STACK}\"\ninfrastructure = \"on-premises\"\nhostname = \"rack7.example\"\nprivate_ip = \"10.1.2.3\"\n"
-        ),
-        &["RegisterInstance=lost-reply"],
-    );
-    let run =
-        off_ec2(&node, &["join", "--set", "node.name=rack7", "--set", "aws.region=us-east-1"]);
+    let node = rack7("", &[]);
+    let run = on_premises(&node, "join");
     assert_eq!(run.code, 0, "{}", run.stderr);
     let state = node.emulator.state();
-    assert_eq!(list(&state, "instances").len(), 1, "found again by its host name and address");
     let instance = &list(&state, "instances")[0];
     assert_eq!(
         (&instance["hostname"], &instance["private_ip"]),
         (&"rack7".into(), &"10.1.2.3".into())
     );
+}
+
+/// Where the authority shows keys, a lost reply is settled without a person.
+#[test]
+fn on_premises_an_instance_is_found_again_by_its_key() {
+    for fault in ["lost-reply", "lost-before", "500", "truncated"] {
+        let node = rack7(",fingerprints=true", &[&format!("RegisterInstance={fault}")]);
+        let mut last = on_premises(&node, "join");
+        if last.code == 76 {
+            last = on_premises(&node, "join");
+        }
+        assert_eq!(last.code, 0, "{fault}: {}", last.stderr);
+        assert_eq!(instances(&node).len(), 1, "{fault}");
+    }
+}
+
+/// Nothing in the documented API proves whose an instance is: a person decides.
+#[test]
+fn on_premises_without_a_proof_it_stops_and_says_what_it_found() {
+    let node = rack7("", &["RegisterInstance=lost-reply"]);
+    let run = on_premises(&node, "join");
+    let [id] = &instances(&node)[..] else { panic!("one instance") };
+    let command =
+        format!("`aws opsworks deregister-instance --instance-id {id}`, then `enlist join`");
+    expect(
+        &run,
+        69,
+        &["nothing proves it", id, "\"rack7\"", "\"10.1.2.3\"", "created \"20", &command],
+    );
+    // It says so again, and makes no second one.
+    expect(&on_premises(&node, "join"), 69, &[id]);
+    assert_eq!(node.asked("RegisterInstance"), 1);
+    deregister(&node, id);
+    let run = on_premises(&node, "join");
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert_eq!(instances(&node).len(), 1);
+}
+
+/// The example that was seen: two hosts of one name and address, and one of them in doubt.
+#[test]
+fn another_hosts_instance_is_neither_adopted_nor_deregistered() {
+    for (options, code, count) in [("", 69, 1), (",fingerprints=true", 0, 2)] {
+        let node = rack7(options, &[]);
+        assert_eq!(on_premises(&node, "join").code, 0);
+        let theirs = instances(&node);
+        let agents = node.read("etc/aws/opsworks/instance-agent.yml");
+        // Another host: a root of its own, with the same settings.
+        let other = common::Root::new(&node, ON_PREMISES);
+        node.emulator.inject("RegisterInstance=500*1".parse().unwrap());
+        let run = other.off_ec2(&[&["join"], &OFF_EC2[..]].concat());
+        assert_eq!(run.code, code, "{options}: {}", run.stderr);
+        assert_eq!(instances(&node).len(), count, "{options}");
+        if code == 69 {
+            assert!(run.stderr.contains(&theirs[0]), "{}", run.stderr);
+            assert!(run.stderr.contains("set hostname in [opsworks]"), "{}", run.stderr);
+            // On the way out likewise.
+            let left = other.off_ec2(&[&["leave"], &OFF_EC2[..]].concat());
+            expect(&left, 69, &[&theirs[0], "`rm /var/lib/enlist/opsworks/record.json`"]);
+            // A name of its own settles it.
+            std::fs::remove_file(other.path("var/lib/enlist/opsworks/record.json")).unwrap();
+            let named = [&["join", "--set", "opsworks.hostname=rack8"], &OFF_EC2[..]].concat();
+            assert_eq!(other.off_ec2(&named).code, 0);
+        }
+        assert!(instances(&node).contains(&theirs[0]), "{options}: the other host's is gone");
+        assert_eq!(node.read("etc/aws/opsworks/instance-agent.yml"), agents);
+    }
+}
+
+fn forget(node: &Node) {
+    fs::remove_dir_all(node.path("var/lib/enlist")).unwrap();
+}
+
+#[test]
+fn a_registration_without_a_record_is_asked_about_and_not_made_anew() {
+    let node = opsworks(&[]);
+    node.write("etc/hostname", "app-1.example.org\n");
+    node.join();
+    let (id, agent) = (instances(&node), node.read("etc/aws/opsworks/instance-agent.yml"));
+    forget(&node);
+    let run = node.join();
+    assert!(run.stdout.contains(&id[0]), "{}", run.stdout);
+    assert_eq!((instances(&node), node.asked("RegisterInstance")), (id.clone(), 1));
+    assert_eq!(node.read("etc/aws/opsworks/instance-agent.yml"), agent, "the same id and key");
+    // It is a member like any other: it leaves.
+    assert_eq!(node.enlist(&["leave"]).code, 0);
+    assert!(instances(&node).is_empty());
+}
+
+#[test]
+fn on_premises_a_registration_without_a_record_is_taken_up_where_name_address_and_key_agree() {
+    let node = rack7("", &[]);
+    assert_eq!(on_premises(&node, "join").code, 0);
+    let id = instances(&node);
+    forget(&node);
+    let run = on_premises(&node, "join");
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert_eq!((instances(&node), node.asked("RegisterInstance")), (id, 1));
+}
+
+#[test]
+fn a_registration_that_is_not_provably_ours_stops_it() {
+    // Its key is lost.
+    let node = opsworks(&[]);
+    node.join();
+    let id = instances(&node);
+    forget(&node);
+    fs::remove_file(node.path("etc/aws/opsworks/instance-key.pem")).unwrap();
+    let run = node.enlist(&["join"]);
+    expect(&run, 69, &[&id[0], "deregister-instance", "instance-agent.yml"]);
+    assert_eq!((instances(&node), node.asked("RegisterInstance")), (id.clone(), 1));
+    deregister(&node, &id[0]);
+    node.join();
+    assert_eq!(instances(&node).len(), 1);
+    // A disk that was copied, without the record: the list has another host name for it.
+    let node = rack7("", &[]);
+    assert_eq!(on_premises(&node, "join").code, 0);
+    let id = instances(&node);
+    forget(&node);
+    let copy = [&["join", "--set", "opsworks.hostname=rack8"], &OFF_EC2[..]].concat();
+    expect(&off_ec2(&node, &copy), 69, &[&id[0], "\"rack7\""]);
+    assert_eq!(instances(&node), id);
+}
+
+#[test]
+fn a_registration_that_the_stack_no_longer_has_is_made_anew() {
+    let node = opsworks(&[]);
+    node.join();
+    let former = instances(&node);
+    forget(&node);
+    deregister(&node, &former[0]);
+    node.join();
+    assert_eq!(instances(&node).len(), 1);
+    assert_ne!(instances(&node), former);
+    let agent = node.read("etc/aws/opsworks/instance-agent.yml");
+    assert!(agent.contains(&instances(&node)[0]) && !agent.contains(&former[0]), "{agent}");
 }

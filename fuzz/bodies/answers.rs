@@ -185,6 +185,7 @@ fn departing(target: &dyn Target, answers: &[Answer]) {
     for grant in &grants {
         for was_attempted in [false, true] {
             let member = Membership {
+                key_sha1: None,
                 name: Some(NAME),
                 authority: None,
                 grant: grant.as_ref(),

@@ -92,7 +92,9 @@ fn drive(mut core: impl Machine, record: &Record, asked: impl Fn(&Request, &Reco
                 disk = Record::new(&disk.target, &disk.authority_name, now.unix);
                 Event::IsAside
             }
-            Effect::Inspect => Event::Inspected(Some(Box::new(disk.clone())), Vec::new()),
+            Effect::Inspect => {
+                Event::Inspected(Some(Box::new(disk.clone())), Vec::new(), facts().machine())
+            }
         };
         core.handle(now, event);
     }

@@ -8,7 +8,7 @@ use super::record::Record;
 use super::tenure::Need;
 use crate::engine::Bundle;
 use crate::engine::ssm_agent::HandOver;
-use crate::facts::Facts;
+use crate::facts::{Facts, Machine};
 use crate::fault::{Evidence, Fault};
 use crate::target::{Answer, Inquiry, KeyReport, KeySpec, Request};
 
@@ -67,8 +67,8 @@ pub enum Event {
     Forgotten,
     Kept,
     IsAside,
-    /// The record, and what was seen of each of its files.
-    Inspected(Option<Box<Record>>, Vec<Sight>),
+    /// The record, what was seen of each of its files, and the machine that this is.
+    Inspected(Option<Box<Record>>, Vec<Sight>, Machine),
     Failed(Fault),
 }
 

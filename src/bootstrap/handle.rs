@@ -34,11 +34,11 @@ impl Bootstrap {
     }
 
     fn learn(&mut self, now: Now, facts: Facts) -> Result<(), Fault> {
-        let bound = self.ledger.working.machine.as_ref();
-        if bound.is_some_and(|bound| !bound.is_same(&facts.machine())) {
-            let result =
-                "the record is another machine's (a copied disk): it and its key are set aside";
-            self.ledger.step_done("clone", result.to_owned());
+        if let Some(difference) = self.ledger.working.other_machine(&facts.machine()) {
+            let result = format!(
+                "the record is another machine's (a copied disk: {difference}): it and its key are set aside"
+            );
+            self.ledger.step_done("clone", result);
             self.aside = Some(self.ledger.working.identity_files());
             return Ok(());
         }
@@ -50,7 +50,7 @@ impl Bootstrap {
                 // A member's stays.
                 (Some(name), _) if self.ledger.working.is_member() => name.clone(),
                 (_, Some(template)) => template.render(&facts)?,
-                (_, None) => default_name(&facts),
+                (_, None) => default_name(&facts)?,
             };
             self.plan.target.check(&facts, &name)?;
             self.ledger.step_done("facts", describe(&facts, &name));
@@ -117,11 +117,19 @@ impl Bootstrap {
     fn begin_creating(&mut self, now: Now) -> Result<(), Fault> {
         let Some(known) = self.known() else { return Ok(()) };
         let creation = self.plan.target.create(&known, &self.mark(), now.unix)?;
+        let is_registered =
+            !self.ledger.working.is_member() && self.plan.target.shows_registration(known.facts);
         self.ledger.working.before = known.facts.ssm_instance().map(str::to_owned);
         self.ledger.working.name.clone_from(&self.name);
         self.ledger.working.key = self.key.report().map(|key| key.public.fingerprint());
+        self.ledger.working.key_sha1 = self.key.report().map(|key| key.public.sha1_fingerprint());
         self.ledger.working.authority.clone_from(&self.authority);
         match creation {
+            Creation::Call(_) if is_registered => {
+                // What the authority has is asked first, as after an attempt of our own.
+                self.doubt = Some(Vec::new());
+                self.enter(now, Phase::Creating);
+            }
             Creation::Call(_) => {
                 self.attempted_once_more();
                 self.enter(now, Phase::Creating);

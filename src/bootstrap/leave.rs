@@ -101,6 +101,7 @@ impl Departure {
             was_attempted: record.was_attempted,
             mark: record.mark.as_deref().unwrap_or_default(),
             machine: record.machine.as_ref(),
+            key_sha1: record.key_sha1.as_deref(),
             facts,
         };
         self.target.depart(&member, &self.answers)
@@ -140,14 +141,14 @@ impl Departure {
     }
 
     fn learn(&mut self, now: Now, facts: Facts) -> Result<(), Fault> {
-        let bound = self.ledger.working.machine.as_ref();
-        if bound.is_some_and(|bound| !bound.is_same(&facts.machine())) {
+        if let Some(difference) = self.ledger.working.other_machine(&facts.machine()) {
             return Err(Fault::new(
                 Kind::Config,
                 "the record is another machine's (a copied disk), and that machine has not asked to leave",
                 self.target.authority_name(),
                 "join this machine, which sets that record aside; then leave",
-            ));
+            )
+            .cause(difference.to_string()));
         }
         let record = &mut self.ledger.working;
         // A hand-over that had succeeded, and did not come to say so.

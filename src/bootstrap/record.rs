@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::effect::Installed;
+use crate::facts::machine::Difference;
 use crate::facts::{Machine, PuppetSite};
 use crate::fault::{Fault, Kind};
 use crate::target::{Authority, Grant};
@@ -51,6 +52,9 @@ pub struct Record {
     pub name: Option<String>,
     /// SHA-256 of the public key, hexadecimal digits.
     pub key: Option<String>,
+    /// SHA-1 of the same, as RegisterInstance sends it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_sha1: Option<String>,
     pub authority: Option<Authority>,
     /// How often the creating call was attempted. Attempted and succeeded are two facts: the
     /// latter is the ticket.
@@ -112,6 +116,7 @@ impl Record {
             since: unix,
             name: None,
             key: None,
+            key_sha1: None,
             authority: None,
             attempts: 0,
             ticket: None,
@@ -127,11 +132,11 @@ impl Record {
         }
     }
 
-    /// Binds the record to this machine, or adds what was not known of it when it was bound.
+    /// Binds the record to this machine, or takes in what is seen of it now.
     pub fn bind(&mut self, machine: Machine) {
         self.mark.get_or_insert_with(|| mark(&machine, &self.target));
         match &mut self.machine {
-            Some(known) => known.complete(&machine),
+            Some(known) => known.update(&machine),
             None => self.machine = Some(machine),
         }
     }
@@ -171,6 +176,12 @@ impl Record {
         let mut text = text::json(&serde_json::to_string_pretty(self).unwrap_or_default());
         text.push('\n');
         text
+    }
+
+    /// Which id says that this is the record of another machine than that one; none where none does.
+    #[must_use]
+    pub fn other_machine(&self, here: &Machine) -> Option<Difference> {
+        self.machine.as_ref()?.difference(here)
     }
 
     /// Whether the authority has this node and the node what it needs: joined, be it that a new
@@ -232,8 +243,9 @@ impl Record {
     /// use.
     #[must_use]
     pub fn identity_files(&self) -> Vec<String> {
-        let ours =
-            |file: &&Installed| matches!(file.what.as_str(), "key" | "certificate" | "request");
+        let ours = |file: &&Installed| {
+            matches!(file.what.as_str(), "key" | "certificate" | "request" | "agent")
+        };
         let files = self.installed.iter().chain(&self.planned);
         files.filter(ours).map(|file| file.path.clone()).collect()
     }
@@ -243,7 +255,7 @@ impl FaultNote {
     #[must_use]
     pub fn of(fault: &Fault, at: i64, times: u32, is_final: bool) -> Self {
         Self {
-            kind: fault.kind,
+            kind: if is_final { fault.final_kind() } else { fault.kind },
             what: fault.what.clone(),
             on: fault.on.clone(),
             todo: fault.todo.clone(),

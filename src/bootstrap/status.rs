@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::inspection::Finding;
 use super::record::{FaultNote, Phase, Record};
+use crate::facts::machine::Difference;
 use crate::fault::Kind;
 
 /// A snapshot while it runs.
@@ -70,6 +71,9 @@ pub struct Report {
     /// What of it is missing or damaged.
     pub findings: Vec<Finding>,
     pub fault: Option<FaultNote>,
+    /// Of a record that is another machine's: which id says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub other_machine: Option<String>,
     /// What comes next, as a phrase.
     pub next: &'static str,
 }
@@ -93,7 +97,20 @@ impl Report {
             installed: record.installed.clone(),
             findings: Vec::new(),
             fault: record.fault.clone(),
+            other_machine: None,
             next: next(record.phase),
+        }
+    }
+
+    /// The record came with a copied disk: what it says is another machine's, and this one has not
+    /// joined.
+    #[must_use]
+    pub fn of_other_machine(self, difference: &Difference) -> Self {
+        Self {
+            joined: false,
+            other_machine: Some(format!("the record is another machine's: {difference}")),
+            next: "set that record and its key aside, and join anew: run `enlist join`",
+            ..self
         }
     }
 

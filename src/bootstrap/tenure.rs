@@ -5,7 +5,8 @@ use std::fmt;
 use std::time::Duration;
 
 use super::inspection::{Finding, Sight, findings};
-use super::{Effect, Event, Machine, Now, Outcome, Phase, Record, Status, Waiting, backoff};
+use super::{Effect, Event, Now, Outcome, Phase, Record, Status, Waiting, backoff};
+use crate::facts::Machine;
 use crate::fault::Fault;
 
 /// What a member's quiet time ends with.
@@ -19,6 +20,8 @@ pub enum Need {
     Anew,
     /// This node has left, or is leaving; by somebody's hand.
     Left,
+    /// The record is another machine's: this one joins anew.
+    Elsewhere,
 }
 
 impl fmt::Display for Need {
@@ -28,6 +31,9 @@ impl fmt::Display for Need {
             Self::Reinstallation => "what is missing or damaged is to be put back",
             Self::Anew => "the key is lost: leaving, and joining anew",
             Self::Left => "this node has left",
+            Self::Elsewhere => {
+                "the record is another machine's: it is set aside, and this machine joins anew"
+            }
         })
     }
 }
@@ -74,11 +80,16 @@ impl Tenure {
         }
     }
 
-    fn seen(&mut self, now: Now, record: Option<Record>, sights: &[Sight]) {
+    fn seen(&mut self, now: Now, record: Option<Record>, sights: &[Sight], here: &Machine) {
         let Some(record) = record.filter(Record::is_member) else {
             self.need = Some(Need::Left);
             return;
         };
+        // A machine that was copied while it ran.
+        if record.other_machine(here).is_some() {
+            self.need = Some(Need::Elsewhere);
+            return;
+        }
         self.findings = findings(&record, sights, now.unix);
         self.record = record;
         let is_due = self.record.renewal_at().is_some_and(|at| at <= now.unix);
@@ -102,7 +113,7 @@ impl Tenure {
     }
 }
 
-impl Machine for Tenure {
+impl super::Machine for Tenure {
     fn poll(&self, now: Now) -> Effect {
         match &self.need {
             Some(need) => Effect::Finish(Outcome::Due(need.clone())),
@@ -113,9 +124,9 @@ impl Machine for Tenure {
 
     fn handle(&mut self, now: Now, event: Event) {
         match event {
-            Event::Inspected(record, sights) => {
+            Event::Inspected(record, sights, here) => {
                 self.fault = None;
-                self.seen(now, record.map(|record| *record), &sights);
+                self.seen(now, record.map(|record| *record), &sights, &here);
             }
             // Not to be looked at now; perhaps the next time.
             Event::Failed(fault) => self.fault = Some(fault),

@@ -26,8 +26,12 @@ pub fn run(global: &Global, options: &Options) -> Result<u8, Fault> {
             None
         }
     };
-    let inquiry =
-        Inquiry { puppet: Some(site.unwrap_or_else(SiteInquiry::default)), ssm: true, key: None };
+    let inquiry = Inquiry {
+        puppet: Some(site.unwrap_or_else(SiteInquiry::default)),
+        ssm: true,
+        opsworks: true,
+        key: None,
+    };
     let mut host = Host::new(root, "facts", AwsSettings::default(), Net::new());
     let facts = runtime()?.block_on(host.gather(inquiry))?;
     if options.json {
@@ -60,7 +64,11 @@ fn text(facts: &Facts) -> String {
         add("address", Some(&format!("{} {}", known.interface, known.address)));
     }
     match &facts.ec2 {
-        None => add("EC2", Some("no")),
+        None => {
+            add("private IP", facts.private_ip.map(|address| address.to_string()).as_deref());
+            add("public IP", facts.public_ip.map(|address| address.to_string()).as_deref());
+            add("EC2", Some("no"));
+        }
         Some(ec2) => {
             add("instance", Some(&ec2.instance_id));
             add("image", ec2.image_id.as_deref());

@@ -8,7 +8,7 @@ use super::{Global, printer};
 use crate::bootstrap::Report;
 use crate::config::Settings;
 use crate::fault::{Fault, Kind};
-use crate::host::{Root, Store, inspect, lock, timer};
+use crate::host::{Root, Store, facts, inspect, lock, timer};
 use crate::target::Target;
 
 #[derive(Debug, Args)]
@@ -23,7 +23,8 @@ pub struct Options {
 
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Exit code 0 where every target is joined, else that of the last fault, else 75: not yet.
+/// Exit code 0 where every target is joined, else that of the last fault, else 75: not yet. A record
+/// of another machine (a copied disk) is 75 too: this one has not joined.
 pub fn run(global: &Global, options: &Options) -> Result<u8, Fault> {
     let root = global.root()?;
     let settings = global.settings(&root)?;
@@ -44,13 +45,18 @@ pub fn run(global: &Global, options: &Options) -> Result<u8, Fault> {
 
 fn read(root: &Root, settings: &Settings) -> Result<Vec<Report>, Fault> {
     let targets = settings.targets();
+    let here = facts::machine(root);
     let report = |target: &Box<dyn Target>| {
         let store = Store::new(root.clone(), target.word());
         let (record, findings) = inspect::findings(root, &store)?;
         let Some(record) = record else {
             return Ok(Report::absent(target.word(), &target.authority_name()));
         };
-        Ok(Report { findings, ..Report::of(&record) })
+        let difference = record.other_machine(&here);
+        Ok(match difference {
+            Some(difference) => Report::of(&record).of_other_machine(&difference),
+            None => Report { findings, ..Report::of(&record) },
+        })
     };
     targets.iter().map(report).collect()
 }
@@ -62,7 +68,8 @@ fn someone_works(root: &Root) -> Result<bool, Fault> {
 fn exit_code(reports: &[Report]) -> u8 {
     let pending = reports.iter().find(|report| !report.joined);
     pending.map_or(0, |report| {
-        let fault = report.fault.as_ref().map(|fault| fault.kind);
+        let own = report.fault.as_ref().filter(|_| report.other_machine.is_none());
+        let fault = own.map(|fault| fault.kind);
         fault.unwrap_or(Kind::Transient).exit_code()
     })
 }
@@ -75,6 +82,7 @@ fn text(report: &Report) -> String {
         }
     };
     add("authority", Some(report.authority.clone()));
+    add("machine", report.other_machine.clone());
     add("name", report.name.clone());
     add("since", report.since.map(printer::time));
     add("key", report.key_sha256.as_ref().map(|key| format!("SHA-256 {key}")));

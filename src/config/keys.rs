@@ -4,7 +4,7 @@ use super::schema::{Form, Key, key};
 
 #[rustfmt::skip]
 pub const KEYS: &[Key] = &[
-    key("node", "name", Form::Text, "", "Name of the node: text and {instance_id}, {hostname}, {fqdn}; by default the instance id on EC2, else the FQDN."),
+    key("node", "name", Form::Text, "", "Name of the node: text and {instance_id}, {hostname}, {fqdn}; by default the instance id on EC2, else the FQDN; a host name such as localhost is none, and a better one is waited for."),
     key("node", "budget", Form::Duration, "30m", "How long faults that can pass, and an authority that takes its time, are waited for; for a fleet of more than 2,500 nodes a second a node (docs/fleet.md)."),
 
     key("run", "ready", Form::Text, "joined", "When `enlist run` tells systemd that it has started: \"joined\", or \"started\" at once."),
@@ -27,8 +27,8 @@ pub const KEYS: &[Key] = &[
     key("opsworks", "stack_id", Form::Text, "", "Id of the OpsWorks stack, a UUID; required."),
     key("opsworks", "infrastructure", Form::Text, "ec2", "\"ec2\", with the instance identity document, or \"on-premises\"."),
     key("opsworks", "hostname", Form::Text, "", "Host name to register, its first label; by default this node's."),
-    key("opsworks", "private_ip", Form::Text, "", "IPv4 address to register; on-premises only, by default the first private one."),
-    key("opsworks", "public_ip", Form::Text, "", "IPv4 address to register; on-premises only, by default the first public one."),
+    key("opsworks", "private_ip", Form::Text, "", "IPv4 address to register; on-premises only, by default the private one of the interface with the default route."),
+    key("opsworks", "public_ip", Form::Text, "", "IPv4 address to register; on-premises only, by default a public one of this host."),
 
     key("ssm", "iam_role", Form::Text, "", "Name (not ARN) of the role that the managed node gets, such as service-role/NAME; required to create an activation."),
     key("ssm", "default_instance_name", Form::Text, "", "Name of the managed node in Systems Manager; by default the node's."),

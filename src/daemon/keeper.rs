@@ -73,7 +73,9 @@ impl<'a> Keeper<'a> {
     /// Joins, or does the upkeep that a member needs.
     async fn join(&self, upkeep: Upkeep) -> Result<Record, Fault> {
         // A member is one from the first moment on, before anything is looked at or renewed.
-        if let Some(record) = self.store().load()?.filter(Record::is_member) {
+        let here = facts::machine(self.life.root);
+        let is_own = |record: &Record| record.is_member() && record.other_machine(&here).is_none();
+        if let Some(record) = self.store().load()?.filter(is_own) {
             let unix = clock::unix_now();
             self.life.update(self.index, |entry| entry.joined(&record, unix));
         }
@@ -134,6 +136,15 @@ impl<'a> Keeper<'a> {
                     self.pause(&fault, 1).await;
                 }
                 self.life.update(self.index, |entry| entry.standing = Standing::Pending);
+                Upkeep::default()
+            }
+            Need::Elsewhere => {
+                self.life.update(self.index, |entry| entry.standing = Standing::Pending);
+                tracing::warn!(
+                    message_id = milestones::DAMAGED,
+                    "{}: the record is another machine's (a copied disk); this machine joins anew",
+                    self.word
+                );
                 Upkeep::default()
             }
             Need::Left => {

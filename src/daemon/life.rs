@@ -127,12 +127,12 @@ impl<'a> Life<'a> {
     /// The daemon's pulse: tells that it is alive, and asks whether the instance is. Ends with
     /// what EC2 has announced, where that is a reason to leave.
     async fn beat(&self) -> String {
-        let notices = Notices::new(self.root, &self.net);
+        let mut notices = Notices::new(self.root, &self.net);
         let notice_pause = notices.as_ref().map(|_| NOTICE_PAUSE);
         let quiet = [self.notifier.watchdog_pause(), notice_pause].into_iter().flatten().min();
         let mut said = false;
         loop {
-            if let Some(notices) = &notices {
+            if let Some(notices) = &mut notices {
                 match notices.termination().await {
                     Some(notice) if self.settings.run.leave_on >= LeaveOn::Termination => {
                         return notice;

@@ -166,7 +166,7 @@ async fn stop(root: &Root, settings: Option<&Settings>, notifier: Notifier) -> R
     let on = settings.run.leave_on;
     let mut why = None;
     if on >= LeaveOn::Termination
-        && let Some(notices) = Notices::new(root, &Net::new())
+        && let Some(mut notices) = Notices::new(root, &Net::new())
     {
         why = notices.termination().await;
     }

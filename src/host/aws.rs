@@ -4,6 +4,7 @@
 mod calls;
 mod classify;
 mod credentials;
+mod fingerprints;
 
 use std::time::Duration;
 

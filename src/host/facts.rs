@@ -4,12 +4,14 @@ use std::hash::{Hash, Hasher};
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use sysinfo::{Networks, System};
+use sysinfo::System;
 
-use super::files;
+use super::imds;
 use super::process::{self, Reach};
 use super::root::Root;
-use crate::facts::{Address, Ec2, Facts, Platform, PuppetSite};
+use super::{files, names, network};
+use crate::engine::opsworks_agent;
+use crate::facts::{Ec2, Facts, Machine, OpsworksSite, Platform, PuppetSite};
 use crate::secret::Secret;
 use crate::target::SiteInquiry;
 
@@ -22,18 +24,34 @@ const LARGEST_CSR_ATTRIBUTES: u64 = 64 * 1024;
 /// Names, addresses and platform, with what others found out already.
 #[must_use]
 pub fn gather(root: &Root, ec2: Option<Ec2>, puppet: Option<PuppetSite>) -> Facts {
-    let full = host_name(root);
-    let hostname = full.split('.').next().unwrap_or_default().to_owned();
+    let (hostname, fqdn) = names::of(root);
+    let addresses = network::addresses();
+    let (private_ip, public_ip) = network::choose(root, &addresses);
+    let machine = machine(root);
     Facts {
-        fqdn: fqdn(root, &full),
         hostname,
-        addresses: addresses(),
+        fqdn,
+        addresses,
+        private_ip,
+        public_ip,
         platform: platform(root),
-        machine_id: machine_id(root),
-        product_uuid: root.line("/sys/class/dmi/id/product_uuid"),
+        machine_id: machine.machine_id,
+        product_uuid: machine.product_uuid,
+        firmware_instance_id: machine.instance_id,
         ec2,
         puppet,
         ssm: None,
+        opsworks: None,
+    }
+}
+
+/// The ids that can be read here, without asking anybody.
+#[must_use]
+pub fn machine(root: &Root) -> Machine {
+    Machine {
+        instance_id: imds::instance_id(root),
+        machine_id: machine_id(root),
+        product_uuid: root.line("/sys/class/dmi/id/product_uuid"),
     }
 }
 
@@ -72,6 +90,14 @@ pub fn machine_id(root: &Root) -> Option<String> {
         && id.bytes().all(|b| b.is_ascii_hexdigit())
         && id.bytes().any(|b| b != b'0');
     is_id.then_some(id)
+}
+
+/// What the OpsWorks agent's file says of this node's registration.
+#[must_use]
+pub fn opsworks_site(root: &Root) -> Option<OpsworksSite> {
+    // There is a private key in it.
+    let text = zeroize::Zeroizing::new(root.text(&opsworks_agent::agent_file().path)?);
+    Some(opsworks_agent::read(&text))
 }
 
 /// Makes a seed from what tells this machine from others that booted with it.
@@ -157,86 +183,23 @@ fn csr_attributes(root: &Root, confdir: &str) -> Option<Secret> {
     }
 }
 
-fn host_name(root: &Root) -> String {
-    let configured = || root.line("/etc/hostname");
-    let running = || System::host_name().ok();
-    let name = if root.is_running_system() {
-        running().or_else(configured)
-    } else {
-        configured().or_else(running)
-    };
-    name.unwrap_or_else(|| "localhost".to_owned())
-}
-
-/// As the resolver would have it, without asking DNS, which may not be up and would take its
-/// time to say so: the name itself, the canonical name in /etc/hosts, the domain of resolv.conf.
-fn fqdn(root: &Root, name: &str) -> String {
-    if name.contains('.') {
-        return name.to_owned();
-    }
-    from_hosts(root, name)
-        .or_else(|| from_resolv_conf(root, name))
-        .unwrap_or_else(|| name.to_owned())
-}
-
-fn from_hosts(root: &Root, name: &str) -> Option<String> {
-    let text = root.text("/etc/hosts")?;
-    text.lines().find_map(|line| {
-        let names: Vec<&str> = line.split('#').next()?.split_whitespace().skip(1).collect();
-        let is_ours = names.iter().any(|known| known.eq_ignore_ascii_case(name));
-        let longer = names
-            .iter()
-            .find(|known| known.to_lowercase().starts_with(&format!("{}.", name.to_lowercase())));
-        longer.filter(|_| is_ours).map(|known| (*known).to_owned())
-    })
-}
-
-fn from_resolv_conf(root: &Root, name: &str) -> Option<String> {
-    let text = root.text("/etc/resolv.conf")?;
-    // The last of `domain` and `search` wins (resolv.conf(5)); a search of "." is none.
-    let domain = text.lines().rev().find_map(|line| {
-        let mut words = line.split_whitespace();
-        matches!(words.next(), Some("domain" | "search")).then(|| words.next())?
-    })?;
-    let domain = domain.trim_matches('.');
-    (!domain.is_empty()).then(|| format!("{name}.{domain}"))
-}
-
-fn addresses() -> Vec<Address> {
-    let networks = match Networks::new_with_refreshed_list() {
-        Ok(networks) => networks,
-        Err(error) => {
-            tracing::warn!(%error, "the network interfaces can't be listed");
-            return Vec::new();
-        }
-    };
-    let mut found: Vec<Address> = networks
-        .iter()
-        .flat_map(|(interface, data)| {
-            data.ip_networks().iter().map(|network| Address {
-                interface: interface.to_string_lossy().into_owned(),
-                address: network.addr,
-            })
-        })
-        .filter(|known| !known.address.is_loopback())
-        .collect();
-    found.sort_by(|a, b| (&a.interface, a.address).cmp(&(&b.interface, b.address)));
-    found
-}
-
 fn platform(root: &Root) -> Platform {
-    let release = root
-        .text("/etc/os-release")
-        .or_else(|| root.text("/usr/lib/os-release"))
-        .unwrap_or_default();
-    let value = |key: &str| {
-        let line = release.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
-        line.unwrap_or_default().trim_matches(['"', '\'']).to_owned()
-    };
+    let release = os_release(root).unwrap_or_default();
+    let value = |key: &str| os_value(&release, key).unwrap_or_default();
     Platform {
         os: value("ID"),
         version: value("VERSION_ID"),
         architecture: System::cpu_arch(),
         kernel: System::kernel_version().unwrap_or_default(),
     }
+}
+
+/// The text of os-release(5).
+pub(super) fn os_release(root: &Root) -> Option<String> {
+    root.text("/etc/os-release").or_else(|| root.text("/usr/lib/os-release"))
+}
+
+pub(super) fn os_value(release: &str, key: &str) -> Option<String> {
+    let line = release.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?;
+    Some(line.trim().trim_matches(['"', '\'']).to_owned())
 }

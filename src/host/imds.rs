@@ -1,25 +1,35 @@
 //! EC2 instance metadata, version 2 only, through the SDK's own client.
+//!
+//! Who a node is depends on what this service says, for good. So an accident never decides: what may
+//! pass (no answer, half of one, a 5xx) is a fault that is waited out. That a machine is no EC2
+//! instance follows from its firmware and from a definite answer alone, and never against firmware
+//! that names EC2.
+
+mod answer;
+mod endpoint;
+mod firmware;
+mod notices;
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use aws_config::imds::client::Client;
-use aws_config::imds::client::error::{ImdsError, TokenError};
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use aws_smithy_runtime_api::client::result::SdkError;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
-use super::guard;
 use super::net::Net;
 use super::root::Root;
-use super::variables;
 use crate::facts::{Ec2, InstanceIdentity};
 use crate::fault::{Fault, Kind};
+use answer::Failure;
+use endpoint::Endpoint;
 
-/// The service is on the same host: what does not answer in a second is not there, and what has
-/// not said it all in three is not it.
+pub use firmware::{instance_id, may_be_ec2};
+pub use notices::Notices;
+
+/// The service is on the same host: it answers within a second, and says all of it within three.
 const PATIENCE: Duration = Duration::from_secs(1);
 const WHOLE: Duration = Duration::from_secs(3);
 
@@ -44,40 +54,97 @@ struct Document {
 /// What the metadata service says; none where this is no EC2 instance.
 ///
 /// # Errors
-/// `Transient` where this is one and the service is not up yet.
+/// `Transient` where the service gives no answer, half of one, or one that may pass (408, 425, 429,
+/// 5xx), to any question. `Config` where it refuses, and the firmware says that this is an EC2
+/// instance.
 pub async fn ask(root: &Root, net: &Net) -> Result<Option<Ec2>, Fault> {
     if !may_be_ec2(root) {
         return Ok(None);
     }
-    let client = client(net);
-    let document = match client.get(DOCUMENT).await {
-        Ok(text) => String::from(text),
-        Err(error) if guard::is_unfit(&error) => return Ok(none()),
-        Err(error) => return refused(&error),
-    };
-    let Some(parsed) = parse(&document) else {
-        return Ok(none());
+    let mut without_route = Vec::new();
+    for endpoint in endpoint::candidates() {
+        match ask_at(&endpoint, net).await {
+            Ok(ec2) => {
+                let firmware = instance_id(root);
+                if firmware.is_some_and(|id| !id.eq_ignore_ascii_case(&ec2.instance_id)) {
+                    let what = format!("the identity document of {}", ec2.instance_id);
+                    return refused(root, &endpoint, &what);
+                }
+                endpoint::remember(&endpoint);
+                return Ok(Some(ec2));
+            }
+            Err(Failure::NoRoute(causes)) => without_route.push((endpoint, causes)),
+            Err(Failure::Definite(what)) => return refused(root, &endpoint, &what),
+            Err(Failure::Passing(passing)) => return Err(passing.fault(root, &endpoint.url())),
+        }
+    }
+    Err(no_route(root, &without_route))
+}
+
+async fn ask_at(endpoint: &Endpoint, net: &Net) -> Result<Ec2, Failure> {
+    let (client, document, parsed) = match session(endpoint, net).await {
+        // What is concluded from it stays for good, so it has to say it twice.
+        Err(Failure::Definite(_)) => session(endpoint, net).await?,
+        other => other?,
     };
     let (signature, public_ip, tags) = tokio::try_join!(
         optional(&client, SIGNATURE),
         optional(&client, "/latest/meta-data/public-ipv4"),
         tags(&client),
     )?;
-    Ok(Some(Ec2 {
+    let address = |text: Option<String>| text.filter(|text| text.parse::<Ipv4Addr>().is_ok());
+    Ok(Ec2 {
         instance_id: parsed.instance_id,
         image_id: parsed.image_id,
         region: parsed.region.filter(|region| is_region(region)),
         zone: parsed.availability_zone,
         account: parsed.account_id,
-        private_ip: parsed.private_ip,
-        public_ip,
+        private_ip: address(parsed.private_ip),
+        public_ip: address(public_ip),
         tags,
         secret_tags: BTreeMap::new(),
         identity: InstanceIdentity {
             document,
             signature: signature.filter(|text| is_signature(text)),
         },
-    }))
+    })
+}
+
+/// A session of its own, and the identity document.
+async fn session(endpoint: &Endpoint, net: &Net) -> Result<(Client, String, Document), Failure> {
+    let client = client(net, endpoint)?;
+    let text = client.get(DOCUMENT).await.map_err(|error| answer::judge(&error))?;
+    let document = String::from(text);
+    let parsed = parse(&document)?;
+    Ok((client, document, parsed))
+}
+
+/// The service answered, and not as one does that describes this instance.
+fn refused(root: &Root, endpoint: &Endpoint, what: &str) -> Result<Option<Ec2>, Fault> {
+    let Some(said) = firmware::names_ec2(root) else {
+        if what == answer::UNAUTHORIZED {
+            return Err(answer::Passing::of(what).fault(root, &endpoint.url()));
+        }
+        tracing::warn!(
+            endpoint = endpoint.url(),
+            answer = what,
+            "what answers for the instance metadata service is none: this is no EC2 instance"
+        );
+        return Ok(None);
+    };
+    let todo = format!(
+        "turn the instance's metadata on: `aws ec2 modify-instance-metadata-options --instance-id {} --http-endpoint enabled`; or, to join under the host's name on purpose, set AWS_EC2_METADATA_DISABLED=true",
+        firmware::instance_for_commands(root)
+    );
+    let what_failed = "the firmware says that this is an EC2 instance, and its metadata service does not say which";
+    let fault = Fault::new(Kind::Config, what_failed, endpoint.url(), todo);
+    Err(fault.cause(format!("the answer: {what}")).cause(format!("the firmware: {said}")))
+}
+
+fn no_route(root: &Root, asked: &[(Endpoint, Vec<String>)]) -> Fault {
+    let urls: Vec<String> = asked.iter().map(|(endpoint, _)| endpoint.url()).collect();
+    let causes = asked.iter().flat_map(|(_, causes)| causes.clone()).collect();
+    answer::Passing { causes, never_answered: false }.fault(root, &urls.join(" and "))
 }
 
 /// The signature is base64 in lines (EC2 user guide, "Instance identity documents"). It is passed
@@ -91,19 +158,23 @@ fn is_signature(text: &str) -> bool {
     is_one
 }
 
-fn none() -> Option<Ec2> {
-    tracing::warn!(
-        "something answers for the instance metadata service and is none: this is taken for no EC2 instance"
-    );
-    None
-}
-
-/// None where it is no identity document; the id becomes a name here and at the authority.
-fn parse(document: &str) -> Option<Document> {
-    let parsed = serde_json::from_str::<Document>(document).ok()?;
+/// # Errors
+/// `Passing` where the document ends in the middle; `Definite` where it is no identity document.
+/// The id becomes a name here and at the authority.
+fn parse(document: &str) -> Result<Document, Failure> {
+    let parsed: Document = serde_json::from_str(document).map_err(|error| {
+        if error.is_eof() {
+            Failure::passing("the identity document ends in the middle")
+        } else {
+            Failure::definite("no identity document")
+        }
+    })?;
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
     let id = &parsed.instance_id;
-    ((1..=64).contains(&id.len()) && id.chars().all(plain)).then_some(parsed)
+    if (1..=64).contains(&id.len()) && id.chars().all(plain) {
+        return Ok(parsed);
+    }
+    Err(Failure::definite("an identity document without a usable instanceId"))
 }
 
 /// It becomes part of the name of the host that signed requests are sent to.
@@ -112,154 +183,53 @@ fn is_region(text: &str) -> bool {
     (1..=32).contains(&text.len()) && text.chars().all(plain)
 }
 
-/// Whether it is worth asking: what is no EC2 by its firmware's strings loses no time. An
-/// endpoint that is set on purpose is asked in any case.
-#[must_use]
-pub fn may_be_ec2(root: &Root) -> bool {
-    let variable = |name| variables::text(name).unwrap_or_default();
-    if variable("AWS_EC2_METADATA_DISABLED").eq_ignore_ascii_case("true") {
-        return false;
-    }
-    !variable("AWS_EC2_METADATA_SERVICE_ENDPOINT").is_empty() || is_ec2_by_firmware(root)
-}
-
-/// Nitro instances say so by their vendor and carry their instance id as asset tag; Xen ones
-/// have a UUID that begins with ec2 (EC2 user guide, "Identify EC2 Linux instances").
-fn is_ec2_by_firmware(root: &Root) -> bool {
-    let dmi = |name: &str| root.line(&format!("/sys/class/dmi/id/{name}")).unwrap_or_default();
-    let begins = |text: &str, with: &str| {
-        text.get(..with.len()).is_some_and(|head| head.eq_ignore_ascii_case(with))
-    };
-    dmi("sys_vendor") == "Amazon EC2"
-        || begins(&dmi("board_asset_tag"), "i-")
-        || begins(&dmi("product_uuid"), "ec2")
-        || begins(&root.line("/sys/hypervisor/uuid").unwrap_or_default(), "ec2")
-}
-
-fn refused(error: &ImdsError) -> Result<Option<Ec2>, Fault> {
-    if let ImdsError::FailedToLoadToken(failed) = error
-        && !failed.is_dispatch_failure()
-        && !is_timeout(error)
-    {
-        // It answered, and not as IMDSv2 does: a proxy, or metadata that is switched off. There
-        // is no falling back to version 1.
-        tracing::warn!("no IMDSv2 token to be had: this is taken for no EC2 instance");
-        return Ok(None);
-    }
-    let todo = "wait; where this is no EC2 instance, set AWS_EC2_METADATA_DISABLED=true";
-    let fault = Fault::new(
-        Kind::Transient,
-        "the instance metadata service did not answer",
-        endpoint(),
-        todo,
-    );
-    Err(match status(error) {
-        Some(status) => fault.cause(status),
-        None => fault.because(error),
-    })
-}
-
-fn is_timeout(error: &ImdsError) -> bool {
-    let source = std::error::Error::source(error);
-    source
-        .and_then(|source| source.downcast_ref::<SdkError<TokenError, HttpResponse>>())
-        .is_some_and(|source| matches!(source, SdkError::TimeoutError(_)))
-}
-
-fn endpoint() -> String {
-    variables::text("AWS_EC2_METADATA_SERVICE_ENDPOINT")
-        .unwrap_or_else(|| "http://169.254.169.254".to_owned())
-}
-
-/// Asks again and again whether this instance is about to end; one session for all of it.
-pub struct Notices {
-    client: Client,
-}
-
-/// `spot/instance-action` (EC2 user guide, "Spot Instance interruption notices").
-#[derive(Deserialize)]
-struct SpotAction {
-    action: String,
-    time: Option<String>,
-}
-
-impl Notices {
-    /// None where this can't be an EC2 instance.
-    #[must_use]
-    pub fn new(root: &Root, net: &Net) -> Option<Self> {
-        may_be_ec2(root).then(|| Self { client: client(net) })
-    }
-
-    /// What was announced, for people; none while nothing is. A service that does not answer has
-    /// announced nothing.
-    pub async fn termination(&self) -> Option<String> {
-        let (spot, group) = tokio::join!(
-            self.ask("/latest/meta-data/spot/instance-action"),
-            self.ask("/latest/meta-data/autoscaling/target-lifecycle-state"),
-        );
-        spot.and_then(|text| spot_termination(&text))
-            .or(group.and_then(|state| group_termination(&state)))
-            .map(|notice| crate::text::line(&notice))
-    }
-
-    async fn ask(&self, path: &str) -> Option<String> {
-        match self.client.get(path).await {
-            Ok(text) => Some(String::from(text)),
-            Err(error) => {
-                let error = status(&error).unwrap_or_else(|| error.to_string());
-                tracing::trace!(path, error, "no notice");
-                None
-            }
-        }
-    }
-}
-
-fn spot_termination(text: &str) -> Option<String> {
-    let told: SpotAction = serde_json::from_str(text).ok()?;
-    let time = told.time.unwrap_or_else(|| "an unknown time".to_owned());
-    // Those that are stopped or hibernated come back, as who they are.
-    (told.action == "terminate").then(|| format!("EC2 takes this Spot instance back at {time}"))
-}
-
-/// `Terminated`, and `Warmed:Terminated` in a warm pool (EC2 Auto Scaling user guide, "Retrieve
-/// the target lifecycle state through instance metadata").
-fn group_termination(state: &str) -> Option<String> {
-    let ends = state.trim().rsplit(':').next() == Some("Terminated");
-    ends.then(|| "its Auto Scaling group terminates this instance".to_owned())
-}
-
-fn client(net: &Net) -> Client {
-    Client::builder()
+fn client(net: &Net, endpoint: &Endpoint) -> Result<Client, Failure> {
+    let builder = Client::builder()
         .configure(&net.local_config())
         .connect_timeout(PATIENCE)
         .read_timeout(PATIENCE)
         // The one before ends with the headers; these see that the body does not drip.
         .operation_attempt_timeout(WHOLE)
         .operation_timeout(WHOLE)
-        .max_attempts(1)
-        .build()
+        .max_attempts(1);
+    endpoint.set(builder).map(aws_config::imds::client::Builder::build)
 }
 
-/// None where the service has no such thing, or will not say. Without an answer we wait: what is
+/// For the instance's credentials, where the SDK's own choice of an endpoint is not the one that
+/// answered.
+#[must_use]
+pub fn client_for_credentials(net: &Net) -> Option<Client> {
+    let found = endpoint::remembered();
+    if found != Endpoint::IpV6 {
+        return None;
+    }
+    let builder = Client::builder().configure(&net.local_config());
+    found.set(builder).ok().map(aws_config::imds::client::Builder::build)
+}
+
+/// None where the service has no such thing, or will not say. What may pass is waited for: what is
 /// left out here would be left out of what this node says of itself for good.
-async fn optional(client: &Client, path: &str) -> Result<Option<String>, Fault> {
+async fn optional(client: &Client, path: &str) -> Result<Option<String>, Failure> {
     match client.get(path).await {
         Ok(text) => Ok(Some(String::from(text)).filter(|text| !text.is_empty())),
-        Err(ImdsError::ErrorResponse(context))
-            if (400..500).contains(&context.response().status().as_u16()) =>
-        {
-            Ok(None)
-        }
-        Err(error) if guard::is_unfit(&error) => {
-            tracing::warn!(path, "what the instance metadata service said is too large");
-            Ok(None)
-        }
-        Err(error) => refused(&error).map(|_| None),
+        Err(error) => match answer::judge(&error) {
+            // The session was good for the document: it has ended, or the token was cut short.
+            Failure::Definite(what) if what == answer::UNAUTHORIZED => {
+                Err(Failure::passing(answer::UNAUTHORIZED))
+            }
+            Failure::Definite(answer) => {
+                if answer != answer::NOT_FOUND {
+                    tracing::warn!(path, answer, "the instance metadata service does not say this");
+                }
+                Ok(None)
+            }
+            passing => Err(passing),
+        },
     }
 }
 
 /// The instance's tags, where the instance's options show them in its metadata.
-async fn tags(client: &Client) -> Result<BTreeMap<String, String>, Fault> {
+async fn tags(client: &Client) -> Result<BTreeMap<String, String>, Failure> {
     let mut tags = BTreeMap::new();
     let Some(names) = optional(client, "/latest/meta-data/tags/instance").await? else {
         return Ok(tags);
@@ -278,14 +248,4 @@ async fn tags(client: &Client) -> Result<BTreeMap<String, String>, Fault> {
         }
     }
     Ok(tags)
-}
-
-/// Where it answered with an error. Its own text would show the whole response.
-fn status(error: &ImdsError) -> Option<String> {
-    match error {
-        ImdsError::ErrorResponse(context) => {
-            Some(format!("HTTP status {}", context.response().status().as_u16()))
-        }
-        _ => None,
-    }
 }

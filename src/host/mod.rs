@@ -14,7 +14,9 @@ pub mod inspect;
 pub mod install;
 pub mod key;
 pub mod lock;
+mod names;
 pub mod net;
+mod network;
 pub mod notify;
 mod outside;
 pub mod power;
@@ -123,7 +125,7 @@ impl Host {
             }
             Effect::Inspect => {
                 let (record, sights) = inspect::inspect(&self.root, &self.store)?;
-                Event::Inspected(record.map(Box::new), sights)
+                Event::Inspected(record.map(Box::new), sights, facts::machine(&self.root))
             }
             // The driver ends here; there is nothing to perform.
             Effect::Finish(_) => Event::Woke,
@@ -138,10 +140,14 @@ impl Host {
             facts::puppet_site(&self.root, inquiry.puppet),
         );
         if let Some(likely) = &inquiry.key {
-            self.key = key::begin_if_none(&self.root, puppet.as_ref(), likely);
+            // The facts may be gathered again and again; one key is enough.
+            if self.key.is_none() {
+                self.key = key::begin_if_none(&self.root, puppet.as_ref(), likely);
+            }
         }
         let mut facts = facts::gather(&self.root, ec2?, puppet);
         facts.ssm = inquiry.ssm.then(|| handover::site(&self.root));
+        facts.opsworks = inquiry.opsworks.then(|| facts::opsworks_site(&self.root)).flatten();
         self.region = facts.ec2.as_ref().and_then(|ec2| ec2.region.clone());
         Ok(outside::facts(facts))
     }

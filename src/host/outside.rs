@@ -74,7 +74,11 @@ pub fn facts(mut facts: Facts) -> Facts {
     for known in &mut facts.addresses {
         known.interface = text::line(&known.interface);
     }
-    clean([&mut facts.machine_id, &mut facts.product_uuid]);
+    clean([
+        &mut facts.machine_id,
+        &mut facts.product_uuid,
+        &mut facts.firmware_instance_id,
+    ]);
     if let Some(ec2) = &mut facts.ec2 {
         clean([
             &mut ec2.image_id,

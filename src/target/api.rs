@@ -138,7 +138,12 @@ pub struct Instance {
     pub ec2_instance_id: Option<String>,
     pub hostname: Option<String>,
     pub private_ip: Option<String>,
+    pub public_ip: Option<String>,
     pub infrastructure: Option<String>,
+    /// As the service writes it: RFC 3339.
+    pub created_at: Option<String>,
+    /// SHA-1 of its public key. OpsWorks itself does not show it; a service of the same API may.
+    pub fingerprint: Option<String>,
 }
 
 /// Systems Manager's `Activation`, likewise.

@@ -194,6 +194,8 @@ pub struct Inquiry {
     pub puppet: Option<SiteInquiry>,
     /// Whether to look for the Systems Manager agent's registration.
     pub ssm: bool,
+    /// Whether to read the OpsWorks agent's file.
+    pub opsworks: bool,
     /// The key that will be wanted, unless one stands already: it may be begun meanwhile.
     pub key: Option<LikelyKey>,
 }
@@ -241,6 +243,8 @@ pub struct Membership<'a> {
     /// Our mark, for what can't be found otherwise.
     pub mark: &'a str,
     pub machine: Option<&'a crate::facts::Machine>,
+    /// SHA-1 of the public key that was sent.
+    pub key_sha1: Option<&'a str>,
     pub facts: &'a Facts,
 }
 
@@ -275,6 +279,12 @@ pub trait Target: Send {
     /// # Errors
     /// `Config` where a value does not fit the API.
     fn create(&self, known: &Known<'_>, mark: &str, unix: i64) -> Result<Creation, Fault>;
+    /// Whether the node shows a registration that no record knows of. Then the authority is asked, as
+    /// in doubt, before anything is created.
+    fn shows_registration(&self, facts: &Facts) -> bool {
+        let _ = facts;
+        false
+    }
     /// What to do next, given the answers to what was asked so far about this doubt.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! `node.name`: a template over what the node knows of itself.
 
+use std::net::Ipv4Addr;
+
 use crate::facts::Facts;
 use crate::fault::{Fault, Kind};
 
@@ -57,14 +59,15 @@ impl NameTemplate {
     /// template's own text is taken as it stands.
     ///
     /// # Errors
-    /// `Config` where the template asks for an instance id and this is no EC2 instance.
+    /// `Config` where the template asks for an instance id and this is no EC2 instance; as
+    /// [`no_host_name`] where it asks for the host's name and there is none yet.
     pub fn render(&self, facts: &Facts) -> Result<String, Fault> {
         let mut name = String::new();
         for part in &self.parts {
             match part {
                 Part::Text(text) => name.push_str(text),
-                Part::Hostname => name.push_str(&facts.hostname.to_ascii_lowercase()),
-                Part::Fqdn => name.push_str(&facts.fqdn.to_ascii_lowercase()),
+                Part::Hostname => name.push_str(&of_host(&facts.hostname)?),
+                Part::Fqdn => name.push_str(&of_host(&facts.fqdn)?),
                 Part::InstanceId => match &facts.ec2 {
                     Some(ec2) => name.push_str(&ec2.instance_id.to_ascii_lowercase()),
                     None => return Err(self.no_instance_id()),
@@ -85,12 +88,68 @@ impl NameTemplate {
 }
 
 /// The name where the settings give no template: the instance id on EC2, else the FQDN.
-#[must_use]
-pub fn default_name(facts: &Facts) -> String {
+///
+/// # Errors
+/// As [`no_host_name`], where that is no name.
+pub fn default_name(facts: &Facts) -> Result<String, Fault> {
     match &facts.ec2 {
-        Some(ec2) => ec2.instance_id.to_ascii_lowercase(),
-        None => facts.fqdn.to_ascii_lowercase(),
+        Some(ec2) => Ok(ec2.instance_id.to_ascii_lowercase()),
+        None => of_host(&facts.fqdn),
     }
+}
+
+fn of_host(name: &str) -> Result<String, Fault> {
+    if is_host_name(name) {
+        return Ok(name.to_ascii_lowercase());
+    }
+    Err(no_host_name(name, "name = \"...\" in [node]"))
+}
+
+/// That this node has no host name yet. Cloud-init or DHCP may set one, so it is waited for within
+/// the budget; then it is `Config`.
+#[must_use]
+pub fn no_host_name(found: &str, setting: &str) -> Fault {
+    let on = match found {
+        "" => "the host name is empty".to_owned(),
+        found => format!("the host name is {found:?}"),
+    };
+    let todo = format!("set one: `hostnamectl set-hostname NAME`, or {setting}");
+    Fault::new(Kind::Transient, "this node has no name of its own yet", on, todo)
+        .ends_as(Kind::Config)
+}
+
+/// Labels that stand where a host has no name: the kernel's, the resolver's, installers'.
+const NO_NAMES: [&str; 18] = [
+    "(none)",
+    "none",
+    "localhost",
+    "localhost4",
+    "localhost6",
+    "localhost-live",
+    "localdomain",
+    "localdomain4",
+    "localdomain6",
+    "ip6-localhost",
+    "ip6-loopback",
+    "ip6-localnet",
+    "ip6-mcastprefix",
+    "ip6-allnodes",
+    "ip6-allrouters",
+    "ip6-allhosts",
+    "broadcasthost",
+    "unassigned-hostname",
+];
+
+/// Whether this tells one host from another. Not `localhost` in whatever domain, not an address.
+#[must_use]
+pub fn is_host_name(text: &str) -> bool {
+    let name = text.trim().trim_end_matches('.').to_ascii_lowercase();
+    let first = name.split('.').next().unwrap_or_default();
+    // IPv6 with a zone or in brackets, too: a host name holds no colon.
+    let is_address = name.parse::<Ipv4Addr>().is_ok() || name.contains(':');
+    let is_reverse = name.ends_with(".in-addr.arpa") || name.ends_with(".ip6.arpa");
+    let has_letters = first.chars().any(char::is_alphanumeric);
+    has_letters && !is_address && !is_reverse && !NO_NAMES.contains(&first)
 }
 
 fn placeholder(word: &str) -> Result<Part, TemplateError> {
@@ -99,5 +158,77 @@ fn placeholder(word: &str) -> Result<Part, TemplateError> {
         "hostname" => Ok(Part::Hostname),
         "fqdn" => Ok(Part::Fqdn),
         other => Err(TemplateError::Unknown(other.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{NameTemplate, default_name, is_host_name};
+    use crate::facts::Facts;
+    use crate::fault::Kind;
+
+    #[test]
+    fn what_every_host_is_called_is_no_name() {
+        for text in [
+            "",
+            " ",
+            ".",
+            "-",
+            "(none)",
+            "none",
+            "localhost",
+            "LOCALHOST",
+            "localhost.",
+            "localhost.localdomain",
+            "localhost4.localdomain4",
+            "localhost6",
+            "localhost.example.org",
+            "localdomain",
+            "ip6-localhost",
+            "ip6-loopback",
+            "10.0.0.5",
+            "::1",
+            "fe80::1%eth0",
+            "[fd00::1]",
+            "5.0.0.10.in-addr.arpa",
+            "1.0.0.ip6.arpa",
+            "localhost-live",
+            ".example.org",
+        ] {
+            assert!(!is_host_name(text), "{text:?}");
+        }
+        for text in [
+            "web1",
+            "web1.example.org",
+            "web1.localdomain",
+            "ip-10-0-0-5",
+            "10",
+            "1and1",
+            "localhost1",
+            "my-localhost",
+            "Web1.",
+            "10.example.org",
+        ] {
+            assert!(is_host_name(text), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_host_without_a_name_is_waited_for_wherever_its_name_is_asked_for() {
+        let facts = Facts {
+            hostname: "localhost".to_owned(),
+            fqdn: "localhost.localdomain".to_owned(),
+            ..Facts::default()
+        };
+        let render = |text: &str| NameTemplate::parse(text).unwrap().render(&facts);
+        for fault in [
+            default_name(&facts).unwrap_err(),
+            render("web-{hostname}").unwrap_err(),
+            render("{fqdn}").unwrap_err(),
+        ] {
+            assert_eq!((fault.kind, fault.final_kind()), (Kind::Transient, Kind::Config));
+        }
+        // What the settings say themselves is not second-guessed.
+        assert_eq!(render("localhost").unwrap(), "localhost");
     }
 }

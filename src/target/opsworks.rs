@@ -3,9 +3,12 @@
 //! Source: AWS OpsWorks Stacks API Reference, API version 2013-02-18: DescribeStacks,
 //! RegisterInstance, DescribeInstances, DeregisterInstance; and what the original agent sent.
 
-use std::net::{IpAddr, Ipv4Addr};
+mod claim;
 
-use super::api::{Instance, Registration, Stack};
+use std::net::Ipv4Addr;
+
+use super::api::{Registration, Stack};
+use super::name::{is_host_name, no_host_name};
 use super::{
     Actions, Answer, Authority, Created, Creation, Departing, Doubt, Grant, Inquiry, Installation,
     KeySpec, Known, LikelyKey, Membership, Request, Survey, Surveyed, Target, Watched, invariant,
@@ -15,6 +18,7 @@ use crate::engine::{Bundle, Place, opsworks_agent};
 use crate::facts::{Facts, PuppetSite};
 use crate::fault::{Fault, Kind};
 use crate::secret::Secret;
+use claim::{Found, Own};
 
 pub const WORD: &str = "opsworks";
 
@@ -56,6 +60,7 @@ impl Target for Opsworks {
         Inquiry {
             puppet: None,
             ssm: false,
+            opsworks: true,
             key: Some(LikelyKey { bits: KEY_BITS, staged: staged_key(WORD), at }),
         }
     }
@@ -70,6 +75,9 @@ impl Target for Opsworks {
                 "infrastructure is \"ec2\", and this is no EC2 instance",
                 "set infrastructure = \"on-premises\" in [opsworks]",
             ));
+        }
+        if self.hostname.is_none() && !is_host_name(&facts.hostname) {
+            return Err(no_host_name(&facts.hostname, "hostname = \"...\" in [opsworks]"));
         }
         check_hostname(&self.hostname(facts), LONGEST_HOSTNAME).map_err(|rule| {
             let todo = "set hostname in [opsworks]";
@@ -145,21 +153,22 @@ impl Target for Opsworks {
         }))))
     }
 
+    /// The agent's file stands, be it that its record is gone.
+    fn shows_registration(&self, facts: &Facts) -> bool {
+        facts.opsworks.is_some()
+    }
+
     /// RegisterInstance takes no token: the stack's instances are looked through for this node.
     fn in_doubt(&self, known: &Known<'_>, _: &str, answers: &[Answer]) -> Result<Doubt, Fault> {
-        let (private_ip, _) = addresses(self, known.facts);
-        let ours = Own {
-            ec2: known.facts.ec2.as_ref().map(|ec2| ec2.instance_id.as_str()),
-            hostname: Some(&self.hostname(known.facts)),
-            private_ip: private_ip.as_deref(),
+        let Some(answer) = answers.first() else {
+            return Ok(Doubt::Ask(Request::DescribeInstances { stack: self.stack_id.clone() }));
         };
-        match answers.first() {
-            None => Ok(Doubt::Ask(Request::DescribeInstances { stack: self.stack_id.clone() })),
-            Some(answer) => Ok(match self.find(answer, &ours)? {
-                Some(id) => Doubt::Adopt(Grant::Instance { id }),
-                None => Doubt::Repeat,
-            }),
-        }
+        let key = &known.key()?.public;
+        let own = Own { fingerprint: Some(key.sha1_fingerprint()), ..self.own(known.facts) };
+        Ok(match self.find(answer, &own, "enlist join")? {
+            Some(id) => Doubt::Adopt(Grant::Instance { id }),
+            None => Doubt::Repeat,
+        })
     }
 
     fn created(&self, answer: Answer) -> Result<Created, Fault> {
@@ -209,14 +218,18 @@ impl Target for Opsworks {
             (_, []) => {
                 Ok(Departing::Ask(Request::DescribeInstances { stack: self.stack_id.clone() }))
             }
+            // As in doubt on the way in.
             (_, [answer, ..]) => {
-                let ec2 = member.machine.and_then(|machine| machine.instance_id.as_deref());
-                // As in doubt on the way in.
-                let (private_ip, _) = addresses(self, member.facts);
-                let hostname = self.hostname(member.facts);
-                let private_ip = private_ip.as_deref();
-                let ours = Own { ec2, hostname: Some(&hostname), private_ip };
-                Ok(self.find(answer, &ours)?.map_or(Departing::Gone, |id| deregister(&id)))
+                let recorded = member.machine.and_then(|machine| machine.instance_id.clone());
+                let is_ec2 = self.infrastructure == Infrastructure::Ec2;
+                let own = self.own(member.facts);
+                let own = Own {
+                    ec2: recorded.filter(|_| is_ec2).or(own.ec2),
+                    fingerprint: member.key_sha1.map(str::to_owned),
+                    ..own
+                };
+                let found = self.find(answer, &own, "enlist leave")?;
+                Ok(found.map_or(Departing::Gone, |id| deregister(&id)))
             }
         }
     }
@@ -236,13 +249,6 @@ impl Target for Opsworks {
     }
 }
 
-/// By what an instance of the list is known to be this node.
-struct Own<'a> {
-    ec2: Option<&'a str>,
-    hostname: Option<&'a str>,
-    private_ip: Option<&'a str>,
-}
-
 impl Opsworks {
     /// The first label, as the original agent sent it.
     fn hostname(&self, facts: &Facts) -> String {
@@ -250,30 +256,35 @@ impl Opsworks {
         full.split('.').next().unwrap_or_default().to_owned()
     }
 
-    fn find(&self, answer: &Answer, own: &Own<'_>) -> Result<Option<String>, Fault> {
-        let Answer::Instances(instances) = answer else {
-            return match answer {
-                Answer::NotFound(message) => Err(self.no_stack(message.clone())),
-                _ => Err(mismatch("DescribeInstances")),
-            };
+    fn own(&self, facts: &Facts) -> Own {
+        let ec2 = facts.ec2.as_ref().filter(|_| self.infrastructure == Infrastructure::Ec2);
+        Own {
+            ec2: ec2.map(|ec2| ec2.instance_id.clone()),
+            fingerprint: None,
+            file: facts.opsworks.clone(),
+            hostname: self.hostname(facts),
+            private_ip: addresses(self, facts).0,
+        }
+    }
+
+    /// The instance of the list that is this node's. `next` is the command to run once a person has
+    /// decided.
+    fn find(&self, answer: &Answer, own: &Own, next: &str) -> Result<Option<String>, Fault> {
+        let instances = match answer {
+            Answer::Instances(instances) => instances,
+            Answer::NotFound(message) => return Err(self.no_stack(message.clone())),
+            _ => return Err(mismatch("DescribeInstances")),
         };
-        let is_ours = |instance: &&Instance| match (own.ec2, &instance.ec2_instance_id) {
-            (Some(own), Some(theirs)) => own == theirs,
-            // On premises there is no such id: host name and address together.
-            (None, None) => {
-                // The service answers with the host name in lower case.
-                let theirs = instance.hostname.as_deref().unwrap_or_default();
-                own.hostname.is_some_and(|own| own.eq_ignore_ascii_case(theirs))
-                    && (own.private_ip.is_none()
-                        || instance.private_ip.as_deref() == own.private_ip)
-            }
-            _ => false,
-        };
-        match instances.iter().find(is_ours).map(|instance| instance.id.as_deref()) {
-            None => Ok(None),
-            Some(Some(id)) if is_id(id) => Ok(Some(id.to_owned())),
+        match claim::find(instances, own) {
+            Found::None => Ok(None),
+            Found::Proven(Some(id)) if is_id(id) => Ok(Some(id.to_owned())),
             // Not as if there were none: then a second one would be made.
-            Some(_) => Err(self.protocol("DescribeInstances gave this node no usable InstanceId")),
+            Found::Proven(_) => {
+                Err(self.protocol("DescribeInstances gave this node no usable InstanceId"))
+            }
+            Found::Unproven(found) => {
+                Err(claim::unproven(&found, own, next, self.authority_name()))
+            }
         }
     }
 
@@ -310,24 +321,16 @@ pub fn check_hostname(name: &str, longest: usize) -> Result<(), String> {
     Err(format!("1 to {longest} letters, digits and -, not beginning or ending with -"))
 }
 
-/// Private and public address: the settings', else what EC2 says, else the first of each kind;
-/// each falls back to the other, as the original agent had it.
+/// Private and public address: the settings', else what EC2 says, else the host's own; each falls
+/// back to the other, as the original agent had it.
 fn addresses(settings: &Opsworks, facts: &Facts) -> (Option<String>, Option<String>) {
-    let own = || {
-        facts.addresses.iter().filter_map(|known| match known.address {
-            IpAddr::V4(address) if !address.is_link_local() => Some(address),
-            _ => None,
-        })
-    };
+    let text = |address: Option<Ipv4Addr>| address.map(|address| address.to_string());
     let (private, public) = match &facts.ec2 {
         Some(ec2) => (ec2.private_ip.clone(), ec2.public_ip.clone()),
-        None => (
-            own().find(Ipv4Addr::is_private).map(|address| address.to_string()),
-            own().find(|address| !address.is_private()).map(|address| address.to_string()),
-        ),
+        None => (text(facts.private_ip), text(facts.public_ip)),
     };
-    let private = settings.private_ip.map(|address| address.to_string()).or(private);
-    let public = settings.public_ip.map(|address| address.to_string()).or(public);
+    let private = text(settings.private_ip).or(private);
+    let public = text(settings.public_ip).or(public);
     (private.clone().or_else(|| public.clone()), public.or(private))
 }
 

@@ -106,6 +106,32 @@ impl Node {
     }
 }
 
+/// Another machine that talks to the same control plane.
+pub struct Root<'a> {
+    node: &'a Node,
+    root: tempfile::TempDir,
+}
+
+impl<'a> Root<'a> {
+    pub fn new(node: &'a Node, settings: &str) -> Self {
+        let other = Self { node, root: tempfile::tempdir().unwrap() };
+        let path = other.path("etc/enlist/enlist.toml");
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, settings).unwrap();
+        other
+    }
+
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.root.path().join(path)
+    }
+
+    pub fn off_ec2(&self, arguments: &[&str]) -> Run {
+        let mut command = bare(arguments);
+        command.arg("--root").arg(self.root.path()).envs(self.node.emulator.env());
+        run(command.env_remove("AWS_EC2_METADATA_SERVICE_ENDPOINT"))
+    }
+}
+
 /// The binary without an emulator.
 pub fn bare(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_enlist"));

@@ -17,6 +17,8 @@ pub struct Case {
     pub name: &'static str,
     pub word: &'static str,
     pub is_ec2: bool,
+    /// Whether the authority shows the key of what it lists.
+    pub shows_keys: bool,
     pub target: fn() -> Box<dyn Target>,
     /// The creating call.
     pub creating: &'static str,
@@ -41,6 +43,7 @@ pub const PUPPET: Case = Case {
     name: "opsworks-cm (Puppet)",
     word: "opsworks-cm",
     is_ec2: true,
+    shows_keys: false,
     target: || Box::new(opsworks_cm("puppet-test")),
     creating: "AssociateNode",
     prepare: |node| {
@@ -95,14 +98,23 @@ pub const OPSWORKS: Case = Case {
 pub const OPSWORKS_ON_PREMISES: Case = Case {
     name: "opsworks (on premises)",
     is_ec2: false,
+    shows_keys: true,
     target: || Box::new(opsworks(Infrastructure::OnPremises)),
     ..OPSWORKS
+};
+
+/// As OpsWorks itself lists them: nothing proves whose an instance is.
+pub const OPSWORKS_WITHOUT_KEYS: Case = Case {
+    name: "opsworks (on premises, keys not shown)",
+    shows_keys: false,
+    ..OPSWORKS_ON_PREMISES
 };
 
 pub const SSM: Case = Case {
     name: "ssm (agent)",
     word: "ssm",
     is_ec2: false,
+    shows_keys: false,
     target: || Box::new(ssm(HandOverTo::Agent)),
     creating: "CreateActivation",
     prepare: |node| agent::install(node, None),

@@ -15,6 +15,7 @@ mod aside;
 mod authority;
 mod cases;
 mod checks;
+mod claims;
 mod clocks;
 mod explore;
 mod fleet;

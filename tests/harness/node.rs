@@ -9,7 +9,9 @@ use enlist::facts::{Ec2, Facts, InstanceIdentity};
 use enlist::fault::Fault;
 use enlist::host::{Root, Store, facts, files, handover, install, key, lock};
 use enlist::target::{Answer, Inquiry, KeySpec, Request};
-use enlist_emulator::control::{ControlPlane, ControlSettings, OpsWorksCmSettings, ServerSpec};
+use enlist_emulator::control::{
+    ControlPlane, ControlSettings, OpsWorksCmSettings, OpsWorksSettings, ServerSpec, StackSpec,
+};
 use enlist_emulator::http;
 use enlist_emulator::now::Now as PlaneNow;
 use serde_json::Value;
@@ -76,6 +78,10 @@ impl Node {
                 association_time: Duration::from_secs(3),
                 disassociation_time: Duration::from_secs(2),
                 ..OpsWorksCmSettings::default()
+            },
+            opsworks: OpsWorksSettings {
+                stacks: vec![StackSpec { fingerprints: case.shows_keys, ..StackSpec::default() }],
+                ..OpsWorksSettings::default()
             },
             ..ControlSettings::default()
         };
@@ -352,6 +358,7 @@ impl Node {
             ec2: Some(ec2).filter(|_| case.is_ec2),
             puppet,
             ssm: inquiry.ssm.then(|| handover::site(&self.root)),
+            opsworks: inquiry.opsworks.then(|| facts::opsworks_site(&self.root)).flatten(),
             ..Facts::default()
         }
     }

@@ -169,6 +169,9 @@ fn success(request: &Request, body: &Value) -> Answer {
         Request::RegisterInstance(_) => Answer::Registered { instance: text(body, "InstanceId") },
         Request::DescribeInstances { .. } => {
             Answer::Instances(list(body, "Instances", |row| Instance {
+                public_ip: text(row, "PublicIp"),
+                created_at: text(row, "CreatedAt"),
+                fingerprint: text(row, "RsaPublicKeyFingerprint"),
                 id: text(row, "InstanceId"),
                 ec2_instance_id: text(row, "Ec2InstanceId"),
                 hostname: text(row, "Hostname"),

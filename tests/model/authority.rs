@@ -8,15 +8,19 @@ use enlist::target::api::{Activation, Instance, Stack};
 use enlist::target::{Answer, Request, Server};
 
 use super::Fate;
-use super::world::{CA, GOOD, NAME, STACK};
+use super::world::{CA, GOOD, KEY, NAME, STACK};
+use super::{CHEF, ON_PREMISES};
 use enlist::secret::Secret;
 
 pub const CODE: &str = "ABCDEFGHIJKLMNOPQRST";
 
 const GIVEN: &str = "11111111-2222-3333-4444-555555555555";
 
+/// Another host of our name and address, which was there before.
+const OTHER_HOST: &str = "00000000-0000-0000-0000-ffffffffffff";
+
 pub struct Authority {
-    is_chef: bool,
+    which: usize,
     /// Whether anybody who asks is wrong.
     pub is_closed: bool,
     ids: u32,
@@ -32,9 +36,9 @@ pub struct Authority {
 }
 
 impl Authority {
-    pub fn new(is_chef: bool) -> Self {
+    pub fn new(which: usize) -> Self {
         Self {
-            is_chef,
+            which,
             is_closed: false,
             ids: 0,
             tokens: Vec::new(),
@@ -78,7 +82,20 @@ impl Authority {
                     ec2_instance_id: Some(NAME.to_owned()),
                     ..Instance::default()
                 };
-                Answer::Instances(self.instances.iter().map(ours).collect())
+                let on_premises = |id: &str, key: &str| Instance {
+                    id: Some(id.to_owned()),
+                    hostname: Some("web1".to_owned()),
+                    private_ip: Some("10.0.0.1".to_owned()),
+                    fingerprint: Some(key.to_owned()),
+                    ..Instance::default()
+                };
+                let list = self.instances.iter();
+                Answer::Instances(match self.which {
+                    ON_PREMISES => std::iter::once(on_premises(OTHER_HOST, "0123"))
+                        .chain(list.map(|id| on_premises(id, &KEY.sha1_fingerprint())))
+                        .collect(),
+                    _ => list.map(ours).collect(),
+                })
             }
             Request::CreateActivation(new) => {
                 let id = self.id();
@@ -91,7 +108,7 @@ impl Authority {
 
     fn servers(&self, fate: Fate) -> Answer {
         let status = if fate == Fate::Slow { "CREATING" } else { "HEALTHY" };
-        let engine = if self.is_chef { "Chef" } else { "Puppet" };
+        let engine = if self.which == CHEF { "Chef" } else { "Puppet" };
         Answer::Servers(vec![Server {
             name: Some("p".to_owned()),
             status: Some(status.to_owned()),
@@ -191,7 +208,7 @@ impl Authority {
     pub fn has_one_member(&self, which: usize) {
         match which {
             0..=2 => assert!(self.tokens.iter().any(|token| !self.refused.contains(token))),
-            3 => assert_eq!(self.instances.len(), 1, "{:?}", self.instances),
+            3 | ON_PREMISES => assert_eq!(self.instances.len(), 1, "{:?}", self.instances),
             4 => {
                 assert_eq!(self.managed.len(), 1, "{:?}", self.managed);
                 assert_eq!(self.activations.len(), 1, "{:?}", self.activations);

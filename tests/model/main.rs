@@ -65,7 +65,7 @@ fn fate() -> impl Strategy<Value = Fate> {
 }
 
 /// The settings of each target that is driven; `{}` in a name is nothing that they hold.
-const TARGETS: [&str; 7] = [
+const TARGETS: [&str; 8] = [
     "[opsworks-cm]\nserver = \"p\"\n",
     "[opsworks-cm]\nserver = \"p\"\nendpoint = \"puppet.example\"\nca_file = \"/ca.pem\"\n",
     "[opsworks-cm]\nserver = \"p\"\nengine = \"chef\"\n",
@@ -73,7 +73,10 @@ const TARGETS: [&str; 7] = [
     "[ssm]\niam_role = \"r\"\non_ec2 = true\n",
     "[ssm]\niam_role = \"r\"\non_ec2 = true\nhand_over = \"file\"\n",
     "[ssm]\nactivation_id = \"11111111-2222-3333-4444-555555555555\"\nactivation_code_file = \"/c\"\non_ec2 = true\n",
+    "[opsworks]\nstack_id = \"2f18b4cb-4de5-4429-a149-ff7da9f0d8ee\"\ninfrastructure = \"on-premises\"\nprivate_ip = \"10.0.0.1\"\n",
 ];
+const CHEF: usize = 2;
+const ON_PREMISES: usize = 7;
 
 proptest! {
     #![proptest_config(ProptestConfig {
@@ -121,7 +124,7 @@ impl Run {
             fates: fates.into_iter(),
             now: Now { mono: Duration::from_secs(9), unix: world::NOW },
             disk: None,
-            authority: Authority::new(which == 2),
+            authority: Authority::new(which),
             rules: Rules::new(budget),
         }
     }

@@ -5,6 +5,7 @@ use aws_sdk_opsworkscm::types as cm;
 use aws_sdk_ssm::primitives::DateTime;
 use aws_sdk_ssm::types as ssm;
 
+use super::fingerprints::Fingerprints;
 use super::{Client, answer};
 use crate::fault::Fault;
 use crate::secret::Secret;
@@ -101,11 +102,12 @@ impl Client {
                 })
             }
             Request::DescribeInstances { stack } => {
-                let call = self.opsworks.describe_instances().stack_id(stack);
-                answer(call.send().await, action, on, |output| {
-                    Answer::Instances(
-                        output.instances.unwrap_or_default().into_iter().map(instance_of).collect(),
-                    )
+                let keys = Fingerprints::default();
+                let call = self.opsworks.describe_instances().stack_id(stack).customize();
+                let answered = call.interceptor(keys.clone()).send().await;
+                answer(answered, action, on, |output| {
+                    let list = output.instances.unwrap_or_default().into_iter();
+                    Answer::Instances(list.map(|one| instance_of(one, &keys)).collect())
                 })
             }
             Request::DeregisterInstance { instance } => {
@@ -236,13 +238,16 @@ fn stack_of(stack: stacks::Stack) -> Stack {
     Stack { id: stack.stack_id, name: stack.name, region: stack.region }
 }
 
-fn instance_of(instance: stacks::Instance) -> Instance {
+fn instance_of(instance: stacks::Instance, keys: &Fingerprints) -> Instance {
     Instance {
+        fingerprint: instance.instance_id.as_deref().and_then(|id| keys.of(id)),
         id: instance.instance_id,
         ec2_instance_id: instance.ec2_instance_id.filter(|id| !id.is_empty()),
         hostname: instance.hostname,
         private_ip: instance.private_ip,
+        public_ip: instance.public_ip,
         infrastructure: instance.infrastructure_class,
+        created_at: instance.created_at,
     }
 }
 

@@ -64,8 +64,9 @@ pub fn credentials(root: &Root, net: &Net, settings: &AwsSettings, region: Regio
     if !imds::may_be_ec2(root) {
         return Sendable(chain);
     }
-    Sendable(chain.or_else(
-        "Ec2InstanceMetadata",
-        ImdsCredentialsProvider::builder().configure(&local).build(),
-    ))
+    let mut instance = ImdsCredentialsProvider::builder().configure(&local);
+    if let Some(client) = imds::client_for_credentials(net) {
+        instance = instance.imds_client(client);
+    }
+    Sendable(chain.or_else("Ec2InstanceMetadata", instance.build()))
 }

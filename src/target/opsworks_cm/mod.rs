@@ -61,6 +61,7 @@ impl Target for OpsworksCm {
             _ => (self.puppet.key_bits, None),
         };
         Inquiry {
+            opsworks: false,
             puppet: Some(site).filter(|_| !is_chef),
             ssm: false,
             key: Some(LikelyKey { bits, staged: staged_key(WORD), at }),

@@ -1,0 +1,203 @@
+//! Which machine this is, and whether another one is the same (decision 0008).
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The ids of one machine. A record is bound to them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    pub instance_id: Option<String>,
+    pub machine_id: Option<String>,
+    #[serde(default)]
+    pub product_uuid: Option<String>,
+}
+
+/// An id that two machines do not share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// `instance id`, `SMBIOS product uuid`, `machine-id`.
+    pub id: &'static str,
+    pub recorded: String,
+    pub here: String,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "its {} is {:?}, and this machine's is {:?}", self.id, self.recorded, self.here)
+    }
+}
+
+impl Machine {
+    /// The first id that both know and that tells them apart; none where they are one machine.
+    ///
+    /// Every id is compared. An equal instance id excuses two others that EC2 and its images are
+    /// known to change: EC2's own product uuid, and the machine-id.
+    #[must_use]
+    pub fn difference(&self, here: &Self) -> Option<Difference> {
+        let told = |id, recorded: &str, here: &str| {
+            Some(Difference { id, recorded: recorded.to_owned(), here: here.to_owned() })
+        };
+        let mut is_same_instance = false;
+        if let (Some(a), Some(b)) = (&self.instance_id, &here.instance_id) {
+            if !a.eq_ignore_ascii_case(b) {
+                return told("instance id", a, b);
+            }
+            is_same_instance = true;
+        }
+        if let (Some(a), Some(b)) = (&self.product_uuid, &here.product_uuid)
+            && !is_same_uuid(a, b)
+            && !(is_same_instance && is_ec2_uuid(a) && is_ec2_uuid(b))
+        {
+            return told("SMBIOS product uuid", a, b);
+        }
+        if let (Some(a), Some(b)) = (&self.machine_id, &here.machine_id)
+            && !a.eq_ignore_ascii_case(b)
+            && !is_same_instance
+        {
+            return told("machine-id", a, b);
+        }
+        None
+    }
+
+    #[must_use]
+    pub fn is_same(&self, here: &Self) -> bool {
+        self.difference(here).is_none()
+    }
+
+    /// Takes in what the same machine is seen with now: what was not known before, and what has
+    /// changed as it may.
+    pub fn update(&mut self, seen: &Self) {
+        for (known, seen) in [
+            (&mut self.instance_id, &seen.instance_id),
+            (&mut self.machine_id, &seen.machine_id),
+            (&mut self.product_uuid, &seen.product_uuid),
+        ] {
+            if seen.is_some() {
+                known.clone_from(seen);
+            }
+        }
+    }
+}
+
+/// UUIDs that vendors leave in boards without one of their own, as lower-case digits.
+const PLACEHOLDERS: [&str; 5] = [
+    "00000000000000000000000000000000",
+    "ffffffffffffffffffffffffffffffff",
+    "03000200040005000006000700080009",
+    "0123456789abcdef0123456789abcdef",
+    "12345678123456789012345678901234",
+];
+
+/// Whether two product uuids are one. Firmware and kernels disagree on the byte order of its first
+/// three fields (SMBIOS 2.6, section 7.2.1), so an update may swap it. What is no UUID, or every
+/// board's, says nothing.
+fn is_same_uuid(a: &str, b: &str) -> bool {
+    match (digits(a), digits(b)) {
+        (Some(a), Some(b)) => a == b || swapped(&a).is_some_and(|swapped| swapped == b),
+        _ => true,
+    }
+}
+
+/// Whether EC2 gave this uuid: it begins with ec2, in either order of its bytes (EC2 user guide,
+/// "Identify EC2 Linux instances").
+#[must_use]
+pub fn is_ec2_uuid(text: &str) -> bool {
+    let Some(digits) = digits(text) else { return false };
+    digits.starts_with("ec2") || swapped(&digits).is_some_and(|other| other.starts_with("ec2"))
+}
+
+/// The 32 digits of a UUID; none for what is none, or a placeholder.
+fn digits(text: &str) -> Option<String> {
+    let digits: String =
+        text.trim().chars().filter(|c| *c != '-').map(|c| c.to_ascii_lowercase()).collect();
+    let is_uuid = digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    (is_uuid && !PLACEHOLDERS.contains(&digits.as_str())).then_some(digits)
+}
+
+/// The same UUID with the bytes of its first three fields in the other order.
+fn swapped(digits: &str) -> Option<String> {
+    let field = |from: usize, to: usize| -> Option<String> {
+        let bytes: Vec<&str> =
+            (from..to).step_by(2).map(|at| digits.get(at..at + 2)).collect::<Option<_>>()?;
+        Some(bytes.into_iter().rev().collect())
+    };
+    Some(format!("{}{}{}{}", field(0, 8)?, field(8, 12)?, field(12, 16)?, digits.get(16..)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Machine, is_ec2_uuid};
+
+    const A: &str = "4c4c4544-0033-3310-8051-b4c04f4d3132";
+    const A_SWAPPED: &str = "44454C4C-3300-1033-8051-B4C04F4D3132";
+    const B: &str = "4c4c4544-0033-3310-8051-b4c04f4d9999";
+    const EC2: &str = "ec2ae145-d1dc-13b2-94ed-01234567890a";
+    const EC2_SWAPPED: &str = "45E12AEC-DCD1-B213-94ED-01234567890A";
+    const EC2_OTHER: &str = "ec2bbbbb-d1dc-13b2-94ed-01234567890a";
+
+    fn machine(instance: &str, id: &str, uuid: &str) -> Machine {
+        let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        Machine { instance_id: some(instance), machine_id: some(id), product_uuid: some(uuid) }
+    }
+
+    fn told(a: (&str, &str, &str), b: (&str, &str, &str)) -> Option<&'static str> {
+        let (a, b) = (machine(a.0, a.1, a.2), machine(b.0, b.1, b.2));
+        let one = a.difference(&b).map(|difference| difference.id);
+        assert_eq!(one, b.difference(&a).map(|difference| difference.id), "either way round");
+        one
+    }
+
+    #[test]
+    fn every_id_that_both_know_is_compared() {
+        let uuid = Some("SMBIOS product uuid");
+        assert_eq!(told(("", "m", A), ("", "m", A)), None);
+        assert_eq!(told(("", "m", A), ("", "m", B)), uuid, "a copied disk, its machine-id kept");
+        assert_eq!(
+            told(("", "m", A), ("", "n", A)),
+            Some("machine-id"),
+            "two containers of a host"
+        );
+        assert_eq!(told(("i-1", "m", A), ("i-2", "m", A)), Some("instance id"));
+        assert_eq!(told(("i-1", "m", A), ("i-1", "m", B)), uuid, "ids that a private cloud reuses");
+        assert_eq!(told(("i-1", "m", ""), ("", "n", "")), Some("machine-id"));
+        assert_eq!(told(("i-1", "", A), ("", "", B)), uuid);
+    }
+
+    #[test]
+    fn what_one_side_does_not_know_says_nothing() {
+        assert_eq!(told(("", "", ""), ("i-1", "m", A)), None);
+        assert_eq!(told(("i-1", "", ""), ("", "m", A)), None);
+        assert_eq!(told(("", "m", ""), ("i-1", "m", A)), None);
+    }
+
+    #[test]
+    fn what_is_known_to_change_is_excused() {
+        assert_eq!(told(("", "m", A), ("", "m", A_SWAPPED)), None, "the byte order");
+        assert_eq!(told(("", "m", A), ("", "m", &A.to_uppercase())), None);
+        assert_eq!(told(("i-1", "m", EC2), ("i-1", "m", EC2_OTHER)), None, "another hypervisor");
+        assert_eq!(told(("", "m", EC2), ("", "m", EC2_OTHER)), Some("SMBIOS product uuid"));
+        assert_eq!(told(("i-1", "m", A), ("i-1", "n", A)), None, "a machine-id made anew");
+        for placeholder in [
+            "00000000-0000-0000-0000-000000000000",
+            "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF",
+            "03000200-0400-0500-0006-000700080009",
+            "Not Settable",
+        ] {
+            assert_eq!(told(("", "m", A), ("", "m", placeholder)), None, "{placeholder}");
+        }
+    }
+
+    #[test]
+    fn ec2_gives_uuids_in_either_byte_order() {
+        assert!(is_ec2_uuid(EC2) && is_ec2_uuid(EC2_SWAPPED));
+        assert!(!is_ec2_uuid(A) && !is_ec2_uuid("ec2") && !is_ec2_uuid(""));
+    }
+
+    #[test]
+    fn what_may_change_is_taken_in() {
+        let mut known = machine("i-1", "m", "");
+        known.update(&machine("", "n", A));
+        assert_eq!(known, machine("i-1", "n", A));
+    }
+}

@@ -1,0 +1,57 @@
+//! What the firmware says about EC2 (EC2 user guide, "Identify EC2 Linux instances").
+
+use super::endpoint;
+use crate::facts::machine::is_ec2_uuid;
+use crate::host::root::Root;
+
+/// Whether the service is asked at all: what is no EC2 instance by its firmware loses no time. An
+/// endpoint that is set on purpose is asked in any case, and none where metadata is disabled.
+#[must_use]
+pub fn may_be_ec2(root: &Root) -> bool {
+    if endpoint::is_disabled() {
+        return false;
+    }
+    endpoint::from_environment().is_some() || names_ec2(root).is_some()
+}
+
+/// The id of this instance, as Nitro's firmware has it. None where an endpoint is set on purpose:
+/// the id then comes from there.
+#[must_use]
+pub fn instance_id(root: &Root) -> Option<String> {
+    if endpoint::from_environment().is_some() {
+        return None;
+    }
+    let tag = dmi(root, "board_asset_tag").to_ascii_lowercase();
+    let digits = tag.strip_prefix("i-")?;
+    let is_id = matches!(digits.len(), 8 | 17) && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    is_id.then_some(tag)
+}
+
+/// Which line of the firmware says that this is an EC2 instance. Nitro instances name their vendor
+/// and carry their id as asset tag; Xen ones have a UUID that begins with ec2, in either order of its
+/// bytes.
+pub fn names_ec2(root: &Root) -> Option<String> {
+    let vendor = dmi(root, "sys_vendor");
+    let tag = dmi(root, "board_asset_tag");
+    let said = |name: &str, value: &str| Some(format!("{name} is {value:?}"));
+    if vendor.eq_ignore_ascii_case("Amazon EC2") {
+        return said("sys_vendor", &vendor);
+    }
+    if tag.get(..2).is_some_and(|head| head.eq_ignore_ascii_case("i-")) {
+        return said("board_asset_tag", &tag);
+    }
+    let places = [
+        ("product_uuid", dmi(root, "product_uuid")),
+        ("/sys/hypervisor/uuid", root.line("/sys/hypervisor/uuid").unwrap_or_default()),
+    ];
+    places.iter().find(|(_, uuid)| is_ec2_uuid(uuid)).and_then(|(name, uuid)| said(name, uuid))
+}
+
+/// The instance's id, or a word in its place, for a command that is shown to people.
+pub fn instance_for_commands(root: &Root) -> String {
+    instance_id(root).unwrap_or_else(|| "INSTANCE-ID".to_owned())
+}
+
+fn dmi(root: &Root, name: &str) -> String {
+    root.line(&format!("/sys/class/dmi/id/{name}")).unwrap_or_default()
+}

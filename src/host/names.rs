@@ -1,0 +1,92 @@
+//! What this node is called.
+
+use sysinfo::System;
+
+use super::root::Root;
+use crate::target::name::is_host_name;
+
+/// Host name and fully qualified name. Where there is no name yet, what stands in its place.
+#[must_use]
+pub fn of(root: &Root) -> (String, String) {
+    let full = host_name(root);
+    // An address has no first label.
+    let is_address = full.parse::<std::net::IpAddr>().is_ok();
+    let first = if is_address { None } else { full.split('.').next() };
+    let hostname = first.unwrap_or(&full).to_owned();
+    let fqdn = if is_host_name(&full) { fqdn(root, &full) } else { full };
+    (hostname, fqdn)
+}
+
+/// The kernel's name, else the configured one; the first that is a name. Below `--root` it is what is
+/// configured there, and the kernel's where nothing is.
+fn host_name(root: &Root) -> String {
+    let file = root.text("/etc/hostname");
+    let configured = file.as_deref().and_then(first_word);
+    let running = System::host_name().ok().and_then(|name| first_word(&name));
+    // The name that systemd gives a system without one (os-release(5)).
+    let release = super::facts::os_release(root);
+    let fallback =
+        release.as_deref().and_then(|text| super::facts::os_value(text, "DEFAULT_HOSTNAME"));
+    let is_fallback = |name: &String| {
+        configured.is_none() && fallback.as_ref().is_some_and(|known| known == name)
+    };
+    let running = running.filter(|name| !is_fallback(name));
+    let known: Vec<&String> = if root.is_running_system() {
+        running.iter().chain(&configured).collect()
+    } else if file.is_some() {
+        configured.iter().collect()
+    } else {
+        running.iter().collect()
+    };
+    let usable = known.iter().find(|name| is_host_name(name));
+    usable.or_else(|| known.first()).map(|name| (*name).clone()).unwrap_or_default()
+}
+
+/// hostname(5): comments and blank lines are skipped, and so is a dot at the end.
+fn first_word(text: &str) -> Option<String> {
+    let line =
+        text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'))?;
+    let name = line.trim_end_matches('.');
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+/// As the resolver would have it, without asking DNS, which may not be up and would take its
+/// time to say so: the name itself, the canonical name in /etc/hosts, the domain of resolv.conf.
+fn fqdn(root: &Root, name: &str) -> String {
+    if name.contains('.') {
+        return name.to_owned();
+    }
+    from_hosts(root, name)
+        .or_else(|| from_resolv_conf(root, name))
+        .unwrap_or_else(|| name.to_owned())
+}
+
+fn from_hosts(root: &Root, name: &str) -> Option<String> {
+    let text = root.text("/etc/hosts")?;
+    let begin = format!("{}.", name.to_lowercase());
+    text.lines().find_map(|line| {
+        let names: Vec<&str> = line.split('#').next()?.split_whitespace().skip(1).collect();
+        let is_ours = names.iter().any(|known| known.eq_ignore_ascii_case(name));
+        let longer = names.iter().map(|known| known.trim_end_matches('.')).find(|known| {
+            let domain = known.to_lowercase();
+            domain.strip_prefix(&begin).is_some_and(is_domain)
+        });
+        longer.filter(|_| is_ours).map(str::to_owned)
+    })
+}
+
+fn from_resolv_conf(root: &Root, name: &str) -> Option<String> {
+    let text = root.text("/etc/resolv.conf")?;
+    // The last of `domain` and `search` wins (resolv.conf(5)); a search of "." is none.
+    let domain = text.lines().rev().find_map(|line| {
+        let mut words = line.split_whitespace();
+        matches!(words.next(), Some("domain" | "search")).then(|| words.next())?
+    })?;
+    let domain = domain.trim_matches('.');
+    is_domain(domain).then(|| format!("{name}.{domain}"))
+}
+
+/// `localdomain` and the like stand where there is no domain.
+fn is_domain(domain: &str) -> bool {
+    !domain.is_empty() && is_host_name(domain)
+}

@@ -1,0 +1,117 @@
+//! On premises, where the authority shows nothing that proves whose an instance is: a start that is
+//! in doubt stops, and goes on once a person has decided. Neither a second instance, nor another
+//! host's.
+
+use enlist::bootstrap::Outcome;
+use enlist::fault::Kind;
+
+use super::cases::{OPSWORKS, OPSWORKS_WITHOUT_KEYS as CASE};
+use super::checks;
+use super::explore::{Reference, Story, finish_join, finish_leave};
+use super::node::{End, Node};
+use super::replies::{Loss, REPLIES, When};
+
+/// What a person does who knows that the instance is this node's.
+fn deregister(node: &mut Node) {
+    let ids: Vec<String> = node.plane.opsworks().instances().keys().cloned().collect();
+    assert_eq!(ids.len(), 1, "one instance");
+    for id in &ids {
+        node.plane.opsworks_mut().remove_instance(id);
+    }
+}
+
+/// Whether a start stopped, with the instance named; what is not the API's ends one before that.
+fn stops(node: &mut Node, mut start: impl FnMut(&mut Node) -> End) -> bool {
+    for _ in 0..3 {
+        match start(node) {
+            End::Finished(Outcome::Joined { .. } | Outcome::Left { .. }) => return false,
+            End::Finished(Outcome::Failed(fault)) if fault.kind == Kind::Protocol => {}
+            End::Finished(Outcome::Failed(fault)) => {
+                assert_eq!(fault.kind, Kind::Rejected, "{fault:?}");
+                let id = node.plane.opsworks().instances().keys().next().expect("an instance");
+                assert!(fault.causes.iter().any(|cause| cause.contains(id)), "{fault:?}");
+                return true;
+            }
+            End::Finished(Outcome::Due(_)) | End::Crashed => panic!("another end"),
+        }
+    }
+    panic!("no end after three starts");
+}
+
+fn join(reference: &Reference, crash: Option<usize>, losses: &[Loss]) -> (bool, bool) {
+    let mut node = Node::new(&CASE);
+    node.losses = losses.to_vec();
+    let story = Story(format!("{}: crash at {crash:?}, losses {losses:?}", CASE.name));
+    let crashed = crash.is_some_and(|at| matches!(node.join(&CASE, Some(at)), End::Crashed));
+    let stopped = stops(&mut node, |node| node.join(&CASE, None));
+    if stopped {
+        assert!(stops(&mut node, |node| node.join(&CASE, None)), "it says so again");
+        deregister(&mut node);
+        finish_join(&mut node, &CASE);
+    }
+    checks::joined(&node, &CASE, &reference.shape);
+    drop(story);
+    (crashed, stopped)
+}
+
+#[test]
+fn without_keys_it_joins_or_stops_whenever_it_crashes() {
+    let reference = Reference::of(&CASE);
+    let (mut points, mut stopped) = (0, 0);
+    for crash in 0..reference.points {
+        let (crashed, stops) = join(&reference, Some(crash), &[]);
+        assert!(crashed, "there is a point {crash}");
+        points += 1;
+        stopped += usize::from(stops);
+    }
+    assert!(stopped > 0 && stopped < points, "{stopped} of {points}");
+    for call in 0..reference.calls {
+        for reply in REPLIES {
+            stopped += usize::from(join(&reference, None, &[(When::Nth(call), reply)]).1);
+        }
+    }
+    println!("{}: {points} crash points, {stopped} starts that stopped", CASE.name);
+}
+
+#[test]
+fn without_keys_it_leaves_or_stops_out_of_a_join_that_was_cut_short() {
+    let reference = Reference::of(&CASE);
+    let mut stopped = 0;
+    for crash in 0..reference.points {
+        let mut node = Node::new(&CASE);
+        let story = Story(format!("{}: joining until {crash}, then leaving", CASE.name));
+        assert!(matches!(node.join(&CASE, Some(crash)), End::Crashed));
+        if stops(&mut node, |node| node.leave(&CASE, None)) {
+            stopped += 1;
+            deregister(&mut node);
+        }
+        finish_leave(&mut node, &CASE);
+        checks::nothing_half_written(&node);
+        checks::left(&node, &CASE, false);
+        drop(story);
+    }
+    assert!(stopped > 0, "no doubt was left by any crash");
+}
+
+/// The record is gone, and the agent's file stands: asked about, and not registered again.
+#[test]
+fn a_registration_without_a_record_is_taken_up_whenever_it_crashes() {
+    for case in [&CASE, &OPSWORKS] {
+        let reference = Reference::of(case);
+        for crash in 0.. {
+            let mut node = Node::new(case);
+            finish_join(&mut node, case);
+            std::fs::remove_dir_all(node.path("var/lib/enlist")).unwrap();
+            let story = Story(format!("{}: without its record, crash at {crash}", case.name));
+            let crashed = matches!(node.join(case, Some(crash)), End::Crashed);
+            finish_join(&mut node, case);
+            checks::joined(&node, case, &reference.shape);
+            let registered = node.asked.iter().filter(|(action, _)| action == case.creating);
+            assert_eq!(registered.count(), 1);
+            drop(story);
+            if !crashed {
+                break;
+            }
+        }
+    }
+}

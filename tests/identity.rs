@@ -1,0 +1,305 @@
+//! Who a node is does not depend on an accident: the metadata service, and the host's name.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
+
+mod common;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::process::Stdio;
+
+use common::{NAME, Node, Run, STACK, expect, list, run, target_node};
+use enlist_emulator::Options;
+use enlist_emulator::imds::Answering;
+
+const ASSET_TAG: &str = "sys/class/dmi/id/board_asset_tag";
+const ENDPOINT: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
+const SHORT: &str =
+    "[opsworks-cm]\nserver = \"puppet-test\"\n[puppet]\nkey_bits = 2048\n[node]\nbudget = \"1s\"\n";
+
+/// An EC2 instance whose host has a name too.
+fn instance() -> Node {
+    let node = Node::with(Options {
+        instance: enlist_emulator::imds::Instance {
+            tags: Some([("pp_role".to_owned(), "web".to_owned())].into()),
+            ..Default::default()
+        },
+        ..Options::default()
+    });
+    node.write("etc/hostname", "web9.example.net\n");
+    node
+}
+
+/// A join makes its questions in this order: token, document, then signature, public address and
+/// tags side by side, then each tag.
+const QUESTIONS: usize = 6;
+
+/// Joins wait more than they work.
+fn side_by_side(questions: impl IntoIterator<Item = usize>, try_one: impl Fn(usize) + Sync) {
+    std::thread::scope(|scope| {
+        for question in questions {
+            let try_one = &try_one;
+            scope.spawn(move || try_one(question));
+        }
+    });
+}
+
+#[test]
+fn an_accident_at_any_question_to_the_metadata_service_is_waited_out() {
+    for kind in ["503", "500", "throttle", "lost-before", "lost-reply", "truncated"] {
+        side_by_side(1..=QUESTIONS, |question| {
+            let node = instance();
+            let fault = format!("IMDS={kind}*2@{question}");
+            node.emulator.inject(fault.parse().unwrap());
+            let run = node.join();
+            assert!(run.stdout.contains(&format!("as {NAME}")), "{fault}: {}", run.stdout);
+            let asked = node.emulator.imds_calls().len();
+            assert!(asked > QUESTIONS, "{fault}: it was not asked again");
+        });
+    }
+}
+
+/// A page, once, where the service stood a moment before or stands a moment later.
+#[test]
+fn one_refusal_decides_nothing() {
+    for kind in ["html", "html-403", "denied", "garbage", "redirect"] {
+        for question in [1, 2] {
+            let node = instance();
+            node.emulator.inject(format!("IMDS={kind}*1@{question}").parse().unwrap());
+            let run = node.join();
+            assert!(run.stdout.contains(&format!("as {NAME}")), "{kind}: {}", run.stdout);
+        }
+    }
+}
+
+#[test]
+fn a_service_that_stays_away_ends_the_join_and_never_makes_it_no_ec2() {
+    for kind in ["503", "500", "throttle", "lost-before", "truncated", "slow:9"] {
+        side_by_side([1, 2, 3], |question| {
+            let node = instance();
+            node.settings(SHORT);
+            node.emulator.inject(format!("IMDS={kind}*forever@{question}").parse().unwrap());
+            let run = node.enlist(&["join"]);
+            let words = ["the instance metadata service did not answer", node.emulator.imds_url()];
+            expect(&run, 75, &words);
+            assert!(node.emulator.calls().is_empty(), "{kind}: somebody was asked");
+        });
+    }
+}
+
+/// A server that answers each connection so, and keeps it open where it has nothing to say.
+fn server(answer: Option<&'static str>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let mut open = Vec::new();
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            match answer {
+                Some(text) => {
+                    let _ = stream.read(&mut [0; 4096]);
+                    let _ = stream.write_all(text.as_bytes());
+                }
+                None => open.push(stream),
+            }
+        }
+    });
+    url
+}
+
+fn join_at(node: &Node, url: &str) -> Run {
+    run(node.command(&["join"]).env(ENDPOINT, url))
+}
+
+#[test]
+fn a_refusal_is_a_fault_where_the_firmware_names_ec2() {
+    let refusals = [
+        "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+        "HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+        "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+        "HTTP/1.1 302 Found\r\nlocation: http://portal.example/\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length: 6\r\nconnection: close\r\n\r\n<html>",
+    ];
+    for refusal in refusals {
+        let node = instance();
+        node.write(ASSET_TAG, "i-0aaaaaaaaaaaaaaaa\n");
+        let url = server(Some(refusal));
+        let run = join_at(&node, &url);
+        expect(&run, 78, &[&url, "--http-endpoint enabled", "AWS_EC2_METADATA_DISABLED=true"]);
+        assert!(run.stderr.contains("board_asset_tag"), "{}", run.stderr);
+        // On purpose, and then nobody asks.
+        let mut command = node.command(&["join"]);
+        command.env(ENDPOINT, "http://127.0.0.1:9").env("AWS_EC2_METADATA_DISABLED", "true");
+        let run = common::run(&mut command);
+        assert!(run.stdout.contains("as web9.example.net"), "{}{}", run.stdout, run.stderr);
+    }
+}
+
+#[test]
+fn each_word_of_the_firmware_is_enough() {
+    for (path, text) in [
+        ("sys/class/dmi/id/sys_vendor", "Amazon EC2\n"),
+        (ASSET_TAG, "i-0aaaaaaaaaaaaaaaa\n"),
+        ("sys/class/dmi/id/product_uuid", "EC2AE145-D1DC-13B2-94ED-01234567890A\n"),
+        ("sys/class/dmi/id/product_uuid", "45e12aec-dcd1-b213-94ed-01234567890a\n"),
+        ("sys/hypervisor/uuid", "ec2ae145-d1dc-13b2-94ed-01234567890a\n"),
+    ] {
+        let node = Node::with(Options { imds: Answering::Portal, ..Options::default() });
+        node.write("etc/hostname", "web9.example.net\n");
+        node.write(path, text);
+        expect(&node.enlist(&["join"]), 78, &["the firmware says that this is an EC2 instance"]);
+        assert!(node.emulator.calls().is_empty(), "{path}");
+    }
+}
+
+#[test]
+fn a_document_that_ends_in_the_middle_is_waited_for() {
+    // Without a length, the end of the connection is the end of the answer.
+    let half = "HTTP/1.1 200 OK\r\nx-aws-ec2-metadata-token-ttl-seconds: 60\r\nconnection: close\r\n\r\n{\"instanceId\":\"i-0123";
+    let node = instance();
+    node.settings(SHORT);
+    expect(&join_at(&node, &server(Some(half))), 75, &["ends in the middle"]);
+}
+
+#[test]
+fn the_hop_limit_is_named_where_the_tokens_answer_never_comes() {
+    let node = instance();
+    node.settings(SHORT);
+    node.write(ASSET_TAG, "i-0aaaaaaaaaaaaaaaa\n");
+    let url = server(None);
+    expect(&join_at(&node, &url), 75, &[&url, "--http-put-response-hop-limit 2"]);
+    // Nobody is there: the hop limit has nothing to do with it.
+    let run = join_at(&node, "http://127.0.0.1:9");
+    expect(&run, 75, &["http://127.0.0.1:9"]);
+    assert!(!run.stderr.contains("hop-limit"), "{}", run.stderr);
+}
+
+const NO_NAMES: [&str; 9] = [
+    "",
+    "localhost",
+    "localhost.localdomain",
+    "LOCALHOST4",
+    "(none)",
+    "ip6-localhost",
+    "10.1.2.3",
+    "fe80::1",
+    "localhost.example.org",
+];
+
+fn off_ec2(node: &Node, arguments: &[&str]) -> Run {
+    common::off_ec2(node, arguments)
+}
+
+#[test]
+fn what_every_host_is_called_is_no_name() {
+    for name in NO_NAMES {
+        let by_template = [None, Some("{fqdn}"), Some("web-{hostname}")];
+        let one = if name == "localhost" { 0..3 } else { 0..1 };
+        for template in &by_template[one] {
+            let node = Node::new();
+            node.write("etc/hostname", &format!("{name}\n"));
+            node.write(
+                "etc/hosts",
+                "127.0.0.1 localhost localhost.localdomain\n::1 ip6-localhost\n",
+            );
+            node.settings(SHORT);
+            let set = template.map(|text| format!("node.name={text}"));
+            let mut arguments = vec!["join"];
+            if let Some(set) = &set {
+                arguments.extend(["--set", set]);
+            }
+            let run = off_ec2(&node, &arguments);
+            expect(
+                &run,
+                78,
+                &["no name of its own", "hostnamectl set-hostname", "[node]", "gave up"],
+            );
+            assert!(node.emulator.calls().is_empty(), "{name}: somebody was asked");
+            // A name in the settings is one.
+            let run = off_ec2(&node, &["join", "--set", "node.name=web1"]);
+            assert_eq!(run.code, 0, "{}", run.stderr);
+        }
+    }
+}
+
+/// What systemd calls a system that has no name (os-release(5)).
+#[test]
+fn the_distributions_fallback_is_no_name() {
+    let running = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    let node = Node::new();
+    node.settings(SHORT);
+    node.write("etc/os-release", &format!("ID=fedora\nDEFAULT_HOSTNAME=\"{}\"\n", running.trim()));
+    expect(&off_ec2(&node, &["join"]), 78, &["no name of its own"]);
+    // Given by hand, it is one.
+    node.write("etc/hostname", &running);
+    assert_eq!(off_ec2(&node, &["join"]).code, 0);
+}
+
+#[test]
+fn a_name_that_comes_later_is_waited_for() {
+    let node = Node::new();
+    node.write("etc/hostname", "localhost\n");
+    let mut command = node.command(&["join"]);
+    command.env_remove(ENDPOINT).stderr(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+    let waits = said.find(|line| line.as_ref().unwrap().contains("no name of its own"));
+    assert!(waits.is_some(), "it says what it waits for");
+    // As cloud-init or DHCP does it.
+    node.write("etc/hostname", "web7.example.org\n");
+    let rest: Vec<String> = said.map(Result::unwrap).collect();
+    let ended = child.wait_with_output().unwrap();
+    assert!(ended.status.success(), "{rest:?}");
+    let stdout = String::from_utf8(ended.stdout).unwrap();
+    assert!(stdout.contains("as web7.example.org"), "{stdout}");
+}
+
+#[test]
+fn an_ec2_instance_needs_no_host_name_but_for_opsworks() {
+    let node = Node::new();
+    node.write("etc/hostname", "localhost\n");
+    assert!(node.join().stdout.contains(NAME));
+    let node = target_node(&format!("[opsworks]\nstack_id = \"{STACK}\"\n"), &[]);
+    node.write("etc/hostname", "localhost.localdomain\n");
+    let run = node.enlist(&["join", "--set", "node.budget=1s"]);
+    expect(&run, 78, &["no name of its own", "hostname = \"...\" in [opsworks]"]);
+    assert!(list(&node.emulator.state(), "instances").is_empty());
+    let run = node.enlist(&["join", "--set", "opsworks.hostname=web1"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+}
+
+fn fqdn(hostname: &str, hosts: &str, resolv: &str) -> String {
+    let node = Node::new();
+    node.write("etc/hostname", hostname);
+    node.write("etc/hosts", hosts);
+    node.write("etc/resolv.conf", resolv);
+    let run = off_ec2(&node, &["facts", "--json"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let facts: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    facts["fqdn"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn what_stands_where_there_is_no_domain_is_no_domain() {
+    let line = "127.0.0.1 localhost.localdomain localhost web1.localdomain web1\n";
+    assert_eq!(fqdn("web1\n", line, ""), "web1");
+    assert_eq!(fqdn("web1\n", line, "search example.org\n"), "web1.example.org");
+    assert_eq!(fqdn("web1\n", "127.0.0.1 web1.localhost web1\n", ""), "web1");
+    assert_eq!(fqdn("web1\n", "", "search localdomain\n"), "web1");
+    let both = "127.0.0.1 web1.localdomain web1\n10.0.0.7 web1.example.org web1\n";
+    assert_eq!(fqdn("web1\n", both, ""), "web1.example.org");
+    let debian = "127.0.0.1 localhost\n127.0.1.1 web1.example.org web1\n";
+    assert_eq!(fqdn("web1\n", debian, ""), "web1.example.org");
+    assert_eq!(fqdn("# set by hand\n\nweb1.\n", debian, ""), "web1.example.org");
+}
+
+#[test]
+fn a_name_that_never_comes_is_in_the_status() {
+    let node = Node::new();
+    node.write("etc/hostname", "(none)\n");
+    node.settings(SHORT);
+    assert_eq!(off_ec2(&node, &["join"]).code, 78);
+    let status = node.enlist(&["status"]);
+    assert_eq!(status.code, 78, "{}", status.stdout);
+    assert!(status.stdout.contains("hostnamectl set-hostname"), "{}", status.stdout);
+}
