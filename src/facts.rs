@@ -8,9 +8,9 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::secret::Secret;
 pub use machine::Machine;
 pub use network::Address;
-use crate::secret::Secret;
 
 /// Names, addresses, platform and instance identity of this node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

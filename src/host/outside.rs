@@ -74,11 +74,7 @@ pub fn facts(mut facts: Facts) -> Facts {
     for known in &mut facts.addresses {
         known.interface = text::line(&known.interface);
     }
-    clean([
-        &mut facts.machine_id,
-        &mut facts.product_uuid,
-        &mut facts.firmware_instance_id,
-    ]);
+    clean([&mut facts.machine_id, &mut facts.product_uuid, &mut facts.firmware_instance_id]);
     if let Some(ec2) = &mut facts.ec2 {
         clean([
             &mut ec2.image_id,
@@ -95,6 +91,9 @@ pub fn facts(mut facts: Facts) -> Facts {
         ec2.tags = shown;
         ec2.secret_tags =
             secret.into_iter().map(|(name, value)| (name, Secret::new(value))).collect();
+    }
+    if let Some(site) = &mut facts.opsworks {
+        clean([&mut site.instance, &mut site.fingerprint]);
     }
     if let Some(ssm) = &mut facts.ssm {
         clean([&mut ssm.agent, &mut ssm.instance, &mut ssm.handed_over]);
