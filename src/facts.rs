@@ -100,13 +100,25 @@ pub struct InstanceIdentity {
 }
 
 /// Where Puppet keeps its things on this node, without the `--root` prefix.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PuppetSite {
     pub confdir: String,
     pub ssldir: String,
     pub statedir: String,
     /// Who said so: `settings`, `puppet config print`, `Debian's layout`, `the vendor's layout`.
     pub said_by: String,
+    /// Puppet's program, where the settings name it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
+    /// Where `csr_attributes.yaml` is, where that is not in the confdir.
+    #[serde(skip)]
+    pub csr_attributes_path: Option<String>,
+    /// What Puppet said where it does not use its settings.
+    #[serde(skip)]
+    pub complaint: Option<String>,
+    /// Puppet's file of names for OIDs of the site's own: its path and its text.
+    #[serde(skip)]
+    pub oid_mapping: Option<(String, String)>,
     /// The text of `csr_attributes.yaml`, where there is one. Never stored: it may hold a
     /// challenge password.
     #[serde(skip)]

@@ -158,6 +158,7 @@ impl Script {
                     ("wait", Event::Woke)
                 }
                 Effect::Hold(_) => ("hold", Event::Held),
+                Effect::Release(_) => ("release", Event::Released),
                 Effect::Install(_) => {
                     assert_eq!(self.disk.as_ref().unwrap().phase, Phase::Installing);
                     (
@@ -493,6 +494,7 @@ fn a_record_that_cannot_be_written_stops_before_anything_is_asked() {
             }
             Effect::EnsureKey(_) => Event::Key(Box::new(world.report())),
             Effect::Hold(_) => Event::Held,
+            Effect::Release(_) => Event::Released,
             Effect::Persist(_) => Event::Failed(full.clone()),
             other => panic!("{other:?}"),
         };
@@ -589,6 +591,7 @@ fn an_installation_writes_key_request_ca_certificate_settings_and_lets_go_last()
                     Action::Settings { .. } => Some("settings"),
                     Action::Hold { .. } => Some("hold"),
                     Action::Release { .. } => Some("release"),
+                    Action::Confirm(_) => Some("confirm"),
                     other => panic!("{other:?}"),
                 })
                 .collect::<Vec<_>>();
@@ -603,5 +606,5 @@ fn an_installation_writes_key_request_ca_certificate_settings_and_lets_go_last()
         };
         core.handle(world.now(), event);
     };
-    assert_eq!(words, ["key", "request", "CA", "certificate", "settings", "release"]);
+    assert_eq!(words, ["key", "request", "CA", "certificate", "settings", "confirm", "release"]);
 }

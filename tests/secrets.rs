@@ -661,8 +661,12 @@ fn secrets_are_redacted_by_their_types() {
     use enlist::secret::Secret;
     use enlist::target::Answer;
     let secret = Secret::new("ABCDEFGHIJKLMNOPQRST".to_owned());
-    let hand_over =
-        HandOver { activation: "a".to_owned(), code: Code::Known(secret.clone()), region: None };
+    let hand_over = HandOver {
+        activation: "a".to_owned(),
+        code: Code::Known(secret.clone()),
+        region: None,
+        program: None,
+    };
     let answer = Answer::Activation { id: None, code: Some(secret.clone()) };
     let bundle = ssm_agent::file("/f", "a", &secret);
     let csr = enlist::pki::CsrSpec {

@@ -83,6 +83,7 @@ fn drive(mut core: impl Machine, record: &Record, asked: impl Fn(&Request, &Reco
                 Event::Woke
             }
             Effect::Hold(_) => Event::Held,
+            Effect::Release(_) => Event::Released,
             Effect::Install(_) => Event::Installed(Vec::new()),
             Effect::HandOver(_) => Event::HandedOver("mi-0123456789abcdef0".to_owned()),
             Effect::Clear(_) => Event::Cleared,

@@ -67,7 +67,7 @@ pub fn site() -> PuppetSite {
         ssldir: "/s".to_owned(),
         statedir: "/st".to_owned(),
         said_by: "test".to_owned(),
-        csr_attributes: None,
+        ..PuppetSite::default()
     }
 }
 

@@ -13,5 +13,5 @@ END
 file=/run/${PACKAGE##*/}
 curl -fsSL --retry 5 -o "$file" "$PACKAGE"
 echo "$SHA256  $file" | sha256sum -c
-case $file in *.rpm) dnf install -y "$file" ;; *) apt-get install -y "$file" ;; esac
+case $file in *.rpm) dnf install -y "$file" ;; *) apt-get -o DPkg::Lock::Timeout=300 install -y "$file" ;; esac
 systemctl start enlist.service

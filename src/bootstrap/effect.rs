@@ -33,8 +33,10 @@ pub enum Effect {
     Call(Request),
     /// Until [`Now::mono`] reaches this.
     WaitUntil(Duration),
-    /// Keep the engine from running until everything is in place.
+    /// Look whether everything can be written, and keep the engine from running until it is.
     Hold(Bundle),
+    /// Let the engine run as before: joining came to nothing, and nothing was installed.
+    Release(Bundle),
     Install(Bundle),
     /// Have the Systems Manager agent register itself.
     HandOver(Box<HandOver>),
@@ -60,6 +62,7 @@ pub enum Event {
     Answered(Answer),
     Woke,
     Held,
+    Released,
     Installed(Vec<Installed>),
     /// The `mi-` id.
     HandedOver(String),
@@ -116,7 +119,8 @@ impl Effect {
             Self::WaitUntil(_) => {
                 format!("waiting: {}", waiting.map_or("", |wait| wait.reason.as_str()))
             }
-            Self::Hold(_) => "holding the engine still".to_owned(),
+            Self::Hold(_) => "looking at what will be written".to_owned(),
+            Self::Release(_) => "letting the engine run again".to_owned(),
             Self::Install(_) => "installing".to_owned(),
             Self::HandOver(_) => "handing over to amazon-ssm-agent".to_owned(),
             Self::Clear(_) => "clearing away".to_owned(),

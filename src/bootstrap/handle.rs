@@ -11,10 +11,15 @@ use crate::target::{
 
 impl Bootstrap {
     pub(super) fn take_in(&mut self, now: Now, event: Event) {
-        let Some(event) = self.ledger.settle(event) else { return };
-        match self.take(now, event).and_then(|()| self.settle(now)) {
-            Ok(()) => self.ledger.pace.succeeded(),
-            Err(fault) => self.fail(now, fault),
+        let had_ended = self.ledger.has_ended();
+        if let Some(event) = self.ledger.settle(event) {
+            match self.take(now, event).and_then(|()| self.settle(now)) {
+                Ok(()) => self.ledger.pace.succeeded(),
+                Err(fault) => self.fail(now, fault),
+            }
+        }
+        if self.ledger.has_ended() && !had_ended {
+            self.ledger.release_before_end(self.release());
         }
     }
 
@@ -333,7 +338,7 @@ impl Bootstrap {
         if self.ledger.working.phase == Phase::Installing && self.secret.take().is_some() {
             self.grant_was_useless(now);
         }
-        self.ledger.fail(now, fault);
+        self.ledger.fail(now, fault, self.still_held());
         if self.ledger.has_ended() {
             self.stay_with_former();
         }
@@ -382,7 +387,13 @@ impl Bootstrap {
 
 /// As it will be read again.
 fn recorded(site: Option<&PuppetSite>) -> Option<PuppetSite> {
-    site.map(|site| PuppetSite { csr_attributes: None, ..site.clone() })
+    site.map(|site| PuppetSite {
+        csr_attributes: None,
+        csr_attributes_path: None,
+        complaint: None,
+        oid_mapping: None,
+        ..site.clone()
+    })
 }
 
 fn describe(facts: &Facts, name: &str) -> String {

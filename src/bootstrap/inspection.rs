@@ -4,9 +4,11 @@
 use serde::Serialize;
 
 use super::{Installed, Record};
+use crate::engine::puppet_settings::Expected;
+use crate::engine::{Use, block};
 use crate::pki::certificate::{self, CertificateError, Expectation};
 use crate::pki::{CaBundle, PublicKey};
-use crate::target::Authority;
+use crate::target::{Authority, Grant};
 use crate::text;
 
 /// One installed file, and what was found in its place.
@@ -26,6 +28,8 @@ pub enum Found {
     /// The same, and with these permission bits others can read or write it.
     LooseKey(PublicKey, u32),
     Text(String),
+    /// Settings that the engine does not use as they were installed; where, and what it uses.
+    Elsewhere(Vec<String>),
 }
 
 /// Something that is not as it was installed.
@@ -37,6 +41,9 @@ pub struct Finding {
     pub path: String,
     /// As the rest of a sentence: `is missing`.
     pub problem: String,
+    /// Whether the engine's own settings lead it elsewhere.
+    #[serde(skip)]
+    pub is_elsewhere: bool,
 }
 
 impl Finding {
@@ -71,7 +78,8 @@ pub fn findings(record: &Record, sights: &[Sight], unix: i64) -> Vec<Finding> {
         if is_loose(record, sight) {
             what = Finding::LOOSE.to_owned();
         }
-        Some(Finding { what, path, problem: text::line(&problem) })
+        let is_elsewhere = matches!(sight.found, Found::Elsewhere(_));
+        Some(Finding { what, path, problem: text::line(&problem), is_elsewhere })
     });
     problems.collect()
 }
@@ -89,10 +97,13 @@ fn problem(record: &Record, sight: &Sight, key: Option<&PublicKey>, unix: i64) -
         }
         Found::LooseKey(..) => return Some("is another one than this node joined with".to_owned()),
         Found::Text(text) => text,
+        Found::Elsewhere(problems) => {
+            return Some(format!("lead elsewhere ({})", problems.join("; ")));
+        }
     };
     match sight.file.what.as_str() {
         "certificate" => certificate_problem(record, text, key?, unix),
-        "CA" => ca_problem(record, text),
+        "CA" => ca_problem(record, text, unix),
         _ => None,
     }
 }
@@ -114,19 +125,59 @@ fn certificate_problem(record: &Record, text: &str, key: &PublicKey, unix: i64) 
     }
 }
 
-fn ca_problem(record: &Record, text: &str) -> Option<String> {
-    match CaBundle::from_pem(text) {
-        Err(error) => Some(format!("is damaged ({error})")),
-        Ok(found) => {
-            let is_ours = ca(record).is_none_or(|ca| CaBundle::from_pem(ca).as_ref() == Ok(&found));
-            (!is_ours).then(|| "is another one than this node joined with".to_owned())
+/// Puppet renews its bundle by itself, so another one is as good if it verifies our certificate. A
+/// file of Chef's holds one certificate of the bundle.
+fn ca_problem(record: &Record, text: &str, unix: i64) -> Option<String> {
+    let known = CaBundle::certificates_of(ca(record)?).ok()?;
+    let found = match CaBundle::certificates_of(text) {
+        Ok(found) => found,
+        Err(error) => return Some(format!("is damaged ({error})")),
+    };
+    let is_ours = found.iter().all(|certificate| known.contains(certificate));
+    let is_whole = record.certificate().is_none() || found.len() >= known.len();
+    if (is_ours && is_whole) || verifies(record, text, unix) {
+        return None;
+    }
+    Some("is another one than this node joined with".to_owned())
+}
+
+fn verifies(record: &Record, ca: &str, unix: i64) -> bool {
+    let Some(Grant::Certificate { pem, .. }) = record.standing() else { return false };
+    let (Ok(key), Ok(ca)) = (certificate::key_of(pem), CaBundle::from_pem(ca)) else {
+        return false;
+    };
+    let name = record.name.as_deref().unwrap_or_default();
+    certificate::check(pem, &Expectation { key: &key, name, ca: &ca, now: unix }).is_ok()
+}
+
+/// What the engine has to use, of a member with this file of settings.
+#[must_use]
+pub fn used(record: &Record, file: &Installed, text: &str) -> Option<Use> {
+    if file.what != "settings" {
+        return None;
+    }
+    match standing_authority(record)? {
+        Authority::Puppet { endpoint, .. } => Some(Use::Puppet(Box::new(Expected {
+            site: record.puppet.clone()?,
+            endpoint: endpoint.clone(),
+            name: record.name.clone()?,
+            environment: None,
+        }))),
+        Authority::Chef { .. } => {
+            let content = block::content(text).unwrap_or_default().to_owned();
+            Some(Use::Chef { client_rb: file.path.clone(), content })
         }
+        Authority::Stack { .. } | Authority::Service => None,
     }
 }
 
-fn ca(record: &Record) -> Option<&str> {
+fn standing_authority(record: &Record) -> Option<&Authority> {
     let former = record.former.as_ref().and_then(|former| former.authority.as_ref());
-    match former.or(record.authority.as_ref())? {
+    former.or(record.authority.as_ref())
+}
+
+fn ca(record: &Record) -> Option<&str> {
+    match standing_authority(record)? {
         Authority::Puppet { ca, .. } => Some(ca),
         Authority::Chef { ca, .. } => ca.as_deref(),
         Authority::Stack { .. } | Authority::Service => None,

@@ -85,7 +85,7 @@ impl Departure {
         let mut inquiry = self.target.inquiry();
         inquiry.key = None;
         if let Some(site) = &mut inquiry.puppet {
-            site.known.clone_from(&self.ledger.working.puppet);
+            site.known = self.ledger.working.puppet.clone().map(Box::new);
         }
         inquiry
     }
@@ -200,7 +200,7 @@ impl Machine for Departure {
         let Some(event) = self.ledger.settle(event) else { return };
         match self.take(now, event) {
             Ok(()) => self.ledger.pace.succeeded(),
-            Err(fault) => self.ledger.fail(now, fault),
+            Err(fault) => self.ledger.fail(now, fault, None),
         }
     }
 

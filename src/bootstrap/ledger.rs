@@ -3,6 +3,7 @@
 
 use super::pace::Pace;
 use super::{Effect, Event, FaultNote, Now, Outcome, Record, Status, Step};
+use crate::engine::Bundle;
 use crate::fault::{Evidence, Fault};
 use crate::target::Target;
 
@@ -14,6 +15,8 @@ pub(super) struct Ledger {
     store_is_broken: bool,
     pub pace: Pace,
     evidence: Option<Evidence>,
+    /// What is still to be let go of before the end.
+    release: Option<Bundle>,
     outcome: Option<Outcome>,
     pub steps: Vec<Step>,
 }
@@ -26,6 +29,7 @@ impl Ledger {
             store_is_broken: false,
             pace,
             evidence: None,
+            release: None,
             outcome,
             steps: Vec::new(),
         }
@@ -38,6 +42,9 @@ impl Ledger {
         }
         if let Some(evidence) = &self.evidence {
             return Some(Effect::Keep(evidence.clone()));
+        }
+        if let Some(bundle) = &self.release {
+            return Some(Effect::Release(bundle.clone()));
         }
         if let Some(outcome) = &self.outcome {
             return Some(Effect::Finish(outcome.clone()));
@@ -63,6 +70,15 @@ impl Ledger {
                 self.evidence = None;
                 None
             }
+            Event::Released if self.release.is_some() => {
+                self.release = None;
+                None
+            }
+            Event::Failed(fault) if self.release.is_some() => {
+                self.release = None;
+                self.add_cause(&format!("and the engine is still held: {fault}"));
+                None
+            }
             event => {
                 self.pace.stirred();
                 Some(event)
@@ -70,10 +86,27 @@ impl Ledger {
         }
     }
 
-    /// Waits out what can pass, and stops at what can't.
-    pub fn fail(&mut self, now: Now, fault: Fault) {
+    /// Lets go of this before the end, where the end is a failure.
+    pub fn release_before_end(&mut self, bundle: Option<Bundle>) {
+        if matches!(self.outcome, Some(Outcome::Failed(_))) {
+            self.release = bundle;
+        }
+    }
+
+    fn add_cause(&mut self, cause: &str) {
+        if let Some(Outcome::Failed(fault)) = &mut self.outcome {
+            *fault = fault.clone().cause(cause);
+        }
+    }
+
+    /// Waits out what can pass, and stops at what can't; `still_held` is said of that.
+    pub fn fail(&mut self, now: Now, fault: Fault, still_held: Option<String>) {
         let times = self.pace.failed(now, &fault);
         let is_final = !fault.kind.is_retried() || self.pace.is_spent(now);
+        let fault = match still_held.filter(|_| is_final) {
+            Some(held) => fault.cause(held),
+            None => fault,
+        };
         self.working.fault = Some(FaultNote::of(&fault, now.unix, times, is_final));
         self.working.elapsed_ms = self.pace.spent_ms(now);
         if is_final {

@@ -26,6 +26,7 @@
 pub mod backoff;
 mod effect;
 mod handle;
+mod held;
 mod inspection;
 mod leave;
 mod ledger;
@@ -38,7 +39,7 @@ mod upkeep;
 use std::time::Duration;
 
 pub use effect::{Effect, Event, Installed, Now, Outcome};
-pub use inspection::{Finding, Found, Sight, findings};
+pub use inspection::{Finding, Found, Sight, findings, used};
 pub use leave::Departure;
 pub use record::{FaultNote, Former, Phase, Record, SCHEMA};
 pub use status::{Report, Status, Step, Waiting};
@@ -240,7 +241,7 @@ impl Bootstrap {
     fn inquiry(&self) -> Inquiry {
         let mut inquiry = self.plan.target.inquiry();
         if let Some(site) = &mut inquiry.puppet {
-            site.known = self.ledger.working.puppet.clone();
+            site.known = self.ledger.working.puppet.clone().map(Box::new);
             // Nothing stands there yet; Puppet may have been installed since.
             site.known.take_if(|_| self.ledger.working.phase == Phase::New);
         }

@@ -70,6 +70,8 @@ pub struct Report {
     pub installed: Vec<super::Installed>,
     /// What of it is missing or damaged.
     pub findings: Vec<Finding>,
+    /// The file that keeps the engine from running, where it is ours.
+    pub held_by: Option<String>,
     pub fault: Option<FaultNote>,
     /// Of a record that is another machine's: which id says so.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -96,6 +98,7 @@ impl Report {
             member_id: record.member_id().map(str::to_owned),
             installed: record.installed.clone(),
             findings: Vec::new(),
+            held_by: None,
             fault: record.fault.clone(),
             other_machine: None,
             next: next(record.phase),

@@ -35,7 +35,7 @@ pub fn run<M: Machine>(
     selection: &Selection,
     progress: &Progress,
     begin: impl Fn(&Settings, Begin) -> M,
-    show: impl Fn(&Root, &Outcome) -> String,
+    show: &impl AsyncFn(&Root, &Outcome) -> Result<String, Fault>,
 ) -> Result<u8, Fault> {
     let root = global.root()?;
     let settings = global.settings(&root)?;
@@ -63,7 +63,10 @@ pub fn run<M: Machine>(
         for outcome in outcomes {
             match outcome {
                 Outcome::Failed(fault) => faults.push(fault),
-                done => printer::out(&show(&root, &done)),
+                done => match show(&root, &done).await {
+                    Ok(text) => printer::out(&text),
+                    Err(fault) => faults.push(fault),
+                },
             }
         }
         end(faults)

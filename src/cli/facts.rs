@@ -30,7 +30,7 @@ pub fn run(global: &Global, options: &Options) -> Result<u8, Fault> {
         puppet: Some(site.unwrap_or_else(SiteInquiry::default)),
         ssm: true,
         opsworks: true,
-        key: None,
+        ..Inquiry::default()
     };
     let mut host = Host::new(root, "facts", AwsSettings::default(), Net::new());
     let facts = runtime()?.block_on(host.gather(inquiry))?;

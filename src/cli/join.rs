@@ -6,7 +6,7 @@ use super::drive::{self, Begin, Selection};
 use super::progress::Progress;
 use super::{Global, printer};
 use crate::bootstrap::{Outcome, Plan, Record, Upkeep, resume};
-use crate::fault::Fault;
+use crate::fault::{Fault, Kind};
 use crate::host::{Root, Store, inspect};
 
 /// Where there is no daemon, a join at every boot renews a certificate in time. It holds nothing up
@@ -22,9 +22,14 @@ pub fn run(global: &Global, selection: &Selection, progress: &Progress) -> Resul
             let plan = Plan { target, name: settings.name.clone(), budget: settings.budget };
             resume(plan, record, seed, now).with(UPKEEP, now)
         },
-        |root, outcome| match outcome {
-            Outcome::Joined { already, record } => summary(root, record, *already),
-            _ => String::new(),
+        &async |root: &Root, outcome: &Outcome| match outcome {
+            Outcome::Joined { already, record } => {
+                if *already {
+                    look(root, record).await?;
+                }
+                Ok(summary(root, record, *already))
+            }
+            _ => Ok(String::new()),
         },
     )
 }
@@ -42,19 +47,15 @@ fn summary(root: &Root, record: &Record, already: bool) -> String {
         rows.push(("id".to_owned(), id.to_owned()));
     }
     let store = Store::new(root.clone(), &record.target);
-    if already {
-        found(root, &store, record);
-    }
     rows.push(("record".to_owned(), store.record_path()));
     format!("{word}: {} as {name}\n{}", record.authority_name, printer::columns(&rows))
 }
 
 /// A member whose files are gone is one that its engine can do nothing with.
-fn found(root: &Root, store: &Store, record: &Record) {
-    let Ok((_, findings)) = inspect::findings(root, store) else { return };
-    for finding in findings {
-        tracing::warn!("{finding}; to have it again, `enlist leave` and `enlist join`");
-    }
+///
+/// # Errors
+/// `Host` where the engine's own settings lead it elsewhere: that is no membership.
+async fn look(root: &Root, record: &Record) -> Result<(), Fault> {
     if let Some(fault) = &record.fault {
         tracing::warn!(
             "no new certificate: {}: {}; the former one stays until it ends",
@@ -62,4 +63,18 @@ fn found(root: &Root, store: &Store, record: &Record) {
             fault.on
         );
     }
+    let store = Store::new(root.clone(), &record.target);
+    let Ok((_, findings)) = inspect::findings(root, &store, inspect::Keep::Answers).await else {
+        return Ok(());
+    };
+    for finding in &findings {
+        tracing::warn!("{finding}; to have it again, `enlist leave` and `enlist join`");
+    }
+    let elsewhere = findings.into_iter().find(|finding| finding.is_elsewhere);
+    elsewhere.map_or(Ok(()), |finding| {
+        let what = "this node has joined, and its engine is led elsewhere since";
+        let todo = "correct or remove the line, or `enlist leave` and `enlist join`; `enlist run` with run.repair = true sets it right by itself";
+        let on = root.at(&finding.path).display().to_string();
+        Err(Fault::new(Kind::Host, what, on, todo).cause(finding.problem))
+    })
 }

@@ -17,12 +17,14 @@ pub fn run(global: &Global, selection: &Selection, progress: &Progress) -> Resul
         |settings, Begin { target, record, seed, now }| {
             Departure::new(target, record, settings.budget, seed, now)
         },
-        |root, outcome| match outcome {
-            Outcome::Left { record: Some(record) } => summary(root, record),
-            Outcome::Left { record: None } => {
-                "not a member: there is nothing to leave\n".to_owned()
-            }
-            _ => String::new(),
+        &async |root: &Root, outcome: &Outcome| {
+            Ok(match outcome {
+                Outcome::Left { record: Some(record) } => summary(root, record),
+                Outcome::Left { record: None } => {
+                    "not a member: there is nothing to leave\n".to_owned()
+                }
+                _ => String::new(),
+            })
         },
     )
 }

@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{Global, printer};
+use super::{Global, printer, runtime};
 use crate::bootstrap::Report;
 use crate::config::Settings;
 use crate::fault::{Fault, Kind};
 use crate::host::{Root, Store, facts, inspect, lock, timer};
-use crate::target::Target;
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -28,10 +27,12 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub fn run(global: &Global, options: &Options) -> Result<u8, Fault> {
     let root = global.root()?;
     let settings = global.settings(&root)?;
-    let mut reports = read(&root, &settings)?;
+    let runtime = runtime()?;
+    let read = || runtime.block_on(read(&root, &settings));
+    let mut reports = read()?;
     while options.wait && !reports.iter().all(|report| report.joined) && someone_works(&root)? {
         timer::block(PAUSE);
-        reports = read(&root, &settings)?;
+        reports = read()?;
     }
     if options.json {
         printer::json(&reports);
@@ -43,22 +44,25 @@ pub fn run(global: &Global, options: &Options) -> Result<u8, Fault> {
     Ok(exit_code(&reports))
 }
 
-fn read(root: &Root, settings: &Settings) -> Result<Vec<Report>, Fault> {
-    let targets = settings.targets();
+async fn read(root: &Root, settings: &Settings) -> Result<Vec<Report>, Fault> {
     let here = facts::machine(root);
-    let report = |target: &Box<dyn Target>| {
+    let mut reports = Vec::new();
+    for target in settings.targets() {
         let store = Store::new(root.clone(), target.word());
-        let (record, findings) = inspect::findings(root, &store)?;
+        let (record, findings) = inspect::findings(root, &store, inspect::Keep::Nothing).await?;
         let Some(record) = record else {
-            return Ok(Report::absent(target.word(), &target.authority_name()));
+            reports.push(Report::absent(target.word(), &target.authority_name()));
+            continue;
         };
-        let difference = record.other_machine(&here);
-        Ok(match difference {
+        reports.push(match record.other_machine(&here) {
             Some(difference) => Report::of(&record).of_other_machine(&difference),
-            None => Report { findings, ..Report::of(&record) },
-        })
-    };
-    targets.iter().map(report).collect()
+            None => {
+                let held_by = inspect::held_by(root, &record);
+                Report { findings, held_by, ..Report::of(&record) }
+            }
+        });
+    }
+    Ok(reports)
 }
 
 fn someone_works(root: &Root) -> Result<bool, Fault> {
@@ -93,6 +97,7 @@ fn text(report: &Report) -> String {
     for finding in &report.findings {
         add("finding", Some(finding.to_string()));
     }
+    add("held by", report.held_by.as_ref().map(|path| format!("{path}: the agent does not run")));
     add("attempts", Some(report.attempts.to_string()).filter(|_| report.attempts > 1));
     if let Some(fault) = &report.fault {
         let ended = if fault.is_final { "stopped at" } else { "being tried again since" };

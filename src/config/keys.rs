@@ -40,15 +40,17 @@ pub const KEYS: &[Key] = &[
     key("ssm", "activation_id", Form::Text, "", "Id of an activation that was made elsewhere; then none is created."),
     key("ssm", "activation_code_file", Form::Text, "", "File with that activation's code: an absolute path, or the name of a systemd credential."),
     key("ssm", "on_ec2", Form::Boolean, "false", "Go ahead on an EC2 instance, which needs no activation."),
+    key("ssm", "agent", Form::Text, "", "Path of amazon-ssm-agent; by default where it is usually found, PATH first."),
 
     key("puppet", "ssldir", Form::Text, "", "Puppet's ssldir; by default what `puppet config print` says, else the packages' layout."),
     key("puppet", "confdir", Form::Text, "", "Puppet's confdir; by default likewise."),
-    key("puppet", "statedir", Form::Text, "", "Puppet's statedir, where agent_disabled.lock belongs; by default likewise. With all three set, puppet is not asked."),
+    key("puppet", "statedir", Form::Text, "", "Puppet's statedir, where agent_disabled.lock belongs; by default likewise. With all three set, puppet is not asked for them."),
     key("puppet", "key_bits", Form::Integer, "4096", "Size of a new key: 2048, 3072 or 4096."),
     key("puppet", "extension_requests", Form::Map, "", "Extension requests: pp_ names or OIDs, and their values."),
     key("puppet", "tag_prefix", Form::Text, "pp_", "Instance tags whose names begin so become extension requests; empty: none do."),
     key("puppet", "environment", Form::Text, "", "Puppet environment to ask for, written to puppet.conf; by default the server's choice."),
     key("puppet", "run", Form::Boolean, "false", "Whether puppet agent is run once, as soon as the node has joined."),
+    key("puppet", "program", Form::Text, "", "Path of Puppet's program; by default where it is usually found, PATH first."),
 
     key("chef", "confdir", Form::Text, "/etc/chef", "Chef's directory."),
     key("chef", "key_bits", Form::Integer, "2048", "Size of a new key: 2048, 3072 or 4096."),
@@ -59,4 +61,5 @@ pub const KEYS: &[Key] = &[
     key("chef", "policy_name", Form::Text, "", "Policy, instead of a run list; with policy_group."),
     key("chef", "policy_group", Form::Text, "", "Group of that policy."),
     key("chef", "run", Form::Boolean, "false", "Whether chef-client is run once, as soon as the node has joined."),
+    key("chef", "program", Form::Text, "", "Path of chef-client; by default where it is usually found, PATH first."),
 ];

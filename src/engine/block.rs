@@ -24,6 +24,21 @@ pub fn unset(text: &str) -> String {
     parts(text).map_or_else(|| text.to_owned(), |(before, after)| format!("{before}{after}"))
 }
 
+/// What stands in the block, where there is one.
+#[must_use]
+pub fn content(text: &str) -> Option<&str> {
+    let (before, after) = parts(text)?;
+    let block = text.get(before.len()..text.len() - after.len())?;
+    let (_, content) = block.split_once('\n')?;
+    Some(content.rfind(END).and_then(|end| content.get(..end)).unwrap_or(content))
+}
+
+/// What Ruby reads behind the block; nothing where there is no block, which is set last.
+#[must_use]
+pub fn after(text: &str) -> &str {
+    parts(text).map_or("", |(_, after)| after)
+}
+
 /// What stands before and after the block. One whose end is missing ends with the file.
 fn parts(text: &str) -> Option<(&str, &str)> {
     let begin = line_start(text, BEGIN)?;

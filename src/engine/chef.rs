@@ -4,8 +4,9 @@
 
 use serde_json::json;
 
-use super::{Action, Bundle, Place, Run};
+use super::{Action, Bundle, Place, Run, Use};
 use crate::fault::{Fault, Kind};
+use crate::pki::CaBundle;
 
 /// The `[chef]` settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Chef {
     pub policy: Option<(String, String)>,
     /// Whether chef-client is run once, as soon as the node has joined.
     pub run: bool,
+    /// chef-client's program; none: where it is usually found.
+    pub program: Option<String>,
 }
 
 /// Where the client's private key stands.
@@ -50,11 +53,18 @@ pub fn install(
         Action::Directory(place(settings, "trusted_certs", 0o755)),
         Action::Key { at: key_place(settings), from: staged.to_owned() },
     ];
-    if let Some(ca) = ca {
+    // Of each file there, Chef reads the first certificate only (its source,
+    // `http/ssl_policies.rb`).
+    let certificates = ca.and_then(|ca| CaBundle::from_pem(ca).ok()).map(|ca| ca.certificates());
+    for (index, certificate) in certificates.into_iter().flatten().enumerate() {
+        let name = match index {
+            0 => "trusted_certs/enlist-ca.pem".to_owned(),
+            _ => format!("trusted_certs/enlist-ca-{}.pem", index + 1),
+        };
         actions.push(Action::File {
             what: "CA",
-            at: place(settings, "trusted_certs/enlist-ca.pem", 0o644),
-            content: ca.to_owned(),
+            at: place(settings, &name, 0o644),
+            content: certificate,
             outdates: Vec::new(),
         });
     }
@@ -68,9 +78,17 @@ pub fn install(
     actions.push(Action::Block {
         what: "settings",
         at: place(settings, "client.rb", 0o644),
-        content: client_rb(settings, name, endpoint),
+        content: client_rb_lines(settings, name, endpoint),
     });
+    actions.push(Action::Confirm(expected(settings, name, endpoint)));
     Bundle { lock: None, actions, run: settings.run.then(|| first_run(settings)) }
+}
+
+/// What chef-client has to use afterwards.
+#[must_use]
+pub fn expected(settings: &Chef, name: &str, endpoint: &str) -> Use {
+    let client_rb = place(settings, "client.rb", 0o644).path;
+    Use::Chef { client_rb, content: client_rb_lines(settings, name, endpoint) }
 }
 
 /// Takes back what [`install`] put there.
@@ -106,7 +124,7 @@ pub fn check_organization(name: &str) -> Result<(), Fault> {
 }
 
 /// client.rb is Ruby: every value is a quoted text.
-fn client_rb(settings: &Chef, name: &str, endpoint: &str) -> String {
+fn client_rb_lines(settings: &Chef, name: &str, endpoint: &str) -> String {
     let mut lines = vec![
         format!(
             "chef_server_url {}",
@@ -148,7 +166,8 @@ fn first_run(settings: &Chef) -> Run {
     if let Some(environment) = settings.environment.as_ref().filter(|_| settings.policy.is_none()) {
         arguments.extend(["-E".to_owned(), environment.clone()]);
     }
-    Run { program: "chef-client", arguments, succeeds_with: vec![0, 35, 37] }
+    let path = settings.program.clone();
+    Run { program: "chef-client", path, arguments, succeeds_with: vec![0, 35, 37] }
 }
 
 fn place(settings: &Chef, name: &str, mode: u32) -> Place {

@@ -1,110 +1,276 @@
 //! Puppet's `csr_attributes.yaml`: what an image or an installer has already asked for.
 //!
-//! Source: Puppet's documentation, "Config files: The csr_attributes.yaml file": a map with the
-//! two optional keys `custom_attributes` and `extension_requests`, each a map from an OID or a
-//! short name to a value.
+//! Source: Puppet's documentation, "Config files: The csr_attributes.yaml file", and its source,
+//! `ssl/certificate_request_attributes.rb`: a map with the two optional keys `custom_attributes` and
+//! `extension_requests`, each a map from an OID or a short name to a value. What Puppet refuses is
+//! refused here, and so is what it would read as something else than what stands there.
 
-use yaml_rust2::{Yaml, YamlLoader};
+use std::collections::BTreeMap;
 
+use super::psych::Reading;
+use super::yaml::{Kind, Node, Tree, YamlError};
 use crate::secret::Secret;
 
-/// Both maps, as they stand in the file.
+const SECTIONS: [&str; 2] = ["custom_attributes", "extension_requests"];
+
+/// One name and its value, and the line it is on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub name: String,
+    pub value: Secret,
+    pub line: usize,
+}
+
+/// Both maps, as Puppet reads them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CsrAttributes {
-    pub custom_attributes: Vec<(String, Secret)>,
-    pub extension_requests: Vec<(String, Secret)>,
+    pub custom_attributes: Vec<Entry>,
+    pub extension_requests: Vec<Entry>,
+}
+
+/// What is wrong, and on which line. No message shows a value: one of them may be a password.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{problem}")]
+pub struct CsrAttributesError {
+    pub line: usize,
+    pub problem: Problem,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CsrAttributesError {
+pub enum Problem {
     #[error("it is not YAML ({0})")]
     NotYaml(String),
     #[error("it is not a map of custom_attributes and extension_requests")]
     NotAMap,
+    #[error("only custom_attributes and extension_requests may stand here{0}")]
+    OtherSection(String),
     #[error("{0} is not a map of names and values")]
     SectionNotAMap(&'static str),
-    #[error("{section} has an entry that is not text: {name}")]
-    NotText { section: &'static str, name: String },
+    #[error("{0} has a name that Puppet reads as a number, a date or nothing: put it in quotes")]
+    NameNotText(&'static str),
+    #[error("the value of {0} is not one text")]
+    ValueNotText(String),
+    #[error("the value of {0} is empty for Puppet")]
+    ValueIsNothing(String),
+    #[error(
+        "the value of {0} is changed by Puppet, which reads it as a number, a truth value or a symbol: put it in quotes"
+    )]
+    ValueChanged(String),
+    #[error("Puppet refuses the value of {0}, a date: put it in quotes")]
+    ValueIsDate(String),
+    #[error("{0} is not a map of OIDs, each with shortname and longname")]
+    NotAMapping(&'static str),
 }
 
-/// Reads the file's text; an empty one asks for nothing. No message shows a value: one of them
-/// may be a challenge password.
+impl Problem {
+    fn on(self, line: usize) -> CsrAttributesError {
+        CsrAttributesError { line, problem: self }
+    }
+}
+
+impl From<YamlError> for CsrAttributesError {
+    fn from(error: YamlError) -> Self {
+        Problem::NotYaml(error.problem).on(error.line)
+    }
+}
+
+/// Reads the file's text; an empty one asks for nothing.
 ///
 /// # Errors
 /// When the text is not such a file.
 pub fn parse(text: &str) -> Result<CsrAttributes, CsrAttributesError> {
-    let documents = YamlLoader::load_from_str(text)
-        .map_err(|error| CsrAttributesError::NotYaml(format!("line {}", error.marker().line())))?;
-    let root = match documents.as_slice() {
-        [] | [Yaml::Null] => return Ok(CsrAttributes::default()),
-        [Yaml::Hash(root)] => root,
-        _ => return Err(CsrAttributesError::NotAMap),
-    };
-    let section = |name: &'static str| match root.get(&Yaml::String(name.to_owned())) {
-        None | Some(Yaml::Null) => Ok(Vec::new()),
-        Some(Yaml::Hash(map)) => map.iter().map(|(key, value)| entry(name, key, value)).collect(),
-        Some(_) => Err(CsrAttributesError::SectionNotAMap(name)),
-    };
-    Ok(CsrAttributes {
-        custom_attributes: section("custom_attributes")?,
-        extension_requests: section("extension_requests")?,
-    })
+    let tree = Tree::parse(text)?;
+    let mut read = CsrAttributes::default();
+    let root = tree.root_map().ok_or_else(|| Problem::NotAMap.on(tree.root_line()))?;
+    for (key, value) in root {
+        let name = key.text().unwrap_or_default();
+        let Some(section) = SECTIONS.iter().find(|section| **section == name) else {
+            return Err(Problem::OtherSection(hint(name)).on(key.line));
+        };
+        let entries = section_entries(&tree, section, value)?;
+        match *section {
+            "custom_attributes" => read.custom_attributes = entries,
+            _ => read.extension_requests = entries,
+        }
+    }
+    Ok(read)
 }
 
-fn entry(
+/// Puppet's file of names for OIDs of the site's own (its source, `ssl/oids.rb`): each name, short
+/// and long, and its OID.
+///
+/// # Errors
+/// When the text is not such a file.
+pub fn parse_mapping(text: &str) -> Result<BTreeMap<String, String>, CsrAttributesError> {
+    const KEY: &str = "oid_mapping";
+    let tree = Tree::parse(text)?;
+    let root = tree.root_map().ok_or_else(|| Problem::NotAMap.on(tree.root_line()))?;
+    let wrong = |line| Problem::NotAMapping(KEY).on(line);
+    let mapping =
+        root.iter().rev().find(|(key, _)| key.text() == Some(KEY)).ok_or_else(|| wrong(1))?;
+    let Kind::Map(entries) = &mapping.1.kind else { return Err(wrong(mapping.1.line)) };
+    let mut names = BTreeMap::new();
+    for (oid, value) in tree.pairs(entries) {
+        let (Some(dotted), Kind::Map(parts)) = (oid.text(), &value.kind) else {
+            return Err(wrong(oid.line));
+        };
+        for wanted in ["shortname", "longname"] {
+            let parts = tree.pairs(parts);
+            let found = parts.into_iter().rev().find(|(key, _)| key.text() == Some(wanted));
+            let name = found.and_then(|(_, name)| name.text()).ok_or_else(|| wrong(oid.line))?;
+            names.insert(name.to_owned(), dotted.to_owned());
+        }
+    }
+    Ok(names)
+}
+
+/// What was meant, where that is clear; what else stands there is not repeated.
+fn hint(name: &str) -> String {
+    let alike = |known: &&&str| strsim::jaro_winkler(name, known) > 0.85;
+    SECTIONS
+        .iter()
+        .find(alike)
+        .map_or_else(String::new, |known| format!(" (did you mean {known}?)"))
+}
+
+fn section_entries(
+    tree: &Tree,
     section: &'static str,
-    key: &Yaml,
-    value: &Yaml,
-) -> Result<(String, Secret), CsrAttributesError> {
-    let name =
-        scalar(key).ok_or(CsrAttributesError::NotText { section, name: "a key".to_owned() })?;
-    match scalar(value) {
-        Some(value) => Ok((name, Secret::new(value))),
-        None => Err(CsrAttributesError::NotText { section, name }),
+    node: &Node,
+) -> Result<Vec<Entry>, CsrAttributesError> {
+    let pairs = match &node.kind {
+        Kind::Map(pairs) => pairs,
+        Kind::Scalar { .. } if node.is_nothing() => return Ok(Vec::new()),
+        _ => return Err(Problem::SectionNotAMap(section).on(node.line)),
+    };
+    let mut entries: Vec<Entry> = Vec::new();
+    for (key, value) in tree.pairs(pairs) {
+        let merged = match (&value.kind, key.is_merge()) {
+            (Kind::Map(_), true) => section_entries(tree, section, value)?,
+            _ => vec![entry(section, key, value)?],
+        };
+        for entry in merged {
+            // Of one name twice, Ruby takes the last.
+            entries.retain(|known| known.name != entry.name);
+            entries.push(entry);
+        }
     }
+    Ok(entries)
 }
 
-fn scalar(value: &Yaml) -> Option<String> {
-    match value {
-        Yaml::String(text) | Yaml::Real(text) => Some(text.clone()),
-        Yaml::Integer(number) => Some(number.to_string()),
-        Yaml::Boolean(truth) => Some(truth.to_string()),
-        _ => None,
+fn entry(section: &'static str, key: &Node, value: &Node) -> Result<Entry, CsrAttributesError> {
+    let name = key.text().ok_or(Problem::NameNotText(section).on(key.line))?;
+    if key.reading() != Reading::Text {
+        return Err(Problem::NameNotText(section).on(key.line));
     }
+    let Some(text) = value.text() else {
+        return Err(Problem::ValueNotText(name.to_owned()).on(value.line));
+    };
+    let problem = match value.reading() {
+        Reading::Text | Reading::Same => {
+            let value = Secret::new(text.to_owned());
+            return Ok(Entry { name: name.to_owned(), value, line: key.line });
+        }
+        Reading::Changed => Problem::ValueChanged(name.to_owned()),
+        Reading::Nothing => Problem::ValueIsNothing(name.to_owned()),
+        Reading::Date => Problem::ValueIsDate(name.to_owned()),
+    };
+    // Where nothing stands, the line is that of the name.
+    Err(problem.on(key.line))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{CsrAttributesError, parse};
-    use crate::secret::Secret;
+    use super::*;
 
-    #[test]
-    fn both_sections_with_names_oids_and_numbers() {
-        let text = "---\ncustom_attributes:\n  1.2.840.113549.1.9.7: s3cret\nextension_requests:\n  pp_role: web\n  pp_cost_center: 42\n  1.3.6.1.4.1.34380.1.2.1: \"yes\"\n";
-        let parsed = parse(text).unwrap();
-        assert_eq!(
-            parsed.custom_attributes,
-            [("1.2.840.113549.1.9.7".to_owned(), Secret::new("s3cret".to_owned()))]
-        );
-        let expected =
-            [("pp_role", "web"), ("pp_cost_center", "42"), ("1.3.6.1.4.1.34380.1.2.1", "yes")];
-        let expected: Vec<_> =
-            expected.iter().map(|(k, v)| ((*k).to_owned(), Secret::new((*v).to_owned()))).collect();
-        assert_eq!(parsed.extension_requests, expected);
+    fn pairs(entries: &[Entry]) -> Vec<(&str, &str)> {
+        entries.iter().map(|entry| (entry.name.as_str(), entry.value.expose())).collect()
     }
 
     #[test]
-    fn empty_is_nothing_and_nonsense_is_an_error() {
-        assert_eq!(parse("").unwrap(), parse("---\n").unwrap());
-        assert_eq!(parse("- a\n"), Err(CsrAttributesError::NotAMap));
+    fn both_sections_with_names_oids_and_numbers() {
+        let text = "---\ncustom_attributes:\n  1.2.840.113549.1.9.7: s3cret\nextension_requests:\n  pp_role: web\n  pp_cost_center: 42\n  1.3.6.1.4.1.34380.1.2.1: \"00123\"\n  pp_project: !!str 1_000\n  pp_role: db\n";
+        let parsed = parse(text).unwrap();
+        assert_eq!(pairs(&parsed.custom_attributes), [("1.2.840.113549.1.9.7", "s3cret")]);
+        let expected = [
+            ("pp_cost_center", "42"),
+            ("1.3.6.1.4.1.34380.1.2.1", "00123"),
+            ("pp_project", "1_000"),
+            ("pp_role", "db"),
+        ];
+        assert_eq!(pairs(&parsed.extension_requests), expected);
+    }
+
+    #[test]
+    fn empty_is_nothing() {
+        for text in [
+            "",
+            "---\n",
+            "~\n",
+            "extension_requests:\n",
+            "# x\n",
+            "custom_attributes: ~\n",
+            "\u{feff}---\n",
+        ] {
+            assert_eq!(parse(text), Ok(CsrAttributes::default()), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_puppet_would_refuse_or_read_otherwise_is_refused_with_its_line() {
+        for (text, line) in [
+            ("- a\n", 1),
+            ("a: [\n", 2),
+            ("extension_request:\n  pp_role: web\n", 1),
+            ("\nagent:\n  extension_requests:\n    pp_role: web\n", 2),
+            ("Extension_requests:\n  pp_role: web\n", 1),
+            ("extension_requests: [pp_role]\n", 1),
+            ("extension_requests: pp_role\n", 1),
+            ("extension_requests:\n  pp_role: web\n  pp_service: [a]\n", 3),
+            ("extension_requests:\n  custom_attributes:\n    a: b\n", 3),
+            ("extension_requests:\n  pp_role: 00123\n", 2),
+            ("extension_requests:\n  pp_a: web\n  pp_role: yes\n", 3),
+            ("extension_requests:\n  pp_role: ~\n", 2),
+            ("extension_requests:\n  pp_role:\n", 2),
+            ("extension_requests:\n  pp_role: 2024-01-01\n", 2),
+            ("extension_requests:\n  pp_role: 1:30\n", 2),
+            ("extension_requests:\n  1.2: web\n", 2),
+            ("extension_requests:\n  pp_role: !ruby/object:Object web\n", 2),
+            ("a: &a [*a]\n", 1),
+            ("pp_role: web\n", 1),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert_eq!(error.line, line, "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn aliases_are_followed_and_bombs_are_not() {
+        let text = "extension_requests: &all\n  pp_role: &r web\n  pp_service: *r\ncustom_attributes:\n  <<: *all\n  1.2.3: x\n";
+        let parsed = parse(text).unwrap();
+        assert_eq!(pairs(&parsed.extension_requests), [("pp_role", "web"), ("pp_service", "web")]);
         assert_eq!(
-            parse("extension_requests: [pp_role]"),
-            Err(CsrAttributesError::SectionNotAMap("extension_requests"))
+            pairs(&parsed.custom_attributes),
+            [("pp_role", "web"), ("pp_service", "web"), ("1.2.3", "x")]
         );
-        assert!(matches!(parse("a: [\n"), Err(CsrAttributesError::NotYaml(_))));
-        assert!(matches!(
-            parse("extension_requests: {pp_role: [a]}"),
-            Err(CsrAttributesError::NotText { .. })
-        ));
+        let mut bomb = "a0: &a0 [x, x]\n".to_owned();
+        for level in 1..60 {
+            let below = level - 1;
+            bomb.extend([format!("a{level}: &a{level} [*a{below}, *a{below}]\n")]);
+        }
+        assert!(parse(&bomb).is_err());
+        assert!(parse(&format!("extension_requests: {}", "[".repeat(30_000))).is_err());
+        assert!(parse(&format!("extension_requests: {}", "{a: ".repeat(10_000))).is_err());
+    }
+
+    #[test]
+    fn names_of_the_sites_own() {
+        let text = "---\noid_mapping:\n  '1.3.6.1.4.1.34380.1.2.1.1':\n    shortname: 'rack'\n    longname: 'The rack'\n";
+        let names = parse_mapping(text).unwrap();
+        assert_eq!(names.get("rack").unwrap(), "1.3.6.1.4.1.34380.1.2.1.1");
+        assert_eq!(names.get("The rack").unwrap(), "1.3.6.1.4.1.34380.1.2.1.1");
+        for text in ["oid_mapping: []\n", "x: y\n", "oid_mapping:\n  1.2.3:\n    shortname: a\n"] {
+            assert!(parse_mapping(text).is_err(), "{text:?}");
+        }
     }
 }

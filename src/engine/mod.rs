@@ -4,11 +4,17 @@
 
 pub mod block;
 pub mod chef;
+pub mod chef_settings;
 pub mod csr_attributes;
 pub mod opsworks_agent;
+pub mod psych;
 pub mod puppet;
 pub mod puppet_conf;
+pub mod puppet_reading;
+pub mod puppet_service;
+pub mod puppet_settings;
 pub mod ssm_agent;
+mod yaml;
 
 use std::fmt;
 
@@ -66,8 +72,13 @@ pub enum Action {
     },
     /// The private key, moved from where it was made. Its content never passes through a plan.
     Key { at: Place, from: String },
-    /// Settings in an INI file of the engine's, every other line of it kept.
-    Settings { at: Place, values: Vec<(&'static str, String)> },
+    /// Settings in an INI file of the engine's, every other line of it kept. Those of `overriding`
+    /// are set only where the file has them.
+    Settings {
+        at: Place,
+        values: Vec<(&'static str, String)>,
+        overriding: Vec<(&'static str, String)>,
+    },
     /// A block of ours in a file of the admin's, between two lines that mark it; every other line
     /// is kept.
     Block { what: &'static str, at: Place, content: String },
@@ -88,6 +99,52 @@ pub enum Action {
     Hold { at: Place, content: String },
     /// Removes such a file, if it has this content and is therefore ours.
     Release { path: String, content: String },
+    /// Fails where a file or directory of this path could not be written; nothing is.
+    Writable(Written),
+    /// Fails where the engine would not use what is going to be installed, as far as that can be
+    /// seen beforehand.
+    Foresee(Use),
+    /// Asks the engine what it uses, sets what is ours to set, and fails where it still would not
+    /// use what was installed.
+    Confirm(Use),
+}
+
+/// Something that will be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    pub path: String,
+    pub is_directory: bool,
+}
+
+/// What an engine has to use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Use {
+    Puppet(Box<puppet_settings::Expected>),
+    /// The file, and the lines of ours that have to count.
+    Chef {
+        client_rb: String,
+        content: String,
+    },
+}
+
+impl Use {
+    /// The engine's name, for people.
+    #[must_use]
+    pub fn engine(&self) -> Engine {
+        match self {
+            Self::Puppet(_) => Engine::Puppet,
+            Self::Chef { .. } => Engine::Chef,
+        }
+    }
+
+    /// The file with the settings.
+    #[must_use]
+    pub fn file(&self) -> String {
+        match self {
+            Self::Puppet(expected) => expected.conf(),
+            Self::Chef { client_rb, .. } => client_rb.clone(),
+        }
+    }
 }
 
 impl Bundle {
@@ -95,6 +152,21 @@ impl Bundle {
     #[must_use]
     pub fn leaves(&self) -> Vec<(&'static str, &str)> {
         self.actions.iter().filter_map(Action::leaves).collect()
+    }
+
+    /// Before anything else, looks whether this bundle and the one that is installed later can be
+    /// written, and whether the engine will use it.
+    pub fn look_first(&mut self, later: &Self, used: Option<Use>) {
+        let written = self.written().into_iter().chain(later.written());
+        let mut looks: Vec<Action> = written.map(Action::Writable).collect();
+        looks.extend(used.map(Action::Foresee));
+        self.actions.splice(0..0, looks);
+    }
+
+    /// What it writes, for looking at it beforehand.
+    #[must_use]
+    pub fn written(&self) -> Vec<Written> {
+        self.actions.iter().filter_map(Action::written).collect()
     }
 }
 
@@ -111,12 +183,29 @@ impl Action {
             _ => None,
         }
     }
+
+    fn written(&self) -> Option<Written> {
+        let (path, is_directory) = match self {
+            Self::Directory(at) => (&at.path, true),
+            Self::File { at, .. }
+            | Self::Key { at, .. }
+            | Self::Settings { at, .. }
+            | Self::Block { at, .. }
+            | Self::WithKey { at, .. }
+            | Self::Secret { at, .. }
+            | Self::Hold { at, .. } => (&at.path, false),
+            _ => return None,
+        };
+        Some(Written { path: path.clone(), is_directory })
+    }
 }
 
 /// A command, its arguments, and the exit codes that mean success.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run {
     pub program: &'static str,
+    /// Its path, where the settings name it.
+    pub path: Option<String>,
     pub arguments: Vec<String>,
     pub succeeds_with: Vec<i32>,
 }

@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Action, Bundle, Place, Run, csr_attributes};
+use super::csr_attributes::Entry;
+use super::puppet_settings::{Expected, OURS};
+use super::{Action, Bundle, Place, Run, Use, csr_attributes};
 use crate::facts::{Facts, PuppetSite};
 use crate::fault::{Fault, Kind};
 use crate::pki::{CsrSpec, csr, oid};
@@ -13,9 +15,6 @@ use crate::secret::Secret;
 
 /// The account that Puppet's files belong to where it exists.
 const OWNER: Option<&str> = Some("puppet");
-
-/// What we set in `puppet.conf`.
-const SETTINGS: [&str; 4] = ["server", "certname", "serverport", "environment"];
 
 /// What `agent_disabled.lock` says while a join is under way; also how we know our own.
 const HELD: &str = "{\"disabled_message\":\"enlist has not joined this node yet; it removes this file once it has\"}";
@@ -36,6 +35,8 @@ pub struct Puppet {
     pub environment: Option<String>,
     /// Whether the agent's first run is started once joined.
     pub run: bool,
+    /// Puppet's program; none: where it is usually found.
+    pub program: Option<String>,
 }
 
 /// What is asked of the CA, and what was left out of it and why.
@@ -105,6 +106,18 @@ pub fn hold(site: &PuppetSite) -> Bundle {
     }
 }
 
+/// Lets it run again as it did before.
+#[must_use]
+pub fn release(site: &PuppetSite) -> Bundle {
+    Bundle { actions: vec![release_lock(site)], ..Bundle::default() }
+}
+
+/// The file that holds the agent still, and what is in it where it is ours.
+#[must_use]
+pub fn held_by(site: &PuppetSite) -> (String, &'static str) {
+    (disabled_lock(site), HELD)
+}
+
 /// Key, request, certificate, CA, settings; then the agent may run.
 #[must_use]
 pub fn install(settings: &Puppet, site: &PuppetSite, member: &Membership<'_>) -> Bundle {
@@ -129,15 +142,29 @@ pub fn install(settings: &Puppet, site: &PuppetSite, member: &Membership<'_>) ->
     actions.push(ca);
     let certificate = ssl(&format!("certs/{name}.pem"));
     actions.push(file("certificate", &certificate, member.certificate));
+    let expected = expected(settings, site, name, member.endpoint);
     actions.push(Action::Settings {
-        at: Place { path: format!("{}/puppet.conf", site.confdir), mode: 0o644, owner: None },
-        values: conf_values(settings, member),
+        at: Place { path: expected.conf(), mode: 0o644, owner: None },
+        values: expected.settings(),
+        overriding: expected.overriding(),
     });
-    actions.push(Action::Release { path: disabled_lock(site), content: HELD.to_owned() });
+    actions.push(Action::Confirm(Use::Puppet(Box::new(expected))));
+    actions.push(release_lock(site));
     Bundle {
         lock: Some(place(&ssl("ssl.lock"), 0o644)),
         actions,
-        run: settings.run.then(first_run),
+        run: settings.run.then(|| first_run(settings)),
+    }
+}
+
+/// What the agent has to use afterwards.
+#[must_use]
+pub fn expected(settings: &Puppet, site: &PuppetSite, name: &str, endpoint: &str) -> Expected {
+    Expected {
+        site: site.clone(),
+        endpoint: endpoint.to_owned(),
+        name: name.to_owned(),
+        environment: settings.environment.clone(),
     }
 }
 
@@ -156,9 +183,9 @@ pub fn clear(installed: &[(String, String)], site: &PuppetSite) -> Bundle {
     let mut actions: Vec<Action> = ours.map(action).collect();
     if !installed.is_empty() {
         let path = format!("{}/puppet.conf", site.confdir);
-        actions.push(Action::Unset { path, names: SETTINGS.to_vec() });
+        actions.push(Action::Unset { path, names: OURS.to_vec() });
     }
-    actions.push(Action::Release { path: disabled_lock(site), content: HELD.to_owned() });
+    actions.push(release_lock(site));
     Bundle { lock: Some(place(&format!("{}/ssl.lock", site.ssldir), 0o644)), actions, run: None }
 }
 
@@ -210,6 +237,17 @@ fn add_own(facts: &Facts, extensions: &mut BTreeMap<String, Secret>) {
     }
 }
 
+/// Attributes and extensions that Puppet's agent makes itself, and takes from nobody (its source,
+/// `ssl/certificate_request.rb`).
+const PUPPETS_OWN: [&str; 6] = [
+    "extReq",
+    "1.2.840.113549.1.9.14",
+    "msExtReq",
+    "1.3.6.1.4.1.311.2.1.14",
+    "subjectAltName",
+    "2.5.29.17",
+];
+
 /// Takes the extensions of `csr_attributes.yaml`, and returns its custom attributes.
 fn add_file(
     site: &PuppetSite,
@@ -218,20 +256,34 @@ fn add_file(
     let Some(text) = &site.csr_attributes else {
         return Ok(Vec::new());
     };
-    let path = format!("{}/csr_attributes.yaml", site.confdir);
-    let fault = |what: String, todo: &str| Fault::new(Kind::Config, what, path.clone(), todo);
+    let names = names_of_the_site(site)?;
+    let default = format!("{}/csr_attributes.yaml", site.confdir);
+    let path = site.csr_attributes_path.as_ref().unwrap_or(&default);
+    let fault = |line: usize, what: String, todo: &str| {
+        Fault::new(Kind::Config, what, format!("{path}, line {line}"), todo)
+    };
     let parsed = csr_attributes::parse(text.expose()).map_err(|error| {
-        fault("csr_attributes.yaml can't be used".into(), "mend or remove the file").because(&error)
+        let what = "csr_attributes.yaml can't be used".to_owned();
+        fault(error.line, what, "correct this line, or remove the file").because(&error)
     })?;
-    for (name, value) in parsed.extension_requests {
-        let dotted = oid::resolve(&name).ok_or_else(|| {
+    let resolve = |name: &str| {
+        if PUPPETS_OWN.contains(&name) {
+            return None;
+        }
+        let dotted = oid::resolve(name).or_else(|| oid::resolve(names.get(name)?))?;
+        (!PUPPETS_OWN.contains(&dotted.as_str())).then_some(dotted)
+    };
+    for Entry { name, value, line } in parsed.extension_requests {
+        let dotted = resolve(&name).ok_or_else(|| {
             fault(
-                format!("{name:?} is no extension that Puppet knows"),
-                "use a name such as pp_role, or a dotted OID",
+                line,
+                format!("{name:?} is no extension that Puppet takes"),
+                "use a name such as pp_role, a dotted OID, or one of custom_trusted_oid_mapping.yaml",
             )
         })?;
         if oid::is_under(&dotted, oid::AUTHORIZATION_ARC) {
             return Err(fault(
+                line,
                 format!(
                     "{name} is an authorization extension, and those are taken from enlist's own settings only"
                 ),
@@ -240,15 +292,31 @@ fn add_file(
         }
         extensions.insert(dotted, value);
     }
-    parsed
-        .custom_attributes
-        .into_iter()
-        .map(|(name, value)| match name.as_str() {
-            "challengePassword" => Ok((oid::CHALLENGE_PASSWORD.to_owned(), value)),
-            dotted if oid::arcs(dotted).is_some() => Ok((name, value)),
-            _ => Err(fault(format!("the custom attribute {name:?} is no OID"), "use a dotted OID")),
-        })
-        .collect()
+    let attribute = |Entry { name, value, line }: Entry| {
+        if name == "challengePassword" {
+            return Ok((oid::CHALLENGE_PASSWORD.to_owned(), value));
+        }
+        let is_name = oid::arcs(&name).is_some() || names.contains_key(&name);
+        let dotted = resolve(&name).filter(|_| is_name);
+        let dotted = dotted.ok_or_else(|| {
+            let what = format!("the custom attribute {name:?} is no OID that Puppet takes");
+            fault(line, what, "use a dotted OID, or challengePassword")
+        })?;
+        Ok((dotted, value))
+    };
+    parsed.custom_attributes.into_iter().map(attribute).collect()
+}
+
+/// Names for OIDs that the site has made up.
+fn names_of_the_site(site: &PuppetSite) -> Result<BTreeMap<String, String>, Fault> {
+    let Some((path, text)) = &site.oid_mapping else {
+        return Ok(BTreeMap::new());
+    };
+    csr_attributes::parse_mapping(text).map_err(|error| {
+        let what = "Puppet's file of names for OIDs can't be used";
+        let on = format!("{path}, line {}", error.line);
+        Fault::new(Kind::Config, what, on, "correct this line, or remove the file").because(&error)
+    })
 }
 
 fn directories(site: &PuppetSite) -> Vec<Action> {
@@ -274,25 +342,11 @@ fn confdir(site: &PuppetSite) -> Place {
     Place { path: site.confdir.clone(), mode: 0o755, owner: None }
 }
 
-fn conf_values(settings: &Puppet, member: &Membership<'_>) -> Vec<(&'static str, String)> {
-    let (host, port) = match member.endpoint.split_once(':') {
-        Some((host, port)) => (host, Some(port)),
-        None => (member.endpoint, None),
-    };
-    let mut values = vec![("server", host.to_owned()), ("certname", member.name.to_owned())];
-    if let Some(port) = port.filter(|port| *port != "8140") {
-        values.push(("serverport", port.to_owned()));
-    }
-    if let Some(environment) = &settings.environment {
-        values.push(("environment", environment.clone()));
-    }
-    values
-}
-
 /// Exit code 2 of `--detailed-exitcodes`, which `--test` implies: changes were applied.
-fn first_run() -> Run {
+fn first_run(settings: &Puppet) -> Run {
     Run {
         program: "puppet",
+        path: settings.program.clone(),
         arguments: ["agent", "--test", "--waitforcert", "0"].map(str::to_owned).to_vec(),
         succeeds_with: vec![0, 2],
     }
@@ -300,6 +354,10 @@ fn first_run() -> Run {
 
 fn disabled_lock(site: &PuppetSite) -> String {
     format!("{}/agent_disabled.lock", site.statedir)
+}
+
+fn release_lock(site: &PuppetSite) -> Action {
+    Action::Release { path: disabled_lock(site), content: HELD.to_owned() }
 }
 
 fn place(path: &str, mode: u32) -> Place {

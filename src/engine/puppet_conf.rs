@@ -1,10 +1,12 @@
 //! Edits `puppet.conf` without losing a line or a comment of the admin's.
 //!
-//! Format: Puppet's INI (sections in brackets, `name = value`, comments on lines of their own
-//! that begin with `#` or `;`). A setting in `[agent]` overrides the one in `[main]`.
+//! Format: Puppet's INI (Puppet's source, `settings/ini_file.rb`): a section is `[word]` alone on
+//! its line, a setting `word = value`, a comment a line that begins with `#`. A comment behind a
+//! value is part of the value. A setting in `[agent]` overrides the one in `[main]`; within a
+//! section the first one counts.
 
 /// Sections an agent reads, the one that wins last.
-const SECTIONS: [&str; 2] = ["main", "agent"];
+pub(super) const SECTIONS: [&str; 2] = ["main", "agent"];
 
 /// Before a line that a setting of ours replaced.
 const FORMER: &str = "# before enlist: ";
@@ -12,10 +14,26 @@ const FORMER: &str = "# before enlist: ";
 /// Before a line of ours that replaced nothing.
 const OURS: &str = "# set by enlist";
 
+/// Some editors put it in front of UTF-8. Puppet takes it for a part of the first line, and then
+/// reads nothing of the file.
+pub const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// The text with these settings in force for the agent. A value that changes is left behind as a
-/// comment; a text that says so already comes back unchanged, byte for byte.
+/// comment; a text that says so already comes back unchanged, byte for byte. A byte-order mark is
+/// taken away.
 #[must_use]
 pub fn set(text: &str, values: &[(&str, &str)]) -> String {
+    edit(text, values, true)
+}
+
+/// Likewise, but only where the text sets them already: what would otherwise override [`set`].
+#[must_use]
+pub fn correct(text: &str, values: &[(&str, &str)]) -> String {
+    edit(text, values, false)
+}
+
+fn edit(marked: &str, values: &[(&str, &str)], adds: bool) -> String {
+    let text = marked.strip_prefix(BYTE_ORDER_MARK).unwrap_or(marked);
     let newline = if text.contains("\r\n") { "\r\n" } else { "\n" };
     let mut lines: Vec<String> = text.split_inclusive('\n').map(str::to_owned).collect();
     if let Some(last) = lines.last_mut().filter(|last| !last.ends_with('\n')) {
@@ -24,7 +42,7 @@ pub fn set(text: &str, values: &[(&str, &str)]) -> String {
     let mut missing = Vec::new();
     for (name, value) in values {
         let places = occurrences(&lines, name);
-        if places.is_empty() {
+        if places.is_empty() && adds {
             missing.push(format!("{OURS}{newline}{name} = {value}{newline}"));
         }
         // From the last to the first, so that inserting a line moves no place still to come.
@@ -119,23 +137,33 @@ fn lines_changed(lines: &[String], text: &str) -> bool {
     !rest.is_empty()
 }
 
-fn header(line: &str) -> Option<&str> {
-    let inner = line.trim().strip_prefix('[')?.strip_suffix(']')?;
-    Some(inner.trim())
+/// What Ruby's `\s` matches.
+const BLANKS: [char; 6] = [' ', '\t', '\n', '\r', '\u{b}', '\u{c}'];
+
+pub(super) fn header(line: &str) -> Option<&str> {
+    let inner = line.trim_matches(BLANKS).strip_prefix('[')?.strip_suffix(']')?;
+    is_word(inner).then_some(inner)
 }
 
-fn setting(line: &str) -> Option<(&str, &str)> {
-    let line = line.trim();
-    if line.starts_with('#') || line.starts_with(';') {
-        return None;
-    }
+pub(super) fn setting(line: &str) -> Option<(&str, &str)> {
     let (key, value) = line.split_once('=')?;
-    Some((key.trim(), value.trim()))
+    let key = key.trim_matches(BLANKS);
+    is_word(key).then(|| (key, value.trim_matches(BLANKS)))
+}
+
+/// Whether the line says nothing, and may.
+pub(super) fn is_empty(line: &str) -> bool {
+    let line = line.trim_start_matches(BLANKS);
+    line.is_empty() || line.starts_with('#')
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || c == '_')
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{set, unset};
+    use super::{correct, set, unset};
 
     const WANTED: [(&str, &str); 2] = [("server", "p.example"), ("certname", "i-1")];
 
@@ -149,11 +177,11 @@ mod tests {
 
     #[test]
     fn every_line_and_comment_of_the_admins_stays() {
-        let text = "# ours\n[main]\nvardir = /x\n\n; agent\n[agent]\n  server = old # no comment\nruninterval = 1h";
+        let text = "# ours\n[main]\nvardir = /x\n\n# agent\n[agent]\n  server = old # no comment\nruninterval = 1h";
         let edited = set(text, &WANTED);
         assert_eq!(
             edited,
-            "# ours\n[main]\n# set by enlist\ncertname = i-1\nvardir = /x\n\n; agent\n[agent]\n\
+            "# ours\n[main]\n# set by enlist\ncertname = i-1\nvardir = /x\n\n# agent\n[agent]\n\
              # before enlist: server = old # no comment\n  server = p.example\nruninterval = 1h\n"
         );
     }
@@ -199,6 +227,26 @@ mod tests {
         ] {
             assert_eq!(unset(&set(text, &WANTED), &["server", "certname", "environment"]), text);
         }
+    }
+
+    #[test]
+    fn a_byte_order_mark_goes() {
+        assert_eq!(set("\u{feff}[main]\nserver = p\n", &[("server", "p")]), "[main]\nserver = p\n");
+        assert_eq!(correct("\u{feff}[main]\n", &[("ca_server", "p")]), "[main]\n");
+    }
+
+    #[test]
+    fn what_overrides_is_corrected_only_where_it_stands() {
+        let text = "[main]\nca_server = a\n[agent]\nserver_list = b:1,c\n[server]\nca_port = 1\n";
+        let values = [("ca_server", "p"), ("server_list", "p:8140"), ("ca_port", "8140")];
+        let corrected = correct(text, &values);
+        assert_eq!(
+            corrected,
+            "[main]\n# before enlist: ca_server = a\nca_server = p\n[agent]\n\
+             # before enlist: server_list = b:1,c\nserver_list = p:8140\n[server]\nca_port = 1\n"
+        );
+        assert_eq!(correct(&corrected, &values), corrected);
+        assert_eq!(unset(&corrected, &["ca_server", "server_list", "ca_port"]), text);
     }
 
     #[test]

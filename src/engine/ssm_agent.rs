@@ -9,9 +9,9 @@
 use super::{Action, Bundle, Place};
 use crate::secret::Secret;
 
-/// The agent's programs, by packaging: deb and rpm, snap.
-pub const PROGRAMS: [&str; 2] =
-    ["/usr/bin/amazon-ssm-agent", "/snap/amazon-ssm-agent/current/amazon-ssm-agent"];
+/// The agent's program: `/usr/bin` of deb and rpm, a snap's own directory, `/usr/sbin` or
+/// `/usr/share/oem` elsewhere.
+pub const PROGRAM: &str = "amazon-ssm-agent";
 
 /// What the agent keeps its registration in: its vault, in which a manifest names the files, and
 /// a file beside it. The vault is the one to trust.
@@ -39,6 +39,8 @@ pub struct HandOver {
     pub code: Code,
     /// None: the region that the API is asked in.
     pub region: Option<String>,
+    /// The agent's program, as it was found.
+    pub program: Option<String>,
 }
 
 /// Where the agent writes when it registers itself: its vault and its log.

@@ -1,25 +1,14 @@
 //! Gathers what the node knows of itself.
 
 use std::hash::{Hash, Hasher};
-use std::io::ErrorKind;
-use std::time::Duration;
 
 use sysinfo::System;
 
 use super::imds;
-use super::process::{self, Reach};
 use super::root::Root;
-use super::{files, names, network};
+use super::{names, network};
 use crate::engine::opsworks_agent;
 use crate::facts::{Ec2, Facts, Machine, OpsworksSite, Platform, PuppetSite};
-use crate::secret::Secret;
-use crate::target::SiteInquiry;
-
-/// `puppet config print` starts a Ruby: a second, several on a machine that is still booting.
-const PUPPET_LIMIT: Duration = Duration::from_secs(30);
-
-/// A settings file larger than this is no `csr_attributes.yaml`.
-const LARGEST_CSR_ATTRIBUTES: u64 = 64 * 1024;
 
 /// Names, addresses and platform, with what others found out already.
 #[must_use]
@@ -55,32 +44,6 @@ pub fn machine(root: &Root) -> Machine {
     }
 }
 
-/// Where Puppet keeps its things: the settings, else what an installed Puppet says, else its
-/// packagers' layouts.
-pub async fn puppet_site(root: &Root, inquiry: Option<SiteInquiry>) -> Option<PuppetSite> {
-    let inquiry = inquiry?;
-    let mut site = match inquiry.known {
-        Some(known) => known,
-        None => match (&inquiry.confdir, &inquiry.ssldir, &inquiry.statedir) {
-            (Some(_), Some(_), Some(_)) => packaged(root),
-            _ => printed(root).await.unwrap_or_else(|| packaged(root)),
-        },
-    };
-    let told = [
-        (inquiry.confdir, &mut site.confdir),
-        (inquiry.ssldir, &mut site.ssldir),
-        (inquiry.statedir, &mut site.statedir),
-    ];
-    for (setting, place) in told {
-        if let Some(setting) = setting {
-            *place = setting;
-            site.said_by = "settings".to_owned();
-        }
-    }
-    site.csr_attributes = csr_attributes(root, &site.confdir);
-    Some(site)
-}
-
 /// The machine id (machine-id(5)): 32 lower-case hexadecimal digits. Empty or `uninitialized`
 /// before first boot.
 #[must_use]
@@ -113,74 +76,6 @@ pub fn seed(root: &Root, word: &str) -> u64 {
     }
     root.line("/proc/sys/kernel/random/boot_id").hash(&mut hasher);
     hasher.finish()
-}
-
-async fn printed(root: &Root) -> Option<PuppetSite> {
-    if !root.is_running_system() {
-        return None;
-    }
-    let arguments = ["config", "print", "confdir", "ssldir", "statedir"];
-    // The vendor's packages are not on everybody's PATH.
-    for program in ["puppet", "/opt/puppetlabs/bin/puppet"] {
-        match process::run(program, &arguments, PUPPET_LIMIT, Reach::Local).await {
-            Ok(ended) if ended.code == Some(0) => return parse_printed(&ended.stdout),
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Ok(ended) => tracing::warn!(code = ended.code, "puppet config print failed"),
-            Err(error) => tracing::warn!(%error, "puppet config print failed"),
-        }
-    }
-    None
-}
-
-fn parse_printed(text: &str) -> Option<PuppetSite> {
-    let value = |name: &str| {
-        let line =
-            text.lines().find_map(|line| line.strip_prefix(name)?.trim_start().strip_prefix('='));
-        line.map(|value| value.trim().to_owned()).filter(|value| value.starts_with('/'))
-    };
-    Some(PuppetSite {
-        confdir: value("confdir")?,
-        ssldir: value("ssldir")?,
-        statedir: value("statedir")?,
-        said_by: "puppet config print".to_owned(),
-        csr_attributes: None,
-    })
-}
-
-/// Debian's layout where its directory stands and the vendor's does not, else the vendor's.
-pub(super) fn packaged(root: &Root) -> PuppetSite {
-    let is_debian =
-        files::is_directory(root, "/etc/puppet") && !files::is_directory(root, "/etc/puppetlabs");
-    let (confdir, ssldir, statedir, said_by) = if is_debian {
-        ("/etc/puppet", "/var/lib/puppet/ssl", "/var/cache/puppet/state", "Debian's layout")
-    } else {
-        (
-            "/etc/puppetlabs/puppet",
-            "/etc/puppetlabs/puppet/ssl",
-            "/opt/puppetlabs/puppet/cache/state",
-            "the vendor's layout",
-        )
-    };
-    PuppetSite {
-        confdir: confdir.to_owned(),
-        ssldir: ssldir.to_owned(),
-        statedir: statedir.to_owned(),
-        said_by: said_by.to_owned(),
-        csr_attributes: None,
-    }
-}
-
-fn csr_attributes(root: &Root, confdir: &str) -> Option<Secret> {
-    let path = format!("{confdir}/csr_attributes.yaml");
-    match files::read_text(root, &path, LARGEST_CSR_ATTRIBUTES) {
-        Ok(text) => Some(Secret::new(text)),
-        Err(error) if error.kind() == ErrorKind::NotFound => None,
-        Err(error) => {
-            tracing::warn!(path = root.shown(&path), %error, "csr_attributes.yaml can't be read");
-            // Not silently without it: the core refuses what is not a map.
-            Some(Secret::new("unreadable".to_owned()))
-        }
-    }
 }
 
 fn platform(root: &Root) -> Platform {

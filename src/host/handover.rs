@@ -9,12 +9,13 @@ use super::clock;
 use super::files;
 use super::proc;
 use super::process::{self, Reach};
+use super::program;
 use super::root::Root;
 use super::store::Store;
 use super::timer;
 use super::variables;
 use crate::engine::ssm_agent::{
-    Code, HandOver, PROGRAMS, REGISTRATION, SERVICES, VAULT, VAULT_DIRECTORY,
+    Code, HandOver, PROGRAM, REGISTRATION, SERVICES, VAULT, VAULT_DIRECTORY,
 };
 use crate::facts::SsmSite;
 use crate::fault::{Fault, Kind};
@@ -29,11 +30,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// What is to be seen of the agent on this node.
 #[must_use]
-pub fn site(root: &Root) -> SsmSite {
-    let agent = PROGRAMS.iter().find(|program| files::exists(root, program));
+pub fn site(root: &Root, told: Option<&str>) -> SsmSite {
     let handed_over = read_json(root, &ssm::activation_file());
     SsmSite {
-        agent: agent.map(|program| (*program).to_owned()),
+        agent: program::find(root, &[PROGRAM], told),
         instance: registered(root),
         handed_over: handed_over
             .and_then(|json| json.get("ActivationId")?.as_str().map(str::to_owned)),
@@ -51,14 +51,9 @@ pub async fn perform(
     wanted: &HandOver,
     region: Option<String>,
 ) -> Result<String, Fault> {
-    let Some(program) = PROGRAMS.iter().find(|program| files::exists(root, program)) else {
+    let Some(program) = &wanted.program else {
         let todo = "install amazon-ssm-agent, or set hand_over = \"file\" in [ssm]";
-        return Err(Fault::new(
-            Kind::Host,
-            "amazon-ssm-agent is not installed",
-            PROGRAMS.join(", "),
-            todo,
-        ));
+        return Err(Fault::new(Kind::Host, "amazon-ssm-agent is not installed", PROGRAM, todo));
     };
     let Some(region) = wanted.region.clone().or(region) else {
         let todo = "set region in [aws], or AWS_REGION";

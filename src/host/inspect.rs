@@ -1,21 +1,47 @@
 //! Looks at what was installed, and changes nothing.
 
 use super::clock::unix_now;
+use super::engine;
 use super::files;
+use super::puppet::Asked;
 use super::root::Root;
 use super::store::Store;
 use crate::bootstrap::{self, Finding, Found, Installed, Record, Sight};
+use crate::engine::puppet;
 use crate::fault::Fault;
 use crate::pki::PrivateKey;
+
+/// What is done with what the engine answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// Kept for the next look; by whoever holds the lock alone.
+    Answers,
+    Nothing,
+}
 
 /// The record as it is on disk, and what stands in the place of each of its files.
 ///
 /// # Errors
 /// Where the record can't be read. A file that can't be is a sight.
-pub fn inspect(root: &Root, store: &Store) -> Result<(Option<Record>, Vec<Sight>), Fault> {
+pub async fn inspect(
+    root: &Root,
+    store: &Store,
+    asked: &mut Asked,
+) -> Result<(Option<Record>, Vec<Sight>), Fault> {
     let record = store.load()?;
-    let files = record.iter().flat_map(|record| &record.installed);
-    let sights = files.map(|file| Sight { found: look(root, file), file: file.clone() }).collect();
+    let mut sights = Vec::new();
+    for file in record.iter().flat_map(|record| &record.installed) {
+        let mut found = look(root, file);
+        let used = match (&record, &found) {
+            (Some(record), Found::Text(text)) => bootstrap::used(record, file, text),
+            _ => None,
+        };
+        if let Some(used) = used {
+            let problems = Box::pin(engine::look(root, store, &used, asked)).await;
+            found = if problems.is_empty() { found } else { Found::Elsewhere(problems) };
+        }
+        sights.push(Sight { found, file: file.clone() });
+    }
     Ok((record, sights))
 }
 
@@ -23,11 +49,27 @@ pub fn inspect(root: &Root, store: &Store) -> Result<(Option<Record>, Vec<Sight>
 ///
 /// # Errors
 /// As for [`inspect`].
-pub fn findings(root: &Root, store: &Store) -> Result<(Option<Record>, Vec<Finding>), Fault> {
-    let (record, sights) = inspect(root, store)?;
+pub async fn findings(
+    root: &Root,
+    store: &Store,
+    keep: Keep,
+) -> Result<(Option<Record>, Vec<Finding>), Fault> {
+    let mut asked = Asked::recall(store);
+    let before = asked.clone();
+    let (record, sights) = inspect(root, store, &mut asked).await?;
+    if let (Keep::Answers, true) = (keep, asked != before) {
+        asked.keep(store);
+    }
     let member = record.as_ref().filter(|record| record.is_member());
     let found = member.map(|record| bootstrap::findings(record, &sights, unix_now()));
     Ok((record, found.unwrap_or_default()))
+}
+
+/// The file that keeps the engine from running for a join that is not done, where it is ours.
+#[must_use]
+pub fn held_by(root: &Root, record: &Record) -> Option<String> {
+    let (path, content) = puppet::held_by(record.puppet.as_ref()?);
+    (root.text(&path)? == content).then(|| root.shown(&path))
 }
 
 fn look(root: &Root, file: &Installed) -> Found {
@@ -44,7 +86,7 @@ fn look(root: &Root, file: &Installed) -> Found {
             Ok(key) => Found::Key(key.public().clone()),
             Err(error) => Found::Damaged(error.to_string()),
         },
-        "certificate" | "CA" => match std::str::from_utf8(&content) {
+        "certificate" | "CA" | "settings" => match std::str::from_utf8(&content) {
             Ok(text) => Found::Text(text.to_owned()),
             Err(_) => Found::Damaged("it is no text".to_owned()),
         },

@@ -1,6 +1,5 @@
 //! Performs a bundle: makes it so, whatever part of it stands already.
 
-use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use super::lock::take_pid_lock;
 use super::process;
 use super::root::Root;
 use super::store::Store;
+use super::{engine, preflight, program};
 use crate::bootstrap::Installed;
 use crate::engine::{Action, Bundle, Place, Run, block, puppet_conf};
 use crate::fault::{Fault, Kind};
@@ -45,7 +45,12 @@ pub async fn perform(root: &Root, store: &Store, bundle: &Bundle) -> Result<Vec<
     };
     let mut installed = Vec::new();
     for action in &bundle.actions {
-        one(root, store, action)?;
+        match action {
+            Action::Writable(written) => preflight::check(root, written)?,
+            Action::Foresee(used) => engine::foresee(root, used)?,
+            Action::Confirm(used) => Box::pin(engine::confirm(root, store, used)).await?,
+            _ => one(root, store, action)?,
+        }
         if let Some((what, path)) = action.leaves() {
             installed.push(Installed::new(what, path));
         }
@@ -76,10 +81,11 @@ fn one(root: &Root, store: &Store, action: &Action) -> Result<(), Fault> {
             place_file(root, store, at, content, outdates)
         }
         Action::Key { at, from } => place_key(root, at, from),
-        Action::Settings { at, values } => {
-            let values: Vec<(&str, &str)> =
-                values.iter().map(|(name, value)| (*name, value.as_str())).collect();
-            edit(root, store, at, |text| puppet_conf::set(text, &values))
+        Action::Settings { at, values, overriding } => {
+            let (values, overriding) = (borrowed(values), borrowed(overriding));
+            edit(root, store, at, |text| {
+                puppet_conf::correct(&puppet_conf::set(text, &values), &overriding)
+            })
         }
         Action::Block { at, content, .. } => {
             edit(root, store, at, |text| block::set(text, content))
@@ -106,7 +112,22 @@ fn one(root: &Root, store: &Store, action: &Action) -> Result<(), Fault> {
             take_out(root, store, path, |text| puppet_conf::unset(text, names))
         }
         Action::Unblock { path } => take_out(root, store, path, block::unset),
+        // Looks, which are not done to the disk.
+        Action::Writable(_) | Action::Foresee(_) | Action::Confirm(_) => Ok(()),
     }
+}
+
+fn borrowed<'a>(values: &'a [(&'static str, String)]) -> Vec<(&'a str, &'a str)> {
+    values.iter().map(|(name, value)| (*name, value.as_str())).collect()
+}
+
+/// Puts settings into an INI file of the admin's.
+///
+/// # Errors
+/// `Host` where it can't be read or written.
+pub fn set(root: &Root, store: &Store, path: &str, values: &[(&str, &str)]) -> Result<(), Fault> {
+    let at = Place { path: path.to_owned(), mode: 0o644, owner: None };
+    edit(root, store, &at, |text| puppet_conf::set(text, values))
 }
 
 fn place_file(
@@ -229,8 +250,12 @@ async fn first_run(root: &Root, run: &Run) {
         tracing::info!(program = run.program, "no first run: --root is not the running system");
         return;
     }
+    let Some(program) = program::find(root, &[run.program], run.path.as_deref()) else {
+        tracing::warn!(program = run.program, path = run.path, "no first run: it is not installed");
+        return;
+    };
     let arguments: Vec<&str> = run.arguments.iter().map(String::as_str).collect();
-    match process::run_apart(run.program, &arguments, RUN_LIMIT).await {
+    match process::run_apart(&program, &arguments, RUN_LIMIT).await {
         Ok(ended) if ended.code.is_some_and(|code| run.succeeds_with.contains(&code)) => {
             tracing::info!(program = run.program, "the first run succeeded");
         }
@@ -243,9 +268,6 @@ async fn first_run(root: &Root, run: &Run) {
                 last,
                 "the first run failed; the engine will try again"
             );
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            tracing::warn!(program = run.program, "no first run: it is not installed");
         }
         Err(error) => {
             tracing::warn!(program = run.program, %error, "the first run could not be started");

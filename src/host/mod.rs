@@ -4,7 +4,9 @@
 #![allow(clippy::disallowed_types, reason = "the room that does I/O")]
 
 pub mod aws;
+pub mod chef;
 pub mod clock;
+pub mod engine;
 pub mod facts;
 pub mod files;
 mod guard;
@@ -20,8 +22,11 @@ mod network;
 pub mod notify;
 mod outside;
 pub mod power;
+pub mod preflight;
 mod proc;
 pub mod process;
+pub mod program;
+pub mod puppet;
 pub mod root;
 pub mod sandbox;
 pub mod store;
@@ -54,6 +59,7 @@ pub struct Host {
     client: Option<aws::Client>,
     region: Option<String>,
     key: Option<key::Making>,
+    asked: puppet::Asked,
 }
 
 impl Host {
@@ -68,6 +74,7 @@ impl Host {
             client: None,
             region: None,
             key: None,
+            asked: puppet::Asked::default(),
         }
     }
 
@@ -104,6 +111,9 @@ impl Host {
             Effect::Hold(bundle) => {
                 install::perform(&self.root, &self.store, &bundle).await.map(|_| Event::Held)?
             }
+            Effect::Release(bundle) => {
+                install::perform(&self.root, &self.store, &bundle).await.map(|_| Event::Released)?
+            }
             Effect::Install(bundle) => {
                 Event::Installed(install::perform(&self.root, &self.store, &bundle).await?)
             }
@@ -124,7 +134,8 @@ impl Host {
                 self.store.set_aside(&paths, self.now().unix).map(|()| Event::IsAside)?
             }
             Effect::Inspect => {
-                let (record, sights) = inspect::inspect(&self.root, &self.store)?;
+                let (record, sights) =
+                    inspect::inspect(&self.root, &self.store, &mut self.asked).await?;
                 Event::Inspected(record.map(Box::new), sights, facts::machine(&self.root))
             }
             // The driver ends here; there is nothing to perform.
@@ -137,7 +148,7 @@ impl Host {
     pub async fn gather(&mut self, inquiry: Inquiry) -> Result<Facts, Fault> {
         let (ec2, puppet) = tokio::join!(
             imds::ask(&self.root, &self.net),
-            facts::puppet_site(&self.root, inquiry.puppet),
+            puppet::site(&self.root, inquiry.puppet),
         );
         if let Some(likely) = &inquiry.key {
             // The facts may be gathered again and again; one key is enough.
@@ -146,7 +157,7 @@ impl Host {
             }
         }
         let mut facts = facts::gather(&self.root, ec2?, puppet);
-        facts.ssm = inquiry.ssm.then(|| handover::site(&self.root));
+        facts.ssm = inquiry.ssm.then(|| handover::site(&self.root, inquiry.ssm_agent.as_deref()));
         facts.opsworks = inquiry.opsworks.then(|| facts::opsworks_site(&self.root)).flatten();
         self.region = facts.ec2.as_ref().and_then(|ec2| ec2.region.clone());
         Ok(outside::facts(facts))

@@ -7,8 +7,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::facts::packaged;
 use super::files::{self, ids_of};
+use super::puppet::packaged;
 use super::root::Root;
 use super::variables;
 use crate::facts::PuppetSite;

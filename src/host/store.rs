@@ -31,6 +31,21 @@ impl Store {
         self.root.shown(&self.at("record.json"))
     }
 
+    /// A small file beside the record, where there is one and it can be read.
+    #[must_use]
+    pub fn note(&self, name: &str) -> Option<Vec<u8>> {
+        files::read_if_there(&self.root, &self.at(name)).ok().flatten()
+    }
+
+    /// Writes such a file, root's alone.
+    ///
+    /// # Errors
+    /// `Host` where it can't be written.
+    pub fn keep_note(&self, name: &str, text: &str) -> Result<(), Fault> {
+        self.make("")?;
+        files::replace(&self.root, &self.at(name), text.as_bytes(), 0o600, None)
+    }
+
     /// The record, where there is one.
     ///
     /// # Errors

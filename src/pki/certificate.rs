@@ -1,18 +1,15 @@
 //! What is checked before a certificate is trusted: that it is one, for our key, our name, valid
 //! now, and signed by the authority that we know.
 
-use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
-use std::time::Duration;
-use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use super::chain::{self, ChainError};
 use super::public_key::{PublicKey, hex, pem_lines};
 
 /// An authority's certificates: the self-signed root, and the intermediates below it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CaBundle {
     certificates: Vec<Vec<u8>>,
-    roots: Vec<usize>,
 }
 
 /// A certificate that passed [`check`].
@@ -60,8 +57,8 @@ pub enum CertificateError {
     NotYetValid { not_before: i64, now: i64 },
     #[error("it is a CA's certificate, not a node's")]
     IsCa,
-    #[error("it is not signed by the authority that we know ({0})")]
-    OtherCa(String),
+    #[error("it is not signed by the authority that we know, as the engine will check it ({0})")]
+    Chain(ChainError),
     #[error("the CA bundle holds no certificate")]
     NoCa,
     #[error("certificate {0} of the CA bundle is not an X.509 CA certificate")]
@@ -76,30 +73,37 @@ impl CaBundle {
     /// # Errors
     /// When it holds anything but CA certificates, or no root.
     pub fn from_pem(text: &str) -> Result<Self, CertificateError> {
+        let certificates = Self::certificates_of(text)?;
+        let is_root = |der: &Vec<u8>| parse(der).is_some_and(|ca| ca.subject() == ca.issuer());
+        if !certificates.iter().any(is_root) {
+            return Err(CertificateError::NoRoot);
+        }
+        Ok(Self { certificates })
+    }
+
+    /// The CA certificates of a PEM text, each as DER; a root need not be among them.
+    ///
+    /// # Errors
+    /// When it holds anything but CA certificates, or none.
+    pub fn certificates_of(text: &str) -> Result<Vec<Vec<u8>>, CertificateError> {
         let blocks = pem::parse_many(text).map_err(|_| CertificateError::NotPem)?;
         if blocks.is_empty() {
             return Err(CertificateError::NoCa);
         }
-        let mut certificates = Vec::new();
-        let mut roots = Vec::new();
-        for (index, block) in blocks.into_iter().enumerate() {
+        let one = |(index, block): (usize, pem::Pem)| {
             if block.tag() != "CERTIFICATE" {
                 return Err(CertificateError::WrongLabel(block.tag().to_owned()));
             }
-            let (_, parsed) = X509Certificate::from_der(block.contents())
-                .map_err(|_| CertificateError::BadCa(index + 1))?;
-            if !parsed.is_ca() {
-                return Err(CertificateError::BadCa(index + 1));
-            }
-            if parsed.subject() == parsed.issuer() {
-                roots.push(index);
-            }
-            certificates.push(block.into_contents());
-        }
-        if roots.is_empty() {
-            return Err(CertificateError::NoRoot);
-        }
-        Ok(Self { certificates, roots })
+            let is_ca = parse(block.contents()).is_some_and(|parsed| parsed.is_ca());
+            if is_ca { Ok(block.into_contents()) } else { Err(CertificateError::BadCa(index + 1)) }
+        };
+        blocks.into_iter().enumerate().map(one).collect()
+    }
+
+    /// Each certificate as PEM.
+    #[must_use]
+    pub fn certificates(&self) -> Vec<String> {
+        self.certificates.iter().map(|der| certificate_pem(der)).collect()
     }
 
     /// Every certificate, one after the other, without comments.
@@ -116,11 +120,6 @@ impl CaBundle {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.certificates.is_empty()
-    }
-
-    fn anchors<'a>(&self, ders: &'a [CertificateDer<'a>]) -> Vec<TrustAnchor<'a>> {
-        let roots = self.roots.iter().filter_map(|root| ders.get(*root));
-        roots.filter_map(|der| anchor_from_trusted_cert(der).ok()).collect()
     }
 }
 
@@ -151,10 +150,12 @@ pub fn check(text: &str, expected: &Expectation<'_>) -> Result<Certificate, Cert
     if expected.now < not_before {
         return Err(CertificateError::NotYetValid { not_before, now: expected.now });
     }
-    if expected.now > not_after {
+    // OpenSSL: at the very second of its end it has ended.
+    if expected.now >= not_after {
         return Err(CertificateError::Expired { not_after, now: expected.now });
     }
-    verify_chain(&der, expected)?;
+    chain::verify(&der, &parsed, &expected.ca.certificates, expected.now)
+        .map_err(CertificateError::Chain)?;
     Ok(Certificate { pem: certificate_pem(&der), serial: hex(parsed.raw_serial()), not_after })
 }
 
@@ -168,26 +169,20 @@ fn only_certificate(text: &str) -> Result<Vec<u8>, CertificateError> {
     }
 }
 
-/// The path up to a root of the bundle, every signature and every date on it (RFC 5280 §6).
-fn verify_chain(der: &[u8], expected: &Expectation<'_>) -> Result<(), CertificateError> {
-    let other_ca = |error: webpki::Error| CertificateError::OtherCa(error.to_string());
-    let bundle: Vec<CertificateDer<'_>> =
-        expected.ca.certificates.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
-    let anchors = expected.ca.anchors(&bundle);
-    let leaf = CertificateDer::from(der);
-    let leaf = EndEntityCert::try_from(&leaf).map_err(other_ca)?;
-    let now = u64::try_from(expected.now).unwrap_or(0);
-    leaf.verify_for_usage(
-        webpki::ALL_VERIFICATION_ALGS,
-        &anchors,
-        &bundle,
-        UnixTime::since_unix_epoch(Duration::from_secs(now)),
-        KeyUsage::client_auth(),
-        None,
-        None,
-    )
-    .map(|_| ())
-    .map_err(other_ca)
+/// The public key in a certificate.
+///
+/// # Errors
+/// When it is none, or its key is not an RSA key.
+pub fn key_of(text: &str) -> Result<PublicKey, CertificateError> {
+    let der = only_certificate(text)?;
+    let parsed = parse(&der).ok_or(CertificateError::NotX509)?;
+    PublicKey::from_spki(parsed.public_key().raw).map_err(|_| CertificateError::NotRsa)
+}
+
+/// One certificate and nothing behind it.
+pub(super) fn parse(der: &[u8]) -> Option<X509Certificate<'_>> {
+    let (rest, parsed) = X509Certificate::from_der(der).ok()?;
+    rest.is_empty().then_some(parsed)
 }
 
 fn common_name(certificate: &X509Certificate<'_>) -> String {

@@ -3,6 +3,7 @@
 //! The private key is parsed and encoded by `rsa`, used by AWS-LC; nothing here reads a file.
 
 pub mod certificate;
+pub mod chain;
 pub mod csr;
 pub mod name;
 pub mod oid;

@@ -92,6 +92,10 @@ pub fn is_under(dotted: &str, arc: &str) -> bool {
 /// The numbers of a dotted OID; none where it is not one that DER can encode.
 #[must_use]
 pub fn arcs(dotted: &str) -> Option<Vec<u64>> {
+    let is_number = |arc: &str| !arc.is_empty() && arc.bytes().all(|b| b.is_ascii_digit());
+    if !dotted.split('.').all(is_number) {
+        return None;
+    }
     let oid = ObjectIdentifier::new(dotted).ok()?;
     Some(oid.arcs().map(u64::from).collect())
 }

@@ -184,8 +184,10 @@ pub struct SiteInquiry {
     pub confdir: Option<String>,
     pub ssldir: Option<String>,
     pub statedir: Option<String>,
+    /// Puppet's program.
+    pub program: Option<String>,
     /// As recorded by an earlier start: then nobody need be asked.
-    pub known: Option<PuppetSite>,
+    pub known: Option<Box<PuppetSite>>,
 }
 
 /// What the facts must hold.
@@ -196,6 +198,8 @@ pub struct Inquiry {
     pub ssm: bool,
     /// Whether to read the OpsWorks agent's file.
     pub opsworks: bool,
+    /// That agent's program, where the settings name it.
+    pub ssm_agent: Option<String>,
     /// The key that will be wanted, unless one stands already: it may be begun meanwhile.
     pub key: Option<LikelyKey>,
 }
@@ -267,8 +271,14 @@ pub trait Target: Send {
     /// # Errors
     /// `Rejected` where the authority will never be ready, `Data` where it can't be used.
     fn surveyed(&self, facts: &Facts, answer: Answer) -> Result<Surveyed, Fault>;
-    /// What keeps the engine still until we are done.
+    /// What is looked at before the authority is asked, and what keeps the engine still until we
+    /// are done.
     fn hold(&self, known: &Known<'_>) -> Option<Bundle>;
+    /// What lets the engine run again as before, where joining came to nothing.
+    fn release(&self, site: Option<&PuppetSite>) -> Option<Bundle> {
+        let _ = site;
+        None
+    }
     /// None: this target needs no key of ours.
     ///
     /// # Errors

@@ -58,10 +58,9 @@ impl Target for Opsworks {
     fn inquiry(&self) -> Inquiry {
         let at = Some(opsworks_agent::key_place().path);
         Inquiry {
-            puppet: None,
-            ssm: false,
             opsworks: true,
             key: Some(LikelyKey { bits: KEY_BITS, staged: staged_key(WORD), at }),
+            ..Inquiry::default()
         }
     }
 
@@ -124,7 +123,9 @@ impl Target for Opsworks {
     }
 
     fn hold(&self, _: &Known<'_>) -> Option<Bundle> {
-        None
+        let mut hold = Bundle::default();
+        hold.look_first(&opsworks_agent::install("", "", "", ""), None);
+        Some(hold)
     }
 
     fn key(&self, _: &Known<'_>) -> Result<Option<KeySpec>, Fault> {

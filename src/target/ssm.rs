@@ -37,6 +37,8 @@ pub struct Ssm {
     pub given: Option<(String, String)>,
     /// Whether to go ahead on an EC2 instance, which needs none of this.
     pub on_ec2: bool,
+    /// The agent's program; none: where it is usually found.
+    pub agent: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +60,7 @@ impl Target for Ssm {
     }
 
     fn inquiry(&self) -> Inquiry {
-        Inquiry { ssm: true, ..Inquiry::default() }
+        Inquiry { ssm: true, ssm_agent: self.agent.clone(), ..Inquiry::default() }
     }
 
     fn directories(&self, _: Option<&PuppetSite>) -> Vec<Place> {
@@ -76,8 +78,8 @@ impl Target for Ssm {
             return Err(Fault::new(
                 Kind::Host,
                 "amazon-ssm-agent is not installed",
-                ssm_agent::PROGRAMS.join(", "),
-                "install it, or set hand_over = \"file\" in [ssm]",
+                self.agent.as_deref().unwrap_or(ssm_agent::PROGRAM),
+                "install it, say where it is with agent in [ssm], or set hand_over = \"file\" in [ssm]",
             ));
         }
         check_instance_name(&self.instance_name(name)).map_err(|rule| {
@@ -153,7 +155,7 @@ impl Target for Ssm {
 
     fn install(
         &self,
-        _: &Known<'_>,
+        known: &Known<'_>,
         grant: &Grant,
         secret: Option<&Secret>,
     ) -> Result<Option<Installation>, Fault> {
@@ -172,7 +174,12 @@ impl Target for Ssm {
             }
             (_, code) => {
                 let activation = id.clone();
-                Installation::HandOver(ssm_agent::HandOver { activation, code, region: None })
+                Installation::HandOver(ssm_agent::HandOver {
+                    activation,
+                    code,
+                    region: None,
+                    program: agent(known.facts).map(str::to_owned),
+                })
             }
         }))
     }

@@ -28,7 +28,7 @@ pub fn facts(instance: &str) -> Facts {
             ssldir: "/s".to_owned(),
             statedir: "/st".to_owned(),
             said_by: "test".to_owned(),
-            csr_attributes: None,
+            ..PuppetSite::default()
         }),
         ..Facts::default()
     }

@@ -161,5 +161,6 @@ fn ssm(hand_over: HandOverTo) -> Ssm {
         hand_over,
         given: None,
         on_ec2: false,
+        agent: None,
     }
 }

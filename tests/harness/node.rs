@@ -7,7 +7,7 @@ use enlist::bootstrap::{Departure, Effect, Event, Machine, Now, Outcome, Plan, U
 use enlist::engine::Bundle;
 use enlist::facts::{Ec2, Facts, InstanceIdentity};
 use enlist::fault::Fault;
-use enlist::host::{Root, Store, facts, files, handover, install, key, lock};
+use enlist::host::{Root, Store, facts, files, handover, install, key, lock, puppet};
 use enlist::target::{Answer, Inquiry, KeySpec, Request};
 use enlist_emulator::control::{
     ControlPlane, ControlSettings, OpsWorksCmSettings, OpsWorksSettings, ServerSpec, StackSpec,
@@ -242,6 +242,7 @@ impl Node {
                 Ok(Event::Woke)
             }
             Effect::Hold(bundle) => self.bundle(&store, &bundle)?.map(|_| Event::Held),
+            Effect::Release(bundle) => self.bundle(&store, &bundle)?.map(|_| Event::Released),
             Effect::Install(bundle) => self.bundle(&store, &bundle)?.map(Event::Installed),
             Effect::Clear(bundle) => self.bundle(&store, &bundle)?.map(|_| Event::Cleared),
             Effect::HandOver(wanted) => {
@@ -340,7 +341,7 @@ impl Node {
     }
 
     fn facts(&self, case: &Case, inquiry: Inquiry) -> Facts {
-        let puppet = self.runtime.block_on(facts::puppet_site(&self.root, inquiry.puppet));
+        let puppet = self.runtime.block_on(puppet::site(&self.root, inquiry.puppet));
         let document =
             r#"{ "instanceId": "i-0123456789abcdef0", "region": "us-east-1" }"#.to_owned();
         let ec2 = Ec2 {
@@ -357,7 +358,7 @@ impl Node {
             machine_id: facts::machine_id(&self.root),
             ec2: Some(ec2).filter(|_| case.is_ec2),
             puppet,
-            ssm: inquiry.ssm.then(|| handover::site(&self.root)),
+            ssm: inquiry.ssm.then(|| handover::site(&self.root, None)),
             opsworks: inquiry.opsworks.then(|| facts::opsworks_site(&self.root)).flatten(),
             ..Facts::default()
         }

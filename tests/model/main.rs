@@ -266,6 +266,7 @@ impl Run {
                 Event::Woke
             }
             Effect::Hold(_) => Event::Held,
+            Effect::Release(_) => Event::Released,
             Effect::Install(bundle) => {
                 self.authority.install(&bundle);
                 Event::Installed(Vec::new())

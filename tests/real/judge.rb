@@ -5,11 +5,18 @@
 #
 #   judge.rb client-rb FILE                     the settings in it, as a JSON list of name and values
 #   judge.rb instance-agent FILE                its members as JSON, once its key was loaded
+#   judge.rb chef-loads FILE                    what chef-client goes by: FILE, then client.d beside it
+#   judge.rb trusted-certs DIRECTORY PEM        verifies a certificate with what Chef reads of it
+#   judge.rb psych                              of each line of standard input, as a YAML value: `same`
+#                                               where Puppet would write it again as it stands
+#   judge.rb puppet-csr FILE                    the extensions that Puppet asks for by this
+#                                               csr_attributes.yaml; exit 1 where it refuses the file
+#   judge.rb request PEM                        the extensions in a request, as Puppet reads them
 #   judge.rb signature PRIVATE PUBLIC [CHANGE]  signs a request and verifies it, protocol 1.3; exit 1
 #                                               where that fails. CHANGE: body, path or user, which
 #                                               another one has by then
 #
-# Packages: ruby, ruby-mixlib-authentication.
+# Packages: ruby, ruby-mixlib-authentication, puppet-agent.
 require "openssl" # before mixlib, which takes the class Digest for granted
 require "json"
 
@@ -31,6 +38,72 @@ def client_rb(path)
   sandbox.instance_eval(File.read(path, encoding: "UTF-8"), path)
   puts JSON.generate(sandbox.__calls)
 end
+
+# Chef's order (its source, application/client.rb and mixin/dot_d.rb); the last one counts.
+def chef_loads(path)
+  later = Dir["#{File.dirname(path)}/client.d/*.rb"].select { |entry| File.file?(entry) }.sort
+  settings = {}
+  [path, *later].each do |file|
+    config = ChefConfig.new(settings)
+    config.instance_eval(File.read(file, encoding: "UTF-8"), file)
+  end
+  puts JSON.generate(settings)
+end
+
+# As Chef's configuration does it: a name with an argument sets, without one gets.
+class ChefConfig < BasicObject
+  Config = ::Object.new
+  def self.const_missing(name) = ::Object.const_get(name)
+  def initialize(settings) = @settings = settings
+  def method_missing(name, *arguments)
+    name = name.to_s.delete_suffix("=")
+    arguments.empty? ? @settings[name] : @settings[name] = arguments.first
+  end
+  def respond_to_missing?(*) = true
+  def `(command) = command
+end
+
+# Of each file the first certificate (Chef's source, http/ssl_policies.rb).
+def trusted_certs(directory, certificate)
+  store = OpenSSL::X509::Store.new
+  Dir["#{directory}/*.{crt,pem}"].sort.each do |file|
+    store.add_cert(OpenSSL::X509::Certificate.new(File.read(file)))
+  end
+  leaf = OpenSSL::X509::Certificate.new(File.read(certificate))
+  abort "it does not verify: #{store.error_string}" unless store.verify(leaf)
+end
+
+# As Puppet reads csr_attributes.yaml: the class Symbol is allowed, and aliases are.
+def psych
+  require "yaml"
+  $stdin.each_line(chomp: true) do |line|
+    value = YAML.safe_load("k: #{line}\n", permitted_classes: [Symbol], aliases: true)["k"]
+    puts(!value.nil? && value.to_s == line ? "same" : "other")
+  rescue Psych::Exception
+    puts "other"
+  end
+end
+
+def puppet_csr(path)
+  require "puppet"
+  Puppet::SSL::Oids.register_puppet_oids
+  attributes = Puppet::SSL::CertificateRequestAttributes.new(path)
+  attributes.load
+  request = Puppet::SSL::CertificateRequest.new("n")
+  request.generate(OpenSSL::PKey::RSA.new(2048), csr_attributes: attributes.custom_attributes,
+                                                 extension_requests: attributes.extension_requests)
+  puts JSON.generate(extensions(request))
+rescue StandardError => e
+  abort e.message
+end
+
+def request(path)
+  require "puppet"
+  Puppet::SSL::Oids.register_puppet_oids
+  puts JSON.generate(extensions(Puppet::SSL::CertificateRequest.from_s(File.read(path))))
+end
+
+def extensions(request) = request.request_extensions.to_h { |it| [it["oid"], it["value"]] }
 
 def instance_agent(path)
   require "yaml"
@@ -69,7 +142,12 @@ end
 
 case ARGV.shift
 when "client-rb" then client_rb(*ARGV)
+when "chef-loads" then chef_loads(*ARGV)
+when "trusted-certs" then trusted_certs(*ARGV)
+when "psych" then psych
+when "puppet-csr" then puppet_csr(*ARGV)
+when "request" then request(*ARGV)
 when "instance-agent" then instance_agent(*ARGV)
 when "signature" then signature(*ARGV)
-else abort "usage: #{$PROGRAM_NAME} client-rb|instance-agent|signature ..."
+else abort "usage: #{$PROGRAM_NAME} client-rb|chef-loads|trusted-certs|psych|puppet-csr|request|instance-agent|signature ..."
 end

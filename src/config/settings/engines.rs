@@ -22,6 +22,7 @@ impl Reader<'_> {
             tag_prefix: self.text("puppet", "tag_prefix")?.unwrap_or_default(),
             environment: self.parsed("puppet", "environment", NAME, environment)?,
             run: self.boolean("puppet", "run")?,
+            program: self.path("puppet", "program")?,
         })
     }
 
@@ -62,6 +63,7 @@ impl Reader<'_> {
             environment: self.chef_name("environment")?,
             policy: self.policy()?,
             run: self.boolean("chef", "run")?,
+            program: self.path("chef", "program")?,
         })
     }
 

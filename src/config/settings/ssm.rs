@@ -51,6 +51,7 @@ impl Reader<'_> {
             hand_over,
             given,
             on_ec2: self.boolean(WORD, "on_ec2")?,
+            agent: self.path(WORD, "agent")?,
         })
     }
 

@@ -3,14 +3,15 @@
 //! Source: AWS OpsWorks CM API Reference, API version 2016-11-01: DescribeServers,
 //! AssociateNode, DescribeNodeAssociationStatus, DisassociateNode.
 
+mod hold;
 mod server;
 
 use super::{
     Actions, Answer, Authority, Created, Creation, Departing, Doubt, Grant, Inquiry, Installation,
     KeyReport, KeySpec, Known, LikelyKey, Membership, Request, SiteInquiry, Survey, Surveyed,
-    Target, Watched, invariant, mismatch, staged_key,
+    Target, Watched, invariant, mismatch, staged_key, state_dir,
 };
-use crate::engine::{Bundle, Engine, Place, chef, puppet};
+use crate::engine::{Action, Bundle, Engine, Place, chef, puppet};
 use crate::facts::{Facts, PuppetSite};
 use crate::fault::{Fault, Kind};
 use crate::pki::certificate::{self, Expectation};
@@ -53,6 +54,7 @@ impl Target for OpsworksCm {
             confdir: self.puppet.confdir.clone(),
             ssldir: self.puppet.ssldir.clone(),
             statedir: self.puppet.statedir.clone(),
+            program: self.puppet.program.clone(),
             known: None,
         };
         let is_chef = self.engine == Some(Engine::Chef);
@@ -63,8 +65,8 @@ impl Target for OpsworksCm {
         Inquiry {
             opsworks: false,
             puppet: Some(site).filter(|_| !is_chef),
-            ssm: false,
             key: Some(LikelyKey { bits, staged: staged_key(WORD), at }),
+            ..Inquiry::default()
         }
     }
 
@@ -110,10 +112,11 @@ impl Target for OpsworksCm {
     }
 
     fn hold(&self, known: &Known<'_>) -> Option<Bundle> {
-        match known.authority {
-            Authority::Puppet { .. } => known.facts.puppet.as_ref().map(puppet::hold),
-            _ => None,
-        }
+        self.look_and_hold(known)
+    }
+
+    fn release(&self, site: Option<&PuppetSite>) -> Option<Bundle> {
+        site.map(puppet::release)
     }
 
     fn key(&self, known: &Known<'_>) -> Result<Option<KeySpec>, Fault> {
@@ -251,7 +254,13 @@ impl Target for OpsworksCm {
             installed.iter().any(|(_, path)| path.starts_with(&format!("{}/", self.chef.confdir)));
         match site {
             _ if is_chef => chef::clear(installed),
-            Some(site) => puppet::clear(installed, site),
+            Some(site) => {
+                let mut bundle = puppet::clear(installed, site);
+                // What Puppet said, kept beside the record.
+                let path = format!("{}/puppet.json", state_dir(WORD));
+                bundle.actions.push(Action::Retire { path });
+                bundle
+            }
             None => Bundle::default(),
         }
     }

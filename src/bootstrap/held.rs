@@ -1,0 +1,26 @@
+//! What becomes of the hold on the engine where a bootstrap fails.
+
+use super::{Bootstrap, Phase};
+use crate::engine::{Bundle, puppet};
+
+impl Bootstrap {
+    /// What lets the engine run as before. Where the installation was cut short it stays held: it
+    /// would find half of what it needs. A member's was never held.
+    pub(super) fn release(&self) -> Option<Bundle> {
+        let record = &self.ledger.working;
+        let is_untouched = matches!(record.phase, Phase::New | Phase::Creating | Phase::Watching);
+        let site = record.puppet.as_ref().filter(|_| is_untouched && !record.is_member())?;
+        self.plan.target.release(Some(site))
+    }
+
+    /// What is said of an installation that was cut short.
+    pub(super) fn still_held(&self) -> Option<String> {
+        let record = &self.ledger.working;
+        let site = record.puppet.as_ref().filter(|_| record.phase == Phase::Installing)?;
+        self.plan.target.release(Some(site))?;
+        let (path, _) = puppet::held_by(site);
+        Some(format!(
+            "the agent stays held by {path}, since half of what it needs may be installed: `enlist join` goes on, `enlist leave` takes everything back"
+        ))
+    }
+}

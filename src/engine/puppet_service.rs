@@ -1,0 +1,78 @@
+//! The options that the packages' unit gives the agent: `PUPPET_EXTRA_OPTS`, from a file.
+
+use super::puppet_reading::unquoted;
+use super::puppet_settings::is_compared;
+
+/// A file that gives the agent's service its options, and its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OptionsFile {
+    pub path: String,
+    pub text: String,
+}
+
+/// An option of the agent's service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceOption {
+    /// As Puppet takes it: `--server=a`.
+    pub argument: String,
+    /// Where it stands: file, line and option.
+    pub place: String,
+}
+
+/// Where the agent's service gets its options from, the last of them first; of the packages' units.
+pub const OPTIONS_FILES: [&str; 3] =
+    ["/etc/default/puppet", "/etc/sysconfig/puppet", "/etc/sysconfig/puppetagent"];
+
+/// The settings that the agent's service is started with, and that Puppet is to be asked with.
+#[must_use]
+pub fn service_options(files: &[OptionsFile]) -> Vec<ServiceOption> {
+    // Of the files that set the variable, systemd takes the last.
+    let found = files.iter().find_map(|file| {
+        let lines = file.text.lines().enumerate();
+        let set = lines.filter_map(|(index, line)| {
+            Some((index + 1, line.trim().strip_prefix("PUPPET_EXTRA_OPTS=")?))
+        });
+        set.last().map(|(line, value)| (file, line, unquoted(value.trim()).to_owned()))
+    });
+    let Some((file, line, value)) = found else { return Vec::new() };
+    let mut words = value.split_whitespace().peekable();
+    let mut options = Vec::new();
+    while let Some(word) = words.next() {
+        let Some(option) = word.strip_prefix("--") else { continue };
+        let (name, given) = match option.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_owned())),
+            None => (
+                option,
+                words.peek().filter(|next| !next.starts_with('-')).map(|v| (*v).to_owned()),
+            ),
+        };
+        if let Some(value) = given.filter(|_| is_compared(name)) {
+            let place =
+                format!("{}, line {line}: PUPPET_EXTRA_OPTS has --{name} {value}", file.path);
+            options.push(ServiceOption { argument: format!("--{name}={value}"), place });
+        }
+    }
+    options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_of_the_service_are_found() {
+        let file =
+            |path: &str, text: &str| OptionsFile { path: path.to_owned(), text: text.to_owned() };
+        let files = [
+            file(
+                "/etc/default/puppet",
+                "# x\nPUPPET_EXTRA_OPTS=\"--server q --verbose --ca_port=9\"\n",
+            ),
+            file("/etc/sysconfig/puppet", "PUPPET_EXTRA_OPTS=--server=r\n"),
+        ];
+        let options = service_options(&files);
+        let arguments: Vec<&str> = options.iter().map(|option| option.argument.as_str()).collect();
+        assert_eq!(arguments, ["--server=q", "--ca_port=9"]);
+        assert!(options[0].place.starts_with("/etc/default/puppet, line 2: "), "{:?}", options[0]);
+    }
+}

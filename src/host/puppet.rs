@@ -1,0 +1,340 @@
+//! The Puppet that is installed here: where it keeps its things, and what it will use.
+//!
+//! `puppet config print` starts a Ruby, which takes most of a second: it is asked once a join, and
+//! later only when something that its answer depends on has changed (decision 0010).
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::files;
+use super::process::{self, Reach};
+use super::program;
+use super::root::Root;
+use super::store::Store;
+use crate::engine::puppet_reading;
+use crate::engine::puppet_service::{OPTIONS_FILES, OptionsFile, ServiceOption, service_options};
+use crate::engine::puppet_settings::{self, Expected, Printed, arguments};
+use crate::facts::PuppetSite;
+use crate::fault::Fault;
+use crate::pki::public_key::hex;
+use crate::secret::Secret;
+use crate::target::SiteInquiry;
+
+/// A second, several on a machine that is still booting.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// A larger file is no `csr_attributes.yaml`, and no list of names for OIDs.
+const LARGEST_YAML: u64 = 64 * 1024;
+
+/// A directory that can't be: nothing is ever found in it, and nobody can put anything there.
+const NO_CODE: &str = "/dev/null/none";
+
+/// The file beside the record that holds what Puppet said.
+const NOTE: &str = "puppet.json";
+
+/// What Puppet said the last time, and to what.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// SHA-256 over everything that the answer depends on.
+    of: String,
+    problems: Vec<String>,
+}
+
+/// Where Puppet keeps its things: the settings, else what an installed Puppet says, else its
+/// packagers' layouts.
+pub async fn site(root: &Root, inquiry: Option<SiteInquiry>) -> Option<PuppetSite> {
+    let inquiry = inquiry?;
+    let program = inquiry.program.clone();
+    let mut site = match inquiry.known {
+        Some(known) => *known,
+        None => match (&inquiry.confdir, &inquiry.ssldir, &inquiry.statedir) {
+            (Some(_), Some(_), Some(_)) => packaged(root),
+            _ => printed_site(root, program.as_deref()).await.unwrap_or_else(|| packaged(root)),
+        },
+    };
+    let told = [
+        (inquiry.confdir, &mut site.confdir),
+        (inquiry.ssldir, &mut site.ssldir),
+        (inquiry.statedir, &mut site.statedir),
+    ];
+    for (setting, place) in told {
+        if let Some(setting) = setting {
+            *place = setting;
+            site.said_by = "settings".to_owned();
+        }
+    }
+    site.program = program;
+    let conf = root.text(&format!("{}/puppet.conf", site.confdir)).unwrap_or_default();
+    let named = |name: &str, default: &str| {
+        let value = puppet_reading::value_of(&conf, name).map(|(_, value)| value);
+        let value = value.map(|value| value.replace("$confdir", &site.confdir));
+        value
+            .filter(|value| value.starts_with('/'))
+            .unwrap_or_else(|| format!("{}/{default}", site.confdir))
+    };
+    let path = site.csr_attributes_path.clone();
+    let path = path.unwrap_or_else(|| named("csr_attributes", "csr_attributes.yaml"));
+    let mapping = named("trusted_oid_mapping_file", "custom_trusted_oid_mapping.yaml");
+    site.csr_attributes = yaml(root, &path).map(Secret::new);
+    site.csr_attributes_path = Some(path);
+    site.oid_mapping = yaml(root, &mapping).map(|text| (mapping, text));
+    Some(site)
+}
+
+/// Before the authority is asked: a file that Puppet would not read, and options that its service
+/// is given. What else is in it can be set.
+#[must_use]
+pub fn foresee(root: &Root, expected: &Expected) -> Vec<String> {
+    let conf = expected.conf();
+    let mut problems = Vec::new();
+    match files::read_text(root, &conf, files::LARGEST) {
+        Ok(text) => problems.extend(unreadable(&conf, &text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => problems.push(format!("{conf}: Puppet can't read it ({error})")),
+    }
+    if let Some(complaint) = expected.site.complaint.as_ref().filter(|_| problems.is_empty()) {
+        let text = root.text(&conf).unwrap_or_default();
+        let is_ours = complaint.contains("Certificate names");
+        let blamed = expected.blame_complaint(complaint, &text).filter(|_| !is_ours);
+        problems.extend(blamed);
+    }
+    for option in options(root) {
+        let (name, value) =
+            option.argument.trim_start_matches('-').split_once('=').unwrap_or_default();
+        let mut printed = Printed::default();
+        printed.values.insert(name.to_owned(), value.to_owned());
+        if expected
+            .differences(&printed)
+            .iter()
+            .any(|difference| difference.setting == name && difference.found == value)
+        {
+            problems.push(option.place);
+        }
+    }
+    problems
+}
+
+/// After everything is installed: what Puppet would not use. `set` puts settings into
+/// `puppet.conf`, in force for the agent.
+///
+/// # Errors
+/// As for `set`.
+pub async fn confirm(
+    root: &Root,
+    store: &Store,
+    expected: &Expected,
+    set: impl Fn(&[(&str, &str)]) -> Result<(), Fault>,
+) -> Result<Vec<String>, Fault> {
+    let mut seen = Seen::now(root, expected);
+    let (mut problems, corrections) = seen.judge(root, expected).await;
+    if !corrections.is_empty() {
+        let values: Vec<(&str, &str)> =
+            corrections.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        for problem in &problems {
+            tracing::info!("set right for the agent: {problem}");
+        }
+        set(&values)?;
+        seen = Seen::now(root, expected);
+        problems = seen.judge(root, expected).await.0;
+    }
+    if problems.is_empty() && seen.program.is_some() {
+        Asked { of: seen.fingerprint, problems: Vec::new() }.keep(store);
+    }
+    Ok(problems)
+}
+
+/// What leads Puppet elsewhere by now. It is asked where something has changed since it last was.
+pub async fn look(
+    root: &Root,
+    store: &Store,
+    expected: &Expected,
+    asked: &mut Asked,
+) -> Vec<String> {
+    let seen = Seen::now(root, expected);
+    if seen.program.is_none() {
+        return seen.read(expected);
+    }
+    if asked.of != seen.fingerprint {
+        *asked = Asked::recall(store);
+    }
+    if asked.of != seen.fingerprint {
+        let (problems, _) = seen.judge(root, expected).await;
+        *asked = Asked { of: seen.fingerprint, problems };
+    }
+    asked.problems.clone()
+}
+
+/// Everything that the answer depends on.
+struct Seen {
+    text: String,
+    options: Vec<ServiceOption>,
+    /// None: not installed, or not this system's.
+    program: Option<String>,
+    fingerprint: String,
+}
+
+impl Seen {
+    fn now(root: &Root, expected: &Expected) -> Self {
+        let text = root.text(&expected.conf()).unwrap_or_default();
+        let options = options(root);
+        let program = find(root, expected.site.program.as_deref());
+        let version = program.as_deref().and_then(program::version);
+        let all = format!(
+            "{:?}\n{}\n{}\n{:?}\n{program:?}\n{version:?}\n{text}",
+            (&expected.site.confdir, &expected.site.ssldir),
+            expected.endpoint,
+            expected.name,
+            options
+        );
+        let fingerprint = hex(&Sha256::digest(all.as_bytes()));
+        Self { text, options, program, fingerprint }
+    }
+
+    /// As `puppet.conf` itself has it.
+    fn read(&self, expected: &Expected) -> Vec<String> {
+        let unread = unreadable(&expected.conf(), &self.text);
+        let read = expected.read(&self.text).into_iter().map(|problem| problem.0);
+        unread.into_iter().chain(read).collect()
+    }
+
+    /// What is in the way, and what would put it right.
+    async fn judge(
+        &self,
+        root: &Root,
+        expected: &Expected,
+    ) -> (Vec<String>, Vec<(&'static str, String)>) {
+        let Some(program) = &self.program else { return (self.read(expected), Vec::new()) };
+        let printed = match ask(root, program, &self.options).await {
+            Ok(printed) => printed,
+            Err(error) => {
+                return (vec![format!("{program}: it can't be asked ({error})")], Vec::new());
+            }
+        };
+        if let Some(complaint) = &printed.complaint {
+            let line = unreadable(&expected.conf(), &self.text);
+            let blamed = line.or_else(|| expected.blame_complaint(complaint, &self.text));
+            return (
+                vec![blamed.unwrap_or_else(|| format!("{}: {complaint}", expected.conf()))],
+                Vec::new(),
+            );
+        }
+        let differences = expected.differences(&printed);
+        let blame = |difference| expected.blame(difference, &self.text, &self.options).0;
+        let mut problems: Vec<String> = Vec::new();
+        for problem in differences.iter().map(blame) {
+            if !problems.contains(&problem) {
+                problems.push(problem);
+            }
+        }
+        (problems, expected.corrections(&differences))
+    }
+}
+
+impl Asked {
+    /// What is kept beside the record; nothing where there is none.
+    #[must_use]
+    pub fn recall(store: &Store) -> Self {
+        let bytes = store.note(NOTE);
+        bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+    }
+
+    /// Keeps it for the next look. Without it Puppet is asked once more than it need be.
+    pub fn keep(&self, store: &Store) {
+        let text = serde_json::to_string(self).unwrap_or_default();
+        if let Err(fault) = store.keep_note(NOTE, &text) {
+            tracing::warn!("what Puppet said can't be kept: {fault}");
+        }
+    }
+}
+
+fn unreadable(conf: &str, text: &str) -> Option<String> {
+    let (line, why) = puppet_reading::unreadable(text)?;
+    Some(format!("{conf}, line {line}: {why}, and would run on its defaults"))
+}
+
+fn options(root: &Root) -> Vec<ServiceOption> {
+    let file = |path: &&str| Some(OptionsFile { text: root.text(path)?, path: (*path).to_owned() });
+    let files: Vec<OptionsFile> = OPTIONS_FILES.iter().filter_map(file).collect();
+    service_options(&files)
+}
+
+/// Puppet's program, where this is the system that runs it.
+fn find(root: &Root, told: Option<&str>) -> Option<String> {
+    root.is_running_system().then(|| program::find(root, &["puppet"], told)).flatten()
+}
+
+async fn ask(root: &Root, program: &str, options: &[ServiceOption]) -> std::io::Result<Printed> {
+    let arguments = arguments(options, NO_CODE);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let program = root.at(program).display().to_string();
+    let ended = process::run(&program, &arguments, LIMIT, Reach::Local).await?;
+    Ok(puppet_settings::parse(&ended.stdout, &ended.stderr, ended.code))
+}
+
+async fn printed_site(root: &Root, told: Option<&str>) -> Option<PuppetSite> {
+    let program = find(root, told)?;
+    let printed = match ask(root, &program, &options(root)).await {
+        Ok(printed) => printed,
+        Err(error) => {
+            tracing::warn!(program, %error, "puppet config print failed");
+            return None;
+        }
+    };
+    if let Some(complaint) = &printed.complaint {
+        tracing::warn!(program, "Puppet does not use its settings: {complaint}");
+    }
+    let value =
+        |name: &str| printed.values.get(name).filter(|value| value.starts_with('/')).cloned();
+    // The lock may be moved by itself.
+    let lock = value("agent_disabled_lockfile");
+    let beside_lock =
+        lock.and_then(|lock| lock.strip_suffix("/agent_disabled.lock").map(str::to_owned));
+    if let (Some(complaint), true) = (&printed.complaint, printed.values.is_empty()) {
+        return Some(PuppetSite { complaint: Some(complaint.clone()), ..packaged(root) });
+    }
+    Some(PuppetSite {
+        confdir: value("confdir")?,
+        ssldir: value("ssldir")?,
+        statedir: beside_lock.or_else(|| value("statedir"))?,
+        said_by: "puppet config print".to_owned(),
+        csr_attributes_path: value("csr_attributes"),
+        ..PuppetSite::default()
+    })
+}
+
+/// Debian's layout where its directory stands and the vendor's does not, else the vendor's.
+pub(super) fn packaged(root: &Root) -> PuppetSite {
+    let is_debian =
+        files::is_directory(root, "/etc/puppet") && !files::is_directory(root, "/etc/puppetlabs");
+    let (confdir, ssldir, statedir, said_by) = if is_debian {
+        ("/etc/puppet", "/var/lib/puppet/ssl", "/var/cache/puppet/state", "Debian's layout")
+    } else {
+        (
+            "/etc/puppetlabs/puppet",
+            "/etc/puppetlabs/puppet/ssl",
+            "/opt/puppetlabs/puppet/cache/state",
+            "the vendor's layout",
+        )
+    };
+    PuppetSite {
+        confdir: confdir.to_owned(),
+        ssldir: ssldir.to_owned(),
+        statedir: statedir.to_owned(),
+        said_by: said_by.to_owned(),
+        ..PuppetSite::default()
+    }
+}
+
+fn yaml(root: &Root, path: &str) -> Option<String> {
+    match files::read_text(root, path, LARGEST_YAML) {
+        Ok(text) => Some(text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => {
+            tracing::warn!(path = root.shown(path), %error, "this can't be read");
+            // Not silently without it: the core refuses what is not a map.
+            Some("unreadable".to_owned())
+        }
+    }
+}

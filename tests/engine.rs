@@ -1,0 +1,415 @@
+//! Whether the engine will use what is installed, as far as that can be seen without one; with the
+//! real ones it is `tests/real/engine.sh`.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
+
+mod common;
+
+use std::fs;
+use std::process::Command;
+
+use common::{NAME, Node, target_node};
+
+const CONF: &str = "etc/puppetlabs/puppet/puppet.conf";
+const CSR: &str = "etc/puppetlabs/puppet/csr_attributes.yaml";
+const LOCK: &str = "opt/puppetlabs/puppet/cache/state/agent_disabled.lock";
+
+/// Ends with this code, and says these words.
+fn expect(node: &Node, arguments: &[&str], code: i32, words: &[&str]) {
+    let run = node.enlist(arguments);
+    let said = format!("{}{}", run.stdout, run.stderr);
+    assert_eq!(run.code, code, "{said}");
+    for word in words {
+        assert!(said.contains(word), "{word:?} is not in: {said}");
+    }
+}
+
+/// The value that counts for an agent: the first one in `[agent]`, else in `[main]`.
+fn value(conf: &str, name: &str) -> Option<String> {
+    let mut found = [None, None];
+    let mut section = "main";
+    for line in conf.lines().map(str::trim) {
+        if let Some(header) = line.strip_prefix('[') {
+            section = header.trim_end_matches(']');
+        } else if let Some((key, value)) = line.split_once('=')
+            && key.trim() == name
+            && let Some(at) = ["main", "agent"].iter().position(|known| *known == section)
+        {
+            found[at].get_or_insert_with(|| value.trim().to_owned());
+        }
+    }
+    found[1].take().or(found[0].take())
+}
+
+#[test]
+fn what_would_lead_puppet_elsewhere_is_set_right_and_taken_back() {
+    let server = "puppet-test.example";
+    for (before, name, wanted) in [
+        ("[agent]\nserver = other\n", "server", server),
+        ("[agent]\ncertname = other\n", "certname", NAME),
+        (
+            "[main]\nserver_list = a.example:8140,b.example\n",
+            "server_list",
+            "puppet-test.example:8140",
+        ),
+        ("[agent]\nserver_list = a.example\n", "server_list", "puppet-test.example:8140"),
+        ("[main]\nca_server = other\n", "ca_server", server),
+        ("[agent]\nca_server = other\n", "ca_server", server),
+        ("[main]\nserverport = 9140\n", "serverport", "8140"),
+        ("[agent]\nmasterport = 9140\n", "masterport", "8140"),
+        ("[agent]\nca_port = 9140\n", "ca_port", "8140"),
+        ("[main]\nuse_srv_records = true\n", "use_srv_records", "false"),
+        ("server = before-any-section\n", "server", server),
+        ("\u{feff}[main]\nserver = other\n", "server", server),
+        ("\u{feff}# by an editor\n[agent]\nserver = other\n", "server", server),
+        ("[main]\r\nserver = other\r\n", "server", server),
+        ("[main]\nserver = other # ours\n", "server", server),
+    ] {
+        let node = Node::new();
+        node.write(CONF, before);
+        node.join();
+        let after = node.read(CONF);
+        assert_eq!(value(&after, name).as_deref(), Some(wanted), "{before:?}: {after}");
+        assert!(!after.starts_with('\u{feff}'), "{before:?}: {after}");
+        expect(&node, &["status"], 0, &[]);
+        expect(&node, &["join"], 0, &["already joined"]);
+        assert_eq!(node.read(CONF), after, "the next join changes nothing");
+        expect(&node, &["leave"], 0, &[]);
+        let left = node.read(CONF);
+        let former = before.trim_start_matches('\u{feff}');
+        assert!(left.contains(former.trim_end()), "{before:?}: {left:?}");
+        assert!(!left.contains("enlist"), "{before:?}: {left:?}");
+    }
+}
+
+#[test]
+fn a_file_that_puppet_would_not_read_is_named_with_its_line_and_nothing_is_asked() {
+    for (before, line) in [
+        ("[main\nserver = a\n[main]\n", 1),
+        ("[main]\n; a comment of another format\n", 2),
+        ("[main]\nserver = a\n[ agent ]\n", 3),
+        ("[main]\n[production]\n", 2),
+        ("[main]\nserver: a\n", 2),
+        ("[main]\nmy-setting = 1\n", 2),
+        ("[main] # ours\n", 1),
+        ("<<<<<<< HEAD\n[main]\n", 1),
+        ("[main]\nserver\n", 2),
+        ("[main]\nvardir = /x {mode = rw}\n", 2),
+    ] {
+        let node = Node::new();
+        node.write(CONF, before);
+        let place = format!("{CONF}, line {line}: ");
+        expect(&node, &["join"], 74, &[&place, "to do", "the authority was not asked"]);
+        assert_eq!(node.asked("AssociateNode"), 0, "{before:?}");
+        assert_eq!(node.read(CONF), before);
+        assert!(!node.path(LOCK).exists());
+    }
+    let node = Node::new();
+    fs::create_dir_all(node.path(CONF).parent().unwrap()).unwrap();
+    fs::write(node.path(CONF), b"[main]\n# M\xfcller\n").unwrap();
+    expect(&node, &["join"], 74, &["puppet.conf", "can't read"]);
+    assert_eq!(node.asked("AssociateNode"), 0);
+}
+
+#[test]
+fn what_leads_puppet_elsewhere_later_is_found_by_status_and_join() {
+    for (more, line) in [
+        ("[agent]\nserver = other.example\n", "server = other.example"),
+        ("[agent]\nserver_list = other.example:8140\n", "server_list = other.example:8140"),
+        ("[agent]\nca_server = other.example\n", "ca_server = other.example"),
+        ("[agent]\ncertname = other\n", "certname = other"),
+        ("broken\n", "line 9: Puppet can't read \"broken\""),
+    ] {
+        let node = Node::new();
+        node.write(CONF, "[main]\nvardir = /opt/x\n# one\n# two\n");
+        node.join();
+        let joined = node.read(CONF);
+        fs::write(node.path(CONF), format!("{joined}{more}")).unwrap();
+        expect(&node, &["status"], 0, &["finding", CONF, ", line ", line]);
+        expect(&node, &["join"], 74, &[CONF, ", line ", line]);
+        fs::write(node.path(CONF), joined).unwrap();
+        expect(&node, &["join"], 0, &["already joined"]);
+    }
+}
+
+fn chef() -> Node {
+    target_node("[opsworks-cm]\nserver = \"chef-test\"\n[chef]\n", &[])
+}
+
+#[test]
+fn a_later_file_of_chefs_that_names_another_server_is_named() {
+    for (file, text, line) in [
+        ("client.d/a.rb", "chef_server_url 'https://other.example/organizations/x'\n", 1),
+        ("client.d/z.rb", "# one\nnode_name \"other\"\n", 2),
+        ("client.d/10-key.rb", "log_level :info\n\nclient_key '/elsewhere.pem'\n", 3),
+        ("client.d/x.rb", "Chef::Config[:trusted_certs_dir] = '/elsewhere'\n", 1),
+        ("client.d/x.rb", "node_name \"#{`hostname`}\"\n", 1),
+        ("client.d/x.rb", "local_mode true\n", 1),
+    ] {
+        let node = chef();
+        let path = format!("etc/chef/{file}");
+        node.write(&path, text);
+        let place = format!("/{path}, line {line}: ");
+        expect(&node, &["join"], 74, &[&place, "the authority was not asked"]);
+        assert_eq!(node.asked("AssociateNode"), 0);
+        fs::remove_file(node.path(&path)).unwrap();
+        node.join();
+        // And when it comes later.
+        node.write(&path, text);
+        expect(&node, &["status"], 0, &["finding", &place]);
+        expect(&node, &["join"], 74, &[&place]);
+    }
+    let node = chef();
+    for (file, text) in [
+        ("a.rb", "# node_name 'other'\nlog_level :info\n"),
+        ("b.txt", "node_name 'other'\n"),
+        (".c.rb", "node_name 'other'\n"),
+        ("d.rb", "file_cache_path \"/var/#{node_name}\"\n"),
+    ] {
+        node.write(&format!("etc/chef/client.d/{file}"), text);
+    }
+    node.join();
+    expect(&node, &["join"], 0, &["already joined"]);
+}
+
+#[test]
+fn chef_reads_one_certificate_of_a_file_so_each_has_its_own() {
+    // The emulator's own CA is a chain: its root and the one that signs.
+    let puppet = Node::new();
+    puppet.join();
+    let bundle = fs::read_to_string(puppet.ssl("certs/ca.pem")).unwrap();
+    assert_eq!(bundle.matches("BEGIN CERTIFICATE").count(), 2);
+    let node = target_node(
+        "[opsworks-cm]\nserver = \"chef-test\"\nca_file = \"/etc/chain.pem\"\n[chef]\n",
+        &[],
+    );
+    node.write("etc/chain.pem", &bundle);
+    node.join();
+    let mut found = String::new();
+    for name in ["enlist-ca.pem", "enlist-ca-2.pem"] {
+        let text = node.read(&format!("etc/chef/trusted_certs/{name}"));
+        assert_eq!(text.matches("BEGIN CERTIFICATE").count(), 1, "{name}");
+        found += &text;
+    }
+    assert_eq!(found, bundle);
+    expect(&node, &["status"], 0, &[]);
+    assert!(!node.enlist(&["status"]).stdout.contains("finding"));
+    fs::write(node.path("etc/chef/trusted_certs/enlist-ca-2.pem"), "x").unwrap();
+    expect(&node, &["status"], 0, &["finding", "enlist-ca-2.pem"]);
+    expect(&node, &["leave"], 0, &[]);
+    assert!(!node.path("etc/chef/trusted_certs/enlist-ca.pem").exists());
+    assert!(!node.path("etc/chef/trusted_certs/enlist-ca-2.pem").exists());
+}
+
+#[test]
+fn csr_attributes_that_puppet_would_refuse_or_read_otherwise_are_refused_with_the_line() {
+    for (text, line) in [
+        ("extension_request:\n  pp_role: web\n", 1),
+        ("agent:\n  extension_requests:\n    pp_role: web\n", 1),
+        ("custom_attributes:\n  extension_requests:\n    pp_role: web\n", 3),
+        ("extension_requests:\n  pp_role: web\n  pp_rôle: web\n", 3),
+        ("extension_requests:\n  pp_rolle: web\n", 2),
+        ("extension_requests:\n  1.3.6.1..4: web\n", 2),
+        ("extension_requests:\n  1.40.1: web\n", 2),
+        ("extension_requests:\n  .1.3.6.1: web\n", 2),
+        ("extension_requests:\n  1.3.6.1.: web\n", 2),
+        ("extension_requests:\n  subjectAltName: web\n", 2),
+        ("extension_requests:\n  2.5.29.17: web\n", 2),
+        ("extension_requests:\n  pp_auth_role: admin\n", 2),
+        ("custom_attributes:\n  1.2.840.113549.1.9.14: web\n", 2),
+        ("custom_attributes:\n  password: web\n", 2),
+        ("extension_requests:\n  pp_cost_center: 00123\n", 2),
+        ("extension_requests:\n  pp_role: web\n  pp_cost_center: 1_000\n", 3),
+        ("extension_requests:\n  pp_cost_center: 0x1F\n", 2),
+        ("extension_requests:\n  pp_cost_center: yes\n", 2),
+        ("extension_requests:\n  pp_cost_center: off\n", 2),
+        ("extension_requests:\n  pp_cost_center: 2024-01-01\n", 2),
+        ("extension_requests:\n  pp_cost_center: ~\n", 2),
+        ("extension_requests:\n  pp_software_version: 1.10\n", 2),
+        ("extension_requests:\n  pp_cost_center: 1:30\n", 2),
+        ("extension_requests:\n  pp_cost_center: 1,000\n", 2),
+        ("extension_requests:\n  pp_cost_center: :sym\n", 2),
+        ("extension_requests:\n  - pp_role: web\n", 2),
+        ("- extension_requests\n", 1),
+    ] {
+        let node = Node::new();
+        node.write(CSR, text);
+        expect(&node, &["join"], 78, &[&format!("{CSR}, line {line}"), "to do"]);
+        assert_eq!(node.asked("AssociateNode"), 0, "{text:?}");
+        assert!(!node.path(LOCK).exists(), "{text:?}");
+    }
+    let secret = "custom_attributes:\n  challengePassword: 0x5ec2e7\n";
+    let node = Node::new();
+    node.write(CSR, secret);
+    let run = node.enlist(&["join", "-vv"]);
+    assert_eq!(run.code, 78);
+    assert!(!run.stderr.contains("5ec2e7"), "{}", run.stderr);
+}
+
+#[test]
+fn csr_attributes_are_read_where_puppet_reads_them_with_the_names_of_the_site() {
+    let node = Node::new();
+    node.write(CONF, "[main]\ncsr_attributes = /etc/elsewhere.yaml\n[agent]\ntrusted_oid_mapping_file = $confdir/names.yaml\n");
+    node.write(
+        "etc/puppetlabs/puppet/csr_attributes.yaml",
+        "extension_requests: {pp_role: not-this}\n",
+    );
+    node.write("etc/elsewhere.yaml", "extension_requests: &x\n  rack: r7\n  pp_cost_center: \"00123\"\n  pp_role: web\ncustom_attributes:\n  1.2.3.4: a\n");
+    node.write(
+        "etc/puppetlabs/puppet/names.yaml",
+        "oid_mapping:\n  1.3.6.1.4.1.34380.1.2.7:\n    shortname: rack\n    longname: The rack\n",
+    );
+    node.join();
+    let request = node.ssl(&format!("certificate_requests/{NAME}.pem"));
+    let text = common::openssl(&["req", "-in", common::text(&request), "-noout", "-text"]);
+    for wanted in ["1.3.6.1.4.1.34380.1.2.7", "r7", "00123", "web"] {
+        assert!(text.contains(wanted), "{wanted}: {text}");
+    }
+    assert!(!text.contains("not-this"), "{text}");
+    let node = Node::new();
+    node.write(CSR, "extension_requests: {rack: r7}\n");
+    node.write("etc/puppetlabs/puppet/custom_trusted_oid_mapping.yaml", "oid_mapping: []\n");
+    expect(&node, &["join"], 78, &["custom_trusted_oid_mapping.yaml, line 1"]);
+}
+
+#[test]
+fn an_alias_bomb_ends_at_once() {
+    let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..40 {
+        let one = format!("*a{}, ", level - 1);
+        let all = one.repeat(9);
+        bomb.extend([format!("a{level}: &a{level} [{}]\n", all.trim_end_matches(", "))]);
+    }
+    for text in [
+        bomb,
+        "extension_requests: ".to_owned() + &"[".repeat(20_000),
+        "x: &x {y: *x}\n".to_owned(),
+    ] {
+        let node = Node::new();
+        node.write(CSR, &text);
+        expect(&node, &["join"], 78, &["csr_attributes.yaml"]);
+    }
+}
+
+#[test]
+fn what_cannot_be_written_is_found_before_the_authority_is_asked() {
+    let certificate = format!("etc/puppetlabs/puppet/ssl/certs/{NAME}.pem");
+    for path in [
+        CONF,
+        LOCK,
+        "etc/puppetlabs/puppet/ssl/certs/ca.pem",
+        &certificate,
+        &format!("etc/puppetlabs/puppet/ssl/certificate_requests/{NAME}.pem"),
+    ] {
+        let node = Node::new();
+        fs::create_dir_all(node.path(path).join("something")).unwrap();
+        expect(&node, &["join"], 74, &[path, "a directory stands where a file belongs"]);
+        assert_eq!(node.asked("AssociateNode"), 0, "{path}");
+        fs::remove_dir_all(node.path(path)).unwrap();
+        node.join();
+    }
+    for path in [
+        "etc/puppetlabs",
+        "etc/puppetlabs/puppet/ssl/private_keys",
+        "opt/puppetlabs/puppet/cache/state",
+    ] {
+        let node = Node::new();
+        node.write(path, "a file\n");
+        expect(&node, &["join"], 74, &[path, "no directory"]);
+        assert_eq!(node.asked("AssociateNode"), 0, "{path}");
+    }
+    for path in ["etc/chef/client.rb", "etc/chef/first-boot.json"] {
+        let node = chef();
+        fs::create_dir_all(node.path(path)).unwrap();
+        expect(&node, &["join"], 74, &[path]);
+        assert_eq!(node.asked("AssociateNode"), 0, "{path}");
+    }
+    let stack = "[opsworks]\nstack_id = \"2f18b4cb-4de5-4429-a149-ff7da9f0d8ee\"\n";
+    let node = target_node(stack, &[]);
+    fs::create_dir_all(node.path("etc/aws/opsworks/instance-agent.yml")).unwrap();
+    expect(&node, &["join"], 74, &["instance-agent.yml"]);
+    assert_eq!(node.asked("RegisterInstance"), 0);
+}
+
+#[test]
+fn a_join_that_fails_takes_back_its_hold() {
+    for (fault, code) in [
+        ("AssociateNode=failed*forever", 69),
+        ("AssociateNode=denied*forever", 77),
+        ("DescribeNodeAssociationStatus=garbage*forever", 76),
+        ("*=cert:other-ca*forever", 65),
+    ] {
+        let faults: Vec<_> = [fault].iter().map(|fault| fault.parse().unwrap()).collect();
+        let node = Node::with(enlist_emulator::Options { faults, ..Default::default() });
+        node.settings("[opsworks-cm]\nserver = \"puppet-test\"\n[puppet]\nkey_bits = 2048\n[node]\nbudget = \"3s\"\n");
+        let run = node.enlist(&["join"]);
+        assert_eq!(run.code, code, "{fault}: {}", run.stderr);
+        assert!(!node.path(LOCK).exists(), "{fault}: the agent is still held");
+        expect(&node, &["status"], code, &["not joined"]);
+        // Somebody else's stays.
+        node.write(LOCK, "{\"disabled_message\":\"by hand\"}");
+        assert_eq!(node.enlist(&["join"]).code, code);
+        assert_eq!(node.read(LOCK), "{\"disabled_message\":\"by hand\"}");
+    }
+}
+
+#[test]
+fn where_the_installation_was_cut_short_the_hold_stays_and_is_said() {
+    let node = Node::new();
+    let mut holder = Command::new("sh").args(["-c", "sleep 60; : puppet agent"]).spawn().unwrap();
+    node.write("etc/puppetlabs/puppet/ssl/ssl.lock", &holder.id().to_string());
+    let run = node.enlist(&["join"]);
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    assert_eq!(run.code, 74, "{}", run.stderr);
+    assert!(run.stderr.contains("the agent stays held by"), "{}", run.stderr);
+    assert!(node.path(LOCK).exists());
+    expect(&node, &["status"], 74, &["held by", "agent_disabled.lock", "the agent does not run"]);
+    node.join();
+    assert!(!node.path(LOCK).exists());
+    assert!(!node.enlist(&["status"]).stdout.contains("held by"));
+}
+
+#[test]
+fn programs_are_found_where_distributions_put_them_or_where_the_settings_say() {
+    let settings = "[aws]\nregion = \"eu-central-1\"\n[ssm]\niam_role = \"role\"\n";
+    for (path, more) in [
+        ("usr/bin/amazon-ssm-agent", ""),
+        ("usr/sbin/amazon-ssm-agent", ""),
+        ("usr/local/bin/amazon-ssm-agent", ""),
+        ("usr/share/oem/bin/amazon-ssm-agent", ""),
+        ("opt/bin/amazon-ssm-agent", ""),
+        ("snap/amazon-ssm-agent/current/amazon-ssm-agent", ""),
+        ("srv/agent", "agent = \"/srv/agent\"\n"),
+    ] {
+        let node = target_node(&format!("{settings}{more}"), &[]);
+        common::install_agent(&node);
+        let program = node.path("usr/bin/amazon-ssm-agent");
+        fs::create_dir_all(node.path(path).parent().unwrap()).unwrap();
+        fs::rename(program, node.path(path)).unwrap();
+        let run = common::off_ec2(&node, &["join"]);
+        assert_eq!(run.code, 0, "{path}: {}", run.stderr);
+    }
+    let node = target_node(&format!("{settings}agent = \"/srv/agent\"\n"), &[]);
+    common::install_agent(&node);
+    let run = common::off_ec2(&node, &["join"]);
+    assert_eq!(run.code, 74, "{}", run.stderr);
+    assert!(run.stderr.contains("/srv/agent"), "{}", run.stderr);
+    assert_eq!(node.asked("CreateActivation"), 0);
+}
+
+#[test]
+fn a_package_installation_in_user_data_waits_for_the_lock() {
+    let mut seen = 0;
+    for entry in fs::read_dir("packaging/user-data").unwrap() {
+        let path = entry.unwrap().path();
+        for line in
+            fs::read_to_string(&path).unwrap().lines().filter(|line| line.contains("apt-get"))
+        {
+            seen += 1;
+            let waits = line.contains("apt-get -o DPkg::Lock::Timeout=300 install -y");
+            assert!(waits, "{}: {line}", path.display());
+        }
+    }
+    assert!(seen >= 8, "{seen}");
+}
