@@ -109,7 +109,7 @@ pub struct Detail {
     pub may_have_happened: bool,
     /// Whether the authority has too many questions just now: nothing was done, nothing is wrong
     /// with it, and others are asking too.
-    pub is_put_off: bool,
+    pub is_throttled: bool,
     /// Its class once waiting was of no use; none: the same.
     pub ends_as: Option<Kind>,
 }
@@ -137,7 +137,7 @@ impl Fault {
             causes: Vec::new(),
             evidence: None,
             may_have_happened: false,
-            is_put_off: false,
+            is_throttled: false,
             ends_as: None,
         });
         Self { kind, detail }
@@ -170,8 +170,8 @@ impl Fault {
 
     /// Says that there were too many questions, and that this one was not looked at.
     #[must_use]
-    pub fn put_off(mut self) -> Self {
-        self.detail.is_put_off = true;
+    pub fn throttled(mut self) -> Self {
+        self.detail.is_throttled = true;
         self
     }
 

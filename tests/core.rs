@@ -325,44 +325,70 @@ fn in_progress_is_asked_again_at_a_slowing_pace() {
     assert!((24.0..40.0).contains(&waited), "waited {waited} s");
 }
 
-/// Too early a question would take the turn of one of those who put us off.
+/// Too early a poll would take the turn of one of those that are throttled with us; too late a one
+/// costs more than that where they are few.
 #[test]
-fn a_crowds_authority_is_given_time_before_the_first_question() {
+fn a_throttled_node_polls_after_a_part_of_the_time_that_it_was_throttled() {
+    let waited = |seconds: u64| {
+        let mut world = World::new();
+        let from = world.mono;
+        let mut script = Script::new(vec![Ok(world.healthy()), Ok(token()), Ok(world.success())]);
+        let mut core = begin(&world, None);
+        fail_until(Duration::from_secs(seconds), &mut world, &mut script, &mut core, || {
+            passing().throttled()
+        });
+        let throttled = world.mono.saturating_sub(from);
+        assert!(matches!(script.run(&mut world, &mut core), Outcome::Joined { .. }));
+        world.mono.saturating_sub(from + throttled).as_secs_f64()
+    };
+    // The next try, and two seconds, half of the time, or a minute.
+    for (throttled, least, most) in
+        [(1, 1.8, 4.5), (20, 9.0, 14.0), (60, 30.0, 42.0), (600, 59.0, 95.0)]
+    {
+        let waited = waited(throttled);
+        assert!((least..most).contains(&waited), "{throttled} s: {waited} s");
+    }
+}
+
+#[test]
+fn one_throttled_call_costs_a_lone_node_some_seconds() {
     let mut world = World::new();
     let mut script = Script::new(vec![
-        Err(passing().put_off()),
+        Err(passing().throttled()),
         Ok(world.healthy()),
         Ok(token()),
-        Err(passing().put_off()),
+        Err(passing().throttled()),
         Ok(status("IN_PROGRESS", &[])),
         Ok(world.success()),
     ]);
     let mut core = begin(&world, None);
     assert!(matches!(script.run(&mut world, &mut core), Outcome::Joined { .. }));
     let waited = world.mono.as_secs_f64();
-    // 2 s, 20 to 22 s, a part of these, and 5 s or so.
-    assert!((25.0..60.0).contains(&waited), "waited {waited} s");
+    // Around 0.9 s, 2 s, 1.4 s and 6.8 s.
+    assert!((7.0..15.0).contains(&waited), "waited {waited} s");
     let waits = script.effects.iter().filter(|word| **word == "wait").count();
     assert_eq!(waits, 4, "{:?}", script.effects);
 }
 
 #[test]
-fn a_start_after_ten_minutes_in_a_crowd_does_not_begin_with_quick_tries() {
+fn a_start_after_ten_minutes_of_throttling_does_not_begin_with_quick_tries() {
     let mut world = World::new();
     let mut script = Script::new(vec![
-        Err(passing().put_off()),
+        Err(passing().throttled()),
         Ok(world.healthy()),
         Ok(token()),
         Ok(world.success()),
     ]);
     let mut core = begin(&world, None);
-    fail_until(Duration::from_mins(10), &mut world, &mut script, &mut core, || passing().put_off());
+    fail_until(Duration::from_mins(10), &mut world, &mut script, &mut core, || {
+        passing().throttled()
+    });
     let started = world.mono;
     let mut core = begin(&world, script.disk.clone());
     assert!(matches!(script.run(&mut world, &mut core), Outcome::Joined { .. }));
     let waited = world.mono.saturating_sub(started).as_secs_f64();
-    // The part of ten minutes, and what the authority is given.
-    assert!((30.0 + 20.0..75.0 + 30.0).contains(&waited), "waited {waited} s");
+    // Around 18 s (the first wait of an episode: from a fifth of that on), and a minute for the authority.
+    assert!((3.0 + 59.0..33.0 + 70.0).contains(&waited), "waited {waited} s");
 }
 
 #[test]

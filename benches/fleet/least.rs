@@ -32,3 +32,12 @@ pub fn of(mut boots: Vec<f64>, association: f64) -> f64 {
     });
     bounds.fold(0.0, f64::max)
 }
+
+/// What docs/fleet.md promises for a fleet of this size, seconds.
+pub fn allowed(nodes: usize, least: f64) -> f64 {
+    match nodes {
+        ..60 => least + 10.0,
+        60..1000 => 1.25 * least,
+        _ => 1.10 * least,
+    }
+}

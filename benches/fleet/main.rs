@@ -32,8 +32,6 @@ mod svg;
 #[path = "../../tests/harness/wire.rs"]
 mod wire;
 
-use std::collections::BTreeSet;
-
 use simulation::{Outcome, Strategy, World, run};
 
 fn main() {
@@ -76,20 +74,18 @@ fn main() {
     }
 }
 
-/// The worlds that the page tells of beside the table's, each with five seeds.
+/// The worlds that the page tells of beside the table's, each with five seeds, the largest with one.
 fn other_worlds() -> Vec<Vec<Outcome>> {
-    let mut worlds =
-        vec![(100, 60, 20), (150, 60, 20), (300, 60, 20), (1_000, 60, 20), (3_000, 60, 20)];
-    for nodes in [10, 100, 1_000] {
+    let mut worlds = vec![(3_000, 0, 20), (3_000, 60, 20), (3_000, 300, 60)];
+    worlds.extend([(10_000, 0, 0), (10_000, 60, 20), (10_000, 300, 60)]);
+    for nodes in [1, 3, 10, 30, 60, 100, 150, 300, 1_000] {
         for spread in [0, 60, 300] {
-            worlds.extend([0, 5, 20, 60].map(|association| (nodes, spread, association)));
+            worlds.extend([0, 1, 5, 20, 60].map(|association| (nodes, spread, association)));
         }
     }
-    let mut seen = BTreeSet::new();
-    worlds.retain(|world| seen.insert(*world));
     worlds.sort_unstable();
     let run_all = |(nodes, spread, association): (usize, u64, u64)| {
-        let seeds = (1..=5).map(|seed| World {
+        let seeds = (1..=if nodes < 10_000 { 5 } else { 1 }).map(|seed| World {
             nodes,
             spread_ms: spread * 1000,
             association_ms: association * 1000,

@@ -121,8 +121,9 @@ pub struct Outcome {
     pub least: f64,
     pub calls: usize,
     pub refused: usize,
-    /// From its boot to its join: the longest, and the median.
+    /// From its boot to its join: the longest, the mean and the median.
     pub longest: f64,
+    pub mean: f64,
     pub median: f64,
     /// How many had joined by when: sorted, in seconds.
     pub joins: Vec<f64>,
@@ -292,6 +293,7 @@ impl Fleet {
             calls: self.calls,
             refused: self.refused,
             longest: waits.last().copied().unwrap_or(0.0),
+            mean: waits.iter().sum::<f64>() / waits.len().max(1) as f64,
             median: waits.get(waits.len() / 2).copied().unwrap_or(0.0),
             joins,
         }

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::ledger::Ledger;
-use super::pace::Pace;
+use super::pace::RetrySchedule;
 use super::{Effect, Event, Machine, Now, Outcome, Phase, Record, Status};
 use crate::facts::Facts;
 use crate::fault::{Fault, Kind};
@@ -44,7 +44,7 @@ impl Departure {
         };
         let has_record = record.is_some();
         let record = record.unwrap_or_else(|| Record::new(target.word(), &wanted, now.unix));
-        let pace = Pace::new(seed, budget, Duration::ZERO, now);
+        let pace = RetrySchedule::new(seed, budget, Duration::ZERO, now);
         let ledger = Ledger::new(record.clone(), record, pace, outcome);
         Self {
             target,

@@ -1,8 +1,9 @@
 //! The books that joining and leaving keep alike: what is on disk and what is owed to it, what is
 //! being waited for, how it ended.
 
-use super::pace::Pace;
-use super::{Effect, Event, FaultNote, Now, Outcome, Record, Status, Step};
+use super::backoff::Call;
+use super::pace::RetrySchedule;
+use super::{Effect, Event, FaultNote, Now, Outcome, Phase, Record, Status, Step};
 use crate::engine::Bundle;
 use crate::fault::{Evidence, Fault};
 use crate::target::Target;
@@ -13,7 +14,7 @@ pub(super) struct Ledger {
     durable: Record,
     /// Set once the record could not be written: then nothing more is.
     store_is_broken: bool,
-    pub pace: Pace,
+    pub pace: RetrySchedule,
     evidence: Option<Evidence>,
     /// What is still to be let go of before the end.
     release: Option<Bundle>,
@@ -22,7 +23,12 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    pub fn new(working: Record, durable: Record, pace: Pace, outcome: Option<Outcome>) -> Self {
+    pub fn new(
+        working: Record,
+        durable: Record,
+        pace: RetrySchedule,
+        outcome: Option<Outcome>,
+    ) -> Self {
         Self {
             working,
             durable,
@@ -80,7 +86,7 @@ impl Ledger {
                 None
             }
             event => {
-                self.pace.stirred();
+                self.pace.clear_wait();
                 Some(event)
             }
         }
@@ -113,7 +119,12 @@ impl Ledger {
             self.evidence.clone_from(&fault.evidence);
             self.outcome = Some(Outcome::Failed(fault.given_up_after(self.pace.budget())));
         } else {
-            self.pace.retry(now, &fault);
+            let call = match self.working.phase {
+                Phase::New | Phase::Leaving => Call::Discovery,
+                Phase::Creating | Phase::Installing | Phase::Joined => Call::Creation,
+                Phase::Watching => Call::Poll,
+            };
+            self.pace.retry(now, call, &fault);
         }
     }
 

@@ -54,7 +54,7 @@ use crate::target::{
     NameTemplate, Survey, Target, invariant,
 };
 use ledger::Ledger;
-use pace::Pace;
+use pace::RetrySchedule;
 
 /// What one bootstrap is to do.
 pub struct Plan {
@@ -127,7 +127,8 @@ pub fn resume(plan: Plan, record: Option<Record>, seed: u64, now: Now) -> Bootst
     let is_asked = working.phase != Phase::New;
     // The engine goes on with the former certificate meanwhile.
     let is_renewal = working.former.is_some();
-    let pace = Pace::new(seed, plan.budget, Duration::from_millis(working.elapsed_ms), now);
+    let pace =
+        RetrySchedule::new(seed, plan.budget, Duration::from_millis(working.elapsed_ms), now);
     Bootstrap {
         name: working.name.clone(),
         // Before anything was asked under it, what was known of the authority may be out of date.

@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
+use super::backoff::Call;
 use super::{Now, Waiting, backoff};
 use crate::fault::Fault;
 
-/// A crowd is over when it was quiet for as long as it lasted, and this.
+/// A throttle episode is over when it was quiet for as long as it lasted, and this.
 const QUIET: Duration = Duration::from_mins(1);
 
 /// Counts what is spent of the budget over every start, and spaces the tries.
 #[derive(Clone, Debug)]
-pub(super) struct Pace {
+pub(super) struct RetrySchedule {
     seed: u64,
     budget: Duration,
     started: Duration,
@@ -18,32 +19,40 @@ pub(super) struct Pace {
     spent_before: Duration,
     /// In a row, of every kind.
     failures: u32,
-    /// Those in a row that were more than being put off.
+    /// Those in a row that were more than throttling.
     faults: u32,
     /// Successes in between do not shorten the waits after these.
     setbacks: u32,
-    crowd: Option<Crowd>,
+    episode: Option<ThrottleEpisode>,
     /// Since when the authority is deciding.
     watched_from: Option<Duration>,
     asked: u32,
+    /// How long the node had been throttled when the authority began to decide.
+    throttled_until_watched: Option<Duration>,
     wait: Option<Waiting>,
 }
 
-/// Others ask the same authority, which has put us off.
+/// Others ask the same authority, which throttles us all.
 #[derive(Clone, Debug)]
-struct Crowd {
+struct ThrottleEpisode {
     from: Duration,
     last: Duration,
     times: u32,
 }
 
-impl Crowd {
-    fn is_there(&self, now: Now) -> bool {
-        now.mono.saturating_sub(self.last) <= self.last.saturating_sub(self.from) + QUIET
+impl ThrottleEpisode {
+    /// From the first throttled call to the last one: how long the node was kept from its next
+    /// step, and so a measure of how many others there are.
+    fn lasted(&self) -> Duration {
+        self.last.saturating_sub(self.from)
+    }
+
+    fn goes_on(&self, now: Now) -> bool {
+        now.mono.saturating_sub(self.last) <= self.lasted() + QUIET
     }
 }
 
-impl Pace {
+impl RetrySchedule {
     pub fn new(seed: u64, budget: Duration, spent_before: Duration, now: Now) -> Self {
         Self {
             seed,
@@ -53,9 +62,10 @@ impl Pace {
             failures: 0,
             faults: 0,
             setbacks: 0,
-            crowd: None,
+            episode: None,
             watched_from: None,
             asked: 0,
+            throttled_until_watched: None,
             wait: None,
         }
     }
@@ -84,7 +94,7 @@ impl Pace {
     }
 
     /// Something happened: nothing is waited for any more.
-    pub fn stirred(&mut self) {
+    pub fn clear_wait(&mut self) {
         self.wait = None;
     }
 
@@ -95,8 +105,8 @@ impl Pace {
     /// How often it failed in a row, this time included.
     pub fn failed(&mut self, now: Now, fault: &Fault) -> u32 {
         self.failures += 1;
-        if fault.is_put_off {
-            self.put_off(now);
+        if fault.is_throttled {
+            self.throttled(now);
         } else {
             self.faults += 1;
         }
@@ -115,64 +125,64 @@ impl Pace {
     /// What was asked for has to be asked for anew.
     pub fn set_back(&mut self) {
         self.setbacks += 1;
-        self.watched_from = None;
+        (self.watched_from, self.throttled_until_watched) = (None, None);
     }
 
-    /// Before a failed try is made again.
-    pub fn retry(&mut self, now: Now, fault: &Fault) {
-        let wait = match (&self.crowd, self.crowded_for(now)) {
-            (Some(crowd), Some(lasted)) if fault.is_put_off => {
-                backoff::put_off(self.seed, crowd.times, lasted).max(self.patience(now, lasted))
+    /// Before a failed call is made again.
+    pub fn retry(&mut self, now: Now, call: Call, fault: &Fault) {
+        let wait = match (&self.episode, self.throttled_for(now)) {
+            (Some(episode), Some(lasted)) if fault.is_throttled => {
+                let crowd = match (call, self.throttled_until_watched) {
+                    (Call::Poll, Some(before)) => backoff::of_polls(before).min(lasted),
+                    _ => lasted,
+                };
+                backoff::throttled(self.seed, call, episode.times, crowd)
             }
             _ => backoff::retry(self.seed, self.faults + self.setbacks),
         };
         self.wait_for(now, wait, fault.to_string(), true);
     }
 
-    /// The authority begins to decide: it is asked how far it is at once, in a crowd later.
+    /// The authority begins to decide: it is polled at once, in a throttle episode later.
     pub fn watch_anew(&mut self, now: Now, reason: &str) {
         self.asked = 0;
         self.watched_from = Some(now.mono);
-        if let Some(lasted) = self.crowded_for(now) {
-            self.wait_for(now, self.patience(now, lasted), reason.to_owned(), false);
+        self.throttled_until_watched = Some(self.throttled_for(now).unwrap_or_default());
+        if let Some(lasted) = self.throttled_for(now) {
+            let wait = backoff::initial_delay(self.seed, lasted);
+            self.wait_for(now, wait, reason.to_owned(), false);
         }
     }
 
-    /// Before an authority that takes its time is asked again.
+    /// Before an authority that takes its time is polled again.
     pub fn watch(&mut self, now: Now, reason: &str) {
         self.asked += 1;
         let from = *self.watched_from.get_or_insert(now.mono);
         let since = now.mono.saturating_sub(from);
-        let wait = match self.crowded_for(now) {
-            Some(lasted) => backoff::watch_in_crowd(self.seed, self.asked, since, lasted)
-                .max(self.patience(now, lasted)),
-            None => backoff::watch(self.seed, self.asked, since),
+        let wait = match self.throttled_for(now) {
+            Some(lasted) => backoff::repoll(self.seed, self.asked, since, lasted),
+            None => backoff::poll(self.seed, self.asked, since),
         };
         self.wait_for(now, wait, reason.to_owned(), false);
     }
 
-    fn put_off(&mut self, now: Now) {
-        match self.crowd.as_mut().filter(|crowd| crowd.is_there(now)) {
-            Some(crowd) => {
-                crowd.last = now.mono;
-                crowd.times += 1;
+    fn throttled(&mut self, now: Now) {
+        match self.episode.as_mut().filter(|episode| episode.goes_on(now)) {
+            Some(episode) => {
+                episode.last = now.mono;
+                episode.times += 1;
             }
-            None => self.crowd = Some(Crowd { from: now.mono, last: now.mono, times: 1 }),
+            None => {
+                self.episode = Some(ThrottleEpisode { from: now.mono, last: now.mono, times: 1 });
+            }
         }
     }
 
-    /// How long others have been asking too. A start that is put off after another one takes it
-    /// that the crowd is the same: it does not begin with quick tries.
-    fn crowded_for(&self, now: Now) -> Option<Duration> {
-        let crowd = self.crowd.as_ref().filter(|crowd| crowd.is_there(now))?;
-        Some(self.spent_before + now.mono.saturating_sub(crowd.from))
-    }
-
-    /// What is left of the time that the authority of a crowd is given before it is asked.
-    fn patience(&self, now: Now, crowded_for: Duration) -> Duration {
-        let Some(from) = self.watched_from else { return Duration::ZERO };
-        let until = from + backoff::patience(self.seed, crowded_for);
-        until.saturating_sub(now.mono)
+    /// How long the episode has lasted, while it goes on. A start that is throttled after another
+    /// one takes it that the episode is the same: it does not begin with quick tries.
+    fn throttled_for(&self, now: Now) -> Option<Duration> {
+        let episode = self.episode.as_ref().filter(|episode| episode.goes_on(now))?;
+        Some(self.spent_before + episode.lasted())
     }
 
     /// The last try comes when the budget ends, not after it.

@@ -105,7 +105,8 @@ impl Tenure {
     /// The next look: after the interval, a quarter more or less, or when the renewal is due.
     fn pause(&mut self, now: Now) {
         self.looks = self.looks.wrapping_add(1);
-        let pause = backoff::around(self.seed, self.looks, self.interval);
+        let pause =
+            backoff::with_jitter(self.seed, backoff::Stream::Inspection, self.looks, self.interval);
         let until_renewal = self.record.renewal_at().map_or(pause, |at| {
             Duration::from_secs(u64::try_from(at.saturating_sub(now.unix)).unwrap_or(0).max(1))
         });

@@ -167,7 +167,7 @@ impl<'a> Keeper<'a> {
 
     async fn pause(&self, fault: &Fault, tries: u32) {
         let pause = if fault.kind.is_retried() { AFTER_BUDGET } else { AFTER_FINAL };
-        let pause = backoff::around(self.seed, tries, pause);
+        let pause = backoff::with_jitter(self.seed, backoff::Stream::Rejoin, tries, pause);
         tracing::error!(
             message_id = milestones::FAILED,
             "{}: {fault}: {}; to do: {}",

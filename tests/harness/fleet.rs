@@ -32,19 +32,44 @@ fn a_small_fleet_joins_whole_and_once() {
 /// The figures of docs/fleet.md, in virtual time and so the same on every machine.
 #[test]
 fn a_fleet_joins_in_little_more_than_the_least_time() {
-    for nodes in [10, 100, 1000] {
+    for nodes in [10, 60, 100, 1000] {
         let world = World { nodes, ..World::default() };
         let it = run(&world, Strategy::Enlist);
         assert_eq!((it.joined, it.associations), (nodes, nodes), "all of {nodes}, once");
-        let ratio = it.makespan / it.least;
-        assert!(ratio <= 1.10, "{nodes} nodes: {ratio:.3} of the least");
-        assert!(it.longest <= 1.10 * it.least, "nobody starves: {:.0} s", it.longest);
+        let promised = least::allowed(nodes, it.least);
+        assert!(it.makespan <= promised, "{nodes} nodes: {:.0} s of {promised:.0}", it.makespan);
+        assert!(it.longest <= promised, "nobody starves: {:.0} s", it.longest);
         if nodes == 1000 {
-            // Asking every 15 s is put off more often, and takes longer.
+            // Asking every 15 s takes longer.
             let fixed = run(&world, Strategy::Fixed);
-            assert!(it.refused < fixed.refused, "{} and {}", it.refused, fixed.refused);
             assert!(it.makespan < fixed.makespan, "{} and {}", it.makespan, fixed.makespan);
+            // A try every five seconds and a half, on the average.
+            let throttled = it.refused as f64 / nodes as f64;
+            assert!(throttled <= 130.0, "{throttled} throttled calls a node");
         }
+    }
+}
+
+/// All at once, the hardest: those that wait for their turn must not sleep for longer than a fleet
+/// of their size takes, and those that were first must not take the turns of the rest.
+#[test]
+fn a_fleet_that_boots_at_once_joins_in_the_promised_time() {
+    for (nodes, association) in
+        [(3, 0), (10, 0), (10, 5), (10, 60), (30, 0), (30, 1), (30, 20), (60, 0), (60, 1), (100, 0)]
+            .into_iter()
+            .chain([(100, 60), (300, 0), (300, 20), (1000, 60)])
+    {
+        let world = World {
+            nodes,
+            spread_ms: 0,
+            association_ms: association * 1000,
+            crashes: 0,
+            ..World::default()
+        };
+        let it = run(&world, Strategy::Enlist);
+        assert_eq!((it.joined, it.associations), (nodes, nodes), "{world:?}");
+        let promised = least::allowed(nodes, it.least);
+        assert!(it.makespan <= promised, "{:.1} s of {promised:.1}: {world:?}", it.makespan);
     }
 }
 
@@ -53,21 +78,24 @@ fn a_fleet_joins_in_little_more_than_the_least_time() {
 #[test]
 fn a_fleet_joins_whole_in_every_world() {
     for seed in 1..=5 {
-        for (nodes, spread, association, most) in [
-            (10, 60, 0, 1.10),
-            (10, 60, 5, 1.10),
-            (10, 60, 20, 1.10),
-            (10, 300, 60, 1.10),
-            (50, 60, 20, 1.30),
-            (50, 300, 20, 1.10),
-            (50, 0, 20, 2.0),
+        for (nodes, spread, association) in [
+            (10, 60, 0),
+            (10, 60, 5),
+            (10, 60, 20),
+            (10, 300, 60),
+            (50, 60, 20),
+            (50, 300, 20),
+            (50, 0, 20),
+            (60, 60, 60),
+            (100, 60, 0),
+            (100, 300, 20),
         ] {
             let (spread_ms, association_ms) = (spread * 1000, association * 1000);
             let world = World { nodes, spread_ms, association_ms, seed, ..World::default() };
             let it = run(&world, Strategy::Enlist);
             assert_eq!((it.joined, it.associations), (nodes, nodes), "{world:?}");
-            let ratio = it.makespan / it.least;
-            assert!(ratio <= most, "{ratio:.3}: {world:?}");
+            let promised = least::allowed(nodes, it.least);
+            assert!(it.makespan <= promised, "{:.1} s of {promised:.1}: {world:?}", it.makespan);
         }
     }
 }

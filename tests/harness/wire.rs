@@ -142,7 +142,7 @@ pub fn answer(request: &Request, response: &http::Response) -> Result<Answer, Fa
             | "InvalidInstanceId",
             _,
         ) => Ok(Answer::NotFound(message)),
-        ("ThrottlingException", _) => Err(fault(Kind::Transient, &said).put_off()),
+        ("ThrottlingException", _) => Err(fault(Kind::Transient, &said).throttled()),
         ("InvalidStateException", _) => Err(fault(Kind::Transient, &said)),
         ("AccessDeniedException", _) => Err(fault(Kind::Denied, &said)),
         (_, 500..) => Err(fault(Kind::Transient, &said).in_doubt()),

@@ -117,12 +117,12 @@ fn service<E: ApiError>(whole: &Sdk<E>, error: &E, action: &str, on: String) -> 
             passing(format!("{action} has to wait: the server is not ready"), on)
         }
         (Some(code), _) if THROTTLED.contains(&code) => {
-            passing(format!("{action} was put off"), on).put_off()
+            passing(format!("{action} was throttled"), on).throttled()
         }
         (Some(code), _) if PASSING.contains(&code) => {
             passing(format!("{action} met an error of the service"), on).in_doubt()
         }
-        (_, 429) => passing(format!("{action} was put off"), on).put_off(),
+        (_, 429) => passing(format!("{action} was throttled"), on).throttled(),
         (_, 500..=599) => passing(format!("{action} met an error of the service"), on).in_doubt(),
         (Some(code), _) if !STRANGE.contains(&code) => Fault::new(
             Kind::Rejected,
