@@ -12,6 +12,7 @@
 //! depart    the way out
 //! ```
 
+pub mod address;
 pub mod api;
 pub mod name;
 pub mod opsworks;
