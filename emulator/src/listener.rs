@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 use crate::emulator::Shared;
 use crate::error::ApiError;
 use crate::http::{Delivery, Request, Response};
+use crate::now::Now;
 
 /// The longest body that is read, in bytes.
 const BODY_LIMIT: usize = 1024 * 1024;
@@ -99,7 +100,7 @@ async fn answer(
         },
         None => ApiError::RequestEntityTooLarge.response(),
     };
-    deliver(response).await
+    deliver(response, shared.now()).await
 }
 
 fn call(request: &Request, shared: &Shared) -> Response {
@@ -156,7 +157,7 @@ async fn read(request: hyper::Request<Incoming>) -> Option<Request> {
     })
 }
 
-async fn deliver(response: Response) -> Result<hyper::Response<Payload>, Broken> {
+async fn deliver(response: Response, now: Now) -> Result<hyper::Response<Payload>, Broken> {
     match response.delivery {
         Delivery::Dropped => return Err(Broken),
         Delivery::Late(wait) => tokio::time::sleep(wait).await,
@@ -169,6 +170,8 @@ async fn deliver(response: Response) -> Result<hyper::Response<Payload>, Broken>
         bytes.truncate(length / 2);
     }
     let mut built = hyper::Response::builder().status(response.status);
+    // By the clock that requests are judged by, which may be wrong on purpose.
+    built = built.header("date", now.http_date());
     for (name, value) in &response.headers {
         built = built.header(name, value);
     }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use time::OffsetDateTime;
+use time::format_description::BorrowedFormatItem;
 use time::format_description::well_known::Rfc3339;
-use time::macros::datetime;
+use time::macros::{datetime, format_description};
 
 /// The last second that X.509 and RFC 3339 can both write.
 const LAST: OffsetDateTime = datetime!(9999-12-31 23:59:59 UTC);
@@ -68,7 +69,17 @@ impl Now {
     pub fn rfc3339(self) -> String {
         self.datetime().format(&Rfc3339).unwrap_or_default()
     }
+
+    /// The moment as HTTP has it (RFC 9110, 5.6.7): `Sun, 30 Aug 2015 12:36:00 GMT`.
+    #[must_use]
+    pub fn http_date(self) -> String {
+        self.datetime().format(HTTP_DATE).unwrap_or_default()
+    }
 }
+
+const HTTP_DATE: &[BorrowedFormatItem<'_>] = format_description!(
+    "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
+);
 
 fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
@@ -82,6 +93,7 @@ mod tests {
     fn moments_are_written_to_the_second() {
         let moment = Now::from_unix_ms(1_440_938_160_999);
         assert_eq!(moment.rfc3339(), "2015-08-30T12:36:00Z");
+        assert_eq!(moment.http_date(), "Sun, 30 Aug 2015 12:36:00 GMT");
         assert_eq!(moment.unix_seconds(), 1_440_938_160);
     }
 
