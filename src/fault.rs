@@ -112,6 +112,18 @@ pub struct Detail {
     pub is_throttled: bool,
     /// Its class once waiting was of no use; none: the same.
     pub ends_as: Option<Kind>,
+    pub outlook: Outlook,
+}
+
+/// Whether trying again can help, where the kind alone does not tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Outlook {
+    #[default]
+    AsKind,
+    /// It can't, although the kind is one that is tried again.
+    Final,
+    /// It may be that one of the clocks is wrong, and is set later.
+    Clock,
 }
 
 impl std::ops::Deref for Fault {
@@ -139,6 +151,7 @@ impl Fault {
             may_have_happened: false,
             is_throttled: false,
             ends_as: None,
+            outlook: Outlook::default(),
         });
         Self { kind, detail }
     }
@@ -188,10 +201,53 @@ impl Fault {
         self.ends_as.unwrap_or(self.kind)
     }
 
+    /// Says that trying again can't help.
+    #[must_use]
+    pub fn finally(mut self) -> Self {
+        self.detail.outlook = Outlook::Final;
+        self
+    }
+
+    /// Says that it depends on the time, and so on both clocks.
+    #[must_use]
+    pub fn about_time(mut self) -> Self {
+        self.detail.outlook = Outlook::Clock;
+        self
+    }
+
+    /// Whether trying again within the budget can help.
+    #[must_use]
+    pub fn is_retried(&self) -> bool {
+        self.kind.is_retried() && self.outlook != Outlook::Final
+    }
+
+    /// What failed, and the nearest cause: for one line while it is tried again.
+    #[must_use]
+    pub fn line(&self) -> String {
+        match self.causes.first() {
+            Some(cause) => format!("{}: {cause}", self.what),
+            None => self.to_string(),
+        }
+    }
+
+    /// Says what could not be done because of it.
+    #[must_use]
+    pub fn so_that(mut self, what: &str) -> Self {
+        self.detail.what = text::line(&format!("{what}: {}", self.detail.what));
+        self
+    }
+
+    /// Puts a cause before those that there are.
+    #[must_use]
+    pub fn first_cause(mut self, cause: impl Into<String>) -> Self {
+        self.detail.causes.insert(0, text::line(&cause.into()));
+        self
+    }
+
     /// Says that waiting longer would have gone beyond the budget.
     #[must_use]
     pub fn given_up_after(self, budget: std::time::Duration) -> Self {
-        if self.kind.is_retried() {
+        if self.is_retried() {
             let kind = self.final_kind();
             let cause = format!("gave up: the budget of {} s is spent", budget.as_secs());
             Self { kind, ..self.cause(cause) }
@@ -234,10 +290,14 @@ impl fmt::Display for Fault {
 
 impl Error for Fault {}
 
-/// An error, and everything beneath it.
+/// An error, and everything beneath it. Beneath an I/O error is what it was made of, which
+/// `source` would skip.
 pub fn chain<'a>(
     error: &'a (dyn Error + 'static),
 ) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     let first: Option<&'a (dyn Error + 'static)> = Some(error);
-    std::iter::successors(first, |error| (*error).source())
+    std::iter::successors(first, |error| match error.downcast_ref::<std::io::Error>() {
+        Some(io) => io.get_ref().map(|inner| inner as &(dyn Error + 'static)),
+        None => (*error).source(),
+    })
 }

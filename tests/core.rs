@@ -39,7 +39,7 @@ impl World {
     }
 
     fn now(&self) -> Now {
-        Now { mono: self.mono, unix: UNIX }
+        Now { mono: self.mono, unix: UNIX, skew: 0 }
     }
 
     fn report(&self) -> KeyReport {

@@ -42,6 +42,7 @@ impl Node {
         Now {
             mono: Duration::from_millis(now_ms - self.started),
             unix: START + i64::try_from(now_ms / 1000).unwrap(),
+            skew: 0,
         }
     }
 }
@@ -100,5 +101,5 @@ pub fn name(index: usize) -> String {
 fn begin(seed: u64, record: Option<Record>) -> Bootstrap {
     let plan = Plan { target: Box::new(opsworks_cm("puppet-test")), name: None, budget: BUDGET };
     let unix = record.as_ref().map_or(START, |record| record.since);
-    resume(plan, record, seed, Now { mono: Duration::ZERO, unix })
+    resume(plan, record, seed, Now { mono: Duration::ZERO, unix, skew: 0 })
 }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::Waiting;
 use super::inspection::Sight;
 use super::record::Record;
 use super::tenure::Need;
@@ -20,6 +19,9 @@ pub struct Now {
     pub mono: Duration,
     /// Unix seconds by this node's clock.
     pub unix: i64,
+    /// By how many seconds the authority's clock is ahead of this node's; 0 where that is not
+    /// known.
+    pub skew: i64,
 }
 
 /// One thing for the host to do. It is handled before the next one is asked for.
@@ -110,15 +112,13 @@ pub enum Outcome {
 impl Effect {
     /// As a phrase: what is being done now.
     #[must_use]
-    pub fn describe(&self, authority: &str, waiting: Option<&Waiting>) -> String {
+    pub fn describe(&self, authority: &str) -> String {
         match self {
             Self::GatherFacts(_) => "gathering facts".to_owned(),
             Self::EnsureKey(spec) => format!("making or reading the {}-bit key", spec.bits),
             Self::Persist(_) => "writing the record".to_owned(),
             Self::Call(request) => format!("asking: {}, {authority}", request.action()),
-            Self::WaitUntil(_) => {
-                format!("waiting: {}", waiting.map_or("", |wait| wait.reason.as_str()))
-            }
+            Self::WaitUntil(_) => "waiting".to_owned(),
             Self::Hold(_) => "looking at what will be written".to_owned(),
             Self::Release(_) => "letting the engine run again".to_owned(),
             Self::Install(_) => "installing".to_owned(),

@@ -108,7 +108,7 @@ impl Ledger {
     /// Waits out what can pass, and stops at what can't; `still_held` is said of that.
     pub fn fail(&mut self, now: Now, fault: Fault, still_held: Option<String>) {
         let times = self.pace.failed(now, &fault);
-        let is_final = !fault.kind.is_retried() || self.pace.is_spent(now);
+        let is_final = !fault.is_retried() || self.pace.is_spent(now);
         let fault = match still_held.filter(|_| is_final) {
             Some(held) => fault.cause(held),
             None => fault,
@@ -142,7 +142,10 @@ impl Ledger {
             target: target.word(),
             phase: self.working.phase,
             name,
-            doing: effect.describe(&authority, waiting),
+            doing: match (effect, waiting) {
+                (Effect::WaitUntil(_), Some(wait)) => wait.sentence(now),
+                _ => effect.describe(&authority),
+            },
             waiting: waiting.cloned(),
             failures: self.pace.failures(),
             fault: self.working.fault.as_ref().map(|fault| fault.kind),

@@ -24,6 +24,7 @@
 //! Every other one ends the bootstrap with the phase kept, so that the next start goes on there.
 
 pub mod backoff;
+pub mod clock;
 mod effect;
 mod handle;
 mod held;

@@ -140,7 +140,7 @@ impl RetrySchedule {
             }
             _ => backoff::retry(self.seed, self.faults + self.setbacks),
         };
-        self.wait_for(now, wait, fault.to_string(), true);
+        self.wait_for(now, wait, fault.line(), true);
     }
 
     /// The authority begins to decide: it is polled at once, in a throttle episode later.
@@ -188,6 +188,7 @@ impl RetrySchedule {
     /// The last try comes when the budget ends, not after it.
     fn wait_for(&mut self, now: Now, wait: Duration, reason: String, is_fault: bool) {
         let rest = self.budget.saturating_sub(self.spent(now));
-        self.wait = Some(Waiting { reason, until: now.mono + wait.min(rest), is_fault });
+        let (until, ends) = (now.mono + wait.min(rest), Some(now.mono + rest));
+        self.wait = Some(Waiting { reason, until, ends, is_fault });
     }
 }

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use time::OffsetDateTime;
+
+use super::Now;
 use super::inspection::Finding;
 use super::record::{FaultNote, Phase, Record};
 use crate::facts::machine::Difference;
@@ -36,8 +39,37 @@ pub struct Waiting {
     pub reason: String,
     /// On the clock of [`super::Now::mono`].
     pub until: Duration,
+    /// When the budget ends, on the same clock; none where there is no budget.
+    pub ends: Option<Duration>,
     /// Whether something went wrong, as opposed to taking its time.
     pub is_fault: bool,
+}
+
+impl Waiting {
+    /// What is waited for, when it goes on, and until when that is done.
+    #[must_use]
+    pub fn sentence(&self, now: Now) -> String {
+        let seconds = self.until.saturating_sub(now.mono).as_secs_f64();
+        let until = self.ends.map(|ends| format!(", until {}", moment(now, ends)));
+        let until = until.unwrap_or_default();
+        let reason = &self.reason;
+        if self.is_fault {
+            format!("{reason}; retrying in {seconds:.1} s{until}")
+        } else {
+            format!("waiting: {reason}; asking again in {seconds:.1} s{until}")
+        }
+    }
+}
+
+/// Hours and minutes by this node's clock; with the date where that is another day.
+fn moment(now: Now, at: Duration) -> String {
+    let rest = i64::try_from(at.saturating_sub(now.mono).as_secs()).unwrap_or(i64::MAX);
+    let of = |unix| OffsetDateTime::from_unix_timestamp(unix).ok();
+    let (Some(today), Some(at)) = (of(now.unix), of(now.unix.saturating_add(rest))) else {
+        return "an unknown time".to_owned();
+    };
+    let time = format!("{:02}:{:02} UTC", at.hour(), at.minute());
+    if at.date() == today.date() { time } else { format!("{} {time}", at.date()) }
 }
 
 /// A step that is done.
@@ -133,5 +165,32 @@ fn next(phase: Phase) -> &'static str {
         Phase::Installing => "put everything in place",
         Phase::Joined => "nothing: this node has joined",
         Phase::Leaving => "finish leaving: run `enlist leave`",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Now, Waiting};
+    use std::time::Duration;
+
+    #[test]
+    fn a_wait_says_why_for_how_long_and_until_when() {
+        // 2026-01-01 20:34:00 UTC.
+        let now = Now { mono: Duration::from_mins(1), unix: 1_767_299_640, skew: 0 };
+        let wait = Waiting {
+            reason: "cannot connect to http://127.0.0.1:9 (connection refused)".to_owned(),
+            until: now.mono + Duration::from_millis(500),
+            ends: Some(now.mono + Duration::from_mins(30)),
+            is_fault: true,
+        };
+        assert_eq!(
+            wait.sentence(now),
+            "cannot connect to http://127.0.0.1:9 (connection refused); retrying in 0.5 s, until 21:04 UTC"
+        );
+        let day = Waiting { ends: Some(now.mono + Duration::from_hours(5)), ..wait.clone() };
+        assert!(day.sentence(now).ends_with("until 2026-01-02 01:34 UTC"), "{}", day.sentence(now));
+        let slow =
+            Waiting { is_fault: false, ends: None, reason: "it takes its time".to_owned(), ..wait };
+        assert_eq!(slow.sentence(now), "waiting: it takes its time; asking again in 0.5 s");
     }
 }

@@ -140,6 +140,7 @@ impl super::Machine for Tenure {
         let waiting = (now.mono < self.next).then(|| Waiting {
             reason: "the next look at what is installed".to_owned(),
             until: self.next,
+            ends: None,
             is_fault: false,
         });
         let problems = self.findings.iter().map(Finding::to_string);

@@ -64,11 +64,11 @@ impl Progress {
             bar.println(format!("{:>12}  {target}{}", step.word, step.result));
         }
         self.shown = status.steps.len();
-        let rest = status.waiting.as_ref().map(|wait| wait.until.saturating_sub(now.mono));
-        let when = rest
-            .map(|rest| format!(", next try in {:.0} s", rest.as_secs_f64()))
-            .unwrap_or_default();
-        bar.set_message(format!("{}{when}", status.doing));
+        let doing = match &status.waiting {
+            Some(wait) => wait.sentence(now),
+            None => status.doing.clone(),
+        };
+        bar.set_message(doing);
         // Ticks only once there is something to wait for: a join that takes milliseconds needs no
         // thread for it.
         bar.enable_steady_tick(Duration::from_millis(120));

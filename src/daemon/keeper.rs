@@ -166,7 +166,7 @@ impl<'a> Keeper<'a> {
     }
 
     async fn pause(&self, fault: &Fault, tries: u32) {
-        let pause = if fault.kind.is_retried() { AFTER_BUDGET } else { AFTER_FINAL };
+        let pause = if fault.is_retried() { AFTER_BUDGET } else { AFTER_FINAL };
         let pause = backoff::with_jitter(self.seed, backoff::Stream::Rejoin, tries, pause);
         tracing::error!(
             message_id = milestones::FAILED,
@@ -176,8 +176,8 @@ impl<'a> Keeper<'a> {
             fault.todo
         );
         self.life.update(self.index, |entry| {
-            if entry.is_member() || fault.kind.is_retried() {
-                entry.doing = format!("{fault}; tried again in {} s", pause.as_secs());
+            if entry.is_member() || fault.is_retried() {
+                entry.doing = format!("{}; retrying in {} s", fault.line(), pause.as_secs());
             } else {
                 entry.gave_up(fault);
             }

@@ -41,20 +41,17 @@ impl Log {
 
     fn wait(&mut self, status: &Status, now: Now) {
         let waiting = status.waiting.as_ref().map(|wait| (wait.reason.clone(), wait.until));
-        match &waiting {
-            Some((reason, until)) if self.waiting != waiting => {
-                let seconds = until.saturating_sub(now.mono).as_secs_f64();
-                let prefix = self.prefix();
-                if status.waiting.as_ref().is_some_and(|wait| wait.is_fault) {
-                    tracing::warn!(
-                        message_id = milestones::FAILED,
-                        "{prefix}waiting {seconds:.1} s: {reason}"
-                    );
+        match &status.waiting {
+            Some(wait) if self.waiting != waiting => {
+                let (prefix, sentence) = (self.prefix(), wait.sentence(now));
+                if wait.is_fault {
+                    tracing::warn!(message_id = milestones::FAILED, "{prefix}{sentence}");
                 } else {
-                    tracing::info!("{prefix}waiting {seconds:.1} s: {reason}");
+                    tracing::info!("{prefix}{sentence}");
                 }
             }
-            _ => tracing::debug!("{}{}", self.prefix(), status.doing),
+            Some(_) => {}
+            None => tracing::debug!("{}{}", self.prefix(), status.doing),
         }
         self.waiting = waiting;
     }

@@ -17,7 +17,7 @@ impl Clock {
 
     #[must_use]
     pub fn now(&self) -> Now {
-        Now { mono: self.started.elapsed(), unix: unix_now() }
+        Now { mono: self.started.elapsed(), unix: unix_now(), ..Now::default() }
     }
 }
 
@@ -26,6 +26,13 @@ impl Clock {
 #[expect(clippy::disallowed_methods, reason = "the one place that asks this clock")]
 pub fn instant() -> Instant {
     Instant::now()
+}
+
+/// This node's clock.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one place that asks this clock")]
+pub fn system_now() -> SystemTime {
+    SystemTime::now()
 }
 
 /// Unix seconds by this node's clock; negative before 1970, as on a board without a battery.

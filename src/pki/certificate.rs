@@ -67,6 +67,19 @@ pub enum CertificateError {
     NoRoot,
 }
 
+impl CertificateError {
+    /// Whether another time by the clock would make it right.
+    #[must_use]
+    pub fn is_about_time(&self) -> bool {
+        match self {
+            Self::NotYetValid { .. }
+            | Self::Expired { .. }
+            | Self::Chain(ChainError::NotValidNow { .. }) => true,
+            _ => false,
+        }
+    }
+}
+
 impl CaBundle {
     /// From PEM: one certificate or several (Puppet's own CA is a root and an intermediate).
     ///

@@ -45,6 +45,8 @@ pub enum ChainError {
     NoIssuer(String),
     #[error("{whose} {why}")]
     Unfit { whose: String, why: String },
+    #[error("{whose} {why}, by this node's clock")]
+    NotValidNow { whose: String, why: &'static str },
     #[error("{0}")]
     Refused(String),
     #[error("the CA bundle has too many ways up to a root")]
@@ -251,11 +253,13 @@ fn fit_for_client(leaf: &X509Certificate<'_>) -> Result<(), ChainError> {
 /// What it asks of a CA above a client's certificate, the root included.
 fn fit_for_ca(ca: &X509Certificate<'_>, now: i64) -> Result<(), ChainError> {
     let validity = ca.validity();
+    let whose = || ca.subject().to_string();
     if now < validity.not_before.timestamp() {
-        return Err(unfit(ca, "is not valid yet: is this node's clock behind?"));
+        let why = "is not valid yet";
+        return Err(ChainError::NotValidNow { whose: whose(), why });
     }
     if !is_valid_at(ca, now) {
-        return Err(unfit(ca, "has expired"));
+        return Err(ChainError::NotValidNow { whose: whose(), why: "has expired" });
     }
     if !ca.basic_constraints().ok().flatten().is_some_and(|it| it.value.ca) {
         return Err(unfit(ca, "is no CA's"));

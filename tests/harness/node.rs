@@ -183,6 +183,7 @@ impl Node {
         Now {
             mono: Duration::from_millis(self.clock - self.started),
             unix: START + i64::try_from(self.clock / 1000).unwrap() + off,
+            skew: 0,
         }
     }
 

@@ -122,7 +122,7 @@ impl Run {
             seed,
             budget,
             fates: fates.into_iter(),
-            now: Now { mono: Duration::from_secs(9), unix: world::NOW },
+            now: Now { mono: Duration::from_secs(9), unix: world::NOW, skew: 0 },
             disk: None,
             authority: Authority::new(which),
             rules: Rules::new(budget),

@@ -329,7 +329,8 @@ impl OpsworksCm {
             return Err(fault.with_evidence("answer", got));
         };
         let refused = |error: &certificate::CertificateError| {
-            self.refused(known).because(error).with_evidence("certificate", text)
+            let fault = self.refused(known).because(error).with_evidence("certificate", text);
+            if error.is_about_time() { fault.about_time() } else { fault }
         };
         let ca = CaBundle::from_pem(ca).map_err(|error| refused(&error))?;
         let expected =
