@@ -1,6 +1,6 @@
 //! What an event means for a bootstrap.
 
-use super::{Bootstrap, Event, Installed, Key, Now, Phase, Record};
+use super::{Bootstrap, Event, Installed, Key, Now, Phase, Record, clock};
 use crate::facts::{Facts, PuppetSite};
 use crate::fault::{Fault, Kind};
 use crate::target::name::default_name;
@@ -193,10 +193,12 @@ impl Bootstrap {
     }
 
     fn installed(&mut self, now: Now, files: Vec<Installed>) {
+        let joined_since = self.ledger.working.repaired_since();
         self.ledger.working.installed = files;
         self.ledger.working.former = None;
         self.ledger.working.planned.clear();
         self.enter(now, Phase::Joined);
+        self.ledger.working.since = joined_since.unwrap_or(now.unix);
         self.ledger.step_done("install", "everything is in place".to_owned());
         self.secret = None;
         self.ledger.end(self.joined(false));
@@ -331,6 +333,7 @@ impl Bootstrap {
     }
 
     fn fail(&mut self, now: Now, fault: Fault) {
+        let fault = clock::waits(fault, now);
         if self.ledger.working.phase == Phase::Creating && self.doubt.is_none() {
             self.creation_failed(&fault);
         }

@@ -203,6 +203,14 @@ impl Record {
         self.former.as_ref().map_or(self.since, |former| former.since)
     }
 
+    /// While a member's files are put in place anew: since when it has been a member. The first
+    /// installation has nothing installed before it, and a renewal has a former grant.
+    #[must_use]
+    pub fn repaired_since(&self) -> Option<i64> {
+        let is_repair = self.phase == Phase::Installing && self.former.is_none();
+        (is_repair && !self.installed.is_empty()).then_some(self.since)
+    }
+
     /// When the certificate is to be renewed (Unix seconds): two thirds of the way from joining to
     /// its end. After a renewal that failed, an eighth of what is left later, within a minute and
     /// a day. None where there is nothing to renew.

@@ -33,8 +33,14 @@ impl Bootstrap {
         let is_due = record.renewal_at().is_some_and(|at| at <= now.unix);
         match self.upkeep {
             Upkeep { reinstall: true, .. } if record.grant.is_some() => {
+                let since = record.since;
                 self.ledger.step_done("repair", "everything is put in place anew".to_owned());
+                // What the join took of its budget is none of the repair's.
+                let budget = self.ledger.pace.budget();
+                self.ledger.pace.begin_anew(budget, now);
                 self.enter(now, Phase::Installing);
+                // It is the same membership, and its certificate is no younger.
+                self.ledger.working.since = since;
             }
             Upkeep { renew: Some(budget), .. } if is_due => {
                 let Some(grant) = record.grant.take() else { return };

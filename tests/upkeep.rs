@@ -1,0 +1,111 @@
+//! A repair of a member, walked through by a scripted host.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+#[path = "common/puppet_node.rs"]
+mod puppet_node;
+
+use std::time::Duration;
+
+use enlist::bootstrap::{
+    Effect, Event, Installed, Machine, Now, Outcome, Phase, Plan, Record, Upkeep, resume,
+};
+use enlist::fault::{Fault, Kind};
+use enlist::pki::{CsrSpec, PrivateKey, csr};
+use enlist::target::{Authority, Grant, KeyReport, Target};
+
+const JOINED: i64 = 1_900_000_000;
+const YEAR: i64 = 365 * 86_400;
+const BUDGET: Duration = Duration::from_mins(30);
+
+fn report() -> KeyReport {
+    let key = PrivateKey::generate(2048).unwrap();
+    let spec = CsrSpec { name: "i-1".into(), ..CsrSpec::default() };
+    KeyReport { public: key.public().clone(), csr: Some(csr::build(&spec, &key).unwrap()) }
+}
+
+/// A member since a year, whose join took all but a millisecond of its budget.
+fn member(key: &KeyReport) -> Record {
+    let target = puppet_node::opsworks_cm("p");
+    let grant =
+        Grant::Certificate { pem: "p".into(), serial: "1".into(), not_after: JOINED + 5 * YEAR };
+    Record {
+        phase: Phase::Joined,
+        name: Some("i-1".into()),
+        key: Some(key.public.fingerprint()),
+        authority: Some(Authority::Puppet { endpoint: "p.example".into(), ca: "ca".into() }),
+        grant: Some(grant),
+        installed: vec![Installed::new("certificate", "/s/certs/i-1.pem")],
+        elapsed_ms: 1_799_999,
+        ..Record::new("opsworks-cm", &target.authority_name(), JOINED)
+    }
+}
+
+/// Repairs, with so many failures on the way; dies once where that is asked for.
+fn repair(key: &KeyReport, mut failures: u32, mut crash: Option<u32>) -> (Record, Duration) {
+    let mut disk = member(key);
+    let mut mono = Duration::from_secs(5);
+    let mut begun = false;
+    'start: loop {
+        let plan =
+            || Plan { target: Box::new(puppet_node::opsworks_cm("p")), name: None, budget: BUDGET };
+        let now = |mono| Now { mono, unix: JOINED + YEAR, skew: 0 };
+        let upkeep = Upkeep { renew: None, reinstall: !begun };
+        let mut core = resume(plan(), Some(disk.clone()), 7, now(mono)).with(upkeep, now(mono));
+        for _ in 0..1000 {
+            let event = match core.poll(now(mono)) {
+                Effect::Finish(Outcome::Joined { record, .. }) => return (*record, mono),
+                Effect::GatherFacts(_) => Event::Facts(Box::new(puppet_node::facts("i-1"))),
+                Effect::Persist(record) => {
+                    disk = *record;
+                    begun |= disk.phase == Phase::Installing;
+                    Event::Persisted
+                }
+                Effect::Hold(_) => Event::Held,
+                Effect::EnsureKey(_) => Event::Key(Box::new(key.clone())),
+                Effect::WaitUntil(until) => {
+                    mono = until;
+                    Event::Woke
+                }
+                Effect::Install(_) if failures > 0 => {
+                    failures -= 1;
+                    Event::Failed(Fault::new(Kind::Transient, "it is busy", "disk", "wait"))
+                }
+                Effect::Install(_) => {
+                    let files = vec![Installed::new("certificate", "/s/certs/i-1.pem")];
+                    Event::Installed(files)
+                }
+                other => panic!("{other:?} in a repair"),
+            };
+            core.handle(now(mono), event);
+            if begun && let Some(left) = crash.as_mut() {
+                *left = left.saturating_sub(1);
+                if *left == 0 {
+                    crash = None;
+                    continue 'start;
+                }
+            }
+        }
+        panic!("no end");
+    }
+}
+
+#[test]
+fn a_repair_does_not_move_the_date_of_the_renewal() {
+    let key = report();
+    let due = member(&key).renewal_at().unwrap();
+    let (record, _) = repair(&key, 0, None);
+    assert_eq!((record.phase, record.since), (Phase::Joined, JOINED));
+    assert_eq!(record.renewal_at(), Some(due));
+    for crash in 1..6 {
+        let (record, _) = repair(&key, 2, Some(crash));
+        assert_eq!(record.renewal_at(), Some(due), "stopped after {crash} effects");
+    }
+}
+
+#[test]
+fn a_repair_has_a_budget_of_its_own() {
+    let (record, mono) = repair(&report(), 9, None);
+    assert_eq!(record.phase, Phase::Joined);
+    assert!(mono > Duration::from_mins(1), "it waited after each failure: {mono:?}");
+}
