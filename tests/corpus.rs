@@ -42,6 +42,11 @@ fn answers() {
 }
 
 #[test]
+fn environment() {
+    replay("environment", bodies::environment::run);
+}
+
+#[test]
 fn imds() {
     replay("imds", bodies::imds::run);
 }

@@ -179,6 +179,7 @@ fn the_api_is_asked_through_the_proxy_and_metadata_never() {
     let mut command = node.command(&["join"]);
     command.env("HTTP_PROXY", format!("http://{}", proxy.local_addr().unwrap()));
     command.env("AWS_ENDPOINT_URL", "http://opsworks.invalid");
+    command.env("ENLIST_AWS_ALLOW_HTTP", "true");
     let seen = std::thread::spawn(move || {
         let (mut stream, _) = proxy.accept().unwrap();
         let mut line = String::new();

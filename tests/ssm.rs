@@ -158,7 +158,7 @@ fn a_lost_activation_is_deleted_and_made_anew() {
 
 #[test]
 fn a_broken_answer_with_a_code_in_it_is_not_kept() {
-    let node = ssm("", &["CreateActivation=truncated"]);
+    let node = ssm("", &["CreateActivation=garbage"]);
     let run = off_ec2(&node, &["join", "-vv", "--set", "aws.region=us-east-1"]);
     expect(&run, 76, &["is not the API"]);
     let evidence: Vec<String> =
@@ -167,8 +167,8 @@ fn a_broken_answer_with_a_code_in_it_is_not_kept() {
     let kept = node.read(&evidence[0]);
     assert!(
         kept.contains("HTTP status 200")
-            && kept.contains("could not be read to its end")
-            && !kept.contains("Activation"),
+            && kept.contains("bytes, not kept")
+            && !kept.contains("Association"),
         "{kept}"
     );
     let run = off_ec2(&node, &["join", "--set", "aws.region=us-east-1"]);

@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 
 use enlist::fault::{Fault, Kind};
 use enlist::host::aws::Client;
-use enlist::host::{AwsSettings, Net};
+use enlist::host::{AwsSettings, Environment, Net};
 use enlist::target::opsworks_cm::endpoint;
 use enlist::target::{
     Answer, Authority, Created, Departing, Doubt, Grant, Known, Membership, Request, Surveyed,
@@ -69,14 +69,16 @@ fn connect(api: &Wire) -> Client {
         Part::ok(format!("{below}/role"), &credentials),
         Part::ok(format!("{below}-extended/role"), &credentials),
     ]);
-    let net = Net::of(api.client(), metadata.client());
     let settings = AwsSettings {
         region: Some("us-east-1".to_owned()),
         endpoint_url: Some("http://api.invalid".to_owned()),
+        allow_http: true,
         profile: None,
     };
+    let environment = Environment::parse(&settings, |_| None, &|_| Ok(None)).unwrap();
+    let net = Net::of(&environment, api.connector(), metadata.connector());
     let machine = machine();
-    machine.runtime.block_on(Client::connect(&machine.root, &net, &settings, None)).unwrap()
+    Client::connect(&machine.root, &net, &environment, None).unwrap()
 }
 
 fn request(action: &str) -> Option<Request> {

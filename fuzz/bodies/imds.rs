@@ -3,7 +3,7 @@
 
 use enlist::engine::puppet::{self, Puppet};
 use enlist::fault::Kind;
-use enlist::host::{Net, imds};
+use enlist::host::{Environment, Net, imds};
 use enlist::pki::{name, oid};
 use enlist::target::name::default_name;
 
@@ -13,7 +13,8 @@ use super::world::{facts, settings, site};
 pub fn run(data: &[u8]) {
     let wire = Wire::default();
     wire.serve(parts(data));
-    let net = Net::of(Wire::default().client(), wire.client());
+    let api = Wire::default().connector();
+    let net = Net::of(&Environment::default(), api, wire.connector());
     let machine = machine();
     let answer = machine.runtime.block_on(imds::ask(&machine.root, &net));
     let asked = wire.take_asked();

@@ -13,6 +13,7 @@
 
 pub mod answers;
 pub mod certificate;
+pub mod environment;
 pub mod files;
 pub mod imds;
 pub mod record;

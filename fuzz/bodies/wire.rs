@@ -5,12 +5,10 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
-    SharedHttpConnector,
+    HttpConnector, HttpConnectorFuture, SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
 
@@ -56,6 +54,9 @@ fn head(line: &[u8]) -> Option<Part> {
     Some(Part { word: word.to_owned(), status, body: Vec::new() })
 }
 
+/// The part that says how long a metadata token is good for.
+pub const LIFE: &str = "life";
+
 /// Status and body.
 type Answer = (u16, Vec<u8>);
 
@@ -95,8 +96,8 @@ impl Wire {
         std::mem::take(&mut self.asked.lock().unwrap())
     }
 
-    pub fn client(&self) -> SharedHttpClient {
-        SharedHttpClient::new(self.clone())
+    pub fn connector(&self) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
     }
 
     fn next(&self, uri: &str) -> Answer {
@@ -111,16 +112,6 @@ impl Wire {
     }
 }
 
-impl HttpClient for Wire {
-    fn http_connector(
-        &self,
-        _: &HttpConnectorSettings,
-        _: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        SharedHttpConnector::new(self.clone())
-    }
-}
-
 impl HttpConnector for Wire {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         self.asked.lock().unwrap().push(Asked {
@@ -129,10 +120,21 @@ impl HttpConnector for Wire {
             token: request.headers().get("x-aws-ec2-metadata-token").map(str::to_owned),
         });
         let (status, body) = self.next(request.uri());
+        // It arrives whole.
+        let length = body.len().to_string();
         let mut response =
             HttpResponse::new(StatusCode::try_from(status).unwrap(), SdkBody::from(body));
+        response.headers_mut().insert("content-length", length);
         if request.method() == "PUT" {
-            response.headers_mut().insert("x-aws-ec2-metadata-token-ttl-seconds", "21600");
+            let name = "x-aws-ec2-metadata-token-ttl-seconds";
+            let known = self.by_path.lock().unwrap();
+            let life = known.iter().find(|part| part.word == LIFE).map(|part| part.body.clone());
+            let life =
+                life.map_or("21600".to_owned(), |life| String::from_utf8_lossy(&life).into());
+            // What is no header's value would not arrive as one.
+            if response.headers_mut().try_insert(name, life).is_err() {
+                response.headers_mut().insert(name, "0");
+            }
         }
         HttpConnectorFuture::ready(Ok::<_, ConnectorError>(response))
     }

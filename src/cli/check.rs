@@ -10,7 +10,10 @@ use super::{Global, parse, printer};
 use crate::config::input::Entry;
 use crate::config::schema::Key;
 use crate::config::{Input, Value};
+use crate::daemon;
 use crate::fault::Fault;
+use crate::host::Environment;
+use crate::host::aws::environment::Shown;
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -24,6 +27,15 @@ struct Listing {
     files: Vec<String>,
     targets: Vec<&'static str>,
     settings: Vec<Line>,
+    environment: Vec<Variable>,
+}
+
+/// What is in force of the environment and the AWS profile.
+#[derive(Serialize)]
+struct Variable {
+    name: String,
+    value: String,
+    origin: String,
 }
 
 #[derive(Serialize)]
@@ -37,14 +49,16 @@ pub fn run(global: &Global, options: &Options) -> Result<u8, Fault> {
     let root = global.root()?;
     let input = global.input(&root)?;
     let settings = parse(&input, &root)?;
+    let environment = daemon::environment(&settings)?;
     if options.json {
         printer::json(&Listing {
             files: input.files.clone(),
             targets: settings.words(),
             settings: input.listing().iter().map(line).collect(),
+            environment: environment.shown.into_iter().map(Variable::from).collect(),
         });
     } else {
-        printer::out(&text(&input, &settings.words()));
+        printer::out(&text(&input, &environment, &settings.words()));
     }
     Ok(0)
 }
@@ -60,7 +74,13 @@ fn line((key, entry): &(&'static Key, Entry)) -> Line {
     Line { key: format!("{}.{}", key.table, key.name), value, origin: entry.origin.to_string() }
 }
 
-fn text(input: &Input, targets: &[&str]) -> String {
+impl From<Shown> for Variable {
+    fn from(shown: Shown) -> Self {
+        Self { name: shown.name, value: shown.value, origin: shown.origin }
+    }
+}
+
+fn text(input: &Input, environment: &Environment, targets: &[&str]) -> String {
     let mut text = String::from("read:\n");
     for file in &input.files {
         let _ = writeln!(text, "  {}", crate::text::line(file));
@@ -77,6 +97,15 @@ fn text(input: &Input, targets: &[&str]) -> String {
         })
         .collect();
     text.push_str(&printer::columns(&rows));
+    if !environment.shown.is_empty() {
+        let _ = writeln!(text, "environment and AWS profile:");
+        let rows: Vec<(String, String)> = environment
+            .shown
+            .iter()
+            .map(|shown| (format!("{} = {}", shown.name, shown.value), shown.origin.clone()))
+            .collect();
+        text.push_str(&printer::columns(&rows));
+    }
     let _ = writeln!(text, "valid; targets: {}", targets.join(", "));
     text
 }

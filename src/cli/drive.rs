@@ -10,7 +10,7 @@ use crate::config::{ConfigError, Settings};
 use crate::daemon;
 use crate::driver::drive;
 use crate::fault::Fault;
-use crate::host::{Host, Net, Root, Store, facts, lock};
+use crate::host::{Environment, Host, Net, Root, Store, facts, lock};
 use crate::target::Target;
 
 #[derive(Debug, Args)]
@@ -40,15 +40,17 @@ pub fn run<M: Machine>(
     let root = global.root()?;
     let settings = global.settings(&root)?;
     let selected = select(&settings, &selection.targets)?;
+    let environment = daemon::environment(&settings)?;
     runtime()?.block_on(async {
         let _lock = lock::own(&root, settings.budget).await?;
-        let net = Net::new();
+        let net = Net::new(&environment);
         let several = selected.len() > 1;
         let runs = selected.into_iter().map(|target| {
             let (root, settings, begin, net) = (&root, &settings, &begin, net.clone());
+            let environment = environment.clone();
             async move {
                 let word = target.word();
-                let (start, mut host) = match start(root, settings, target, net) {
+                let (start, mut host) = match start(root, environment, target, net) {
                     Ok(start) => start,
                     Err(fault) => return Outcome::Failed(fault),
                 };
@@ -89,13 +91,13 @@ fn end(faults: Vec<Fault>) -> Result<u8, Fault> {
 
 fn start(
     root: &Root,
-    settings: &Settings,
+    environment: Environment,
     target: Box<dyn Target>,
     net: Net,
 ) -> Result<(Begin, Host), Fault> {
     let word = target.word();
     let record = Store::new(root.clone(), word).load()?;
-    let host = daemon::host(root, settings, word, net);
+    let host = Host::new(root.clone(), word, environment, net);
     Ok((Begin { target, record, seed: facts::seed(root, word), now: host.now() }, host))
 }
 

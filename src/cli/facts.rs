@@ -5,7 +5,7 @@ use clap::Args;
 use super::{Global, printer, runtime};
 use crate::facts::Facts;
 use crate::fault::Fault;
-use crate::host::{AwsSettings, Host, Net};
+use crate::host::{AwsSettings, Environment, Host, Net};
 use crate::target::{Inquiry, SiteInquiry};
 
 #[derive(Debug, Args)]
@@ -32,7 +32,9 @@ pub fn run(global: &Global, options: &Options) -> Result<u8, Fault> {
         opsworks: true,
         ..Inquiry::default()
     };
-    let mut host = Host::new(root, "facts", AwsSettings::default(), Net::new());
+    let environment = Environment::read(&AwsSettings::default())?;
+    let net = Net::new(&environment);
+    let mut host = Host::new(root, "facts", environment, net);
     let facts = runtime()?.block_on(host.gather(inquiry))?;
     if options.json {
         printer::json(&facts);

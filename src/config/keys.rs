@@ -17,7 +17,8 @@ pub const KEYS: &[Key] = &[
 
     key("aws", "region", Form::Text, "", "Region of the API; by default what the AWS environment, the profile or the instance says."),
     key("aws", "profile", Form::Text, "", "Profile of the shared AWS configuration."),
-    key("aws", "endpoint_url", Form::Text, "", "URL of an API-compatible endpoint; by default AWS_ENDPOINT_URL, else AWS."),
+    key("aws", "endpoint_url", Form::Text, "", "URL of an API-compatible endpoint; by default what the AWS environment or the profile says, else AWS."),
+    key("aws", "allow_http", Form::Boolean, "false", "Whether an endpoint on another machine may be asked with http://, which sends the session token in clear."),
 
     key("opsworks-cm", "server", Form::Text, "", "Name of the OpsWorks CM server; required."),
     key("opsworks-cm", "engine", Form::Text, "", "\"puppet\" or \"chef\"; by default what DescribeServers says."),

@@ -19,7 +19,7 @@ use crate::config::settings::LeaveOn;
 use crate::driver::milestones;
 use crate::fault::Fault;
 use crate::host::imds::Notices;
-use crate::host::{AwsSettings, Host, Net, Notifier, Root, lock, timer};
+use crate::host::{AwsSettings, Environment, Host, Net, Notifier, Root, lock, timer};
 
 /// One reading of the settings, and what is made of it.
 pub struct Life<'a> {
@@ -27,6 +27,7 @@ pub struct Life<'a> {
     pub settings: &'a Settings,
     notifier: Notifier,
     net: Net,
+    environment: Environment,
     words: Vec<&'static str>,
     board: RefCell<Board>,
     given_up: Notify,
@@ -35,7 +36,15 @@ pub struct Life<'a> {
 }
 
 impl<'a> Life<'a> {
-    pub fn new(root: &'a Root, settings: &'a Settings, notifier: Notifier, is_ready: bool) -> Self {
+    /// # Errors
+    /// `Config` for what the environment or an AWS profile says and can't be used.
+    pub fn new(
+        root: &'a Root,
+        settings: &'a Settings,
+        notifier: Notifier,
+        is_ready: bool,
+    ) -> Result<Self, Fault> {
+        let environment = environment(settings)?;
         let words = settings.words();
         let textfile = settings.metrics.textfile.clone();
         let board = Board::new(
@@ -45,16 +54,17 @@ impl<'a> Life<'a> {
             settings.run.ready,
             is_ready,
         );
-        Self {
+        Ok(Self {
             root,
             settings,
             notifier,
-            net: Net::new(),
+            net: Net::new(&environment),
+            environment,
             words,
             board: RefCell::new(board),
             given_up: Notify::new(),
             lock: RefCell::new(Weak::new()),
-        }
+        })
     }
 
     /// Until there is a reason to end it.
@@ -101,7 +111,7 @@ impl<'a> Life<'a> {
     }
 
     pub fn host(&self, word: &str) -> Host {
-        host(self.root, self.settings, word, self.net.clone())
+        Host::new(self.root.clone(), word, self.environment.clone(), self.net.clone())
     }
 
     /// Changes one target's entry, and tells everybody.
@@ -180,11 +190,16 @@ impl<'a> Life<'a> {
     }
 }
 
-/// Performs one target's effects, as the settings want it.
-#[must_use]
-pub fn host(root: &Root, settings: &Settings, word: &str, net: Net) -> Host {
+/// What the environment and the shared AWS configuration say, beside the settings.
+///
+/// # Errors
+/// `Config` for what can't be used.
+pub fn environment(settings: &Settings) -> Result<Environment, Fault> {
     let aws = settings.aws.clone();
-    let aws =
-        AwsSettings { region: aws.region, profile: aws.profile, endpoint_url: aws.endpoint_url };
-    Host::new(root.clone(), word, aws, net)
+    Environment::read(&AwsSettings {
+        region: aws.region,
+        profile: aws.profile,
+        endpoint_url: aws.endpoint_url,
+        allow_http: aws.allow_http,
+    })
 }

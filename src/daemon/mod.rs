@@ -26,7 +26,7 @@ use crate::host::{Net, Notifier, Root, power, timer};
 use board::EXTENSION;
 use life::Life;
 
-pub use life::host;
+pub use life::environment;
 
 /// How often the metadata service is asked for notices: a Spot instance is told two minutes
 /// before. With a look every ten minutes it keeps the wakes of an hour below sixty.
@@ -66,7 +66,7 @@ pub async fn run(
         let end = match &settings {
             None => idle(notifier, &mut signals, &mut is_ready).await,
             Some(settings) => {
-                let life = Life::new(root, settings, notifier, is_ready);
+                let life = Life::new(root, settings, notifier, is_ready)?;
                 life.live(&mut signals, &mut is_ready).await
             }
         };
@@ -129,7 +129,11 @@ fn reload(
     if is_ready {
         notifier.reloading();
     }
-    let settings = match read() {
+    let usable = read().and_then(|settings| {
+        settings.as_ref().map(environment).transpose()?;
+        Ok(settings)
+    });
+    let settings = match usable {
         Ok(settings) => {
             tracing::info!("the settings are read anew");
             forgotten(former.as_ref(), settings.as_ref());
@@ -166,7 +170,7 @@ async fn stop(root: &Root, settings: Option<&Settings>, notifier: Notifier) -> R
     let on = settings.run.leave_on;
     let mut why = None;
     if on >= LeaveOn::Termination
-        && let Some(mut notices) = Notices::new(root, &Net::new())
+        && let Some(mut notices) = Notices::new(root, &Net::new(&environment(settings)?))
     {
         why = notices.termination().await;
     }
@@ -184,7 +188,7 @@ async fn stop(root: &Root, settings: Option<&Settings>, notifier: Notifier) -> R
 /// Out of every target, side by side.
 async fn leave(root: &Root, settings: &Settings, notifier: Notifier) -> Result<(), Fault> {
     notifier.extend(LEAVING_BUDGET + EXTENSION);
-    Life::new(root, settings, notifier, true).leave(LEAVING_BUDGET).await
+    Life::new(root, settings, notifier, true)?.leave(LEAVING_BUDGET).await
 }
 
 /// What the service manager and the admin ask for.

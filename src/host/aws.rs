@@ -1,26 +1,40 @@
 //! Calls to the AWS APIs. Pacing is the core's: the SDK's own retries are off. Errors are
-//! classified here, once.
+//! classified here, once. What the environment and the profiles say was parsed before
+//! (`environment`); the SDK itself reads none of it.
 
+mod answer;
 mod calls;
 mod classify;
+mod container;
 mod credentials;
+pub mod environment;
 mod fingerprints;
+mod instance;
+mod process;
+mod profiles;
+mod role;
+mod rules;
+mod sources;
+mod tls;
+mod variables;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use aws_config::environment::EnvironmentVariableRegionProvider;
-use aws_config::meta::region::RegionProviderChain;
-use aws_config::profile::ProfileFileRegionProvider;
+use aws_config::identity::IdentityCache;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 
-use super::net::Net;
+use super::net::{Net, Since1970, Trace};
 use super::root::Root;
 use crate::fault::{Fault, Kind};
-use crate::target::Answer;
+use crate::target::{Answer, Request};
 use classify::{fault_of, is_not_found};
-use credentials::credentials;
+use credentials::{Slot, Wallet};
+use environment::{Api, Environment};
+
+pub use variables::KNOWN as VARIABLES;
 
 /// A connection, and a whole call. What takes longer is tried again.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -32,26 +46,29 @@ pub struct AwsSettings {
     pub region: Option<String>,
     pub profile: Option<String>,
     pub endpoint_url: Option<String>,
+    /// Whether `http://` may be used to other machines.
+    pub allow_http: bool,
 }
 
 /// The APIs, with region and credentials settled.
-#[derive(Debug)]
 pub struct Client {
     opsworkscm: aws_sdk_opsworkscm::Client,
     opsworks: aws_sdk_opsworks::Client,
     ssm: aws_sdk_ssm::Client,
+    wallet: Wallet,
+    trace: Arc<Trace>,
 }
 
 impl Client {
     /// # Errors
     /// `Config` where no region is known.
-    pub async fn connect(
+    pub fn connect(
         root: &Root,
         net: &Net,
-        settings: &AwsSettings,
+        environment: &Environment,
         own_region: Option<&str>,
     ) -> Result<Self, Fault> {
-        let region = region(settings, own_region).await.ok_or_else(|| {
+        let region = region_of(environment, own_region).ok_or_else(|| {
             let todo = "set region in [aws], or AWS_REGION";
             Fault::new(
                 Kind::Config,
@@ -60,32 +77,74 @@ impl Client {
                 todo,
             )
         })?;
+        let trace = Arc::new(Trace::new(net.skew().clone()));
+        let slot = Slot::default();
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_LIMIT)
             .operation_attempt_timeout(CALL_LIMIT)
             .build();
-        let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(net.api())
-            .region(region.clone())
-            .credentials_provider(credentials(root, net, settings, region))
+        let base = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .http_client(net.api(trace.clone()))
+            .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
+            .time_source(Since1970)
+            .identity_cache(IdentityCache::no_cache())
             .retry_config(RetryConfig::disabled())
-            .timeout_config(timeouts);
-        if let Some(profile) = &settings.profile {
-            loader = loader.profile_name(profile);
-        }
-        if let Some(url) = &settings.endpoint_url {
-            loader = loader.endpoint_url(url);
-        }
-        Ok(Self::new(&loader.load().await))
+            .timeout_config(timeouts)
+            .region(Region::new(region))
+            .use_fips(environment.fips)
+            .use_dual_stack(environment.dualstack)
+            .build();
+        let of = |api: Api| {
+            let mut config = base.to_builder();
+            config.set_endpoint_url(environment.endpoints.get(&api).cloned());
+            config.credentials_provider(slot.shared()).build()
+        };
+        let (cm, stacks, ssm, sts) =
+            (of(Api::OpsworksCm), of(Api::Opsworks), of(Api::Ssm), of(Api::Sts));
+        let sources = environment.sources.clone();
+        Ok(Self {
+            opsworkscm: aws_sdk_opsworkscm::Client::new(&cm),
+            opsworks: aws_sdk_opsworks::Client::new(&stacks),
+            ssm: aws_sdk_ssm::Client::new(&ssm),
+            wallet: Wallet::new(root, net, sources, (sts, trace.clone()), slot),
+            trace,
+        })
     }
 
-    fn new(config: &SdkConfig) -> Self {
-        Self {
-            opsworkscm: aws_sdk_opsworkscm::Client::new(config),
-            opsworks: aws_sdk_opsworks::Client::new(config),
-            ssm: aws_sdk_ssm::Client::new(config),
+    /// Makes one call, once.
+    ///
+    /// # Errors
+    /// Classified by what answered, or that nothing did.
+    pub async fn call(&self, request: Request) -> Result<Answer, Fault> {
+        let action = request.action();
+        tracing::debug!(action, on = request.on(), "calling");
+        let ready = self.wallet.refresh().await;
+        ready.map_err(|fault| fault.so_that(&format!("{action} could not be signed")))?;
+        self.perform(request).await
+    }
+
+    fn answer<T, E: classify::ApiError>(
+        &self,
+        result: Result<T, classify::Sdk<E>>,
+        action: &'static str,
+        on: String,
+        meaning: impl FnOnce(T) -> Answer,
+    ) -> Result<Answer, Fault> {
+        match result {
+            Ok(output) => Ok(meaning(output)),
+            Err(error) => match is_not_found(&error) {
+                Some(message) => Ok(Answer::NotFound(message)),
+                None => Err(fault_of(&error, action, on, &self.trace)),
+            },
         }
     }
+}
+
+/// The region that the API is asked in: settings, environment, profile, this instance's own.
+#[must_use]
+pub fn region_of(environment: &Environment, own: Option<&str>) -> Option<String> {
+    environment.region.clone().or_else(|| own.map(str::to_owned))
 }
 
 /// That no client was made is a bug; it is made right before it is used.
@@ -97,39 +156,4 @@ pub fn no_client() -> Fault {
         "host",
         "this is a bug in enlist; please report it",
     )
-}
-
-fn answer<T, E: classify::ApiError>(
-    result: Result<T, classify::Sdk<E>>,
-    action: &'static str,
-    on: String,
-    meaning: impl FnOnce(T) -> Answer,
-) -> Result<Answer, Fault> {
-    match result {
-        Ok(output) => Ok(meaning(output)),
-        Err(error) => match is_not_found(&error) {
-            Some(message) => Ok(Answer::NotFound(message)),
-            None => Err(fault_of(&error, action, on)),
-        },
-    }
-}
-
-/// The region that the API is asked in: settings, environment, profile, this instance's own.
-pub async fn region_of(settings: &AwsSettings, own: Option<&str>) -> Option<String> {
-    region(settings, own).await.map(|region| region.to_string())
-}
-
-async fn region(settings: &AwsSettings, own: Option<&str>) -> Option<Region> {
-    if let Some(region) = &settings.region {
-        return Some(Region::new(region.clone()));
-    }
-    let mut profile = ProfileFileRegionProvider::builder();
-    if let Some(name) = &settings.profile {
-        profile = profile.profile_name(name);
-    }
-    RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
-        .or_else(profile.build())
-        .or_else(own.map(|own| Region::new(own.to_owned())))
-        .region()
-        .await
 }

@@ -25,6 +25,17 @@ pub enum Unfit {
     NoToken,
 }
 
+/// That the connection ended before the answer did: what arrived is not what was said.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the connection ended in the middle of the answer ({0})")]
+pub struct CutShort(String);
+
+/// Whether this is why something failed.
+#[must_use]
+pub fn is_cut_short(error: &(dyn Error + 'static)) -> bool {
+    chain(error).any(<dyn Error>::is::<CutShort>)
+}
+
 /// Whether this is why something failed.
 #[must_use]
 pub fn is_unfit(error: &(dyn Error + 'static)) -> bool {
@@ -39,12 +50,14 @@ pub struct Guarded {
     read: usize,
     nesting: Nesting,
     is_token: bool,
+    /// Whether the answer says where it ends.
+    has_end: bool,
 }
 
 impl Guarded {
     #[must_use]
     pub fn new(inner: SdkBody, limit: usize) -> Self {
-        Self { inner, limit, read: 0, nesting: Nesting::default(), is_token: false }
+        Self { inner, limit, read: 0, nesting: Nesting::default(), is_token: false, has_end: true }
     }
 
     /// One that is to be a token: the SDK sends it back in a header, and ends the process where it
@@ -52,6 +65,12 @@ impl Guarded {
     #[must_use]
     pub fn token(inner: SdkBody, limit: usize) -> Self {
         Self { is_token: true, ..Self::new(inner, limit) }
+    }
+
+    /// An answer that does not say where it ends is whole where its JSON is.
+    #[must_use]
+    pub fn whole_if(self, has_end: bool) -> Self {
+        Self { has_end, ..self }
     }
 
     fn look_at(&mut self, bytes: &[u8]) -> Result<(), Unfit> {
@@ -76,7 +95,16 @@ impl Body for Guarded {
     ) -> Poll<Option<Result<Frame<Bytes>, body::Error>>> {
         let frame = match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
             Some(Ok(frame)) => frame,
-            other => return Poll::Ready(other),
+            Some(Err(error)) => {
+                let deepest = chain(&*error).last().map(ToString::to_string);
+                let reason = CutShort(deepest.unwrap_or_default());
+                return Poll::Ready(Some(Err(reason.into())));
+            }
+            None if !self.has_end && self.nesting.is_open() => {
+                let reason = CutShort("its JSON has no end".to_owned());
+                return Poll::Ready(Some(Err(reason.into())));
+            }
+            None => return Poll::Ready(None),
         };
         let fit = frame.data_ref().map_or(Ok(()), |bytes| self.look_at(bytes));
         Poll::Ready(Some(fit.map(|()| frame).map_err(Into::into)))
@@ -107,6 +135,11 @@ impl Nesting {
             }
         }
         deepest
+    }
+
+    /// Whether a bracket is still to be closed.
+    fn is_open(&self) -> bool {
+        self.depth > 0
     }
 
     fn step(&mut self, byte: u8) {

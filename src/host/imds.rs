@@ -58,11 +58,11 @@ struct Document {
 /// 5xx), to any question. `Config` where it refuses, and the firmware says that this is an EC2
 /// instance.
 pub async fn ask(root: &Root, net: &Net) -> Result<Option<Ec2>, Fault> {
-    if !may_be_ec2(root) {
+    if !may_be_ec2(root, net.metadata()) {
         return Ok(None);
     }
     let mut without_route = Vec::new();
-    for endpoint in endpoint::candidates() {
+    for endpoint in endpoint::candidates(net.metadata()) {
         match ask_at(&endpoint, net).await {
             Ok(ec2) => {
                 let firmware = instance_id(root);
@@ -195,16 +195,17 @@ fn client(net: &Net, endpoint: &Endpoint) -> Result<Client, Failure> {
     endpoint.set(builder).map(aws_config::imds::client::Builder::build)
 }
 
-/// For the instance's credentials, where the SDK's own choice of an endpoint is not the one that
-/// answered.
-#[must_use]
-pub fn client_for_credentials(net: &Net) -> Option<Client> {
-    let found = endpoint::remembered();
-    if found != Endpoint::IpV6 {
-        return None;
-    }
-    let builder = Client::builder().configure(&net.local_config());
-    found.set(builder).ok().map(aws_config::imds::client::Builder::build)
+/// For the instance's credentials: where its metadata was found, and the endpoint for messages.
+///
+/// # Errors
+/// Where the endpoint that is set is none.
+pub fn client_for_credentials(net: &Net) -> Result<(Client, String), Fault> {
+    let endpoint = endpoint::remembered(net.metadata());
+    let url = endpoint.url();
+    client(net, &endpoint).map(|client| (client, url.clone())).map_err(|_| {
+        let todo = "correct AWS_EC2_METADATA_SERVICE_ENDPOINT";
+        Fault::new(Kind::Config, "this is no endpoint of instance metadata", url, todo)
+    })
 }
 
 /// None where the service has no such thing, or will not say. What may pass is waited for: what is

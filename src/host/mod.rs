@@ -9,7 +9,7 @@ pub mod clock;
 pub mod engine;
 pub mod facts;
 pub mod files;
-mod guard;
+pub(crate) mod guard;
 pub mod handover;
 pub mod imds;
 pub mod inspect;
@@ -43,6 +43,7 @@ use crate::secret::Secret;
 use crate::target::{Answer, Inquiry, Request};
 
 pub use aws::AwsSettings;
+pub use aws::environment::Environment;
 pub use clock::Clock;
 pub use net::Net;
 pub use notify::Notifier;
@@ -55,7 +56,7 @@ pub struct Host {
     clock: Clock,
     store: Store,
     net: Net,
-    aws: AwsSettings,
+    environment: Environment,
     client: Option<aws::Client>,
     region: Option<String>,
     key: Option<key::Making>,
@@ -64,13 +65,13 @@ pub struct Host {
 
 impl Host {
     #[must_use]
-    pub fn new(root: Root, target: &str, aws: AwsSettings, net: Net) -> Self {
+    pub fn new(root: Root, target: &str, environment: Environment, net: Net) -> Self {
         Self {
             store: Store::new(root.clone(), target),
             root,
             clock: Clock::start(),
             net,
-            aws,
+            environment,
             client: None,
             region: None,
             key: None,
@@ -80,7 +81,7 @@ impl Host {
 
     #[must_use]
     pub fn now(&self) -> Now {
-        self.clock.now()
+        Now { skew: self.net.skew().seconds(), ..self.clock.now() }
     }
 
     /// Performs the effect and reports what became of it.
@@ -118,7 +119,7 @@ impl Host {
                 Event::Installed(install::perform(&self.root, &self.store, &bundle).await?)
             }
             Effect::HandOver(wanted) => {
-                let region = aws::region_of(&self.aws, self.region.as_deref()).await;
+                let region = aws::region_of(&self.environment, self.region.as_deref());
                 Event::HandedOver(
                     handover::perform(&self.root, &self.store, &wanted, region).await?,
                 )
@@ -165,9 +166,9 @@ impl Host {
 
     async fn call(&mut self, request: Request) -> Result<Answer, Fault> {
         if self.client.is_none() {
-            let client =
-                aws::Client::connect(&self.root, &self.net, &self.aws, self.region.as_deref());
-            self.client = Some(client.await?);
+            let own = self.region.as_deref();
+            self.client =
+                Some(aws::Client::connect(&self.root, &self.net, &self.environment, own)?);
         }
         match &self.client {
             Some(client) => {

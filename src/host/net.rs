@@ -1,19 +1,35 @@
 //! The network: one TLS stack, and no answer read without a bound.
 
+mod proxy;
+mod roots;
+mod trace;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use aws_config::provider_config::ProviderConfig;
+use aws_smithy_async::time::TimeSource;
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
+use aws_smithy_http_client::tls::{self, TlsContext, TrustStore, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
     SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 
+use super::aws::environment::{Environment, Metadata, Roots};
+use super::clock;
 use super::guard::Guarded;
-use super::variables;
+use crate::fault::{Fault, Kind};
+use proxy::Proxy;
+
+pub use proxy::ProxyRefused;
+pub use trace::{Skew, Trace};
 
 /// The largest answer of an API, in bytes. A server with its attributes or a page of 50 instances
 /// takes some tens of KiB.
@@ -23,105 +39,283 @@ pub const LARGEST_ANSWER: usize = 1024 * 1024;
 /// a role's credentials take 4.
 pub const LARGEST_METADATA: usize = 64 * 1024;
 
-/// The one TLS stack (rustls on AWS-LC), in two clients: the APIs' goes through the proxy that the
-/// environment names (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`), the one for what is on this very
-/// host or link never does.
-#[derive(Clone, Debug)]
-pub struct Net {
-    api: SharedHttpClient,
-    local: SharedHttpClient,
+/// The longest life of a metadata token, in seconds (EC2 user guide, "Use IMDSv2"). The SDK adds
+/// what the service says to the time, and ends the process where that can't be told any more.
+const LONGEST_TOKEN: u64 = 21_600;
+const TOKEN_LIFE: &str = "x-aws-ec2-metadata-token-ttl-seconds";
+
+const TLS: tls::Provider = tls::Provider::Rustls(CryptoMode::AwsLc);
+
+/// How the APIs are reached, and what is on this very host or link; the latter never through a
+/// proxy. Connections are made when they are needed: nothing of TLS is read before TLS is spoken.
+#[derive(Clone)]
+pub struct Net(Arc<Shared>);
+
+struct Shared {
+    proxy: Proxy,
+    roots: Roots,
+    /// As PEM.
+    trusted: OnceLock<Result<Vec<u8>, Fault>>,
+    metadata: Metadata,
+    skew: Arc<Skew>,
+    made: Mutex<BTreeMap<Way, SharedHttpConnector>>,
+    /// In place of the network: the APIs', and what is on this host.
+    instead: Option<(SharedHttpConnector, SharedHttpConnector)>,
+}
+
+/// What tells connectors apart.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Way {
+    limits: (Option<Duration>, Option<Duration>),
+    is_secure: bool,
+    proxy: Option<String>,
+}
+
+impl std::fmt::Debug for Net {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Net")
+    }
 }
 
 impl Net {
     #[must_use]
-    pub fn new() -> Self {
-        let local = aws_smithy_http_client::Builder::new().tls_provider(TLS).build_https();
-        let api = if is_proxied() { through_proxy() } else { local.clone() };
-        Self::of(api, local)
+    pub fn new(environment: &Environment) -> Self {
+        Self::made_of(environment, None)
     }
 
-    /// Over these clients, whatever they lead to.
+    /// Over these connectors, whatever they lead to.
     #[must_use]
-    pub fn of(api: SharedHttpClient, local: SharedHttpClient) -> Self {
-        Self { api: bounded(api, LARGEST_ANSWER), local: bounded(local, LARGEST_METADATA) }
+    pub fn of(
+        environment: &Environment,
+        api: SharedHttpConnector,
+        local: SharedHttpConnector,
+    ) -> Self {
+        Self::made_of(environment, Some((api, local)))
     }
 
-    pub(super) fn api(&self) -> SharedHttpClient {
-        self.api.clone()
+    fn made_of(
+        environment: &Environment,
+        instead: Option<(SharedHttpConnector, SharedHttpConnector)>,
+    ) -> Self {
+        Self(Arc::new(Shared {
+            proxy: Proxy::new(environment.proxies.clone()),
+            roots: environment.roots.clone(),
+            trusted: OnceLock::new(),
+            metadata: environment.metadata.clone(),
+            skew: Arc::default(),
+            made: Mutex::default(),
+            instead,
+        }))
     }
 
-    /// For metadata and container credentials.
+    /// How far the APIs' clock is from ours.
+    #[must_use]
+    pub fn skew(&self) -> &Arc<Skew> {
+        &self.0.skew
+    }
+
+    /// How the metadata service is reached.
+    #[must_use]
+    pub fn metadata(&self) -> &Metadata {
+        &self.0.metadata
+    }
+
+    /// For the APIs; says in the trace what it asks.
+    pub(super) fn api(&self, trace: Arc<Trace>) -> SharedHttpClient {
+        SharedHttpClient::new(Client { net: self.clone(), api: Some(trace) })
+    }
+
+    /// For metadata.
     pub(super) fn local_config(&self) -> ProviderConfig {
-        ProviderConfig::default().with_http_client(self.local.clone())
+        let client = Client { net: self.clone(), api: None };
+        ProviderConfig::empty()
+            .with_http_client(SharedHttpClient::new(client))
+            .with_sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
+            .with_time_source(Since1970)
     }
 
-    pub(super) fn api_config(&self) -> ProviderConfig {
-        ProviderConfig::default().with_http_client(self.api.clone())
+    /// Asks what is on this host or link once, with these limits.
+    pub(super) async fn ask_local(
+        &self,
+        request: HttpRequest,
+        connect: Duration,
+        read: Duration,
+    ) -> Result<HttpResponse, ConnectorError> {
+        let settings =
+            HttpConnectorSettings::builder().connect_timeout(connect).read_timeout(read).build();
+        Connection { net: self.clone(), api: None, settings }.call(request).await
     }
-}
 
-impl Default for Net {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-const TLS: tls::Provider = tls::Provider::Rustls(CryptoMode::AwsLc);
-
-fn is_proxied() -> bool {
-    const NAMES: [&str; 6] =
-        ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
-    NAMES.iter().any(|name| variables::variable(name).is_some_and(|value| !value.is_empty()))
-}
-
-fn through_proxy() -> SharedHttpClient {
-    aws_smithy_http_client::Builder::new().build_with_connector_fn(|settings, components| {
-        let mut builder = Connector::builder().proxy_config(ProxyConfig::from_env());
-        if let Some(settings) = settings {
-            builder = builder.connector_settings(settings.clone());
+    fn connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        is_secure: bool,
+        proxy: Option<&str>,
+    ) -> Result<SharedHttpConnector, Fault> {
+        let limits = (settings.connect_timeout(), settings.read_timeout());
+        let way = Way { limits, is_secure, proxy: proxy.map(str::to_owned) };
+        let mut made = self.0.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(connector) = made.get(&way) {
+            return Ok(connector.clone());
         }
-        builder.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
-        builder.tls_provider(TLS).build()
-    })
+        let mut builder = Connector::builder().connector_settings(settings.clone());
+        if let Some(url) = proxy {
+            let config = ProxyConfig::all(url).map_err(|error| {
+                let todo = "correct HTTPS_PROXY or HTTP_PROXY";
+                Fault::new(Kind::Config, "the proxy can't be used", proxy::shown(url), todo)
+                    .because(&error)
+            })?;
+            builder = builder.proxy_config(config);
+        }
+        let is_secure_proxy = proxy.is_some_and(|url| url.starts_with("https:"));
+        let connector = if is_secure || is_secure_proxy {
+            builder.tls_provider(TLS).tls_context(self.trust()?).build()
+        } else {
+            builder.build_http()
+        };
+        let connector = SharedHttpConnector::new(connector);
+        made.insert(way, connector.clone());
+        Ok(connector)
+    }
+
+    fn trust(&self) -> Result<TlsContext, Fault> {
+        let trusted = self.0.trusted.get_or_init(|| roots::load(&self.0.roots)).clone()?;
+        let mut store = TrustStore::empty();
+        if !trusted.is_empty() {
+            store = store.with_pem_certificate(trusted);
+        }
+        TlsContext::builder().with_trust_store(store).build().map_err(|error| {
+            let todo = "this is a bug in enlist; please report it";
+            Fault::new(Kind::Invariant, "TLS can't be set up", "trusted authorities", todo)
+                .because(&error)
+        })
+    }
 }
 
-fn bounded(inner: SharedHttpClient, limit: usize) -> SharedHttpClient {
-    SharedHttpClient::new(BoundedClient { inner, limit })
-}
-
-/// A client whose answers end in an error where they are larger than the limit, or too deep.
+/// The SDK reckons from 1970, and ends the process where a clock shows an earlier time, as one
+/// without a battery may.
 #[derive(Debug)]
-struct BoundedClient {
-    inner: SharedHttpClient,
-    limit: usize,
+pub(super) struct Since1970;
+
+impl TimeSource for Since1970 {
+    fn now(&self) -> SystemTime {
+        clock::system_now().max(UNIX_EPOCH)
+    }
 }
 
-impl HttpClient for BoundedClient {
+/// Reads answers with a bound, and notes what they say of the time.
+#[derive(Debug)]
+struct Client {
+    net: Net,
+    /// For the APIs.
+    api: Option<Arc<Trace>>,
+}
+
+impl HttpClient for Client {
     fn http_connector(
         &self,
         settings: &HttpConnectorSettings,
-        components: &RuntimeComponents,
+        _: &RuntimeComponents,
     ) -> SharedHttpConnector {
-        let inner = self.inner.http_connector(settings, components);
-        SharedHttpConnector::new(BoundedConnector { inner, limit: self.limit })
+        let (net, api) = (self.net.clone(), self.api.clone());
+        SharedHttpConnector::new(Connection { net, api, settings: settings.clone() })
     }
 }
 
 #[derive(Debug)]
-struct BoundedConnector {
-    inner: SharedHttpConnector,
-    limit: usize,
+struct Connection {
+    net: Net,
+    api: Option<Arc<Trace>>,
+    settings: HttpConnectorSettings,
 }
 
-impl HttpConnector for BoundedConnector {
+impl HttpConnector for Connection {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let url = request.uri().to_owned();
+        let shared = &self.net.0;
+        let proxy = self.api.as_ref().and_then(|_| shared.proxy.of(&url)).map(str::to_owned);
+        if let Some(trace) = &self.api {
+            trace.asks(proxy::shown(&url), proxy.as_deref().map(proxy::shown));
+        }
+        let connector = match (&shared.instead, &self.api) {
+            (Some((api, _)), Some(_)) => Ok(api.clone()),
+            (Some((_, local)), None) => Ok(local.clone()),
+            (None, _) => {
+                let is_secure =
+                    url.get(..6).is_some_and(|head| head.eq_ignore_ascii_case("https:"));
+                self.net.connector(&self.settings, is_secure, proxy.as_deref())
+            }
+        };
+        let connector = match connector {
+            Ok(connector) => connector,
+            Err(fault) => {
+                return HttpConnectorFuture::ready(Err(ConnectorError::other(fault.into(), None)));
+            }
+        };
+        let skew = self.api.as_ref().map(|_| shared.skew.clone());
         // Nothing but metadata's tokens is asked for so.
         let is_token = request.method() == "PUT";
-        let guarded = if is_token { Guarded::token } else { Guarded::new };
-        let (answer, limit) = (self.inner.call(request), self.limit);
         HttpConnectorFuture::new(async move {
-            let answer: HttpResponse = answer.await?;
-            Ok(answer.map(|body| SdkBody::from_body_1_x(guarded(body, limit))))
+            let answer = connector.call(request).await;
+            let answer = match proxy {
+                Some(proxy) => through(&proxy, &url, answer).await?,
+                None => answer?,
+            };
+            let limit = if skew.is_some() { LARGEST_ANSWER } else { LARGEST_METADATA };
+            if let (Some(skew), Some(date)) = (skew, answer.headers().get("date")) {
+                skew.note(date);
+            }
+            Ok(guarded(answer, is_token, limit))
         })
     }
+}
+
+/// An answer of the proxy's own is not one of the API's.
+async fn through(
+    proxy: &str,
+    url: &str,
+    answer: Result<HttpResponse, ConnectorError>,
+) -> Result<HttpResponse, ConnectorError> {
+    let refused = |status| {
+        let refused = ProxyRefused { status, proxy: proxy::shown(proxy) };
+        ConnectorError::other(refused.into(), None)
+    };
+    match answer {
+        Ok(answer) => match answer.status().as_u16() {
+            407 => Err(refused(407)),
+            // The APIs give each of their answers a number.
+            403 if answer.headers().get("x-amzn-requestid").is_none() => Err(refused(403)),
+            _ => Ok(answer),
+        },
+        Err(error) => {
+            let said = |what: &str| {
+                crate::fault::chain(&error).any(|error| error.to_string().ends_with(what))
+            };
+            if said("proxy authorization required") {
+                return Err(refused(407));
+            }
+            if said("tunnel error: unsuccessful")
+                && let Some(status) = proxy::refusal(proxy, url).await
+            {
+                return Err(refused(status));
+            }
+            Err(error)
+        }
+    }
+}
+
+fn guarded(mut answer: HttpResponse, is_token: bool, limit: usize) -> HttpResponse {
+    // What ends with the connection alone does not say whether that was its end.
+    let has_end = ["content-length", "transfer-encoding"]
+        .iter()
+        .any(|name| answer.headers().get(name).is_some());
+    if is_token && answer.headers().get(TOKEN_LIFE).is_some() {
+        let life = answer.headers().get(TOKEN_LIFE).and_then(|text| text.trim().parse().ok());
+        let life = life.unwrap_or(LONGEST_TOKEN).min(LONGEST_TOKEN);
+        answer.headers_mut().insert(TOKEN_LIFE, life.to_string());
+    }
+    answer.map(|body| {
+        let body = if is_token { Guarded::token(body, limit) } else { Guarded::new(body, limit) };
+        SdkBody::from_body_1_x(body.whole_if(has_end))
+    })
 }

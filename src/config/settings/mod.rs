@@ -13,6 +13,7 @@ use std::time::Duration;
 use super::ConfigError;
 use super::input::Input;
 use super::schema::TARGETS;
+use crate::target::address::{self, Url};
 use crate::target::{NameTemplate, Target};
 use reader::Reader;
 
@@ -38,6 +39,8 @@ pub struct Aws {
     pub region: Option<String>,
     pub profile: Option<String>,
     pub endpoint_url: Option<String>,
+    /// Whether `http://` may be used to other machines.
+    pub allow_http: bool,
 }
 
 impl Settings {
@@ -93,29 +96,46 @@ impl Settings {
 
 impl Reader<'_> {
     fn aws(&self) -> Result<Aws, ConfigError> {
+        let profile = self.parsed("aws", "profile", "a name on one line", |text| {
+            let is_name = !text.is_empty() && !text.contains(char::is_control);
+            is_name.then(|| text.to_owned())
+        })?;
         Ok(Aws {
-            region: self.parsed("aws", "region", "a region such as eu-central-1", region)?,
-            profile: self.text("aws", "profile")?,
-            endpoint_url: self.parsed(
-                "aws",
-                "endpoint_url",
-                "a URL that begins with http:// or https://",
-                url,
-            )?,
+            region: self.region()?,
+            profile,
+            endpoint_url: self.endpoint_url()?,
+            allow_http: self.boolean("aws", "allow_http")?,
         })
     }
-}
 
-fn region(text: &str) -> Option<String> {
-    let fits = !text.is_empty()
-        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
-    fits.then(|| text.to_owned())
-}
+    fn region(&self) -> Result<Option<String>, ConfigError> {
+        let Some(text) = self.text("aws", "region")? else { return Ok(None) };
+        match address::region(&text) {
+            Ok(()) => Ok(Some(text)),
+            Err(reason) => {
+                let allowed = format!("a region such as eu-central-1 ({reason})");
+                Err(self.invalid("aws", "region", &allowed))
+            }
+        }
+    }
 
-fn url(text: &str) -> Option<String> {
-    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))?;
-    let fits = !rest.is_empty()
-        && !rest.starts_with('/')
-        && !rest.contains(|c: char| c.is_whitespace() || c.is_control());
-    fits.then(|| text.to_owned())
+    /// A request is signed and not kept secret, and its session token would be read by whoever is
+    /// on the way.
+    fn endpoint_url(&self) -> Result<Option<String>, ConfigError> {
+        let Some(text) = self.text("aws", "endpoint_url")? else { return Ok(None) };
+        let invalid = |allowed: &str| Err(self.invalid("aws", "endpoint_url", allowed));
+        match Url::endpoint(&text) {
+            Err(reason) => {
+                invalid(&format!("a URL that begins with http:// or https:// ({reason})"))
+            }
+            Ok(url)
+                if url.is_plain && !url.is_loopback() && !self.boolean("aws", "allow_http")? =>
+            {
+                invalid(
+                    "https://, or http:// to this machine; to others it sends the session token in clear: set aws.allow_http = true if the way there is safe",
+                )
+            }
+            Ok(_) => Ok(Some(text)),
+        }
+    }
 }

@@ -5,8 +5,8 @@ use aws_sdk_opsworkscm::types as cm;
 use aws_sdk_ssm::primitives::DateTime;
 use aws_sdk_ssm::types as ssm;
 
+use super::Client;
 use super::fingerprints::Fingerprints;
-use super::{Client, answer};
 use crate::fault::Fault;
 use crate::secret::Secret;
 use crate::target::api::{
@@ -17,12 +17,7 @@ use crate::target::api::{
 const PAGE: i32 = 50;
 
 impl Client {
-    /// Makes one call, once.
-    ///
-    /// # Errors
-    /// Classified by what answered, or that nothing did.
-    pub async fn call(&self, request: Request) -> Result<Answer, Fault> {
-        tracing::debug!(action = request.action(), on = request.on(), "calling");
+    pub(super) async fn perform(&self, request: Request) -> Result<Answer, Fault> {
         match request {
             Request::DescribeServers { .. }
             | Request::AssociateNode { .. }
@@ -41,7 +36,7 @@ impl Client {
         match request {
             Request::DescribeServers { server } => {
                 let call = self.opsworkscm.describe_servers().server_name(server);
-                answer(call.send().await, action, on, |output| {
+                self.answer(call.send().await, action, on, |output| {
                     Answer::Servers(
                         output.servers.unwrap_or_default().into_iter().map(server_of).collect(),
                     )
@@ -52,7 +47,7 @@ impl Client {
                 let call = call.set_engine_attributes(Some(
                     attributes.into_iter().map(attribute_of).collect(),
                 ));
-                answer(call.send().await, action, on, |output| Answer::Associated {
+                self.answer(call.send().await, action, on, |output| Answer::Associated {
                     token: output.node_association_status_token,
                 })
             }
@@ -61,13 +56,13 @@ impl Client {
                 let call = self.opsworkscm.disassociate_node().server_name(server).node_name(node);
                 let call =
                     call.set_engine_attributes(Some(attributes).filter(|list| !list.is_empty()));
-                answer(call.send().await, action, on, |output| Answer::Associated {
+                self.answer(call.send().await, action, on, |output| Answer::Associated {
                     token: output.node_association_status_token,
                 })
             }
             Request::DescribeNodeAssociationStatus { server, token } => {
                 let call = self.opsworkscm.describe_node_association_status().server_name(server);
-                answer(
+                self.answer(
                     call.node_association_status_token(token).send().await,
                     action,
                     on,
@@ -90,29 +85,29 @@ impl Client {
         match request {
             Request::DescribeStacks { stack } => {
                 let call = self.opsworks.describe_stacks().stack_ids(stack);
-                answer(call.send().await, action, on, |output| {
+                self.answer(call.send().await, action, on, |output| {
                     Answer::Stacks(
                         output.stacks.unwrap_or_default().into_iter().map(stack_of).collect(),
                     )
                 })
             }
             Request::RegisterInstance(new) => {
-                answer(self.register(*new).send().await, action, on, |output| Answer::Registered {
-                    instance: output.instance_id,
+                self.answer(self.register(*new).send().await, action, on, |output| {
+                    Answer::Registered { instance: output.instance_id }
                 })
             }
             Request::DescribeInstances { stack } => {
                 let keys = Fingerprints::default();
                 let call = self.opsworks.describe_instances().stack_id(stack).customize();
                 let answered = call.interceptor(keys.clone()).send().await;
-                answer(answered, action, on, |output| {
+                self.answer(answered, action, on, |output| {
                     let list = output.instances.unwrap_or_default().into_iter();
                     Answer::Instances(list.map(|one| instance_of(one, &keys)).collect())
                 })
             }
             Request::DeregisterInstance { instance } => {
                 let call = self.opsworks.deregister_instance().instance_id(instance);
-                answer(call.send().await, action, on, |_| Answer::Done)
+                self.answer(call.send().await, action, on, |_| Answer::Done)
             }
             _ => Err(crate::target::invariant("this is no call of OpsWorks Stacks")),
         }
@@ -144,38 +139,25 @@ impl Client {
         let (action, on) = (request.action(), request.on());
         match request {
             Request::CreateActivation(new) => {
-                answer(self.activate(*new)?.send().await, action, on, |output| Answer::Activation {
-                    id: output.activation_id,
-                    code: output.activation_code.map(Secret::new),
+                self.answer(self.activate(*new)?.send().await, action, on, |output| {
+                    Answer::Activation {
+                        id: output.activation_id,
+                        code: output.activation_code.map(Secret::new),
+                    }
                 })
             }
             Request::DescribeActivations { name, next } => {
-                let filter = ssm::DescribeActivationsFilter::builder()
-                    .filter_key(ssm::DescribeActivationsFilterKeys::DefaultInstanceName)
-                    .filter_values(name)
-                    .build();
-                let call = self
-                    .ssm
-                    .describe_activations()
-                    .filters(filter)
-                    .max_results(PAGE)
-                    .set_next_token(next);
-                answer(call.send().await, action, on, |output| {
-                    let list = output
-                        .activation_list
-                        .unwrap_or_default()
-                        .into_iter()
-                        .map(activation_of)
-                        .collect();
-                    Answer::Activations {
-                        list,
-                        next: output.next_token.filter(|next| !next.is_empty()),
-                    }
+                let result = self.activations(name, next).send().await;
+                self.answer(result, action, on, |output| {
+                    let list = output.activation_list.unwrap_or_default().into_iter();
+                    let list = list.map(activation_of).collect();
+                    let next = output.next_token.filter(|next| !next.is_empty());
+                    Answer::Activations { list, next }
                 })
             }
             Request::DeleteActivation { activation } => {
                 let call = self.ssm.delete_activation().activation_id(activation);
-                answer(call.send().await, action, on, |_| Answer::Done)
+                self.answer(call.send().await, action, on, |_| Answer::Done)
             }
             Request::DescribeInstanceInformation { activation } => {
                 let filter = ssm::InstanceInformationStringFilter::builder()
@@ -187,17 +169,31 @@ impl Client {
                     })?;
                 let call =
                     self.ssm.describe_instance_information().filters(filter).max_results(PAGE);
-                answer(call.send().await, action, on, |output| {
+                self.answer(call.send().await, action, on, |output| {
                     let list = output.instance_information_list.unwrap_or_default().into_iter();
                     Answer::Managed(list.filter_map(|known| known.instance_id).collect())
                 })
             }
             Request::DeregisterManagedInstance { instance } => {
                 let call = self.ssm.deregister_managed_instance().instance_id(instance);
-                answer(call.send().await, action, on, |_| Answer::Done)
+                self.answer(call.send().await, action, on, |_| Answer::Done)
             }
             _ => Err(crate::target::invariant("this is no call of Systems Manager")),
         }
+    }
+
+    fn activations(
+        &self,
+        name: String,
+        next: Option<String>,
+    ) -> aws_sdk_ssm::operation::describe_activations::builders::DescribeActivationsFluentBuilder
+    {
+        let filter = ssm::DescribeActivationsFilter::builder()
+            .filter_key(ssm::DescribeActivationsFilterKeys::DefaultInstanceName)
+            .filter_values(name)
+            .build();
+        let call = self.ssm.describe_activations().filters(filter);
+        call.max_results(PAGE).set_next_token(next)
     }
 
     fn activate(

@@ -2,13 +2,17 @@
 
 use std::error::Error;
 use std::fmt::Write as _;
+use std::io::ErrorKind;
 
-use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
+use super::tls;
+use crate::bootstrap::clock;
 use crate::fault::{Fault, Kind, chain};
+use crate::host::guard;
+use crate::host::net::{ProxyRefused, Trace};
 
 pub type Sdk<E> = SdkError<E, HttpResponse>;
 
@@ -18,9 +22,10 @@ impl<T: ProvideErrorMetadata + Error + Send + Sync + 'static> ApiError for T {}
 
 /// Signing and IAM, as the services name them in JSON 1.1 (the common errors of their API
 /// references, and what their front doors really say).
-const DENIED: [&str; 16] = [
+const DENIED: [&str; 21] = [
     "AccessDenied",
     "AccessDeniedException",
+    "AuthFailure",
     "ExpiredToken",
     "ExpiredTokenException",
     "IncompleteSignature",
@@ -30,11 +35,29 @@ const DENIED: [&str; 16] = [
     "InvalidSignatureException",
     "MissingAuthenticationToken",
     "MissingAuthenticationTokenException",
+    "InvalidSignature",
     "NotAuthorized",
     "OptInRequired",
     "RequestExpired",
+    "RequestInTheFuture",
+    "RequestTimeTooSkewed",
     "SignatureDoesNotMatch",
+    "SignatureExpired",
     "UnrecognizedClientException",
+];
+
+/// Those of them that a wrong clock causes.
+const ABOUT_TIME: [&str; 10] = [
+    "AuthFailure",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidSignature",
+    "InvalidSignatureException",
+    "RequestExpired",
+    "RequestInTheFuture",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+    "SignatureExpired",
 ];
 
 /// Try again later; whether something was done is not known.
@@ -77,40 +100,104 @@ pub fn is_not_found<E: ApiError>(error: &Sdk<E>) -> Option<String> {
     is_one.then(|| inner.message().unwrap_or("no message").to_owned())
 }
 
-pub fn fault_of<E: ApiError>(error: &Sdk<E>, action: &str, on: String) -> Fault {
+/// From an error of a call to a fault. The trace says what was asked.
+pub fn fault_of<E: ApiError>(error: &Sdk<E>, action: &str, on: String, trace: &Trace) -> Fault {
+    let place = Place::of(trace);
+    if let Some(fault) = chain(error).find_map(|error| error.downcast_ref::<Fault>()) {
+        return fault.clone();
+    }
     match error {
-        SdkError::ServiceError(context) => service(error, context.err(), action, on),
-        SdkError::ResponseError(_) => strange(error, action, on).because(error).in_doubt(),
-        SdkError::TimeoutError(_) => {
-            passing(format!("{action} got no answer in time"), on).because(error).in_doubt()
+        SdkError::ServiceError(context) => service(error, context.err(), action, on, trace),
+        SdkError::ResponseError(_) if guard::is_cut_short(error) => {
+            passing(format!("{action} got half an answer"), on)
+                .cause(format!("{place} ended the connection in the middle of its answer"))
+                .because(error)
+                .in_doubt()
         }
-        _ if is_credentials(error) => Fault::new(
-            Kind::Denied,
-            format!("{action} could not be signed: there are no usable credentials"),
-            on,
-            "give the instance a role, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or profile in [aws]",
-        )
-        .because(error),
-        _ if is_insecure(error) => Fault::new(
-            Kind::Transient,
-            format!("{action} was not sent: there is no secure connection"),
-            on,
-            "check the endpoint (https and the right port), whether a proxy answers in its place, and this node's clock",
-        )
-        .because(error),
-        _ if is_unsent(error) => passing(format!("{action} could not be sent"), on).because(error),
-        _ => passing(format!("{action} was sent, and no answer came"), on).because(error).in_doubt(),
+        SdkError::ResponseError(_) => strange(error, action, on).because(error).in_doubt(),
+        SdkError::TimeoutError(_) if !is_unsent(error) => {
+            passing(format!("{action} got no answer in time"), on)
+                .cause(format!("{place} did not answer in time"))
+                .because(error)
+                .in_doubt()
+        }
+        SdkError::ConstructionFailure(_) => {
+            let todo = "check the region, the endpoints and the switches that `enlist check` shows";
+            Fault::new(Kind::Config, format!("{action} can't be asked as it is set up"), on, todo)
+                .because(error)
+        }
+        _ => unanswered(error, action, on, &place),
     }
 }
 
-fn service<E: ApiError>(whole: &Sdk<E>, error: &E, action: &str, on: String) -> Fault {
+/// No answer came.
+fn unanswered<E: ApiError>(error: &Sdk<E>, action: &str, on: String, place: &Place) -> Fault {
+    if let Some(refused) = chain(error).find_map(|error| error.downcast_ref::<ProxyRefused>()) {
+        return by_proxy(refused, action, on, place);
+    }
+    if let Some(reason) = tls::reason(error) {
+        return tls::fault(&reason, action, on, &place.to_string()).because(error);
+    }
+    let deepest = chain(error).last().map(ToString::to_string).unwrap_or_default();
+    if is_unsent(error) {
+        let cause = format!("cannot connect to {} ({})", place.next(), why_unsent(error, deepest));
+        return passing(format!("{action} could not be sent"), on).cause(cause).because(error);
+    }
+    passing(format!("{action} was sent, and no answer came"), on)
+        .cause(format!("{place} ended the connection without an answer ({deepest})"))
+        .because(error)
+        .in_doubt()
+}
+
+fn by_proxy(refused: &ProxyRefused, action: &str, on: String, place: &Place) -> Fault {
+    let what = format!("{action} could not be sent");
+    let cause = format!("{refused} to the request for {}", place.endpoint);
+    match refused.status {
+        407 => {
+            let todo = "put the login into HTTPS_PROXY: http://NAME:PASSWORD@HOST:PORT";
+            Fault::new(Kind::Denied, what, on, todo).cause(cause).finally()
+        }
+        403 => {
+            let todo = "have the proxy allow this endpoint, or name it in NO_PROXY";
+            Fault::new(Kind::Denied, what, on, todo).cause(cause).finally()
+        }
+        _ => passing(what, on).cause(cause),
+    }
+}
+
+fn service<E: ApiError>(
+    whole: &Sdk<E>,
+    error: &E,
+    action: &str,
+    on: String,
+    trace: &Trace,
+) -> Fault {
     let status = status(whole);
     let cause = match (error.code(), error.message()) {
         (Some(code), Some(message)) => format!("{code}: {message}"),
         (Some(code), None) => code.to_owned(),
         (None, _) => format!("HTTP status {status}, without an error code"),
     };
-    let fault = match (error.code(), status) {
+    let wrong = clock::wrong_by(trace.skew());
+    let is_about_time = error.code().is_some_and(|code| ABOUT_TIME.contains(&code));
+    let cause = format!("{} answered {cause}", Place::of(trace));
+    if let Some(wrong) = wrong.filter(|_| is_about_time) {
+        let todo = "wait until this clock is set; if it is not, start time synchronisation";
+        let what = format!("{action} was refused for the time of its signature");
+        return Fault::new(Kind::Transient, what, on, todo).cause(wrong).cause(cause);
+    }
+    judged(whole, error.code(), status, action, on).cause(cause)
+}
+
+/// What the service's error means.
+fn judged<E: ApiError>(
+    whole: &Sdk<E>,
+    code: Option<&str>,
+    status: u16,
+    action: &str,
+    on: String,
+) -> Fault {
+    match (code, status) {
         (Some(code), _) if DENIED.contains(&code) => denied(action, on),
         (None, 401 | 403) => denied(action, on),
         (Some("InvalidStateException"), _) => {
@@ -138,8 +225,7 @@ fn service<E: ApiError>(whole: &Sdk<E>, error: &E, action: &str, on: String) -> 
         // No error, and not what was asked for either: it may have been done.
         (None, ..=399) => strange(whole, action, on).in_doubt(),
         _ => strange(whole, action, on),
-    };
-    fault.cause(cause)
+    }
 }
 
 fn denied(action: &str, on: String) -> Fault {
@@ -187,33 +273,57 @@ fn status<E: ApiError>(error: &Sdk<E>) -> u16 {
 
 /// Whether the connection was never made, so that nothing can have been done.
 fn is_unsent(error: &(dyn Error + 'static)) -> bool {
-    use std::io::ErrorKind;
-    let kinds =
-        [ErrorKind::ConnectionRefused, ErrorKind::HostUnreachable, ErrorKind::NetworkUnreachable];
     chain(error).any(|error| {
-        let io = error.downcast_ref::<std::io::Error>();
-        // A name that was not resolved, a connection that did not come about: neither the
-        // resolver's error nor hyper's has a type that is known here.
+        // A name that was not resolved, a connection that did not come about or took too long:
+        // the errors of the resolver, of hyper and of the SDK have no type that is known here.
         let said = error.to_string();
-        io.is_some_and(|error| kinds.contains(&error.kind()))
+        refused_kind(error).is_some()
             || said.contains("dns error")
             || said == "client error (Connect)"
+            || said.starts_with("HTTP connect timeout")
     })
 }
 
-/// Whether TLS came to no agreement, so that nothing was said. Its errors have no type that is
-/// known here; these are rustls's words.
-fn is_insecure(error: &(dyn Error + 'static)) -> bool {
-    const WORDS: [&str; 4] = [
-        "invalid peer certificate",
-        "received corrupt message",
-        "received fatal alert",
-        "tls handshake eof",
-    ];
-    let words = |said: String| WORDS.iter().any(|word| said.contains(word));
-    chain(error).any(|error| words(error.to_string()))
+fn refused_kind(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
+    let kinds =
+        [ErrorKind::ConnectionRefused, ErrorKind::HostUnreachable, ErrorKind::NetworkUnreachable];
+    let io = error.downcast_ref::<std::io::Error>()?;
+    Some(io.kind()).filter(|kind| kinds.contains(kind))
 }
 
-fn is_credentials(error: &(dyn Error + 'static)) -> bool {
-    chain(error).any(<dyn Error>::is::<CredentialsError>)
+fn why_unsent(error: &(dyn Error + 'static), deepest: String) -> String {
+    match chain(error).find_map(refused_kind) {
+        Some(kind) => kind.to_string(),
+        None => deepest,
+    }
+}
+
+/// What was asked, for people.
+struct Place {
+    endpoint: String,
+    proxy: Option<String>,
+}
+
+impl Place {
+    fn of(trace: &Trace) -> Self {
+        let (endpoint, proxy) = trace.last().unwrap_or_else(|| ("the endpoint".to_owned(), None));
+        Self { endpoint, proxy }
+    }
+
+    /// Whom the connection is made to.
+    fn next(&self) -> String {
+        match &self.proxy {
+            Some(proxy) => format!("the proxy {proxy} for {}", self.endpoint),
+            None => self.endpoint.clone(),
+        }
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.proxy {
+            Some(proxy) => write!(f, "{} (through the proxy {proxy})", self.endpoint),
+            None => f.write_str(&self.endpoint),
+        }
+    }
 }

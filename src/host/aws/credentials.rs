@@ -1,72 +1,131 @@
-//! Who we are to the APIs.
+//! Credentials: fetched from the first source that has some, kept until shortly before they end.
+//!
+//! The sources were found by `sources`. What goes wrong with one is a fault with its own kind, and
+//! not an error of a call: a program that fails or a profile that is incomplete will not pass.
 
-use aws_config::Region;
-use aws_config::ecs::EcsCredentialsProvider;
-use aws_config::environment::EnvironmentVariableCredentialsProvider;
-use aws_config::imds::credentials::ImdsCredentialsProvider;
-use aws_config::meta::credentials::CredentialsProviderChain;
-use aws_config::profile::ProfileFileCredentialsProvider;
-use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
-use aws_credential_types::provider::{ProvideCredentials, future};
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+use aws_types::SdkConfig;
 
-use super::AwsSettings;
-use crate::host::imds;
-use crate::host::net::Net;
+use super::sources::{Found, Source};
+use super::{container, instance, process, role};
+use crate::fault::{Fault, Kind};
+use crate::host::net::{Net, Trace};
 use crate::host::root::Root;
+use crate::host::{clock, imds};
 
-/// Credentials that can be sent. The SDK puts them into headers, and ends the process where one of
-/// them does not fit there.
-#[derive(Debug)]
-pub struct Sendable(CredentialsProviderChain);
+/// Credentials that end within this are renewed first. Those of an instance's role are renewed by
+/// AWS five minutes before they end, at the latest.
+const MARGIN: Duration = Duration::from_mins(3);
 
-impl ProvideCredentials for Sendable {
+/// The credentials that calls are signed with.
+#[derive(Clone, Debug, Default)]
+pub struct Slot(Arc<Mutex<Option<Credentials>>>);
+
+impl Slot {
+    fn get(&self) -> Option<Credentials> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub fn set(&self, credentials: Credentials) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(credentials);
+    }
+
+    #[must_use]
+    pub fn shared(&self) -> SharedCredentialsProvider {
+        SharedCredentialsProvider::new(self.clone())
+    }
+}
+
+impl ProvideCredentials for Slot {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
         Self: 'a,
     {
-        future::ProvideCredentials::new(async {
-            let found = self.0.provide_credentials().await?;
-            let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
-            let parts = [Some(found.access_key_id()), found.session_token()];
-            if parts.into_iter().flatten().all(is_plain) {
-                return Ok::<Credentials, _>(found);
-            }
-            let what = "the access key id or the session token holds blanks, line ends or other characters that no such has";
-            Err(CredentialsError::invalid_configuration(what))
-        })
+        let missing = || CredentialsError::not_loaded("there are no usable credentials");
+        future::ProvideCredentials::ready(self.get().ok_or_else(missing))
     }
 }
 
-/// The SDK's own order, but that a machine that is no EC2 instance does not wait for the
-/// metadata service's credentials.
-pub fn credentials(root: &Root, net: &Net, settings: &AwsSettings, region: Region) -> Sendable {
-    let local = net.local_config().with_region(Some(region.clone()));
-    let config = net.api_config().with_region(Some(region));
-    let mut profile = ProfileFileCredentialsProvider::builder().configure(&config);
-    if let Some(name) = &settings.profile {
-        profile = profile.profile_name(name);
+/// How STS is asked, and what was asked last.
+pub type Sts = (SdkConfig, Arc<Trace>);
+
+/// Where credentials come from, and those that are there.
+pub struct Wallet {
+    sources: Vec<Found>,
+    may_be_ec2: bool,
+    net: Net,
+    sts: Sts,
+    slot: Slot,
+}
+
+impl Wallet {
+    #[must_use]
+    pub fn new(root: &Root, net: &Net, sources: Vec<Found>, sts: Sts, slot: Slot) -> Self {
+        let may_be_ec2 = imds::may_be_ec2(root, net.metadata());
+        Self { sources, may_be_ec2, net: net.clone(), sts, slot }
     }
-    let environment = EnvironmentVariableCredentialsProvider::new();
-    let chain = match settings.profile {
-        // A profile that is asked for by name is meant.
-        Some(_) => CredentialsProviderChain::first_try("Profile", profile.build()),
-        None => CredentialsProviderChain::first_try("Environment", environment)
-            .or_else("Profile", profile.build()),
-    };
-    let chain = chain
-        .or_else(
-            "WebIdentityToken",
-            WebIdentityTokenCredentialsProvider::builder().configure(&config).build(),
-        )
-        .or_else("EcsContainer", EcsCredentialsProvider::builder().configure(&local).build());
-    if !imds::may_be_ec2(root) {
-        return Sendable(chain);
+
+    /// Sees that there are credentials that have not ended.
+    ///
+    /// # Errors
+    /// `Denied` where there are none; the fault of the source that should have some.
+    pub async fn refresh(&self) -> Result<(), Fault> {
+        let now = clock::system_now();
+        let is_good = |credentials: &Credentials| {
+            credentials
+                .expiry()
+                .is_none_or(|end| now.checked_add(MARGIN).is_some_and(|at| at < end))
+        };
+        if self.slot.get().as_ref().is_some_and(is_good) {
+            return Ok(());
+        }
+        self.slot.set(self.fetch().await?);
+        Ok(())
     }
-    let mut instance = ImdsCredentialsProvider::builder().configure(&local);
-    if let Some(client) = imds::client_for_credentials(net) {
-        instance = instance.imds_client(client);
+
+    async fn fetch(&self) -> Result<Credentials, Fault> {
+        for (source, by) in &self.sources {
+            if *source == Source::Metadata && !self.may_be_ec2 {
+                continue;
+            }
+            return Box::pin(self.of(source, by)).await;
+        }
+        let looked = "environment, profile, container, instance metadata";
+        Err(none(looked))
     }
-    Sendable(chain.or_else("Ec2InstanceMetadata", instance.build()))
+
+    async fn of(&self, source: &Source, by: &str) -> Result<Credentials, Fault> {
+        match source {
+            Source::Keys(keys) => Ok(Credentials::new(
+                &keys.id,
+                keys.secret.expose(),
+                keys.token.as_ref().map(|token| token.expose().to_owned()),
+                None,
+                "enlist",
+            )),
+            Source::Process { command, on } => process::run(command, on).await,
+            Source::WebIdentity { file, role } => {
+                role::of_web_identity(&self.sts, file, role, by).await
+            }
+            Source::Assumed { role, with } => {
+                let with = Box::pin(self.of(with, by)).await?;
+                role::assume(&self.sts, with, role).await
+            }
+            Source::Container { url, authorization } => {
+                container::ask(&self.net, url, authorization, by).await
+            }
+            Source::Metadata => instance::ask(&self.net).await,
+        }
+    }
+}
+
+/// That there are none; a role may come to an instance some time after it began.
+pub fn none(on: &str) -> Fault {
+    let todo = "give the instance a role, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or profile in [aws]";
+    Fault::new(Kind::Denied, "there are no usable credentials", on, todo)
 }

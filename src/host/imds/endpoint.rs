@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use aws_config::imds::client::{Builder, EndpointMode};
 
 use super::answer::Failure;
-use crate::host::variables;
+use crate::host::aws::environment::Metadata;
 
 /// Whether the IPv6 endpoint is the one that answered. The routes are the machine's, so this is one
 /// thing in a process; it is asked for credentials too.
@@ -34,7 +34,6 @@ impl Endpoint {
             Self::Set(url) => builder
                 .endpoint(url)
                 .map_err(|error| Failure::passing(&format!("it is no endpoint: {error}"))),
-            // Here the SDK may still find one in the profile.
             Self::IpV4 => Ok(builder),
             Self::IpV6 => Ok(builder.endpoint_mode(EndpointMode::IpV6)),
         }
@@ -42,14 +41,12 @@ impl Endpoint {
 }
 
 /// In the order in which they are tried; the next one where there is no route to the one before.
-pub fn candidates() -> Vec<Endpoint> {
-    if let Some(url) = from_environment() {
-        return vec![Endpoint::Set(url)];
-    }
-    match variable("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE").to_ascii_lowercase().as_str() {
-        "ipv6" => vec![Endpoint::IpV6],
-        "ipv4" => vec![Endpoint::IpV4],
-        _ => vec![Endpoint::IpV4, Endpoint::IpV6],
+pub fn candidates(metadata: &Metadata) -> Vec<Endpoint> {
+    match (&metadata.endpoint, metadata.is_ipv6) {
+        (Some(url), _) => vec![Endpoint::Set(url.clone())],
+        (None, Some(true)) => vec![Endpoint::IpV6],
+        (None, Some(false)) => vec![Endpoint::IpV4],
+        (None, None) => vec![Endpoint::IpV4, Endpoint::IpV6],
     }
 }
 
@@ -58,22 +55,10 @@ pub fn remember(endpoint: &Endpoint) {
 }
 
 /// The one that answered last, else the first.
-pub fn remembered() -> Endpoint {
-    let candidates = candidates();
+pub fn remembered(metadata: &Metadata) -> Endpoint {
+    let candidates = candidates(metadata);
     if IS_IPV6.load(Ordering::Relaxed) && candidates.contains(&Endpoint::IpV6) {
         return Endpoint::IpV6;
     }
     candidates.into_iter().next().unwrap_or(Endpoint::IpV4)
-}
-
-pub fn is_disabled() -> bool {
-    variable("AWS_EC2_METADATA_DISABLED").eq_ignore_ascii_case("true")
-}
-
-pub fn from_environment() -> Option<String> {
-    Some(variable("AWS_EC2_METADATA_SERVICE_ENDPOINT")).filter(|url| !url.is_empty())
-}
-
-fn variable(name: &str) -> String {
-    variables::text(name).unwrap_or_default().trim().to_owned()
 }

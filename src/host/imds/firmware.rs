@@ -1,24 +1,22 @@
 //! What the firmware says about EC2 (EC2 user guide, "Identify EC2 Linux instances").
 
-use super::endpoint;
 use crate::facts::machine::is_ec2_uuid;
+use crate::host::aws::environment::Metadata;
 use crate::host::root::Root;
+use crate::host::variables;
 
 /// Whether the service is asked at all: what is no EC2 instance by its firmware loses no time. An
 /// endpoint that is set on purpose is asked in any case, and none where metadata is disabled.
 #[must_use]
-pub fn may_be_ec2(root: &Root) -> bool {
-    if endpoint::is_disabled() {
-        return false;
-    }
-    endpoint::from_environment().is_some() || names_ec2(root).is_some()
+pub fn may_be_ec2(root: &Root, metadata: &Metadata) -> bool {
+    !metadata.is_disabled && (metadata.endpoint.is_some() || names_ec2(root).is_some())
 }
 
 /// The id of this instance, as Nitro's firmware has it. None where an endpoint is set on purpose:
 /// the id then comes from there.
 #[must_use]
 pub fn instance_id(root: &Root) -> Option<String> {
-    if endpoint::from_environment().is_some() {
+    if variables::text("AWS_EC2_METADATA_SERVICE_ENDPOINT").is_some() {
         return None;
     }
     let tag = dmi(root, "board_asset_tag").to_ascii_lowercase();

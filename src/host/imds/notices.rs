@@ -26,10 +26,10 @@ impl Notices {
     /// None where this can't be an EC2 instance.
     #[must_use]
     pub fn new(root: &Root, net: &Net) -> Option<Self> {
-        if !may_be_ec2(root) {
+        if !may_be_ec2(root, net.metadata()) {
             return None;
         }
-        let endpoint = endpoint::remembered();
+        let endpoint = endpoint::remembered(net.metadata());
         let client = client(net, &endpoint).ok()?;
         Some(Self { client, net: net.clone(), endpoint })
     }
@@ -59,7 +59,7 @@ impl Notices {
 
     /// A join finds out which endpoint answers; until then this asks the first one.
     fn follow_endpoint(&mut self) {
-        let found = endpoint::remembered();
+        let found = endpoint::remembered(self.net.metadata());
         if found == self.endpoint {
             return;
         }

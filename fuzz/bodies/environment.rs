@@ -1,0 +1,93 @@
+//! What the environment, the files of AWS profiles and the metadata service say: parts `> NAME`
+//! and a variable's value, `> config` and `> credentials` and a file's text, `> /PATH STATUS` and
+//! an answer of the metadata service's, `> life` and how long its token is good for. Whatever it
+//! is, the process goes on: it is refused by name, or one call is made with it.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+
+use enlist::fault::{Fault, Kind};
+use enlist::host::aws::environment::Environment;
+use enlist::host::aws::{Client, VARIABLES};
+use enlist::host::{AwsSettings, Net};
+use enlist::target::Request;
+
+use super::wire::{Part, Wire, machine, parts};
+
+/// Never shown, wherever it stands.
+const SECRET: &str = "s3cret-s3cret";
+
+pub fn run(data: &[u8]) {
+    let parts = parts(data);
+    let body = |word: &str| parts.iter().find(|part| part.word == word).map(|part| &part.body);
+    let value = |name: &str| match name {
+        "HOME" => Some("/home".into()),
+        name => body(name).map(|value| OsString::from_vec(value.clone())),
+    };
+    let read = |path: &std::path::Path| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        Ok(body(name).map(|text| String::from_utf8_lossy(text).into_owned()))
+    };
+    let settings = AwsSettings::default();
+    match Environment::parse(&settings, value, &read) {
+        Ok(environment) => used(&environment, &parts),
+        Err(fault) => {
+            assert_eq!(fault.kind, Kind::Config, "{fault:?}");
+            explained(&fault);
+            let named = VARIABLES.iter().any(|(name, _)| fault.what.contains(name));
+            let placed = fault.on.contains("config") || fault.on.contains("credentials");
+            assert!(named || placed || fault.on.contains("no file of profiles"), "{fault:?}");
+        }
+    }
+}
+
+fn used(environment: &Environment, parts: &[Part]) {
+    for shown in &environment.shown {
+        let all = format!("{} {} {}", shown.name, shown.value, shown.origin);
+        assert!(!all.contains(SECRET) && !all.contains(char::is_control), "{all:?}");
+    }
+    // No program is run and no file read for a fuzzer.
+    let described = environment.sources.iter().map(|(source, _)| source.describe());
+    let is_safe =
+        |source: String| !source.contains("credential_process") && !source.contains("web identity");
+    if !described.into_iter().all(is_safe)
+        || environment.sources.iter().any(|(source, _)| format!("{source:?}").contains("File("))
+    {
+        return;
+    }
+    let (api, local) = (Wire::default(), Wire::default());
+    local.serve(parts.iter().map(copy).collect());
+    api.answer(200, b"{}".to_vec());
+    let net = Net::of(environment, api.connector(), local.connector());
+    let machine = machine();
+    let client = match Client::connect(&machine.root, &net, environment, None) {
+        Ok(client) => client,
+        Err(fault) => return explained(&fault),
+    };
+    let request = Request::DescribeServers { server: "p".to_owned() };
+    if let Err(fault) = machine.runtime.block_on(client.call(request)) {
+        assert_ne!(fault.kind, Kind::Invariant, "{fault:?}");
+        explained(&fault);
+    }
+    for asked in api.take_asked() {
+        let is_plain = asked.uri.starts_with("http://");
+        let host = asked.uri.split("//").nth(1).unwrap_or_default();
+        let is_loopback = ["localhost", "127.", "[::1]", "[::ffff:127."]
+            .iter()
+            .any(|own| host.to_lowercase().starts_with(own))
+            || host.to_lowercase().contains(".localhost");
+        assert!(!is_plain || is_loopback, "in clear: {}", asked.uri);
+    }
+}
+
+fn copy(part: &Part) -> Part {
+    Part { word: part.word.clone(), status: part.status, body: part.body.clone() }
+}
+
+fn explained(fault: &Fault) {
+    for part in [&fault.what, &fault.on, &fault.todo] {
+        assert!(!part.is_empty() && !part.contains(SECRET), "{fault:?}");
+    }
+    assert!(!fault.causes.iter().any(|cause| cause.contains(SECRET)), "{fault:?}");
+    assert!(!fault.what.contains(char::is_control), "{:?}", fault.what);
+}

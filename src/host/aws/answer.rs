@@ -1,0 +1,111 @@
+//! Credentials as JSON, from a program, a container's service or the instance's metadata.
+
+use std::time::SystemTime;
+
+use aws_credential_types::Credentials;
+use serde::Deserialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// The forms of all three: `SessionToken` is what a program calls the token.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Form {
+    version: Option<serde_json::Value>,
+    code: Option<String>,
+    message: Option<String>,
+    access_key_id: Option<String>,
+    secret_access_key: Option<String>,
+    #[serde(alias = "SessionToken")]
+    token: Option<String>,
+    expiration: Option<String>,
+}
+
+/// Why it holds no credentials. Never quotes it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    #[error("it is not JSON of the documented form ({0})")]
+    Form(String),
+    #[error("its Version is not 1")]
+    Version,
+    #[error("it says {0}")]
+    Refused(String),
+    #[error("it has no {0}")]
+    Missing(&'static str),
+    #[error("its {0} holds blanks, line ends or other characters that no header can carry")]
+    Character(&'static str),
+    #[error("its Expiration is not a time as in RFC 3339")]
+    Expiration,
+}
+
+/// Parses credentials. Where a program printed them, `Version` must be 1 (AWS SDKs and Tools
+/// Reference Guide, "Process credential provider").
+///
+/// # Errors
+/// What is wrong with it.
+pub fn parse(text: &str, is_program: bool) -> Result<Credentials, Unusable> {
+    let form: Form = serde_json::from_str(text).map_err(|error| {
+        // Its own text may quote a value.
+        Unusable::Form(format!("line {}, column {}", error.line(), error.column()))
+    })?;
+    if is_program && form.version != Some(serde_json::json!(1)) {
+        return Err(Unusable::Version);
+    }
+    if let Some(code) = form.code.filter(|code| code != "Success") {
+        let message = form.message.unwrap_or_default();
+        return Err(Unusable::Refused(format!("{code}: {message}").chars().take(300).collect()));
+    }
+    let id = form.access_key_id.ok_or(Unusable::Missing("AccessKeyId"))?;
+    let secret = form.secret_access_key.ok_or(Unusable::Missing("SecretAccessKey"))?;
+    // The SDK puts them into headers, and ends the process where one does not fit there.
+    let is_graphic =
+        |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if !is_graphic(&id) {
+        return Err(Unusable::Character("AccessKeyId"));
+    }
+    let token = form.token.filter(|token| !token.is_empty());
+    if token.as_ref().is_some_and(|token| !is_graphic(token)) {
+        return Err(Unusable::Character("token"));
+    }
+    let expiry = form.expiration.as_deref().map(expiration).transpose()?;
+    Ok(Credentials::new(id, secret, token, expiry, "enlist"))
+}
+
+fn expiration(text: &str) -> Result<SystemTime, Unusable> {
+    let end = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| Unusable::Expiration)?;
+    Ok(end.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Unusable, parse};
+
+    const GOOD: &str = r#"{"Version":1,"AccessKeyId":"A","SecretAccessKey":"S","SessionToken":"T","Expiration":"2099-01-01T00:00:00Z"}"#;
+
+    #[test]
+    fn credentials_of_all_three_forms_are_read() {
+        let found = parse(GOOD, true).unwrap();
+        assert_eq!((found.access_key_id(), found.session_token()), ("A", Some("T")));
+        assert!(found.expiry().is_some());
+        let metadata = r#"{"Code":"Success","AccessKeyId":"A","SecretAccessKey":"S","Token":"T","Expiration":"2099-01-01T00:00:00Z"}"#;
+        assert_eq!(parse(metadata, false).unwrap().session_token(), Some("T"));
+        let lasting = r#"{"Version":1,"AccessKeyId":"A","SecretAccessKey":"S"}"#;
+        assert_eq!(parse(lasting, true).unwrap().expiry(), None);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_and_never_quoted() {
+        for (text, error) in [
+            (GOOD.replace(":1,", ":2,"), Unusable::Version),
+            (GOOD.replace("\"A\"", "\"A B\""), Unusable::Character("AccessKeyId")),
+            (GOOD.replace("\"T\"", "\"T\\n\""), Unusable::Character("token")),
+            (GOOD.replace("2099-01-01T00:00:00Z", "tomorrow"), Unusable::Expiration),
+            (GOOD.replace("2099", "99999999999"), Unusable::Expiration),
+            (GOOD.replace("\"SecretAccessKey\":\"S\",", ""), Unusable::Missing("SecretAccessKey")),
+        ] {
+            assert_eq!(parse(&text, true).unwrap_err(), error, "{text}");
+        }
+        let odd = parse(r#"{"Version":1,"SecretAccessKey":["s3cret"]}"#, true).unwrap_err();
+        assert!(!odd.to_string().contains("s3cret"), "{odd}");
+    }
+}

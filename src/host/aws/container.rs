@@ -1,0 +1,151 @@
+//! The credentials of a container: a service on the same host or link gives them (Amazon ECS, EKS
+//! Pod Identity, AWS IoT Greengrass).
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_types::body::SdkBody;
+use http_body::Body as _;
+
+use super::answer;
+use super::environment::absolute;
+use super::sources::Authorization;
+use crate::fault::{Fault, Kind};
+use crate::host::net::Net;
+use crate::host::root::Root;
+use crate::host::{files, guard};
+use crate::target::address::Url;
+
+/// A connection, and the first part of an answer (as the AWS SDKs have it).
+const CONNECT_LIMIT: Duration = Duration::from_secs(2);
+const READ_LIMIT: Duration = Duration::from_secs(5);
+
+/// A token is sent in a header.
+const LARGEST_TOKEN: u64 = 16 * 1024;
+
+/// Where `http://` may be used, besides this machine: the services of Amazon ECS and EKS (AWS SDKs
+/// and Tools Reference Guide, "Container credential provider").
+const LINK_LOCAL: [&str; 3] = ["169.254.170.2", "169.254.170.23", "fd00:ec2::23"];
+
+/// Asks for credentials.
+///
+/// # Errors
+/// `Config` where the URL or the token can't be used; `Transient` where nothing answers;
+/// `Denied` where it refuses; `Protocol` for what are no credentials.
+pub async fn ask(
+    net: &Net,
+    url: &str,
+    authorization: &Authorization,
+    by: &str,
+) -> Result<Credentials, Fault> {
+    allowed(url, by)?;
+    let token = token(authorization, by)?;
+    let place = url.split('?').next().unwrap_or_default().to_owned();
+    let mut request = HttpRequest::new(SdkBody::empty());
+    let is_set = request.set_uri(url).is_ok()
+        && request.headers_mut().try_insert("accept", "application/json").is_ok()
+        && token
+            .is_none_or(|token| request.headers_mut().try_insert("authorization", token).is_ok());
+    if !is_set {
+        return Err(unusable("the URL or the token can't be sent", by));
+    }
+    let passing = || {
+        let todo = "wait; if it lasts, check the service that the container's agent runs";
+        let what = "the container's credentials service did not answer";
+        Fault::new(Kind::Transient, what, &place, todo)
+    };
+    let answer = net.ask_local(request, CONNECT_LIMIT, READ_LIMIT).await;
+    let answer = answer.map_err(|error: ConnectorError| passing().because(&error))?;
+    let status = answer.status().as_u16();
+    if matches!(status, 408 | 425 | 429 | 500..=599) {
+        return Err(passing().cause(format!("HTTP status {status}")));
+    }
+    if status != 200 {
+        let todo = "check the role of the task or pod, and the token";
+        let what = "the container's credentials service refused";
+        return Err(
+            Fault::new(Kind::Denied, what, &place, todo).cause(format!("HTTP status {status}"))
+        );
+    }
+    let text = whole(answer.into_body()).await.map_err(|error| {
+        if guard::is_unfit(&*error) { strange(&place) } else { passing() }.because(&*error)
+    })?;
+    answer::parse(&text, false).map_err(|reason| strange(&place).because(&reason))
+}
+
+async fn whole(body: SdkBody) -> Result<String, aws_smithy_types::body::Error> {
+    let (mut bytes, mut body) = (Vec::new(), Box::pin(body));
+    while let Some(frame) = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
+        if let Ok(data) = frame?.into_data() {
+            bytes.extend_from_slice(&data);
+        }
+    }
+    Ok(String::from_utf8(bytes)?)
+}
+
+fn allowed(url: &str, by: &str) -> Result<(), Fault> {
+    let parsed = Url::parse(url).map_err(|error| unusable(&error.to_string(), by))?;
+    let is_link_local = |address: IpAddr| LINK_LOCAL.contains(&address.to_string().as_str());
+    if parsed.is_plain && !parsed.is_loopback() && !parsed.address().is_some_and(is_link_local) {
+        return Err(unusable(
+            "http:// is allowed to this machine, 169.254.170.2, 169.254.170.23 and fd00:ec2::23 only",
+            by,
+        ));
+    }
+    Ok(())
+}
+
+fn token(authorization: &Authorization, by: &str) -> Result<Option<String>, Fault> {
+    let token = match authorization {
+        Authorization::None => return Ok(None),
+        Authorization::Token(token) => token.expose().to_owned(),
+        Authorization::File(file) => {
+            let text = files::read_text(&Root::running_system(), &absolute(file), LARGEST_TOKEN);
+            let text = text.map_err(|error| {
+                unusable(&format!("the token can't be read from {file}"), by).because(&error)
+            })?;
+            text.trim().to_owned()
+        }
+    };
+    let fits = !token.is_empty() && token.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    if fits { Ok(Some(token)) } else { Err(unusable("the token does not fit into a header", by)) }
+}
+
+fn unusable(reason: &str, by: &str) -> Fault {
+    let todo = "correct the AWS_CONTAINER_... variables, or remove them";
+    Fault::new(Kind::Config, "the container's credentials can't be asked for", by, todo)
+        .cause(reason)
+}
+
+fn strange(place: &str) -> Fault {
+    let todo = "check what answers at that address";
+    let what = "what the container's credentials service answered are no credentials";
+    Fault::new(Kind::Protocol, what, place, todo)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::allowed;
+
+    #[test]
+    fn plain_http_stays_on_this_host_and_link() {
+        for good in [
+            "https://credentials.example/x",
+            "http://127.0.0.1/x",
+            "http://[::1]:80/x",
+            "http://169.254.170.2/v2",
+            "http://169.254.170.23/v1",
+            "http://[fd00:ec2::23]/v1",
+        ] {
+            assert!(allowed(good, "b").is_ok(), "{good}");
+        }
+        for bad in
+            ["http://credentials.example/x", "http://169.254.169.254/", "http://10.0.0.1/", "/x"]
+        {
+            assert!(allowed(bad, "b").is_err(), "{bad}");
+        }
+    }
+}

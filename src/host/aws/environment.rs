@@ -1,0 +1,336 @@
+//! What the environment and the shared AWS configuration say, parsed once. The SDK gets nothing
+//! but what stands here: it parses some of these values in a way that ends the process.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::Path;
+
+use super::AwsSettings;
+use super::profiles::{Profiles, ReadFile, Said};
+use super::rules::{Rule, mode, switch, with_scheme};
+use super::sources::{self, Found};
+use super::variables::{Variables, rule_of};
+use crate::fault::{Fault, Kind};
+use crate::host::root::Root;
+use crate::host::{files, variables};
+use crate::target::address::Url;
+
+/// The APIs that are asked, by the part of `AWS_ENDPOINT_URL_...` that names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Api {
+    OpsworksCm,
+    Opsworks,
+    Ssm,
+    Sts,
+}
+
+impl Api {
+    const ALL: [(Self, &'static str, &'static str); 4] = [
+        (Self::OpsworksCm, "AWS_ENDPOINT_URL_OPSWORKSCM", "opsworkscm"),
+        (Self::Opsworks, "AWS_ENDPOINT_URL_OPSWORKS", "opsworks"),
+        (Self::Ssm, "AWS_ENDPOINT_URL_SSM", "ssm"),
+        (Self::Sts, "AWS_ENDPOINT_URL_STS", "sts"),
+    ];
+}
+
+/// One value that is in force, for `enlist check`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    pub name: String,
+    /// `(set)` in place of a secret.
+    pub value: String,
+    pub origin: String,
+}
+
+/// How the instance metadata service is reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Metadata {
+    pub is_disabled: bool,
+    /// An endpoint that somebody set on purpose.
+    pub endpoint: Option<String>,
+    /// Whether it is reached by IPv6; none: by what there is a route for.
+    pub is_ipv6: Option<bool>,
+}
+
+/// The proxies that the APIs are asked through, as URLs that may hold a login.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Proxies {
+    pub https: Option<String>,
+    pub http: Option<String>,
+    pub exceptions: Option<String>,
+}
+
+/// Where the certificates of trusted authorities are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Roots {
+    /// A file that is all there is to trust, and who names it.
+    pub bundle: Option<(String, String)>,
+    /// `SSL_CERT_FILE` and `SSL_CERT_DIR`, as OpenSSL has them.
+    pub file: Option<String>,
+    pub directories: Option<String>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Environment {
+    pub region: Option<String>,
+    pub endpoints: BTreeMap<Api, String>,
+    pub fips: bool,
+    pub dualstack: bool,
+    pub sources: Vec<Found>,
+    pub metadata: Metadata,
+    pub proxies: Proxies,
+    pub roots: Roots,
+    pub shown: Vec<Shown>,
+}
+
+impl Environment {
+    /// Of this process.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn read(settings: &AwsSettings) -> Result<Self, Fault> {
+        let root = Root::running_system();
+        // They steer this program: what others may write could have it run a program of theirs.
+        let read = |path: &Path| {
+            let path = absolute(&path.to_string_lossy());
+            match files::read_steering(&root, &path, files::LARGEST) {
+                Ok(text) => Ok(Some(text)),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(error),
+            }
+        };
+        Self::parse(settings, variables::variable, &read)
+    }
+
+    /// From variables and files.
+    ///
+    /// # Errors
+    /// `Config` for the first value that is malformed or not allowed, with its name and place.
+    pub fn parse(
+        settings: &AwsSettings,
+        value_of: impl Fn(&str) -> Option<OsString>,
+        read: ReadFile<'_>,
+    ) -> Result<Self, Fault> {
+        let variables = Variables::read(value_of)?;
+        let profiles = Profiles::load(&variables, settings.profile.as_deref(), read)?;
+        let mut reader = Reader { settings, variables, profiles, made: Self::default() };
+        reader.places();
+        reader.region()?;
+        reader.switches()?;
+        reader.endpoints()?;
+        reader.metadata()?;
+        reader.proxies();
+        reader.roots()?;
+        reader.sources()?;
+        Ok(reader.made)
+    }
+}
+
+/// As the process would find it from where it was started.
+pub(super) fn absolute(path: &str) -> String {
+    std::path::absolute(path).map_or_else(|_| path.to_owned(), |path| path.display().to_string())
+}
+
+struct Reader<'a> {
+    settings: &'a AwsSettings,
+    variables: Variables,
+    profiles: Profiles,
+    made: Environment,
+}
+
+impl Reader<'_> {
+    fn show(&mut self, name: &str, rule: Rule, value: &str, origin: &str) {
+        let (name, origin) = (name.to_owned(), origin.to_owned());
+        self.made.shown.push(Shown { name, value: rule.shown(value), origin });
+    }
+
+    /// The first variable that is set; it is in force then.
+    fn variable(&mut self, names: &[&'static str]) -> Option<String> {
+        let (name, value) = self.variables.first(names)?;
+        let value = value.to_owned();
+        self.show(name, rule_of(name), &value, "environment");
+        Some(value)
+    }
+
+    /// A key of the selected profile; it is in force then.
+    fn key(&mut self, key: &str, rule: Rule) -> Result<Option<String>, Fault> {
+        let said = self.profiles.get(self.profiles.selected(), key, rule)?;
+        Ok(said.map(|Said { value, on }| {
+            self.show(key, rule, &value, &on);
+            value
+        }))
+    }
+
+    fn either(&mut self, name: &'static str, key: &str) -> Result<Option<String>, Fault> {
+        match self.variable(&[name]) {
+            Some(value) => Ok(Some(value)),
+            None => self.key(key, rule_of(name)),
+        }
+    }
+
+    /// Where the profiles are, and which one counts.
+    fn places(&mut self) {
+        for name in ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"] {
+            self.variable(&[name]);
+        }
+        if self.settings.profile.is_none() {
+            self.variable(&["AWS_PROFILE"]);
+        }
+    }
+
+    fn region(&mut self) -> Result<(), Fault> {
+        if let Some(region) = &self.settings.region {
+            self.made.region = Some(region.clone());
+            return Ok(());
+        }
+        let found = self.variable(&["AWS_REGION", "AWS_DEFAULT_REGION"]);
+        self.made.region = match found {
+            Some(region) => Some(region),
+            None => self.key("region", Rule::Region)?,
+        };
+        Ok(())
+    }
+
+    fn switches(&mut self) -> Result<(), Fault> {
+        let is_on = |text: Option<String>| text.is_some_and(|text| switch(&text) == Some(true));
+        self.made.fips = is_on(self.either("AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint")?);
+        self.made.dualstack =
+            is_on(self.either("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint")?);
+        Ok(())
+    }
+
+    /// Settings, the variable of the API, the variable of all, the services of the profile, the
+    /// profile itself (AWS SDKs and Tools Reference Guide, "Service-specific endpoints").
+    fn endpoints(&mut self) -> Result<(), Fault> {
+        let ignored = self
+            .either("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls")?
+            .is_some_and(|text| switch(&text) == Some(true));
+        for (api, name, key) in Api::ALL {
+            let set = self.settings.endpoint_url.clone().filter(|_| api != Api::Sts);
+            if let Some(url) = set {
+                self.allowed(&url, "aws.endpoint_url", "settings")?;
+                self.made.endpoints.insert(api, url);
+                continue;
+            }
+            if ignored {
+                continue;
+            }
+            let Some((name, Said { value, on })) = self.endpoint_of(name, key)? else { continue };
+            self.allowed(&value, name, &on)?;
+            let is_new =
+                !self.made.shown.iter().any(|shown| shown.name == name && shown.origin == on);
+            if is_new {
+                self.show(name, Rule::Endpoint, &value, &on);
+            }
+            self.made.endpoints.insert(api, value);
+        }
+        let (fips, dualstack) = (self.made.fips, self.made.dualstack);
+        if !self.made.endpoints.is_empty() && (fips || dualstack) {
+            let name = if fips { "AWS_USE_FIPS_ENDPOINT" } else { "AWS_USE_DUALSTACK_ENDPOINT" };
+            let what = format!("{name} can't be set together with an endpoint's URL");
+            let todo = format!("remove {name} (or the profile's key), or the endpoint's URL");
+            return Err(Fault::new(Kind::Config, what, "environment and settings", todo));
+        }
+        Ok(())
+    }
+
+    fn endpoint_of(
+        &self,
+        name: &'static str,
+        key: &str,
+    ) -> Result<Option<(&'static str, Said)>, Fault> {
+        if let Some((name, value)) = self.variables.first(&[name, "AWS_ENDPOINT_URL"]) {
+            let on = "environment".to_owned();
+            return Ok(Some((name, Said { value: value.to_owned(), on })));
+        }
+        let said = match self.profiles.endpoint_of(key)? {
+            Some(said) => Some(said),
+            None => self.profiles.get(self.profiles.selected(), "endpoint_url", Rule::Endpoint)?,
+        };
+        Ok(said.map(|said| ("endpoint_url", said)))
+    }
+
+    /// A request is signed, and not kept secret: the session token would be read by whoever is on
+    /// the way.
+    fn allowed(&self, url: &str, name: &str, on: &str) -> Result<(), Fault> {
+        let parsed = Url::endpoint(url);
+        let is_safe = parsed.is_ok_and(|url| !url.is_plain || url.is_loopback());
+        if is_safe || self.settings.allow_http {
+            return Ok(());
+        }
+        let what = format!(
+            "{name} can't be {:?}: with http:// the session token is sent in clear, to another machine",
+            Rule::Endpoint.shown(url)
+        );
+        let todo = "use https://, or set allow_http = true in [aws] if the way there is safe";
+        Err(Fault::new(Kind::Config, what, format!("{on}, {name}"), todo))
+    }
+
+    fn metadata(&mut self) -> Result<(), Fault> {
+        let disabled = self.variable(&["AWS_EC2_METADATA_DISABLED"]);
+        self.made.metadata.is_disabled = disabled.is_some_and(|text| switch(&text) == Some(true));
+        let endpoint =
+            self.either("AWS_EC2_METADATA_SERVICE_ENDPOINT", "ec2_metadata_service_endpoint")?;
+        if let Some(endpoint) = endpoint {
+            self.made.metadata.endpoint = Some(endpoint.trim_end_matches('/').to_owned());
+            return Ok(());
+        }
+        let way = self.either(
+            "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE",
+            "ec2_metadata_service_endpoint_mode",
+        )?;
+        self.made.metadata.is_ipv6 = way.and_then(|text| mode(&text));
+        Ok(())
+    }
+
+    fn proxies(&mut self) {
+        let url = |text: String| with_scheme(&text);
+        let https = self.variable(&["HTTPS_PROXY", "https_proxy"]);
+        let http = self.variable(&["HTTP_PROXY", "http_proxy"]);
+        let all = match (&https, &http) {
+            (Some(_), Some(_)) => None,
+            _ => self.variable(&["ALL_PROXY", "all_proxy"]),
+        };
+        let is_any = https.is_some() || http.is_some() || all.is_some();
+        self.made.proxies.https = https.or_else(|| all.clone()).map(url);
+        self.made.proxies.http = http.or(all).map(url);
+        if is_any {
+            self.made.proxies.exceptions = self.variable(&["NO_PROXY", "no_proxy"]);
+        }
+    }
+
+    /// `AWS_CA_BUNDLE` before the profile's `ca_bundle`, as the AWS CLI has it; then what OpenSSL
+    /// would read.
+    fn roots(&mut self) -> Result<(), Fault> {
+        if let Some(path) = self.variable(&["AWS_CA_BUNDLE"]) {
+            self.made.roots.bundle = Some((path, "environment, AWS_CA_BUNDLE".to_owned()));
+            return Ok(());
+        }
+        let said = self.profiles.get(self.profiles.selected(), "ca_bundle", Rule::Path)?;
+        if let Some(Said { value, on }) = said {
+            self.show("ca_bundle", Rule::Path, &value, &on);
+            self.made.roots.bundle = Some((value, format!("{on}, ca_bundle")));
+            return Ok(());
+        }
+        self.made.roots.file = self.variable(&["SSL_CERT_FILE"]);
+        self.made.roots.directories = self.variable(&["SSL_CERT_DIR"]);
+        Ok(())
+    }
+
+    fn sources(&mut self) -> Result<(), Fault> {
+        let is_asked = self.settings.profile.is_some();
+        self.made.sources = sources::find(&self.variables, &self.profiles, is_asked)?;
+        let shown: Vec<(String, String)> = self
+            .made
+            .sources
+            .iter()
+            .map(|(source, by)| (source.describe(), by.clone()))
+            .take_while(|(_, by)| by != "instance metadata")
+            .collect();
+        // What counts is the first; the others are there in case.
+        if let Some((what, by)) = shown.into_iter().next() {
+            self.show("credentials", Rule::Line, &what, &by);
+        }
+        Ok(())
+    }
+}

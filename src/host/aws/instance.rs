@@ -1,0 +1,122 @@
+//! The credentials of the EC2 instance's role, from its metadata.
+
+use std::time::Duration;
+
+use aws_config::imds::client::Client;
+use aws_config::imds::client::error::ImdsError;
+use aws_credential_types::Credentials;
+
+use super::{answer, credentials};
+use crate::fault::{Fault, Kind};
+use crate::host::net::Net;
+use crate::host::{clock, imds};
+
+const BELOW: &str = "/latest/meta-data/iam/security-credentials/";
+
+/// What the service gives after their end is good for some time yet: it renews them when it can.
+const EXTENDED: Duration = Duration::from_mins(15);
+
+/// Asks for the role, and for its credentials.
+///
+/// # Errors
+/// `Denied` where the instance has no role (it may get one later); `Transient` where the service
+/// does not answer; `Protocol` for what is no role and no credentials.
+pub async fn ask(net: &Net) -> Result<Credentials, Fault> {
+    let (client, endpoint) = imds::client_for_credentials(net)?;
+    let role = text(&endpoint, &client, BELOW).await?;
+    let role = role.trim();
+    if !is_role(role) {
+        return Err(strange(
+            &endpoint,
+            "what it says is the instance's role is not the name of one",
+        ));
+    }
+    let said = text(&endpoint, &client, &format!("{BELOW}{role}")).await?;
+    let mut found = answer::parse(&said, false).map_err(|reason| match reason {
+        // The role's trust or its profile is being set up, or is wrong.
+        answer::Unusable::Refused(_) => credentials::none("instance metadata").because(&reason),
+        other => {
+            strange(&endpoint, "what it says are the role's credentials are none").because(&other)
+        }
+    })?;
+    let now = clock::system_now();
+    if found.expiry().is_some_and(|end| end <= now) {
+        *found.expiry_mut() = now.checked_add(EXTENDED);
+    }
+    Ok(found)
+}
+
+/// IAM API Reference, CreateInstanceProfile: 1 to 128 letters, digits and `_+=,.@-`. It becomes
+/// part of a path, and the SDK ends the process for what does not fit there.
+fn is_role(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
+    (1..=128).contains(&text.len()) && text.chars().all(plain)
+}
+
+async fn text(endpoint: &str, client: &Client, path: &str) -> Result<String, Fault> {
+    let error = match client.get(path).await {
+        Ok(text) => return Ok(String::from(text)),
+        Err(error) => error,
+    };
+    if let ImdsError::ErrorResponse(context) = &error {
+        let status = context.response().status().as_u16();
+        if matches!(status, 404 | 403) {
+            return Err(credentials::none("instance metadata")
+                .cause(format!("the instance has no role (HTTP status {status})")));
+        }
+        return Err(passing(endpoint).cause(format!("HTTP status {status}")));
+    }
+    if matches!(error, ImdsError::FailedToLoadToken(_)) || crate::host::guard::is_cut_short(&error)
+    {
+        return Err(passing(endpoint).because(&error));
+    }
+    Err(passing(endpoint).because(&error))
+}
+
+fn passing(endpoint: &str) -> Fault {
+    let todo = "wait; where this is no EC2 instance, set AWS_EC2_METADATA_DISABLED=true";
+    let what = "the instance metadata service gave no credentials";
+    Fault::new(Kind::Transient, what, endpoint, todo)
+}
+
+fn strange(endpoint: &str, what: &str) -> Fault {
+    let todo = "check what answers at the metadata service's address";
+    Fault::new(Kind::Protocol, what, endpoint, todo)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_role;
+
+    #[test]
+    fn only_the_name_of_a_role_becomes_part_of_a_path() {
+        for good in ["web", "a_b+c=d,e.f@g-h", &"r".repeat(128)] {
+            assert!(is_role(good), "{good}");
+        }
+        for bad in [
+            "",
+            " ",
+            "a b",
+            "a\nb",
+            "a\tb",
+            "a/b",
+            "../x",
+            "a?b",
+            "a#b",
+            "a%b",
+            "a%zz",
+            "a\u{0}",
+            "r\u{f6}le",
+            "[",
+            "a\\b",
+            "{\"a\":1}",
+            "<html>",
+            "a|b",
+            "a^b",
+            "a`b",
+            &"r".repeat(129),
+        ] {
+            assert!(!is_role(bad), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! `credential_process`: a program of the admin's that prints credentials, such as the helper of
+//! IAM Roles Anywhere.
+
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+
+use super::answer;
+use crate::fault::{Fault, Kind};
+use crate::host::clock;
+use crate::host::process::{self, Ended, Reach};
+use crate::secret::Secret;
+
+/// IAM Roles Anywhere answers in a second; a program that asks elsewhere may take some.
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// The longest part of what it said that is shown.
+const SHOWN: usize = 200;
+
+/// Runs the program, and takes what it prints.
+///
+/// # Errors
+/// `Denied`, and final: it fails again the next time. With the last line that it wrote to stderr.
+pub async fn run(command: &Secret, on: &str) -> Result<Credentials, Fault> {
+    let program = command.expose().split_whitespace().next().unwrap_or_default().to_owned();
+    let failed = |what: &str| {
+        let todo = format!(
+            "run {program} as the user that enlist runs as, with the same arguments, and see that it prints credentials"
+        );
+        Fault::new(Kind::Denied, format!("credential_process {what}"), on, todo).finally()
+    };
+    let ended = process::run("/bin/sh", &["-c", command.expose()], LIMIT, Reach::Network).await;
+    let Ended { code, stdout, stderr } =
+        ended.map_err(|error| failed("could not be run").because(&error))?;
+    if code != Some(0) {
+        let how = code.map_or("was ended by a signal".to_owned(), |code| {
+            format!("ended with exit code {code}")
+        });
+        let last = last_words(&stderr, command.expose());
+        let fault = failed(&how);
+        return Err(if last.is_empty() { fault } else { fault.cause(last) });
+    }
+    let found = answer::parse(&stdout, true)
+        .map_err(|reason| failed("printed no usable credentials").because(&reason))?;
+    let has_ended = found.expiry().is_some_and(|end| end <= clock::system_now());
+    if has_ended {
+        return Err(failed("printed credentials that have ended"));
+    }
+    Ok(found)
+}
+
+/// The last line that says something, without what looks like a secret, and without what the
+/// command line says: it may be one.
+fn last_words(stderr: &str, command: &str) -> String {
+    let line = stderr.lines().rev().map(str::trim).find(|line| !line.is_empty());
+    let given: Vec<&str> = command
+        .split_whitespace()
+        .skip(1)
+        .flat_map(|word| word.split(['=', '\'', '"']))
+        .filter(|word| word.len() >= 4 && !word.starts_with(['-', '/']))
+        .collect();
+    let mut text: String =
+        line.unwrap_or_default().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    for word in given {
+        text = text.replace(word, "(hidden)");
+    }
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "+/=_-".contains(c);
+    let mut shown = String::new();
+    for run in text.split_inclusive(|c: char| !is_part(c)) {
+        let word = run.trim_end_matches(|c: char| !is_part(c));
+        let rest = run.get(word.len()..).unwrap_or_default();
+        shown.push_str(if looks_secret(word) { "(hidden)" } else { word });
+        shown.push_str(rest);
+    }
+    shown.chars().take(SHOWN).collect()
+}
+
+/// Keys and tokens of AWS are long, with digits and letters of both sizes. Paths and the names of
+/// errors are not.
+fn looks_secret(word: &str) -> bool {
+    let has = |is: fn(&char) -> bool| word.chars().any(|c| is(&c));
+    word.len() >= 20
+        && has(char::is_ascii_digit)
+        && has(char::is_ascii_uppercase)
+        && has(char::is_ascii_lowercase)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::last_words;
+
+    #[test]
+    fn the_last_line_is_shown_and_no_secret_in_it() {
+        let said =
+            |stderr: &str| last_words(stderr, "/usr/bin/helper --pin s3cret --key=/etc/k.pem");
+        assert_eq!(said("first\nsecond\n\n"), "second");
+        assert_eq!(said("can't read /etc/k.pem\n"), "can't read /etc/k.pem");
+        assert_eq!(said("wrong pin s3cret\n"), "wrong pin (hidden)");
+        let key = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+        assert_eq!(
+            said(&format!("{{\"SecretAccessKey\":\"{key}\"}}")),
+            "{\"SecretAccessKey\":\"(hidden)\"}"
+        );
+        assert_eq!(
+            said("AccessDeniedException: no trust anchor\u{1b}[0m"),
+            "AccessDeniedException: no trust anchor [0m"
+        );
+        assert_eq!(said(""), "");
+    }
+}

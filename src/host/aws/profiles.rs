@@ -1,0 +1,209 @@
+//! The shared AWS configuration: the two files of profiles, each value checked where it is read.
+
+use std::path::Path;
+
+use aws_config::profile::ProfileSet;
+use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
+use aws_runtime::env_config::property::PropertiesKey;
+use aws_types::os_shim_internal::{Env, Fs};
+use futures_util::FutureExt;
+
+use super::rules::Rule;
+use super::variables::Variables;
+use crate::fault::{Fault, Kind, chain};
+
+/// Reads a file of the machine's; none where there is no such file.
+pub type ReadFile<'a> = &'a dyn Fn(&Path) -> std::io::Result<Option<String>>;
+
+const DEFAULT: &str = "default";
+
+/// The keys of the selected profile that are heeded beside those of credentials; checked whether
+/// or not a variable comes before them, as variables are.
+const KEYS: [(&str, Rule); 9] = [
+    ("region", Rule::Region),
+    ("endpoint_url", Rule::Endpoint),
+    ("services", Rule::Line),
+    ("ignore_configured_endpoint_urls", Rule::Switch),
+    ("use_fips_endpoint", Rule::Switch),
+    ("use_dualstack_endpoint", Rule::Switch),
+    ("ec2_metadata_service_endpoint", Rule::Endpoint),
+    ("ec2_metadata_service_endpoint_mode", Rule::Mode),
+    ("ca_bundle", Rule::Path),
+];
+
+/// A value of a profile, and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    pub value: String,
+    /// The file and the profile.
+    pub on: String,
+}
+
+struct File {
+    path: String,
+    sections: ProfileSet,
+}
+
+/// Both files, and the profile that is selected.
+pub struct Profiles {
+    /// The one with credentials first: where both have a key, its value counts.
+    files: Vec<File>,
+    selected: String,
+}
+
+impl Profiles {
+    /// Reads the files that there are.
+    ///
+    /// # Errors
+    /// `Config` for a file that can't be read or parsed, and for a profile that was asked for by
+    /// name and is in neither file.
+    pub fn load(
+        variables: &Variables,
+        asked: Option<&str>,
+        read: ReadFile<'_>,
+    ) -> Result<Self, Fault> {
+        let places = [
+            ("AWS_SHARED_CREDENTIALS_FILE", "/.aws/credentials", EnvConfigFileKind::Credentials),
+            ("AWS_CONFIG_FILE", "/.aws/config", EnvConfigFileKind::Config),
+        ];
+        let home = variables.get("HOME").map(|home| home.trim_end_matches('/'));
+        let mut files = Vec::new();
+        for (name, default, kind) in places {
+            let path = match (variables.get(name), home) {
+                (Some(path), Some(home)) => match path.strip_prefix("~/") {
+                    Some(rest) => format!("{home}/{rest}"),
+                    None => path.to_owned(),
+                },
+                (Some(path), None) => path.to_owned(),
+                (None, Some(home)) => format!("{home}{default}"),
+                (None, None) => continue,
+            };
+            files.extend(load_one(path, kind, read)?);
+        }
+        let named = match (asked, variables.get("AWS_PROFILE")) {
+            (Some(name), _) => Some((name, "aws.profile")),
+            (None, Some(name)) => Some((name, "AWS_PROFILE")),
+            (None, None) => None,
+        };
+        let selected = named.map_or(DEFAULT, |(name, _)| name).to_owned();
+        let profiles = Self { files, selected };
+        if let Some((name, by)) = named.filter(|(name, _)| *name != DEFAULT)
+            && !profiles.has(name)
+        {
+            return Err(profiles.missing(name, by));
+        }
+        for (key, rule) in KEYS {
+            profiles.get(&profiles.selected, key, rule)?;
+        }
+        Ok(profiles)
+    }
+
+    #[must_use]
+    pub fn selected(&self) -> &str {
+        &self.selected
+    }
+
+    #[must_use]
+    pub fn has(&self, profile: &str) -> bool {
+        self.files.iter().any(|file| file.sections.get_profile(profile).is_some())
+    }
+
+    /// That a profile is in none of the files.
+    #[must_use]
+    pub fn missing(&self, name: &str, by: &str) -> Fault {
+        let read: Vec<&str> = self.files.iter().map(|file| file.path.as_str()).collect();
+        let read = if read.is_empty() {
+            "there is no file of profiles".to_owned()
+        } else {
+            read.join(", ")
+        };
+        let mut known: Vec<&str> =
+            self.files.iter().flat_map(|file| file.sections.profiles()).collect();
+        known.sort_unstable();
+        known.dedup();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        Fault::new(
+            Kind::Config,
+            format!("there is no AWS profile {:?}, which {by} names", Rule::Line.shown(name)),
+            read,
+            format!("correct {by} or add the profile; there are: {}", Rule::Line.shown(&known)),
+        )
+    }
+
+    /// A key of a profile; empty counts as unset.
+    ///
+    /// # Errors
+    /// `Config` where the value is malformed.
+    pub fn get(&self, profile: &str, key: &str, rule: Rule) -> Result<Option<Said>, Fault> {
+        for file in &self.files {
+            let value = file.sections.get_profile(profile).and_then(|found| found.get(key));
+            if let Some(value) = value.filter(|value| !value.is_empty()) {
+                let on = format!("{}, profile {profile:?}", file.path);
+                rule.accept(key, &on, value)?;
+                return Ok(Some(Said { value: value.to_owned(), on }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The endpoint of an API: in the `services` section that the selected profile names.
+    ///
+    /// # Errors
+    /// `Config` where it is malformed, or there is no such section.
+    pub fn endpoint_of(&self, service: &str) -> Result<Option<Said>, Fault> {
+        let Some(named) = self.get(&self.selected, "services", Rule::Line)? else {
+            return Ok(None);
+        };
+        for file in &self.files {
+            let key = PropertiesKey::builder()
+                .section_key("services")
+                .section_name(&named.value)
+                .property_name(service)
+                .sub_property_name("endpoint_url")
+                .build();
+            let value = key.ok().and_then(|key| file.sections.other_sections().get(&key));
+            if let Some(value) = value.filter(|value| !value.is_empty()) {
+                let on = format!("{}, services {:?}, {service}", file.path, named.value);
+                Rule::Endpoint.accept("endpoint_url", &on, value)?;
+                return Ok(Some(Said { value: value.clone(), on }));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn load_one(
+    path: String,
+    kind: EnvConfigFileKind,
+    read: ReadFile<'_>,
+) -> Result<Option<File>, Fault> {
+    let unusable = |what: &str, todo: &str| {
+        Fault::new(Kind::Config, format!("the file of AWS profiles {what}"), &path, todo)
+    };
+    let text = read(Path::new(&path)).map_err(|error| {
+        unusable("can't be read", "check the path and its permissions").because(&error)
+    })?;
+    let Some(text) = text else { return Ok(None) };
+    let files = EnvConfigFiles::builder().with_contents(kind, text).build();
+    // Nothing is waited for: the content is there, and neither files nor variables are asked.
+    let parsed = aws_config::profile::load(
+        &Fs::from_slice(&[]),
+        &Env::from_slice(&[]),
+        &files,
+        Some(DEFAULT.into()),
+    )
+    .now_or_never();
+    match parsed {
+        Some(Ok(sections)) => Ok(Some(File { path, sections })),
+        Some(Err(error)) => {
+            // The parser names a line, in two lines, and never quotes it.
+            let reason = chain(&error).last().map(ToString::to_string).unwrap_or_default();
+            let reason: Vec<&str> = reason.split_whitespace().collect();
+            let fault = unusable("can't be parsed", "correct the line that is named");
+            Err(fault.cause(reason.join(" ")))
+        }
+        None => {
+            Err(unusable("can't be parsed at once", "this is a bug in enlist; please report it"))
+        }
+    }
+}

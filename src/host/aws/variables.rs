@@ -1,0 +1,98 @@
+//! The variables of the environment that count, checked before anything is made of them.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+use super::rules::Rule;
+use crate::fault::{Fault, Kind};
+
+/// Every variable that is heeded. `AWS_...`: AWS SDKs and Tools Reference Guide, "Environment
+/// variables". An API's own name in `AWS_ENDPOINT_URL_...` is its service id there.
+#[rustfmt::skip]
+pub const KNOWN: &[(&str, Rule)] = &[
+    ("AWS_PROFILE", Rule::Line),
+    ("AWS_CONFIG_FILE", Rule::Path),
+    ("AWS_SHARED_CREDENTIALS_FILE", Rule::Path),
+    ("AWS_REGION", Rule::Region),
+    ("AWS_DEFAULT_REGION", Rule::Region),
+    ("AWS_ENDPOINT_URL_OPSWORKSCM", Rule::Endpoint),
+    ("AWS_ENDPOINT_URL_OPSWORKS", Rule::Endpoint),
+    ("AWS_ENDPOINT_URL_SSM", Rule::Endpoint),
+    ("AWS_ENDPOINT_URL_STS", Rule::Endpoint),
+    ("AWS_ENDPOINT_URL", Rule::Endpoint),
+    ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", Rule::Switch),
+    ("AWS_USE_FIPS_ENDPOINT", Rule::Switch),
+    ("AWS_USE_DUALSTACK_ENDPOINT", Rule::Switch),
+    ("AWS_ACCESS_KEY_ID", Rule::Secret),
+    ("AWS_SECRET_ACCESS_KEY", Rule::Secret),
+    ("AWS_SESSION_TOKEN", Rule::Secret),
+    ("AWS_ROLE_ARN", Rule::Arn),
+    ("AWS_ROLE_SESSION_NAME", Rule::Session),
+    ("AWS_WEB_IDENTITY_TOKEN_FILE", Rule::Path),
+    ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", Rule::CredentialsPath),
+    ("AWS_CONTAINER_CREDENTIALS_FULL_URI", Rule::CredentialsUrl),
+    ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", Rule::Path),
+    // "Bearer TOKEN" has a blank in it; what it is when it is used is checked there.
+    ("AWS_CONTAINER_AUTHORIZATION_TOKEN", Rule::Command),
+    ("AWS_EC2_METADATA_DISABLED", Rule::Switch),
+    ("AWS_EC2_METADATA_SERVICE_ENDPOINT", Rule::Endpoint),
+    ("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", Rule::Mode),
+    ("AWS_CA_BUNDLE", Rule::Path),
+    ("SSL_CERT_FILE", Rule::Path),
+    ("SSL_CERT_DIR", Rule::Path),
+    ("HTTPS_PROXY", Rule::Proxy),
+    ("https_proxy", Rule::Proxy),
+    ("HTTP_PROXY", Rule::Proxy),
+    ("http_proxy", Rule::Proxy),
+    ("ALL_PROXY", Rule::Proxy),
+    ("all_proxy", Rule::Proxy),
+    ("NO_PROXY", Rule::Line),
+    ("no_proxy", Rule::Line),
+    // The SDK sends it in a header.
+    ("AWS_EXECUTION_ENV", Rule::Word),
+    ("HOME", Rule::Path),
+];
+
+/// The values of the variables that are set. A variable that is set and empty is not, as the AWS
+/// tools have it.
+#[derive(Clone, Debug, Default)]
+pub struct Variables(BTreeMap<&'static str, String>);
+
+impl Variables {
+    /// Reads all that are known.
+    ///
+    /// # Errors
+    /// `Config` for the first that is malformed, with its name.
+    pub fn read(value_of: impl Fn(&str) -> Option<OsString>) -> Result<Self, Fault> {
+        let mut set = BTreeMap::new();
+        for (name, rule) in KNOWN {
+            let Some(value) = value_of(name).filter(|value| !value.is_empty()) else { continue };
+            let on = format!("environment, {name}");
+            let Ok(text) = value.into_string() else {
+                let todo = format!("correct {name}, or remove it");
+                let what = format!("{name} can't be used: it is not UTF-8");
+                return Err(Fault::new(Kind::Config, what, on, todo));
+            };
+            rule.accept(name, &on, &text)?;
+            set.insert(*name, text);
+        }
+        Ok(Self(set))
+    }
+
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// The first of these that is set: its name, and its value.
+    #[must_use]
+    pub fn first(&self, names: &[&'static str]) -> Option<(&'static str, &str)> {
+        names.iter().find_map(|name| Some((*name, self.get(name)?)))
+    }
+}
+
+/// The form of a variable's value.
+#[must_use]
+pub fn rule_of(name: &str) -> Rule {
+    KNOWN.iter().find(|(known, _)| *known == name).map_or(Rule::Secret, |(_, rule)| *rule)
+}

@@ -1,0 +1,153 @@
+//! The proxy between this machine and the APIs.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hyper_util::client::proxy::matcher::Matcher;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::host::aws::environment::Proxies;
+use crate::target::address::{Url, is_loopback};
+
+/// How long a proxy is given to say once more that it refuses.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Which URLs are asked through which proxy.
+pub struct Proxy {
+    matcher: Option<Matcher>,
+    proxies: Proxies,
+}
+
+/// That the proxy answered, and not with what was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the proxy {proxy} answered with HTTP status {status}")]
+pub struct ProxyRefused {
+    pub status: u16,
+    /// Without a login.
+    pub proxy: String,
+}
+
+impl Proxy {
+    #[must_use]
+    pub fn new(proxies: Proxies) -> Self {
+        let is_any = proxies.https.is_some() || proxies.http.is_some();
+        let matcher = is_any.then(|| {
+            let mut builder = Matcher::builder();
+            if let Some(url) = &proxies.https {
+                builder = builder.https(url.as_str());
+            }
+            if let Some(url) = &proxies.http {
+                builder = builder.http(url.as_str());
+            }
+            builder.no(proxies.exceptions.as_deref().unwrap_or_default()).build()
+        });
+        Self { matcher, proxies }
+    }
+
+    /// The proxy for a URL; none where it is asked directly. This machine itself always is: a
+    /// proxy would reach another one by that name, and `http://` is allowed there.
+    #[must_use]
+    pub fn of(&self, url: &str) -> Option<&str> {
+        let (matcher, parsed) = (self.matcher.as_ref()?, Url::parse(url).ok()?);
+        if is_loopback(parsed.host) {
+            return None;
+        }
+        matcher.intercept(&url.parse().ok()?)?;
+        let proxy = if parsed.is_plain { &self.proxies.http } else { &self.proxies.https };
+        proxy.as_deref()
+    }
+}
+
+/// Scheme, host and port, without a login.
+#[must_use]
+pub fn shown(url: &str) -> String {
+    let Ok(parsed) = Url::parse(url) else { return "(unreadable)".to_owned() };
+    let scheme = if parsed.is_plain { "http" } else { "https" };
+    let host = if parsed.host.contains(':') {
+        format!("[{}]", parsed.host)
+    } else {
+        parsed.host.to_owned()
+    };
+    match parsed.port {
+        Some(port) => format!("{scheme}://{host}:{port}"),
+        None => format!("{scheme}://{host}"),
+    }
+}
+
+/// With which status a proxy refuses to connect us: asked once more, since the connector keeps
+/// that to itself. None where it is not known.
+pub async fn refusal(proxy: &str, url: &str) -> Option<u16> {
+    let (proxy, url) = (Url::parse(proxy).ok()?, Url::parse(url).ok()?);
+    if !proxy.is_plain {
+        return None;
+    }
+    let login = proxy
+        .login
+        .map(|login| format!("Proxy-Authorization: Basic {}\r\n", STANDARD.encode(decoded(login))));
+    let host = if url.host.contains(':') { format!("[{}]", url.host) } else { url.host.to_owned() };
+    let place = format!("{host}:{}", url.port.unwrap_or(443));
+    let asked =
+        format!("CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n{}\r\n", login.unwrap_or_default());
+    let answer = async {
+        let port = proxy.port.unwrap_or(80);
+        let mut stream = TcpStream::connect((proxy.host, port)).await.ok()?;
+        stream.write_all(asked.as_bytes()).await.ok()?;
+        let mut line = Vec::new();
+        while line.len() < 64 && !line.contains(&b'\n') {
+            let byte = stream.read_u8().await.ok()?;
+            line.push(byte);
+        }
+        let line = String::from_utf8(line).ok()?;
+        line.strip_prefix("HTTP/1.")?.split_whitespace().nth(1)?.parse().ok()
+    };
+    tokio::time::timeout(PATIENCE, answer).await.ok()?
+}
+
+/// What `%41` and the like stand for.
+fn decoded(text: &str) -> Vec<u8> {
+    let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
+    while let Some((first, after)) = rest.split_first() {
+        let hex = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
+        let byte = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        let escaped = byte.filter(|_| *first == b'%');
+        bytes.push(escaped.unwrap_or(*first));
+        rest = if escaped.is_some() { after.get(2..).unwrap_or_default() } else { after };
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Proxy, decoded, shown};
+    use crate::host::aws::environment::Proxies;
+
+    #[test]
+    fn urls_go_through_their_proxy_and_this_machine_is_asked_directly() {
+        let proxy = Proxy::new(Proxies {
+            https: Some("http://s:3128".to_owned()),
+            http: Some("http://u:p@h:3128".to_owned()),
+            exceptions: Some("inside.example,10.0.0.0/8".to_owned()),
+        });
+        assert_eq!(proxy.of("https://a.example/x"), Some("http://s:3128"));
+        assert_eq!(proxy.of("http://a.example"), Some("http://u:p@h:3128"));
+        for direct in [
+            "http://127.0.0.1:9",
+            "https://localhost",
+            "http://[::1]/",
+            "https://b.inside.example",
+            "https://10.1.2.3",
+        ] {
+            assert_eq!(proxy.of(direct), None, "{direct}");
+        }
+        assert_eq!(Proxy::new(Proxies::default()).of("https://a.example"), None);
+    }
+
+    #[test]
+    fn a_login_is_sent_and_never_shown() {
+        assert_eq!(shown("http://u:s3cret@p:3128/x"), "http://p:3128");
+        assert_eq!(shown("https://[::1]:1"), "https://[::1]:1");
+        assert_eq!(decoded("a%40b%2"), b"a@b%2");
+    }
+}
