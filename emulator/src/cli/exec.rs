@@ -13,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use enlist_emulator::{Emulator, MISLEADING_ENV, Options};
 
 use super::arguments::Arguments;
+use super::aws_wrapper::{self, Wrapper};
 use super::{Failure, say};
 
 /// Run a command with the emulator's environment; exit with its code, or 128 and its signal.
@@ -39,7 +40,7 @@ impl Exec {
         ));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(Failure::Signals)?;
-        let status = runtime.block_on(run(&self.command, emulator.env()))?;
+        let status = runtime.block_on(run(&self.command, &emulator))?;
         Ok(ExitCode::from(exit_code(status)))
     }
 }
@@ -49,10 +50,7 @@ pub fn not_started(error: &std::io::Error) -> u8 {
     if error.kind() == ErrorKind::NotFound { 127 } else { 126 }
 }
 
-async fn run(
-    words: &[OsString],
-    environment: Vec<(String, String)>,
-) -> Result<ExitStatus, Failure> {
+async fn run(words: &[OsString], emulator: &Emulator) -> Result<ExitStatus, Failure> {
     let [program, arguments @ ..] = words else {
         return Ok(ExitStatus::default());
     };
@@ -61,12 +59,17 @@ async fn run(
     let mut terminated = signal(SignalKind::terminate()).map_err(Failure::Signals)?;
     let mut hung_up = signal(SignalKind::hangup()).map_err(Failure::Signals)?;
 
-    let mut command = Command::new(program);
-    command.args(arguments);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let wrapper = Wrapper::new(&path).map_err(Failure::Wrapper)?;
+    let path = wrapper.as_ref().map_or(path.clone(), |wrapper| wrapper.before(&path));
+    let found = aws_wrapper::find(program, &path);
+    let mut command = Command::new(found.as_deref().unwrap_or(program.as_ref()));
+    command.arg0(program).env("PATH", &path);
+    command.args(aws_wrapper::arguments(program, arguments, emulator.api_url())).args(arguments);
     for name in MISLEADING_ENV {
         command.env_remove(name);
     }
-    command.envs(environment);
+    command.envs(emulator.env()).envs(around_proxies());
     let failed = |source| Failure::Command { command: program.display().to_string(), source };
     let mut child = command.spawn().map_err(failed)?;
     loop {
@@ -77,6 +80,19 @@ async fn run(
             _ = hung_up.recv() => pass_on(&child, Signal::HUP),
         }
     }
+}
+
+/// Where a proxy is set, it does not get requests to this machine.
+fn around_proxies() -> Vec<(&'static str, String)> {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let proxies = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
+    if proxies.into_iter().find_map(variable).is_none() {
+        return Vec::new();
+    }
+    let known = ["no_proxy", "NO_PROXY"].into_iter().find_map(variable);
+    let all = [known, Some("127.0.0.1,localhost".to_owned())];
+    let all = all.into_iter().flatten().collect::<Vec<_>>().join(",");
+    vec![("no_proxy", all.clone()), ("NO_PROXY", all)]
 }
 
 fn pass_on(child: &Child, signal: Signal) {

@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "the room that runs commands")]
 
 mod arguments;
+mod aws_wrapper;
 mod exec;
 mod serve;
 
@@ -30,6 +31,8 @@ enum Failure {
     Output(#[source] std::io::Error),
     #[error("cannot wait for signals")]
     Signals(#[source] std::io::Error),
+    #[error("cannot make a wrapper for the AWS CLI in the directory for temporary files")]
+    Wrapper(#[source] std::io::Error),
     #[error("cannot run '{command}'")]
     Command { command: String, source: std::io::Error },
 }
@@ -84,7 +87,7 @@ impl Failure {
         match self {
             Self::Start(StartError::Ca(_)) => DATA,
             Self::Start(StartError::Randomness | StartError::Thread(_)) => SOFTWARE,
-            Self::Start(_) | Self::Output(_) | Self::Signals(_) => IO,
+            Self::Start(_) | Self::Output(_) | Self::Signals(_) | Self::Wrapper(_) => IO,
             Self::Command { source, .. } => exec::not_started(source),
         }
     }
