@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 use tokio::sync::oneshot;
@@ -14,6 +14,8 @@ use tokio::sync::oneshot;
 use crate::ca::CaError;
 use crate::control::{Call, ControlPlane, Fault};
 use crate::imds::{self, IdentityKey, Imds, ImdsCall};
+use crate::listener::Room;
+use crate::log::Log;
 use crate::now::Now;
 use crate::options::Options;
 use crate::sigv4::Credentials;
@@ -64,7 +66,13 @@ pub(crate) struct Shared {
     control: Mutex<ControlPlane>,
     imds: Mutex<Imds>,
     clock_offset: i64,
-    pub log: bool,
+    pub log: Log,
+    /// Names, beside addresses and localhost, that requests may be for.
+    pub hosts: Vec<String>,
+    /// How long a request may take to come.
+    pub read_timeout: Duration,
+    /// The memory for requests' bodies.
+    pub room: Room,
 }
 
 /// Where nothing listens: port 1 (tcpmux) of the loopback interface.
@@ -112,16 +120,16 @@ impl Emulator {
         self.environment.clone()
     }
 
-    /// Every API call so far, oldest first.
+    /// The newest API calls, oldest first. At most 16 MiB of them are kept.
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
-        self.shared.control().calls().to_vec()
+        self.shared.control().calls()
     }
 
-    /// Every request to the metadata service so far, oldest first.
+    /// The newest requests to the metadata service, oldest first: at most 10,000.
     #[must_use]
     pub fn imds_calls(&self) -> Vec<ImdsCall> {
-        self.shared.imds().calls().to_vec()
+        self.shared.imds().calls().cloned().collect()
     }
 
     /// The account, as JSON:
@@ -153,7 +161,9 @@ impl Emulator {
 
     /// Sees and changes the control plane between two calls.
     pub fn with<T>(&self, change: impl FnOnce(&mut ControlPlane) -> T) -> T {
-        change(&mut self.shared.control())
+        let mut control = self.shared.control();
+        control.settle(self.now());
+        change(&mut control)
     }
 
     /// Sees and changes the metadata service between two requests.
@@ -181,12 +191,15 @@ impl Drop for Emulator {
             // A panic there has been printed already; there is nobody to hand it to.
             let _ = thread.join();
         }
+        self.shared.log.flush();
     }
 }
 
 impl Shared {
     fn new(options: &Options, credentials: Credentials, now: Now) -> Result<Self, StartError> {
         let seed = options.seed.map_or_else(setup::random_seed, Ok)?;
+        let log = if options.log { Log::to_stderr() } else { Ok(Log::default()) };
+        let log = log.map_err(StartError::Thread)?;
         let identity = Arc::new(IdentityKey::default());
         let imds = setup::imds(options, &credentials, Arc::clone(&identity), seed);
         let control = setup::control_plane(options, credentials, identity, seed, now)?;
@@ -194,7 +207,10 @@ impl Shared {
             control: Mutex::new(control),
             imds: Mutex::new(imds),
             clock_offset: options.clock_offset,
-            log: options.log,
+            log,
+            hosts: options.hosts.clone(),
+            read_timeout: options.read_timeout,
+            room: Room::default(),
         })
     }
 

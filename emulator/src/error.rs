@@ -116,6 +116,26 @@ pub enum ApiError {
     /// The body is longer than the service reads.
     #[error("Request size exceeded 1048576 bytes")]
     RequestEntityTooLarge,
+    /// The body did not come in time.
+    #[error("The request did not come in time.")]
+    RequestTimeout,
+    /// The request is for another host.
+    #[error("'{0}' is not a name of this emulator; allow it with --allow-host NAME")]
+    Misdirected(String),
+    /// The emulator keeps no more of this kind.
+    #[error("The emulator keeps at most {most} {what}.")]
+    Full {
+        /// Of what.
+        what: &'static str,
+        /// How many.
+        most: usize,
+    },
+    /// The limit of servers or backups has been reached.
+    #[error("{0}")]
+    LimitExceeded(String),
+    /// The resource exists already.
+    #[error("{0}")]
+    AlreadyExists(String),
     /// There is nothing at this path.
     #[error("There is nothing at {0}")]
     NotFound(String),
@@ -145,6 +165,11 @@ impl ApiError {
             Self::InternalFailure(_) => "InternalFailure",
             Self::ServiceUnavailable => "ServiceUnavailable",
             Self::RequestEntityTooLarge => "RequestEntityTooLargeException",
+            Self::RequestTimeout => "RequestTimeoutException",
+            Self::Misdirected(_) => "MisdirectedRequestException",
+            Self::Full { .. } => "ServiceUnavailable",
+            Self::LimitExceeded(_) => "LimitExceededException",
+            Self::AlreadyExists(_) => "ResourceAlreadyExistsException",
             Self::NotFound(_) => "NotFoundException",
             Self::MethodNotAllowed(_) => "MethodNotAllowedException",
         }
@@ -156,7 +181,9 @@ impl ApiError {
     pub const fn status(&self) -> u16 {
         match self {
             Self::InternalFailure(_) => 500,
-            Self::ServiceUnavailable => 503,
+            Self::ServiceUnavailable | Self::Full { .. } => 503,
+            Self::RequestTimeout => 408,
+            Self::Misdirected(_) => 421,
             Self::RequestEntityTooLarge => 413,
             Self::NotFound(_) => 404,
             Self::MethodNotAllowed(_) => 405,
@@ -188,6 +215,8 @@ impl ApiError {
                 | Self::InvalidState(_)
                 | Self::ResourceNotFound(_)
                 | Self::InvalidNextToken(_)
+                | Self::LimitExceeded(_)
+                | Self::AlreadyExists(_)
         );
         match (family, self) {
             (_, Self::SystemsManager(SsmError::InvalidInstanceInformationFilterValue, _)) => {

@@ -14,6 +14,7 @@ mod hex;
 pub mod http;
 pub mod imds;
 mod listener;
+mod log;
 pub mod now;
 pub mod options;
 pub mod random;

@@ -67,7 +67,7 @@ pub struct Options {
     /// The region that signatures must be made out to. When `None`, any will do, and clients are
     /// told the instance's.
     pub region: Option<String>,
-    /// Actions that IAM refuses.
+    /// Actions that IAM refuses, each as [`Target`](crate::control::Target) reads it.
     pub denied: BTreeSet<String>,
     /// Faults set from the start; those of the action `IMDS` are the metadata service's.
     pub faults: Vec<Fault>,
@@ -84,8 +84,12 @@ pub struct Options {
     pub imds: Answering,
     /// Nothing listens at the metadata address.
     pub no_imds: bool,
-    /// Whether each call is logged on stderr, as one line.
+    /// Whether each call is logged on stderr, as one line. What nobody reads in time is left out.
     pub log: bool,
+    /// Names that requests may be for, beside addresses, localhost and AWS's names.
+    pub hosts: Vec<String>,
+    /// How long the head of a request may take to come, and how long its body.
+    pub read_timeout: Duration,
 }
 
 impl Default for Options {
@@ -118,6 +122,8 @@ impl Default for Options {
             imds: Answering::Service,
             no_imds: false,
             log: false,
+            hosts: Vec::new(),
+            read_timeout: Duration::from_secs(20),
         }
     }
 }

@@ -60,6 +60,18 @@ pub enum Refusal {
         /// The name it must have.
         node_name: String,
     },
+    /// Puppet takes no upper-case letters in names.
+    #[error("certificate names must be lower case")]
+    UpperCase,
+    /// Puppet does not take this name.
+    #[error("the subject's format is invalid: letters, digits, _, - and dots, no - at the end")]
+    NameFormat,
+    /// The CA keeps each certificate in a file of its name.
+    #[error("the name has {length} characters; a file's name has at most 255, `.pem` among them")]
+    NameLength {
+        /// How many it has.
+        length: usize,
+    },
     /// `pp_authorization` and its like would give the node rights on the server.
     #[error("the request has authorization extensions, which are not allowed")]
     Authorization,
@@ -136,8 +148,26 @@ impl Csr {
                 node_name: node_name.to_owned(),
             });
         }
+        check_name(node_name)?;
         self.extensions.iter().try_for_each(|ext| ext.check(node_name, allow_authorization))
     }
+}
+
+/// The longest name whose file, `NAME.pem`, the server can save.
+const LONGEST_NAME: usize = 251;
+
+/// Which of the names that the API takes a Puppet server does not.
+fn check_name(name: &str) -> Result<(), Refusal> {
+    let inner = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+    let first = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    if name.chars().any(|letter| letter.is_ascii_uppercase()) {
+        return Err(Refusal::UpperCase);
+    }
+    if !name.starts_with(first) || name.ends_with('-') || !name.chars().all(inner) {
+        return Err(Refusal::NameFormat);
+    }
+    let length = name.chars().count();
+    if length > LONGEST_NAME { Err(Refusal::NameLength { length }) } else { Ok(()) }
 }
 
 impl CsrExtension {

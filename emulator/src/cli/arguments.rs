@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use enlist_emulator::control::{DOCUMENTED, Fault, Rate, ServerSpec, StackSpec};
+use enlist_emulator::control::{DOCUMENTED, Fault, Rate, ServerSpec, StackSpec, Target};
 use enlist_emulator::imds::{Answering, Instance};
 use enlist_emulator::{CaSource, Options};
 
@@ -14,7 +14,7 @@ use enlist_emulator::{CaSource, Options};
 #[command(next_help_heading = "Control plane")]
 pub struct Arguments {
     /// A server of the account: name=NAME, and after commas engine=Puppet|Chef, status=STATUS,
-    /// healthy-after=SECONDS, endpoint=HOST [default: a healthy Puppet server puppet-test]
+    /// healthy-after=SECONDS, endpoint=HOST, organization=NAME (Chef's, beside default) [default: a healthy Puppet server puppet-test]
     #[arg(long = "server", value_name = "SPEC")]
     servers: Vec<ServerSpec>,
     /// Endpoint of servers that name none [default: NAME.example]
@@ -63,16 +63,19 @@ pub struct Arguments {
     /// Its secret key
     #[arg(long, value_name = "KEY", requires = "access_key")]
     secret_key: Option<String>,
-    /// An action that IAM refuses, such as AssociateNode
-    #[arg(long = "deny", value_name = "ACTION")]
+    /// A name that requests may be for, beside addresses, localhost and AWS's own names
+    #[arg(long = "allow-host", value_name = "NAME")]
+    hosts: Vec<String>,
+    /// An action that IAM refuses, such as AssociateNode or opsworks-cm:*
+    #[arg(long = "deny", value_name = "ACTION", value_parser = denied)]
     denied: Vec<String>,
     /// A fault: ACTION=KIND[*COUNT][@FROM]. KIND is throttle, 500, 503, denied, lost-before,
     /// lost-reply, html, html-403, garbage, truncated, slow:SECONDS, redirect or invalid-state
     /// (which happen once unless COUNT says otherwise), or failed, cert:other-key,
     /// cert:other-name, cert:other-ca, cert:expired, cert:not-yet, cert:two, cert:not-pem or
-    /// cert:none (which happen always; failed makes associations FAILED and instances of a stack
-    /// setup_failed). COUNT is a number, or forever. The ACTION * is every action of the API, IMDS
-    /// every request for metadata
+    /// cert:none (which happen always; failed makes what an action starts end badly). COUNT is a
+    /// number, or forever. ACTION is a name, SERVICE:NAME, SERVICE:*, * for every action of the API,
+    /// or IMDS for every request for metadata
     #[arg(long = "fault", value_name = "FAULT")]
     faults: Vec<Fault>,
     /// Make identifiers and serial numbers from this number [default: random]
@@ -163,6 +166,7 @@ impl Arguments {
             access_key: self.access_key,
             secret_key: self.secret_key,
             region: self.instance.region.clone(),
+            hosts: self.hosts,
             denied: self.denied.into_iter().collect(),
             faults: self.faults,
             seed: self.seed,
@@ -194,6 +198,15 @@ impl InstanceArguments {
             target_lifecycle_state: self.lifecycle_state,
             ..Instance::default()
         }
+    }
+}
+
+/// IAM knows nothing of the metadata service.
+fn denied(text: &str) -> Result<String, String> {
+    match Target::parse(text) {
+        Ok(Target::Metadata) => Err("metadata is not given out by permission".to_owned()),
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(error.to_string()),
     }
 }
 

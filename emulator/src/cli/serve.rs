@@ -22,6 +22,9 @@ pub struct Serve {
     /// Where the metadata service listens
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
     imds_listen: SocketAddr,
+    /// Do not log calls
+    #[arg(short, long)]
+    quiet: bool,
     /// Print the environment as JSON, not as shell commands
     #[arg(long)]
     json: bool,
@@ -34,7 +37,7 @@ impl Serve {
         let options = Options {
             listen: self.listen,
             imds_listen: self.imds_listen,
-            log: true,
+            log: !self.quiet,
             ..self.arguments.options()
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

@@ -1,4 +1,4 @@
-//! The API families by their `X-Amz-Target`: a new one is a row here and a file beside this one.
+//! The API families by their `X-Amz-Target`: a new one is a row here and a folder beside this file.
 
 use crate::error::ApiError;
 use crate::http::Request;
@@ -14,12 +14,24 @@ pub enum Family {
     Ssm,
 }
 
-/// Family, prefix of `X-Amz-Target`, signing name.
-const FAMILIES: [(Family, &str, &str); 3] = [
-    (Family::OpsWorksCm, "OpsWorksCM_V2016_11_01", "opsworks-cm"),
-    (Family::OpsWorks, "OpsWorks_20130218", "opsworks"),
-    (Family::Ssm, "AmazonSSM", "ssm"),
+/// Family and prefix of `X-Amz-Target`.
+const FAMILIES: [(Family, &str); 3] = [
+    (Family::OpsWorksCm, "OpsWorksCM_V2016_11_01"),
+    (Family::OpsWorks, "OpsWorks_20130218"),
+    (Family::Ssm, "AmazonSSM"),
 ];
+
+impl Family {
+    /// The service name that a signature is made out to.
+    #[must_use]
+    pub const fn signing_name(self) -> &'static str {
+        match self {
+            Self::OpsWorksCm => "opsworks-cm",
+            Self::OpsWorks => "opsworks",
+            Self::Ssm => "ssm",
+        }
+    }
+}
 
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,8 +40,6 @@ pub struct Operation<'a> {
     pub family: Family,
     /// The action's name, known or not.
     pub action: &'a str,
-    /// The service name that the signature must be made out to.
-    pub signing_name: &'static str,
 }
 
 impl<'a> Operation<'a> {
@@ -47,9 +57,9 @@ impl<'a> Operation<'a> {
         let target = request.header("x-amz-target").unwrap_or_default();
         let unknown = || ApiError::UnknownOperation(format!("'{target}'"));
         let (prefix, action) = target.split_once('.').ok_or_else(unknown)?;
-        let known = FAMILIES.into_iter().find(|(_, known, _)| *known == prefix);
-        let (family, _, signing_name) = known.ok_or_else(unknown)?;
-        Ok(Self { family, action, signing_name })
+        let known = FAMILIES.into_iter().find(|(_, known)| *known == prefix);
+        let (family, _) = known.ok_or_else(unknown)?;
+        Ok(Self { family, action })
     }
 
     /// Whether the action is called without credentials: the SSM Agent has none before it is
@@ -60,7 +70,7 @@ impl<'a> Operation<'a> {
     }
 }
 
-/// The action's name in a target, for the log and for faults; `-` without one.
+/// The action's name in a target, for the log; `-` without one.
 pub fn action_name(request: &Request) -> &str {
     let target = request.header("x-amz-target");
     target.and_then(|target| target.split_once('.')).map_or("-", |(_, action)| action)

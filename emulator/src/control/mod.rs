@@ -3,21 +3,25 @@
 //! Nothing here asks a clock, a socket or a source of randomness. The same code answers over HTTP
 //! and, in virtual time, the nodes of a simulation.
 
+mod action;
 mod call;
 mod family;
 mod fault;
 mod opsworks;
 mod opsworks_cm;
 mod public_key;
+mod secret;
 mod ssm;
 mod throttle;
 mod validate;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-pub use call::Call;
+pub use action::{Target, UnknownAction};
+pub use call::{Call, Calls};
 pub use family::{Family, Operation};
 pub use fault::{Fault, FaultError, FaultKind, FaultPlan};
 pub use opsworks::{
@@ -46,7 +50,7 @@ pub struct ControlSettings {
     pub credentials: Option<Credentials>,
     /// The region that signatures must be made out to; `None` takes any.
     pub region: Option<String>,
-    /// Actions that IAM refuses.
+    /// Actions that IAM refuses, each as [`Target`] reads it.
     pub denied: BTreeSet<String>,
     /// The account's request limit, for each service; `None` for no limit.
     pub throttle: Option<Rate>,
@@ -83,12 +87,12 @@ impl Default for ControlSettings {
 pub struct ControlPlane {
     credentials: Option<Credentials>,
     region: Option<String>,
-    denied: BTreeSet<String>,
+    denied: Vec<Target>,
     throttles: BTreeMap<Family, Throttle>,
     faults: FaultPlan,
     random: Random,
     authority: Box<dyn Authority>,
-    calls: Vec<Call>,
+    calls: Calls,
     opsworks_cm: OpsWorksCm,
     opsworks: OpsWorks,
     ssm: Ssm,
@@ -98,6 +102,8 @@ pub struct ControlPlane {
 pub(crate) struct Context<'a> {
     pub now: Now,
     pub fault: Option<FaultKind>,
+    /// Where the client sent the request: `HOST` or `HOST:PORT`.
+    pub host: Option<&'a str>,
     pub random: &'a mut Random,
     pub authority: &'a mut dyn Authority,
 }
@@ -118,12 +124,12 @@ impl ControlPlane {
         Self {
             credentials: settings.credentials,
             region: settings.region,
-            denied: settings.denied,
+            denied: targets(settings.denied),
             throttles: throttles(settings.throttle, now),
             faults,
             random: Random::new(settings.seed),
             authority,
-            calls: Vec::new(),
+            calls: Calls::default(),
             opsworks_cm: OpsWorksCm::new(settings.opsworks_cm, now),
             opsworks: OpsWorks::new(settings.opsworks, now),
             ssm: Ssm::new(settings.ssm),
@@ -132,26 +138,70 @@ impl ControlPlane {
 
     /// Answers one request, at `now`.
     pub fn handle(&mut self, now: Now, request: &Request) -> Response {
-        let action = family::action_name(request);
-        let fault = self.faults.take(action);
-        let response = match fault.and_then(FaultKind::instead) {
-            Some(instead) => instead,
-            None => self.answer(now, request, fault),
+        let operation = Operation::of(request);
+        let mut seen = Seen::default();
+        let response = match &operation {
+            Ok(operation) => self.answer(now, request, operation, &mut seen),
+            Err(error) => error.response(),
         };
-        let response = response.with_header("x-amzn-requestid", self.random.uuid());
-        self.calls.push(Call::new(now, action, &request.body, fault, &response));
+        let request_id = self.random.uuid();
+        let response = response.with_header("x-amzn-requestid", &*request_id);
+        self.calls.push(call::Answered {
+            now,
+            family: operation.ok().map(|operation| operation.family),
+            action: family::action_name(request),
+            request_id,
+            request_bytes: request.body.len(),
+            request: seen.request,
+            answer: seen.answer,
+            fault: seen.fault,
+            response: &response,
+        });
         response
     }
 
-    fn answer(&mut self, now: Now, request: &Request, fault: Option<FaultKind>) -> Response {
-        let delivery = fault.map(FaultKind::delivery).unwrap_or_default();
-        let response = match self.perform(now, request, fault) {
+    /// Authentication, permission and the request limit come first: a call that none of them lets
+    /// through uses no fault up.
+    fn answer(
+        &mut self,
+        now: Now,
+        request: &Request,
+        operation: &Operation<'_>,
+        seen: &mut Seen,
+    ) -> Response {
+        let refused = |error: ApiError| error.response_of(operation.family);
+        if let Err(error) = self.authorize(now, request, operation) {
+            return refused(error);
+        }
+        let throttle = self.throttles.get_mut(&operation.family);
+        if !throttle.is_none_or(|throttle| throttle.admit(now)) {
+            return refused(ApiError::Throttling);
+        }
+        let body = body_of(request);
+        if let Ok(body) = &body {
+            seen.request = Some(if secret::may_have(operation.action) {
+                secret::left_out(body.clone()).to_string()
+            } else {
+                String::from_utf8_lossy(&request.body).into_owned()
+            });
+        }
+        seen.fault = self.faults.take(operation.family, operation.action);
+        let denied = self.denied(operation);
+        if let Some(instead) = seen.fault.and_then(|fault| fault.instead(&denied)) {
+            return instead;
+        }
+        let delivery = seen.fault.map(FaultKind::delivery).unwrap_or_default();
+        let host = request.header("host");
+        let answered = body.and_then(|body| self.perform(now, host, operation, seen.fault, &body));
+        if let Ok(answer) = &answered
+            && secret::may_have(operation.action)
+        {
+            seen.answer = Some(secret::left_out(answer.clone()).to_string());
+        }
+        let response = match answered {
             Ok(Value::Null) => Response::new(200, AMZ_JSON, ""),
             Ok(body) => Response::new(200, AMZ_JSON, body.to_string()),
-            Err(error) => match Operation::of(request) {
-                Ok(operation) => error.response_of(operation.family),
-                Err(_) => error.response(),
-            },
+            Err(error) => refused(error),
         };
         Response { delivery, ..response }
     }
@@ -159,24 +209,18 @@ impl ControlPlane {
     fn perform(
         &mut self,
         now: Now,
-        request: &Request,
+        host: Option<&str>,
+        operation: &Operation<'_>,
         fault: Option<FaultKind>,
+        body: &Value,
     ) -> Result<Value, ApiError> {
-        let operation = Operation::of(request)?;
-        self.authorize(now, request, &operation)?;
-        let throttle = self.throttles.get_mut(&operation.family);
-        if !throttle.is_none_or(|throttle| throttle.admit(now)) {
-            return Err(ApiError::Throttling);
-        }
-        let body = serde_json::from_slice(&request.body);
-        let body: Value = body.map_err(|error| ApiError::Serialization(error.to_string()))?;
         let random = &mut self.random;
         let authority = &mut *self.authority;
-        let mut context = Context { now, fault, random, authority };
+        let mut context = Context { now, fault, host, random, authority };
         match operation.family {
-            Family::OpsWorksCm => self.opsworks_cm.handle(&mut context, operation.action, &body),
-            Family::OpsWorks => self.opsworks.handle(&mut context, operation.action, &body),
-            Family::Ssm => self.ssm.handle(&mut context, operation.action, &body),
+            Family::OpsWorksCm => self.opsworks_cm.handle(&mut context, operation.action, body),
+            Family::OpsWorks => self.opsworks.handle(&mut context, operation.action, body),
+            Family::Ssm => self.ssm.handle(&mut context, operation.action, body),
         }
     }
 
@@ -187,21 +231,57 @@ impl ControlPlane {
         request: &Request,
         operation: &Operation<'_>,
     ) -> Result<(), ApiError> {
-        let Operation { action, signing_name, .. } = operation;
         let credentials = self.credentials.as_ref();
         if let Some(credentials) = credentials.filter(|_| !operation.is_anonymous()) {
-            let scope = sigv4::Scope { service: signing_name, region: self.region.as_deref() };
+            let service = operation.family.signing_name();
+            let scope = sigv4::Scope { service, region: self.region.as_deref() };
             sigv4::verify(now, request, credentials, &scope)?;
         }
-        if self.denied.contains(*action) {
-            let user = self.credentials.as_ref().map_or("-", |known| &known.access_key);
-            return Err(ApiError::AccessDenied {
-                user: user.to_owned(),
-                action: format!("{signing_name}:{action}"),
-            });
-        }
-        Ok(())
+        let covers = |target: &Target| target.covers(operation.family, operation.action);
+        if self.denied.iter().any(covers) { Err(self.denied(operation)) } else { Ok(()) }
     }
+
+    /// What IAM says when it refuses.
+    fn denied(&self, operation: &Operation<'_>) -> ApiError {
+        let user = self.credentials.as_ref().map_or("-", |known| &known.access_key);
+        let service = operation.family.signing_name();
+        ApiError::AccessDenied {
+            user: user.to_owned(),
+            action: format!("{service}:{}", operation.action),
+        }
+    }
+}
+
+/// What the record of a call takes from how it was answered.
+#[derive(Default)]
+struct Seen {
+    request: Option<String>,
+    answer: Option<String>,
+    fault: Option<FaultKind>,
+}
+
+/// How many things of one kind are kept: associations, tokens, instances, activations.
+pub(crate) const MOST: usize = 200_000;
+
+/// Refuses one more of a kind when there are `count` already. `is_new` is false when it replaces one.
+///
+/// # Errors
+/// `ServiceUnavailable`: a limit of the emulator's own.
+pub(crate) fn room_for(count: usize, is_new: bool, what: &'static str) -> Result<(), ApiError> {
+    if is_new && count >= MOST { Err(ApiError::Full { what, most: MOST }) } else { Ok(()) }
+}
+
+/// How many commas and opening brackets a body may have. The largest request there is, two hundred
+/// tags, has two thousand; each can cost 72 bytes once it is read.
+const LARGEST_STRUCTURE: usize = 100_000;
+
+fn body_of(request: &Request) -> Result<Value, ApiError> {
+    let parts = request.body.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count();
+    if parts > LARGEST_STRUCTURE {
+        return Err(ApiError::Serialization(format!("more than {LARGEST_STRUCTURE} values")));
+    }
+    let body = serde_json::from_slice(&request.body);
+    body.map_err(|error| ApiError::Serialization(error.to_string()))
 }
 
 /// What people and tests may see and change.
@@ -221,9 +301,14 @@ impl ControlPlane {
         self.throttles = throttles(rate, now);
     }
 
-    /// Sets the actions that IAM refuses.
+    /// The faults that can still strike.
+    pub fn faults(&self) -> impl Iterator<Item = &Fault> {
+        self.faults.armed()
+    }
+
+    /// Sets the actions that IAM refuses, each as [`Target`] reads it; others are ignored.
     pub fn set_denied(&mut self, actions: impl IntoIterator<Item = String>) {
-        self.denied = actions.into_iter().collect();
+        self.denied = targets(actions);
     }
 
     /// OpsWorks CM's state.
@@ -265,15 +350,32 @@ impl ControlPlane {
         self.authority.bundle()
     }
 
-    /// Every call so far, oldest first.
+    /// The newest calls, oldest first. At most 16 MiB of them are kept.
     #[must_use]
-    pub fn calls(&self) -> &[Call] {
+    pub fn calls(&self) -> Vec<Call> {
+        self.calls.since(0).collect()
+    }
+
+    /// The record of the calls.
+    #[must_use]
+    pub fn record(&self) -> &Calls {
         &self.calls
     }
 
-    /// The account as JSON; statuses are those at `now`.
+    /// Notes how long the newest call took.
+    pub fn set_duration(&mut self, duration: Duration) {
+        self.calls.set_duration(duration);
+    }
+
+    /// Does what was due until `now`. Every call does this first.
+    pub fn settle(&mut self, now: Now) {
+        self.opsworks_cm.settle(now);
+    }
+
+    /// The account as JSON, as it is at `now`.
     #[must_use]
-    pub fn state(&self, now: Now) -> Value {
+    pub fn state(&mut self, now: Now) -> Value {
+        self.settle(now);
         let mut state = json!({ "now": now.rfc3339() });
         let families = [self.opsworks_cm.state(now), self.opsworks.state(now), self.ssm.state(now)];
         for family in families {
@@ -285,8 +387,18 @@ impl ControlPlane {
     }
 }
 
+fn targets(actions: impl IntoIterator<Item = String>) -> Vec<Target> {
+    actions.into_iter().filter_map(|action| Target::parse(&action).ok()).collect()
+}
+
 /// Each service counts for itself.
 fn throttles(rate: Option<Rate>, now: Now) -> BTreeMap<Family, Throttle> {
     let families = [Family::OpsWorksCm, Family::OpsWorks, Family::Ssm];
     families.into_iter().map(|family| (family, Throttle::new(rate, now))).collect()
+}
+
+/// The services' way to write a moment: seconds since 1970, with milliseconds.
+fn timestamp(moment: Now) -> Value {
+    let text = format!("{}.{:03}", moment.unix_seconds(), moment.unix_ms() % 1000);
+    serde_json::from_str(&text).unwrap_or_default()
 }

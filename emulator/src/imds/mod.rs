@@ -3,7 +3,7 @@
 mod document;
 mod instance;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -12,6 +12,7 @@ pub use document::{IdentityKey, Signer};
 pub use instance::Instance;
 
 use crate::control::{Fault, FaultKind, FaultPlan};
+use crate::error::ApiError;
 use crate::http::{Delivery, Request, Response};
 use crate::now::Now;
 use crate::random::Random;
@@ -57,7 +58,7 @@ pub struct Imds {
     /// Token and the moment it stops being valid.
     tokens: BTreeMap<String, Now>,
     faults: FaultPlan,
-    calls: Vec<ImdsCall>,
+    calls: VecDeque<ImdsCall>,
 }
 
 /// What faults call every request to this service.
@@ -65,6 +66,11 @@ pub const ACTION: &str = "IMDS";
 
 const TTL: &str = "x-aws-ec2-metadata-token-ttl-seconds";
 const TOKEN: &str = "x-aws-ec2-metadata-token";
+/// How many requests are kept, and how much of a path.
+const KEPT_CALLS: usize = 10_000;
+const LONGEST_TEXT: usize = 256;
+/// How many sessions there can be at once.
+const MOST_TOKENS: usize = 50_000;
 /// Six hours, the longest a session may be asked for.
 const MAX_TTL: u64 = 21_600;
 
@@ -78,16 +84,18 @@ impl Imds {
         seed: u64,
     ) -> Self {
         let random = Random::new(seed);
-        let (tokens, faults, calls) = (BTreeMap::new(), FaultPlan::default(), Vec::new());
+        let (tokens, faults, calls) = (BTreeMap::new(), FaultPlan::default(), VecDeque::new());
         Self { instance, answering, signer, random, tokens, faults, calls }
     }
 
     /// Answers one request, at `now`.
     pub fn handle(&mut self, now: Now, request: &Request) -> Response {
-        let fault = self.faults.take(ACTION);
-        let mut response = match (fault.and_then(FaultKind::instead), self.answering) {
+        let fault = self.faults.take_metadata();
+        let instead = fault.and_then(|fault| fault.instead(&ApiError::MissingAuthenticationToken));
+        let mut response = match (instead, self.answering) {
             // The metadata service has no errors of the API's; it throttles with a status of its own.
             _ if fault == Some(FaultKind::Throttle) => problem(429),
+            _ if fault == Some(FaultKind::Denied) => problem(403),
             (Some(instead), _) if instead.error.is_some() => problem(instead.status),
             (Some(instead), _) => instead,
             (None, Answering::Portal) => Response::html(200),
@@ -96,10 +104,14 @@ impl Imds {
         if let Some(fault) = fault.filter(|_| response.delivery == Delivery::Whole) {
             response.delivery = fault.delivery();
         }
-        self.calls.push(ImdsCall {
+        if self.calls.len() == KEPT_CALLS {
+            self.calls.pop_front();
+        }
+        let short = |text: &str| text.chars().take(LONGEST_TEXT).collect();
+        self.calls.push_back(ImdsCall {
             at_ms: now.unix_ms(),
-            method: request.method.clone(),
-            path: request.path.clone(),
+            method: short(&request.method),
+            path: short(&request.path),
             status: response.status,
         });
         response
@@ -121,10 +133,15 @@ impl Imds {
         self.faults.add(fault);
     }
 
-    /// Every request so far, oldest first.
+    /// The newest requests, oldest first.
+    pub fn calls(&self) -> impl Iterator<Item = &ImdsCall> {
+        self.calls.iter()
+    }
+
+    /// The newest request.
     #[must_use]
-    pub fn calls(&self) -> &[ImdsCall] {
-        &self.calls
+    pub fn newest(&self) -> Option<&ImdsCall> {
+        self.calls.back()
     }
 
     fn answer(&mut self, now: Now, request: &Request) -> Response {
@@ -145,6 +162,13 @@ impl Imds {
         let Some(ttl) = ttl.filter(|ttl| (1..=MAX_TTL).contains(ttl)) else {
             return problem(400);
         };
+        if self.tokens.len() >= MOST_TOKENS {
+            self.tokens.retain(|_, until| now < *until);
+        }
+        if self.tokens.len() >= MOST_TOKENS {
+            // The emulator's own limit.
+            return problem(503);
+        }
         let token = self.random.hex(3);
         self.tokens.insert(token.clone(), now.plus(Duration::from_secs(ttl)));
         Response::new(200, "text/plain", token).with_header(TTL, ttl.to_string())

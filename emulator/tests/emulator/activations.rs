@@ -86,7 +86,7 @@ fn an_activation_is_told_once_and_listed_without_its_code() -> Outcome {
 
     assert_eq!(plane.ssm().activations()[id].code(), code, "a test may have it");
     let state = plane.state(START).to_string();
-    let calls = serde_json::to_string(plane.calls())?;
+    let calls = serde_json::to_string(&plane.calls())?;
     assert!(state.contains(id) && calls.contains(id));
     assert!(!state.contains(code) && !calls.contains(code));
     Ok(())

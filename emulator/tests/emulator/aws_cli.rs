@@ -135,3 +135,51 @@ fn a_role_in_the_metadata_is_enough() -> Outcome {
     assert_eq!(result(&run(cli, &emulator, &query)?), Ok("HEALTHY".to_owned()));
     Ok(())
 }
+
+/// AWS's own example of `disassociate-node`, in two words, which is how the CLI reads a list: the
+/// example's one word is refused by the CLI itself.
+#[test]
+fn awss_example_of_disassociate_node() -> Outcome {
+    let Some(cli) = cli() else { return Ok(()) };
+    let servers = vec!["name=automate-06,engine=Chef,organization=MyOrganization".parse()?];
+    let emulator = Emulator::start(Options { throttle: None, servers, ..shared_ca() })?;
+    let key = openssl::public_key("rsa", openssl::key(0))?;
+    let key = format!("Name=CHEF_NODE_PUBLIC_KEY,Value='{key}'");
+    let server = ["--server-name", "automate-06", "--node-name", "i-43de882p"];
+    let attributes = ["--engine-attributes", "Name=CHEF_ORGANIZATION,Value='MyOrganization'"];
+    for (action, key) in [
+        ("associate-node", key.as_str()),
+        ("disassociate-node", "Name=CHEF_NODE_PUBLIC_KEY,Value='Public_key_contents'"),
+    ] {
+        let query = ["--query", "NodeAssociationStatusToken"];
+        let arguments = [&[action], &server[..], &attributes, &[key], &query].concat();
+        let token = result(&run(cli, &emulator, &arguments)?)?;
+        let token = ["--node-association-status-token", &token];
+        let wait = [&["wait", "node-associated"], &server[..2], &token].concat();
+        assert_eq!(result(&run(cli, &emulator, &wait)?), Ok(String::new()), "{action}");
+    }
+    assert_eq!(emulator.state()["associations"], serde_json::json!([]));
+    Ok(())
+}
+
+/// Debian's CLI is older than `AWS_ENDPOINT_URL`: it comes to the emulator all the same.
+#[test]
+fn exec_leads_a_cli_here_that_knows_no_endpoint_variable() -> Outcome {
+    let Some(cli) = cli() else { return Ok(()) };
+    let query = "describe-servers --query Servers[0].ServerName --output text";
+    let script = format!("aws opsworks-cm {query}");
+    let own = format!("aws --endpoint-url \"$AWS_ENDPOINT_URL\" opsworks-cm {query}");
+    let direct: Vec<&str> = [cli, "opsworks-cm"].into_iter().chain(query.split(' ')).collect();
+    let by_name: Vec<&str> = ["aws", "opsworks-cm"].into_iter().chain(query.split(' ')).collect();
+    for command in [&["sh", "-c", &script][..], &["sh", "-c", &own], &direct, &by_name] {
+        let output = Command::new(env!("CARGO_BIN_EXE_enlist-emulator"))
+            .args(["exec", "--"])
+            .args(command)
+            .env("PATH", "/usr/bin:/bin")
+            .env("HOME", "/nonexistent")
+            .env("HTTP_PROXY", "http://127.0.0.1:1")
+            .output()?;
+        assert_eq!(result(&output), Ok("puppet-test".to_owned()), "{command:?}");
+    }
+    Ok(())
+}

@@ -73,6 +73,57 @@ fn the_bundle_is_the_signer_then_its_root() -> Outcome {
     Ok(())
 }
 
+/// The API takes more names than a Puppet server does.
+#[test]
+fn names_a_puppet_ca_refuses_end_failed() -> Outcome {
+    let ca = SigningCa::shared(START, "puppet-test")?;
+    let settings = ControlSettings { throttle: None, ..ControlSettings::default() };
+    let mut plane = ControlPlane::new(settings, Box::new(ca), START);
+    let longest = "n".repeat(251);
+    let too_long = "n".repeat(252);
+    for (name, reason) in [
+        ("node", None),
+        ("node-1.example_x", None),
+        ("_node", None),
+        ("1", None),
+        ("node.", None),
+        ("a..b", None),
+        ("node.-x", None),
+        ("Node", Some("lower case")),
+        ("node.Example", Some("lower case")),
+        ("N", Some("lower case")),
+        ("node:1", Some("format is invalid")),
+        (":", Some("format is invalid")),
+        ("-node", Some("format is invalid")),
+        (".node", Some("format is invalid")),
+        (".", Some("format is invalid")),
+        ("-", Some("format is invalid")),
+        ("node-", Some("format is invalid")),
+    ] {
+        let token = join(&mut plane, START, name, &openssl::request(name, &[])?);
+        let wanted = if reason.is_none() { "SUCCESS" } else { "FAILED" };
+        assert_eq!(status(&mut plane, START, &token), wanted, "{name}");
+        let state = plane.state(START);
+        let found = state["associations"].as_array().into_iter().flatten();
+        let failure =
+            found.filter(|row| row["node"] == *name).map(|row| row["failure"].to_string());
+        let failure = failure.collect::<String>();
+        assert!(failure.contains(reason.unwrap_or("null")), "{name}: {failure}");
+    }
+    for (name, refusal) in
+        [(&longest, Ok(())), (&too_long, Err(Refusal::NameLength { length: 252 }))]
+    {
+        let csr = enlist_emulator::ca::Csr {
+            common_name: Some(name.clone()),
+            public_key: Vec::new(),
+            extensions: Vec::new(),
+            proven: true,
+        };
+        assert_eq!(csr.check(name, false), refusal);
+    }
+    Ok(())
+}
+
 #[test]
 fn requests_a_puppet_ca_refuses_end_failed() -> Outcome {
     let ca = SigningCa::shared(START, "puppet-test")?;

@@ -167,7 +167,7 @@ fn associate_node_with_chef() -> Outcome {
 
     let rows = [
         (Value::Null, INVALID, "Missing engine attribute 'CHEF_ORGANIZATION'"),
-        (both("default", &key), INVALID, "Unknown engine attribute 'CHEF_NODE_PUBLIC_KEY'"),
+        (attribute("CHEF_NODE_KEY", "x"), INVALID, "Unknown engine attribute 'CHEF_NODE_KEY'"),
         (attribute("CHEF_ORGANIZATION", "default"), OK, ""),
     ];
     let rows = rows.map(|(value, error, part)| ("EngineAttributes", value, error, part));

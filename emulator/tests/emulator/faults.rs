@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use enlist_emulator::control::{Fault, FaultKind, FaultPlan};
+use enlist_emulator::control::{Family, Fault, FaultKind, FaultPlan};
 use enlist_emulator::{Emulator, Options};
 use serde_json::{Value, json};
 
@@ -26,8 +26,7 @@ fn answers_in_place_of_the_apis() -> Outcome {
         ("throttle", 400, "ThrottlingException", "Rate exceeded"),
         ("500", 500, "InternalFailure", ""),
         ("503", 503, "ServiceUnavailable", ""),
-        ("denied", 403, "AccessDeniedException", ""),
-        ("invalid-state", 400, "InvalidStateException", ""),
+        ("denied", 400, "AccessDeniedException", "opsworks-cm:DescribeServers"),
         ("html", 200, "", "<html>"),
         ("html-403", 403, "", "<html>"),
         ("garbage", 200, "", "ELF"),
@@ -103,13 +102,15 @@ fn an_association_fails_on_request() -> Outcome {
     Ok(())
 }
 
-/// What a plan does to ten calls of `A`, by the kinds' names.
+/// What a plan does to six calls of `AssociateNode`, by the kinds' names. `A` stands for it.
 fn strikes(faults: &[&str]) -> Result<Vec<String>, Box<dyn std::error::Error>> {
     let mut plan = FaultPlan::default();
-    for fault in faults {
-        plan.add(fault.parse()?);
+    for given in faults {
+        let fault = given.strip_prefix("A=").map(|kind| format!("AssociateNode={kind}"));
+        plan.add(fault.unwrap_or_else(|| (*given).to_owned()).parse()?);
     }
-    Ok((0..6).map(|_| plan.take("A").map_or_else(|| "-".into(), FaultKind::name)).collect())
+    let mut take = || plan.take(Family::OpsWorksCm, "AssociateNode");
+    Ok((0..6).map(|_| take().map_or_else(|| "-".into(), FaultKind::name)).collect())
 }
 
 #[test]
@@ -122,7 +123,9 @@ fn faults_come_in_order_and_number() -> Outcome {
     assert_eq!(strikes(&["A=slow:1.5*forever"])?, ["slow:1.5"; 6]);
     assert_eq!(strikes(&["A=failed"])?, ["failed"; 6]);
     assert_eq!(strikes(&["A=cert:two"])?, ["cert:two"; 6]);
-    assert_eq!(strikes(&["B=500"])?, ["-"; 6]);
+    assert_eq!(strikes(&["DescribeServers=500"])?, ["-"; 6]);
+    assert_eq!(strikes(&["opsworks-cm:*=500"])?, ["500", "-", "-", "-", "-", "-"]);
+    assert_eq!(strikes(&["opsworks:*=500", "ssm:*=500"])?, ["-"; 6]);
     let both = strikes(&["A=500*2", "A=throttle", "*=html@5"])?;
     assert_eq!(both, ["500", "500", "throttle", "-", "html", "-"]);
     Ok(())
@@ -133,13 +136,33 @@ fn a_fault_that_cannot_be_read_says_what_is_allowed() {
     for (text, part) in [
         ("AssociateNode", "write ACTION=KIND[*COUNT][@FROM]"),
         ("=500", "write ACTION=KIND[*COUNT][@FROM]"),
-        ("A=", "'' is not a kind of fault; it is one of throttle, 500,"),
-        ("A=cert:", "cert:other-key"),
-        ("A=slow:-1", "slow:SECONDS"),
-        ("A=slow:", "slow:SECONDS"),
-        ("A=slow:NaN", "slow:SECONDS"),
-        ("A=500*often", "'often' is not a number of calls"),
-        ("A=500@", "'' is not a number of calls"),
+        ("AssociateNode=", "'' is not a kind of fault; it is one of throttle, 500,"),
+        (
+            "AssociateNod=500",
+            "'AssociateNod' is not an action; it is of opsworks-cm: AssociateNode, ",
+        ),
+        ("associatenode=500", "is not an action"),
+        ("ssm:AssociateNode=500", "is not an action"),
+        ("cm:AssociateNode=500", "is not an action"),
+        ("opsworks-cm:=500", "is not an action"),
+        ("AssociateNode:opsworks-cm=500", "is not an action"),
+        ("imds=500", "IMDS the metadata service"),
+        ("RegisterInstance=cert:two", "'cert:two' cannot strike RegisterInstance; it strikes Asso"),
+        ("DescribeServers=failed", "'failed' cannot strike DescribeServers; it strikes Associate"),
+        (
+            "DescribeServers=invalid-state",
+            "cannot strike DescribeServers; it strikes AssociateNode",
+        ),
+        ("ssm:*=invalid-state", "cannot strike ssm:*"),
+        ("ssm:*=failed", "cannot strike ssm:*"),
+        ("opsworks:*=cert:two", "cannot strike opsworks:*"),
+        ("IMDS=failed", "'failed' cannot strike IMDS"),
+        ("AssociateNode=cert:", "cert:other-key"),
+        ("AssociateNode=slow:-1", "slow:SECONDS"),
+        ("AssociateNode=slow:", "slow:SECONDS"),
+        ("AssociateNode=slow:NaN", "slow:SECONDS"),
+        ("AssociateNode=500*often", "'often' is not a number of calls"),
+        ("AssociateNode=500@", "'' is not a number of calls"),
     ] {
         let message = text.parse::<Fault>().err().map(|error| error.to_string());
         assert!(message.as_ref().is_some_and(|message| message.contains(part)), "{message:?}");

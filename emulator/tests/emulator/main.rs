@@ -28,6 +28,7 @@ mod faults;
 mod imds;
 mod managed;
 mod openssl;
+mod ordinary_use;
 mod plane;
 mod rows;
 mod signatures;

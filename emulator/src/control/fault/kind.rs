@@ -15,7 +15,7 @@ pub enum FaultKind {
     InternalFailure,
     /// `ServiceUnavailable`, 503.
     Unavailable,
-    /// `AccessDeniedException`, 403.
+    /// `AccessDeniedException`, 400, as when IAM refuses.
     Denied,
     /// The connection breaks before the request has any effect.
     LostBefore,
@@ -33,9 +33,10 @@ pub enum FaultKind {
     Slow(Duration),
     /// A redirect to another host, 301.
     Redirect,
-    /// `InvalidStateException`, 400, whatever the server's status.
+    /// `InvalidStateException`, 400, whatever the resource's status.
     InvalidState,
-    /// The association ends FAILED, or the registration of an instance with a stack `setup_failed`.
+    /// What the action starts ends badly: an association or a backup FAILED, a server FAILED or
+    /// UNHEALTHY, an instance of a stack `setup_failed`.
     Failed,
     /// The association succeeds with a wrong certificate.
     Certificate(WrongCertificate),
@@ -66,14 +67,15 @@ const KINDS: [(&str, FaultKind); 21] = [
 ];
 
 impl FaultKind {
-    /// The answer given in place of the API's, when the request is to have no effect.
+    /// The answer given in place of the API's, when the request is to have no effect. `denied` is
+    /// what IAM says when it refuses this request.
     #[must_use]
-    pub fn instead(self) -> Option<Response> {
+    pub fn instead(self, denied: &ApiError) -> Option<Response> {
         let response = match self {
             Self::Throttle => ApiError::Throttling.response(),
             Self::InternalFailure => internal_failure().response(),
             Self::Unavailable => ApiError::ServiceUnavailable.response(),
-            Self::Denied => Response { status: 403, ..denied().response() },
+            Self::Denied => denied.response(),
             Self::LostBefore => Response::dropped(),
             Self::Html => Response::html(200),
             Self::HtmlForbidden => Response::html(403),
@@ -133,10 +135,6 @@ fn internal_failure() -> ApiError {
 
 fn invalid_state() -> ApiError {
     ApiError::InvalidState("The server is not in a state that allows the action.".into())
-}
-
-fn denied() -> ApiError {
-    ApiError::AccessDenied { user: "enlist-emulator".to_owned(), action: "this action".to_owned() }
 }
 
 /// The names of all kinds but `slow`, for messages.

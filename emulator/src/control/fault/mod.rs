@@ -7,10 +7,14 @@ use std::str::FromStr;
 pub use kind::FaultKind;
 use kind::kinds;
 
+use super::Family;
+use super::action::{self, Target, UnknownAction};
+
 /// A fault, and when it strikes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fault {
-    /// The action, such as `AssociateNode`, or `*` for every one.
+    /// The action: `AssociateNode`, `opsworks-cm:AssociateNode`, `opsworks-cm:*`, `*` for every one,
+    /// `IMDS` for the metadata service.
     pub action: String,
     /// What goes wrong.
     pub kind: FaultKind,
@@ -47,9 +51,22 @@ pub enum FaultError {
     /// No `=`.
     #[error("'{0}' is not a fault: write ACTION=KIND[*COUNT][@FROM], such as AssociateNode=500*2")]
     Form(String),
+    /// There is no such action.
+    #[error(transparent)]
+    Action(#[from] UnknownAction),
     /// The kind is none of the list.
     #[error("'{0}' is not a kind of fault; it is one of {kinds}, slow:SECONDS", kinds = kinds())]
     Kind(String),
+    /// This kind never happens to this action.
+    #[error("'{kind}' cannot strike {action}; it strikes {those}")]
+    Combination {
+        /// The kind.
+        kind: String,
+        /// The action.
+        action: String,
+        /// The actions that it can strike.
+        those: String,
+    },
     /// The count or the start is no number.
     #[error("'{0}' is not a number of calls: write a whole number, or 'forever' after the *")]
     Number(String),
@@ -65,10 +82,15 @@ impl FromStr for Fault {
         if action.is_empty() {
             return Err(form());
         }
+        let target = Target::parse(action)?;
         let (rest, from) = rest.split_once('@').map_or((rest, "1"), |parts| parts);
         let (kind, count) = rest.split_once('*').map_or((rest, None), |(k, c)| (k, Some(c)));
         let number = |text: &str| text.parse().map_err(|_| FaultError::Number(text.to_owned()));
         let kind = FaultKind::parse(kind).ok_or_else(|| FaultError::Kind(kind.to_owned()))?;
+        if !target.can_have(kind) {
+            let (action, those) = (action.to_owned(), action::struck_by(kind));
+            return Err(FaultError::Combination { kind: kind.name(), action, those });
+        }
         let fault = Self::new(action, kind).from_call(number(from)?);
         match count {
             None => Ok(fault),
@@ -88,13 +110,17 @@ pub struct FaultPlan {
 #[derive(Clone, Debug)]
 struct Armed {
     fault: Fault,
+    /// None for an action that does not exist: it never strikes.
+    target: Option<Target>,
     seen: u32,
 }
 
 impl FaultPlan {
     /// Sets a fault.
     pub fn add(&mut self, fault: Fault) {
-        self.waiting.push(Armed { fault, seen: 0 });
+        self.waiting.retain(|armed| armed.fault.count != Some(0));
+        let target = Target::parse(&fault.action).ok();
+        self.waiting.push(Armed { fault, target, seen: 0 });
     }
 
     /// Forgets every fault.
@@ -102,16 +128,33 @@ impl FaultPlan {
         self.waiting.clear();
     }
 
+    /// The faults that can still strike; `count` is how often they still will.
+    pub fn armed(&self) -> impl Iterator<Item = &Fault> {
+        self.waiting.iter().map(|armed| &armed.fault).filter(|fault| fault.count != Some(0))
+    }
+
     /// What strikes this call of `action`, if anything does.
-    pub fn take(&mut self, action: &str) -> Option<FaultKind> {
+    pub fn take(&mut self, family: Family, action: &str) -> Option<FaultKind> {
+        self.strike(|target, kind| {
+            target.covers(family, action) && action::can_strike(kind, family, action)
+        })
+    }
+
+    /// What strikes this request to the metadata service.
+    pub fn take_metadata(&mut self) -> Option<FaultKind> {
+        self.strike(|target, _| *target == Target::Metadata)
+    }
+
+    fn strike(&mut self, is_meant: impl Fn(&Target, FaultKind) -> bool) -> Option<FaultKind> {
         let mut struck = None;
         for armed in &mut self.waiting {
-            if armed.fault.action != "*" && armed.fault.action != action {
+            let kind = armed.fault.kind;
+            if !armed.target.as_ref().is_some_and(|target| is_meant(target, kind)) {
                 continue;
             }
             armed.seen = armed.seen.saturating_add(1);
             if struck.is_none() && armed.seen >= armed.fault.from && armed.fault.count != Some(0) {
-                struck = Some(armed.fault.kind);
+                struck = Some(kind);
                 armed.fault.count = armed.fault.count.map(|count| count.saturating_sub(1));
             }
         }

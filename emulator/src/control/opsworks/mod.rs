@@ -1,6 +1,6 @@
 //! OpsWorks Stacks, API version 2013-02-18: what a registering instance calls.
 
-mod adjust;
+mod admin;
 mod identity;
 mod instance;
 mod register;
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-pub use adjust::OpsWorksSettings;
+pub use admin::OpsWorksSettings;
 pub use identity::{Identity, IdentityVerifier};
 pub use instance::RegisteredInstance;
 pub use stack::{DEFAULT_STACK, Stack, StackSpec, StackSpecError};

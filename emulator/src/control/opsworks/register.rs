@@ -9,10 +9,10 @@ use super::OpsWorks;
 use super::identity::Identity;
 use super::instance::RegisteredInstance;
 use super::stack::Stack;
-use crate::control::Context;
 use crate::control::fault::FaultKind;
 use crate::control::public_key;
 use crate::control::validate::{Members, Pattern, Text, is_hex};
+use crate::control::{Context, room_for};
 use crate::error::ApiError;
 use crate::hex;
 
@@ -74,6 +74,7 @@ impl OpsWorks {
         let key = key_of(key, fingerprint)?;
         let stack = self.stack(stack_id)?;
         let identity = self.identity(stack, papers.unwrap_or_default())?;
+        room_for(self.instances.len(), true, "instances")?;
         let id = context.random.uuid();
         let hostname = hostname.map_or_else(|| invented(&id), str::to_ascii_lowercase);
         if stack.unique_hostnames && self.has_hostname(stack_id, &hostname) {

@@ -1,6 +1,7 @@
 //! How the service is set up, and what people and tests may see and change while it runs.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -54,6 +55,7 @@ impl OpsWorksCm {
     pub fn remove_server(&mut self, name: &str) {
         self.servers.remove(name);
         self.associations.retain(|(server, _), _| server != name);
+        self.leaving.retain(|(_, (server, _))| server != name);
     }
 
     /// Sets a server's status, for good or until it heals at `healthy_at`. A server that does not
@@ -97,7 +99,7 @@ impl OpsWorksCm {
 
     /// The associations by server name and node name.
     #[must_use]
-    pub fn associations(&self) -> &BTreeMap<(String, String), Association> {
+    pub fn associations(&self) -> &BTreeMap<(String, String), Arc<Association>> {
         &self.associations
     }
 

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::OpsWorksCm;
-use super::applicant::{self, Applicant};
 use super::association::{Association, Outcome, Ticket};
-use super::server::SERVER_NAME;
+use super::engine_attributes::{self, NodeAttributes};
+use super::server::{SERVER_NAME, Server};
 use crate::ca::{Order, WrongCertificate};
-use crate::control::Context;
 use crate::control::fault::FaultKind;
 use crate::control::validate::{Members, Pattern, Text};
+use crate::control::{Context, MOST, room_for};
 use crate::error::ApiError;
 use crate::now::Now;
 
@@ -41,12 +41,19 @@ impl OpsWorksCm {
         let attributes = members.attributes("EngineAttributes", true)?;
         members.finish()?;
 
-        let engine = self.healthy_server(server_name, context.now)?.engine;
-        let applicant = Applicant::of(engine, &attributes, context.authority)?;
+        let server = self.healthy_server(server_name, context.now)?;
+        let engine = server.engine;
+        let node = NodeAttributes::of(engine, &attributes, context.authority)?;
         let key = (server_name.to_owned(), node_name.to_owned());
         let earlier = self.associations.get(&key);
         let holder = earlier.filter(|earlier| earlier.holds(context.now));
-        if holder.is_some_and(|holder| holder.public_key != applicant.public_key) {
+        if holder.is_some_and(|holder| holder.leaves_at.is_some()) {
+            return Err(ApiError::InvalidState(format!(
+                "The node '{node_name}' is being disassociated."
+            )));
+        }
+        room_for(self.associations.len(), earlier.is_none(), "associations")?;
+        if holder.is_some_and(|holder| holder.public_key != node.public_key) {
             return Err(ApiError::Validation(format!(
                 "A node named '{node_name}' with another key is already associated."
             )));
@@ -54,20 +61,21 @@ impl OpsWorksCm {
         // The same node once more is the same association, under one more token.
         let association = match holder {
             Some(same) if !context.ails_association() && !self.is_old(same, context.now) => {
-                Association { calls: same.calls.saturating_add(1), ..same.clone() }
+                Association { calls: same.calls.saturating_add(1), ..Association::clone(same) }
             }
             _ => Association {
-                outcome: Arc::new(self.outcome(context, node_name, &applicant)),
+                outcome: Arc::new(self.outcome(context, server, node_name, &node)),
                 issued_at: context.now,
-                public_key: applicant.public_key,
-                csr: applicant.csr.map(|(text, _)| text),
-                organization: applicant.organization,
+                public_key: node.public_key,
+                csr: node.csr.map(|(text, _)| text),
+                organization: node.organization,
                 resolves_at: context.now.plus(self.settings.association_time),
                 calls: earlier.map_or(0, |earlier| earlier.calls).saturating_add(1),
+                leaves_at: None,
             },
         };
         let token = self.issue(context, server_name, &association.outcome, association.resolves_at);
-        self.associations.insert(key, association);
+        self.associations.insert(key, Arc::new(association));
         Ok(token)
     }
 
@@ -82,7 +90,7 @@ impl OpsWorksCm {
         members.finish()?;
 
         let engine = self.healthy_server(server_name, context.now)?.engine;
-        let organization = applicant::leaving(engine, &attributes)?;
+        let organization = engine_attributes::leaving(engine, &attributes)?;
         let key = (server_name.to_owned(), node_name.to_owned());
         let known = self.associations.get(&key).filter(|known| known.holds(context.now));
         let unknown = || {
@@ -90,16 +98,25 @@ impl OpsWorksCm {
                 "No node named '{node_name}' is associated with the server '{server_name}'."
             ))
         };
-        let member_of = known.ok_or_else(unknown)?.organization.as_deref();
+        let known = known.ok_or_else(unknown)?;
+        // The same request once more is the same disassociation, under one more token.
+        if let Some(leaves_at) = known.leaves_at {
+            return Ok(self.issue(context, server_name, &Arc::new(Outcome::Left), leaves_at));
+        }
+        let resolves_at = context.now.plus(self.settings.disassociation_time);
         let outcome = match context.fault {
             Some(FaultKind::Failed) => failed("injected"),
-            _ if organization != member_of => failed("the node is of another organization"),
+            _ if organization != known.organization.as_deref() => {
+                failed("the node is of another organization")
+            }
             _ => Outcome::Left,
         };
         if outcome == Outcome::Left {
-            self.associations.remove(&key);
+            let leaves_at = Some(resolves_at);
+            let association = Association { leaves_at, ..Association::clone(known) };
+            self.associations.insert(key.clone(), Arc::new(association));
+            self.leaving.insert((resolves_at, key));
         }
-        let resolves_at = context.now.plus(self.settings.disassociation_time);
         Ok(self.issue(context, server_name, &Arc::new(outcome), resolves_at))
     }
 
@@ -134,18 +151,22 @@ impl OpsWorksCm {
     fn outcome(
         &self,
         context: &mut Context<'_>,
+        server: &Server,
         node_name: &str,
-        applicant: &Applicant,
+        node: &NodeAttributes,
     ) -> Outcome {
         let wrong = match context.fault {
             Some(FaultKind::Failed) => return failed("injected"),
             Some(FaultKind::Certificate(wrong)) => Some(wrong),
             _ => None,
         };
-        if applicant.organization.as_deref().is_some_and(|name| name != ORGANIZATION) {
+        let exists = |name: &str| {
+            name == ORGANIZATION || server.organizations.iter().any(|known| known == name)
+        };
+        if node.organization.as_deref().is_some_and(|name| !exists(name)) {
             return failed("the Chef server has no organization of this name");
         }
-        let csr = applicant.csr.as_ref().filter(|_| wrong != Some(WrongCertificate::None));
+        let csr = node.csr.as_ref().filter(|_| wrong != Some(WrongCertificate::None));
         let Some((_, csr)) = csr else {
             return Outcome::Joined { certificate: None };
         };
@@ -174,8 +195,25 @@ impl OpsWorksCm {
             resolves_at,
             outcome: Arc::clone(outcome),
         };
+        self.forget_tickets(context.now);
         self.tickets.insert(token.clone(), ticket);
+        self.tokens.push_back(token.clone());
         json!({ "NodeAssociationStatusToken": token })
+    }
+
+    /// Forgets the tickets that can no longer be asked for, and the oldest when there are too many.
+    fn forget_tickets(&mut self, now: Now) {
+        while let Some(oldest) = self.tokens.front() {
+            let recent = self
+                .tickets
+                .get(oldest)
+                .is_some_and(|ticket| ticket.is_recent(now, self.settings.token_lifetime));
+            if recent && self.tokens.len() < MOST {
+                return;
+            }
+            self.tickets.remove(oldest);
+            self.tokens.pop_front();
+        }
     }
 }
 

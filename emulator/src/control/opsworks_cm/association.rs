@@ -43,6 +43,8 @@ pub struct Association {
     pub resolves_at: Now,
     /// How many times `AssociateNode` was accepted for this node.
     pub calls: u32,
+    /// When it ends, once the node is being disassociated.
+    pub leaves_at: Option<Now>,
 }
 
 impl Association {
@@ -70,6 +72,7 @@ impl Association {
             "csr": self.csr,
             "certificate": certificate,
             "failure": failure,
+            "leaves_at": self.leaves_at.map(Now::rfc3339),
             "associate_calls": self.calls,
         })
     }

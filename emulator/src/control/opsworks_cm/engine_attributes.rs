@@ -1,4 +1,4 @@
-//! What a node hands in to be associated: engine attributes, checked for its server's engine.
+//! Engine attributes of a node, checked for its server's engine.
 
 use super::server::Engine;
 use crate::ca::{Authority, Csr};
@@ -6,9 +6,9 @@ use crate::control::public_key;
 use crate::control::validate::Attribute;
 use crate::error::ApiError;
 
-/// A node that wants to be associated.
+/// What a node that is to be associated says of itself.
 #[derive(Clone, Debug)]
-pub struct Applicant {
+pub struct NodeAttributes {
     /// Its public key: SubjectPublicKeyInfo in DER.
     pub public_key: Vec<u8>,
     /// Its request as sent, and as read; Puppet only.
@@ -22,7 +22,7 @@ const CHEF_ORGANIZATION: &str = "CHEF_ORGANIZATION";
 /// The key's attribute: the reference's name first, then the one of its later editions.
 const CHEF_KEYS: [&str; 2] = ["CHEF_NODE_PUBLIC_KEY", "CHEF_AUTOMATE_NODE_PUBLIC_KEY"];
 
-impl Applicant {
+impl NodeAttributes {
     /// Reads the attributes of `AssociateNode`.
     ///
     /// # Errors
@@ -52,7 +52,9 @@ impl Applicant {
     }
 }
 
-/// The attributes of `DisassociateNode`: none for Puppet, the organization for Chef.
+/// The attributes of `DisassociateNode`: none is required for Puppet, the organization for Chef. What
+/// the node was associated with may be given once more, as AWS's own example does; it is not looked
+/// at.
 ///
 /// # Errors
 /// `ValidationException` for an attribute that is missing, unknown or doubled.
@@ -61,9 +63,10 @@ pub fn leaving<'a>(
     attributes: &[Attribute<'a>],
 ) -> Result<Option<&'a str>, ApiError> {
     match engine {
-        Engine::Puppet => only(attributes, &[]).map(|()| None),
+        Engine::Puppet => only(attributes, &[PUPPET_NODE_CSR]).map(|()| None),
         Engine::Chef => {
-            only(attributes, &[CHEF_ORGANIZATION])?;
+            let [key, later] = CHEF_KEYS;
+            only(attributes, &[CHEF_ORGANIZATION, key, later])?;
             required(attributes, CHEF_ORGANIZATION).map(Some)
         }
     }

@@ -1,16 +1,17 @@
 //! OpsWorks for Configuration Management, API version 2016-11-01.
 
-mod adjust;
-mod applicant;
+mod admin;
 mod associate;
 mod association;
+mod engine_attributes;
 mod server;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-pub use adjust::OpsWorksCmSettings;
+pub use admin::OpsWorksCmSettings;
 pub use association::{Association, Outcome};
 pub use server::{
     DEFAULT_SERVER, Engine, HEALTHY, Place, STATUSES, Server, ServerSpec, ServerSpecError,
@@ -28,15 +29,39 @@ use server::SERVER_NAME;
 pub struct OpsWorksCm {
     settings: OpsWorksCmSettings,
     servers: BTreeMap<String, Server>,
-    associations: BTreeMap<(String, String), Association>,
+    associations: BTreeMap<NodeKey, Arc<Association>>,
+    /// When associations end that are being dissolved.
+    leaving: BTreeSet<(Now, NodeKey)>,
     tickets: BTreeMap<String, Ticket>,
+    /// The tickets' tokens, oldest first.
+    tokens: VecDeque<String>,
 }
+
+/// A server's name and a node's.
+type NodeKey = (String, String);
 
 impl OpsWorksCm {
     pub(super) fn new(settings: OpsWorksCmSettings, now: Now) -> Self {
         let servers = settings.servers.iter();
         let servers = servers.map(|spec| (spec.name.clone(), Server::new(spec, now))).collect();
-        Self { settings, servers, associations: BTreeMap::new(), tickets: BTreeMap::new() }
+        Self {
+            settings,
+            servers,
+            associations: BTreeMap::new(),
+            leaving: BTreeSet::new(),
+            tickets: BTreeMap::new(),
+            tokens: VecDeque::new(),
+        }
+    }
+
+    /// Does what was due until `now`.
+    pub(super) fn settle(&mut self, now: Now) {
+        while let Some((due, _)) = self.leaving.first()
+            && *due <= now
+            && let Some((_, key)) = self.leaving.pop_first()
+        {
+            self.associations.remove(&key);
+        }
     }
 
     pub(super) fn handle(
@@ -45,6 +70,7 @@ impl OpsWorksCm {
         action: &str,
         body: &Value,
     ) -> Result<Value, ApiError> {
+        self.settle(context.now);
         let members = || Members::of(body);
         match action {
             "AssociateNode" => self.associate_node(context, members()?),

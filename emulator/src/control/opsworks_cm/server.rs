@@ -72,7 +72,8 @@ fn is_server_name(text: &str) -> bool {
 }
 
 /// A server as it is asked for: `name=NAME,engine=Puppet|Chef,status=STATUS,
-/// healthy-after=SECONDS,endpoint=HOST`, all but the name optional.
+/// healthy-after=SECONDS,endpoint=HOST,organization=NAME`, all but the name optional; `organization`
+/// as often as there are any.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerSpec {
     /// `ServerName`.
@@ -85,6 +86,8 @@ pub struct ServerSpec {
     pub healthy_after: Option<Duration>,
     /// `Endpoint`, a DNS name; `NAME.example` by default.
     pub endpoint: Option<String>,
+    /// Chef organizations beside `default`.
+    pub organizations: Vec<String>,
 }
 
 impl ServerSpec {
@@ -97,20 +100,21 @@ impl ServerSpec {
             status: HEALTHY,
             healthy_after: None,
             endpoint: None,
+            organizations: Vec::new(),
         }
     }
 }
+
+const KEYS: &str = "name, engine, status, healthy-after, endpoint, organization";
 
 /// A server that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerSpecError {
     /// A part without `=`.
-    #[error("'{0}' is not KEY=VALUE; the keys are name, engine, status, healthy-after, endpoint")]
+    #[error("'{0}' is not KEY=VALUE; the keys are {KEYS}")]
     Form(String),
     /// A key beside the known ones.
-    #[error(
-        "'{0}' is no key of a server; it is one of name, engine, status, healthy-after, endpoint"
-    )]
+    #[error("'{0}' is no key of a server; it is one of {KEYS}")]
     Key(String),
     /// No name, or none the API takes.
     #[error("'{0}' is no server name: a letter, then letters, digits and -, at most 40 in all")]
@@ -151,6 +155,7 @@ impl ServerSpec {
             "status" => self.status = status(value)?,
             "healthy-after" => self.healthy_after = Some(seconds(value)?),
             "endpoint" => self.endpoint = Some(value.to_owned()),
+            "organization" => self.organizations.push(value.to_owned()),
             _ => return Err(ServerSpecError::Key(key.to_owned())),
         }
         Ok(())
@@ -183,6 +188,8 @@ pub struct Server {
     pub engine: Engine,
     /// `Endpoint`.
     pub endpoint: String,
+    /// Chef organizations beside `default`.
+    pub organizations: Vec<String>,
     status: &'static str,
     healthy_at: Option<Now>,
     created_at: Now,
@@ -195,6 +202,7 @@ impl Server {
             name: spec.name.clone(),
             engine: spec.engine,
             endpoint: endpoint.unwrap_or_else(|| format!("{}.example", spec.name)),
+            organizations: spec.organizations.clone(),
             status: spec.status,
             healthy_at: spec.healthy_after.map(|after| now.plus(after)),
             created_at: now,

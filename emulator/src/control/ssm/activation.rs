@@ -6,8 +6,8 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use serde_json::{Map, Value, json};
 
 use super::{Ssm, role, timestamp};
-use crate::control::Context;
 use crate::control::validate::{Members, Pattern, Text};
+use crate::control::{Context, room_for};
 use crate::error::{ApiError, SsmError};
 use crate::now::Now;
 use crate::random::Random;
@@ -160,6 +160,7 @@ impl Ssm {
         members.finish()?;
 
         role::check(iam_role, self.settings.roles.as_ref())?;
+        room_for(self.activations.len(), true, "activations")?;
         let activation = Activation {
             iam_role: iam_role.to_owned(),
             default_instance_name: name.map(str::to_owned),

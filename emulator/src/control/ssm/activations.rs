@@ -9,6 +9,8 @@ use crate::control::validate::{Members, Text, UUID};
 use crate::error::{ApiError, SsmError};
 use crate::now::Now;
 
+/// How many deleted activations are remembered.
+const KEPT_DELETED: usize = 1000;
 const KEYS: [&str; 3] = ["ActivationIds", "DefaultInstanceName", "IamRole"];
 const ACTIVATION_ID: Text = Text { pattern: Some(UUID), ..Text::UNBOUNDED };
 
@@ -72,10 +74,13 @@ impl Ssm {
         let id = members.text("ActivationId", &ACTIVATION_ID)?;
         members.finish()?;
         if self.activations.remove(id).is_some() {
-            self.deleted.insert(id.to_owned());
+            if self.deleted.len() == KEPT_DELETED {
+                self.deleted.pop_front();
+            }
+            self.deleted.push_back(id.to_owned());
             return Ok(json!({}));
         }
-        let deleted = self.deleted.contains(id);
+        let deleted = self.deleted.iter().any(|deleted| deleted == id);
         let error =
             if deleted { SsmError::InvalidActivation } else { SsmError::InvalidActivationId };
         Err(error.because(format!("There is no activation {id}.")))

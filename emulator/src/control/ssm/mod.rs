@@ -2,32 +2,32 @@
 
 mod activation;
 mod activations;
-mod adjust;
+mod admin;
 mod information;
 mod managed;
 mod page;
 mod register;
 mod role;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::{Value, json};
 
 pub use activation::{Activation, Tag};
-pub use adjust::SsmSettings;
+pub use admin::SsmSettings;
 pub use managed::{ManagedInstance, PING_STATUSES, Report};
 
-use super::Context;
 use super::validate::{Members, Pattern, Text, is_hex};
+use super::{Context, timestamp};
 use crate::error::{ApiError, SsmError};
-use crate::now::Now;
 
 /// The service's state.
 #[derive(Debug)]
 pub struct Ssm {
     settings: SsmSettings,
     activations: BTreeMap<String, Activation>,
-    deleted: BTreeSet<String>,
+    /// The newest of those that were deleted.
+    deleted: VecDeque<String>,
     instances: BTreeMap<String, ManagedInstance>,
     keys: BTreeSet<Vec<u8>>,
 }
@@ -65,7 +65,7 @@ impl Ssm {
         Self {
             settings,
             activations: BTreeMap::new(),
-            deleted: BTreeSet::new(),
+            deleted: VecDeque::new(),
             instances: BTreeMap::new(),
             keys: BTreeSet::new(),
         }
@@ -99,10 +99,4 @@ impl Ssm {
         };
         Ok(json!({}))
     }
-}
-
-/// The service's way to write a moment: seconds since 1970, with milliseconds.
-fn timestamp(moment: Now) -> Value {
-    let text = format!("{}.{:03}", moment.unix_seconds(), moment.unix_ms() % 1000);
-    serde_json::from_str(&text).unwrap_or_default()
 }

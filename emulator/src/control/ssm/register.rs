@@ -8,7 +8,7 @@ use super::Ssm;
 use super::activation::Activation;
 use super::managed::{ManagedInstance, Report};
 use crate::control::validate::{Members, Text};
-use crate::control::{Context, public_key};
+use crate::control::{Context, public_key, room_for};
 use crate::error::{ApiError, SsmError};
 use crate::now::Now;
 
@@ -30,6 +30,7 @@ impl Ssm {
         let fingerprint = members.text("Fingerprint", &Text::UNBOUNDED)?;
         members.finish()?;
 
+        room_for(self.instances.len(), true, "managed instances")?;
         let activation = self.activations.get_mut(activation_id);
         let activation = activation.filter(|activation| activation.code() == code);
         let activation = activation.ok_or_else(no_match)?;
