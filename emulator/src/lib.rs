@@ -21,6 +21,7 @@ pub mod random;
 mod setup;
 pub mod sigv4;
 pub mod stand_in;
+mod zip;
 
 pub use control::{Call, ControlPlane, Fault, FaultKind};
 pub use emulator::{Emulator, StartError, machine_now};

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::control::{DEFAULT_SERVER, DOCUMENTED, Fault, Rate, ServerSpec, StackSpec};
+use crate::control::{DEFAULT_SERVER, DOCUMENTED, Fault, Rate, ServerSpec, StackSpec, Times};
 use crate::imds::{Answering, Instance};
 
 /// Where the CA of the Puppet servers comes from.
@@ -38,7 +38,8 @@ pub struct Options {
     pub imds_listen: SocketAddr,
     /// The servers; none is the default one.
     pub servers: Vec<ServerSpec>,
-    /// `Endpoint` of servers that name none themselves; `NAME.example` when `None`.
+    /// `Endpoint` of servers that name none themselves, and of those that are created. `NAME.example`
+    /// when `None`, and one made from name and region for those that are created.
     pub endpoint: Option<String>,
     /// The stacks; none is the default one.
     pub stacks: Vec<StackSpec>,
@@ -50,6 +51,12 @@ pub struct Options {
     pub association_time: Duration,
     /// How long a disassociation is IN_PROGRESS.
     pub disassociation_time: Duration,
+    /// How long what servers do takes.
+    pub times: Times,
+    /// How many servers there can be before no more can be created.
+    pub server_limit: usize,
+    /// How many manual backups there can be.
+    pub backup_limit: usize,
     /// How long a token can be asked for.
     pub token_lifetime: Duration,
     /// How long the Puppet servers' certificates are good for.
@@ -105,6 +112,9 @@ impl Default for Options {
             ssm_roles: None,
             association_time: Duration::ZERO,
             disassociation_time: Duration::ZERO,
+            times: Times::default(),
+            server_limit: 10,
+            backup_limit: 50,
             token_lifetime: Duration::from_hours(1),
             certificate_lifetime: crate::ca::LIFETIME,
             throttle: Some(DOCUMENTED),

@@ -99,6 +99,10 @@ fn control_settings(
             disassociation_time: options.disassociation_time,
             token_lifetime: options.token_lifetime,
             certificate_lifetime: options.certificate_lifetime,
+            times: options.times,
+            server_limit: options.server_limit,
+            backup_limit: options.backup_limit,
+            endpoint: options.endpoint.clone(),
             place: place.clone(),
         },
         opsworks: OpsWorksSettings {

@@ -51,6 +51,15 @@ pub struct Order<'a> {
     pub wrong: Option<WrongCertificate>,
 }
 
+/// A key that was made for somebody else.
+#[derive(Clone)]
+pub struct MadeKey {
+    /// The private key in PEM (PKCS#8).
+    pub private_pem: String,
+    /// Its public key: SubjectPublicKeyInfo in DER.
+    pub public_der: Vec<u8>,
+}
+
 /// Who signs. The control plane is given one, so that a simulation of thousands of nodes can hand
 /// it a cheap one.
 pub trait Authority: Send {
@@ -63,6 +72,17 @@ pub trait Authority: Send {
     /// When the text is not PEM or does not hold a request.
     fn read(&self, csr_pem: &str) -> Result<Csr, CsrError> {
         Csr::from_pem(csr_pem)
+    }
+
+    /// Makes an RSA key of 2048 bits, for a starter kit.
+    ///
+    /// # Errors
+    /// When the library has no randomness.
+    fn make_key(&mut self) -> Result<MadeKey, Refusal> {
+        let made =
+            key::generate().map_err(|error| Refusal::Signing { reason: error.to_string() })?;
+        let public_der = rcgen::PublicKeyData::subject_public_key_info(&made);
+        Ok(MadeKey { private_pem: made.serialize_pem(), public_der })
     }
 
     /// Makes the certificate, in PEM. [`WrongCertificate::None`] never arrives here.

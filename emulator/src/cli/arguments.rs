@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use clap::Args;
 
-use enlist_emulator::control::{DOCUMENTED, Fault, Rate, ServerSpec, StackSpec, Target};
+use enlist_emulator::control::{
+    DOCUMENTED, Fault, Rate, ServerSpec, Span, StackSpec, Target, Times,
+};
 use enlist_emulator::imds::{Answering, Instance};
 use enlist_emulator::{CaSource, Options};
 
@@ -85,7 +87,56 @@ pub struct Arguments {
     #[arg(long, value_name = "SECONDS", default_value = "0", allow_negative_numbers = true)]
     clock_offset: i64,
     #[command(flatten)]
+    servers_do: ServerArguments,
+    #[command(flatten)]
     instance: InstanceArguments,
+}
+
+/// What servers of OpsWorks CM do, and how long it takes.
+#[derive(Args)]
+#[command(next_help_heading = "Servers (SPAN: seconds such as 5 or 0.5, or calls such as 3calls)")]
+struct ServerArguments {
+    /// How long a server is CREATING
+    #[arg(long, value_name = "SPAN", default_value = "0")]
+    creation_time: Span,
+    /// How long a server is BACKING_UP
+    #[arg(long, value_name = "SPAN", default_value = "0")]
+    backup_time: Span,
+    /// How long a server is RESTORING
+    #[arg(long, value_name = "SPAN", default_value = "0")]
+    restore_time: Span,
+    /// How long a server is UNDER_MAINTENANCE
+    #[arg(long, value_name = "SPAN", default_value = "0")]
+    maintenance_time: Span,
+    /// How long a server is MODIFYING
+    #[arg(long, value_name = "SPAN", default_value = "0")]
+    update_time: Span,
+    /// How long a server is DELETING
+    #[arg(long, value_name = "SPAN", default_value = "0")]
+    deletion_time: Span,
+    /// How long a backup is DELETING
+    #[arg(long, value_name = "SPAN", default_value = "0")]
+    backup_deletion_time: Span,
+    /// How many servers there can be before no more can be created
+    #[arg(long, value_name = "NUMBER", default_value = "10")]
+    server_limit: usize,
+    /// How many manual backups there can be
+    #[arg(long, value_name = "NUMBER", default_value = "50")]
+    backup_limit: usize,
+}
+
+impl ServerArguments {
+    fn times(&self) -> Times {
+        Times {
+            creation: self.creation_time,
+            backup: self.backup_time,
+            restore: self.restore_time,
+            maintenance: self.maintenance_time,
+            update: self.update_time,
+            deletion: self.deletion_time,
+            backup_deletion: self.backup_deletion_time,
+        }
+    }
 }
 
 #[derive(Args)]
@@ -156,6 +207,9 @@ impl Arguments {
                 .map(|roles| roles.into_iter().collect()),
             association_time: self.association_time,
             disassociation_time: self.disassociation_time,
+            times: self.servers_do.times(),
+            server_limit: self.servers_do.server_limit,
+            backup_limit: self.servers_do.backup_limit,
             token_lifetime: self.token_lifetime,
             certificate_lifetime: self
                 .certificate_lifetime

@@ -153,7 +153,7 @@ fn memory_has_a_bound() -> Outcome {
         stream.set_write_timeout(Some(Duration::from_millis(100)))?;
         stream.write_all(head.as_bytes())?;
         // It stops reading when it has enough.
-        let _ = stream.write_all(&[b'x'; 1_000_000]);
+        let _ = stream.write_all(&vec![b'x'; 1_000_000]);
         unfinished.push(stream);
     }
     assert_eq!(send(&url, "GET", "/_emulator/state", &[], "")?.status, 200);

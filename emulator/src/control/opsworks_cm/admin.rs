@@ -1,4 +1,4 @@
-//! How the service is set up, and what people and tests may see and change while it runs.
+//! What people and tests may see and change while the service runs.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,54 +8,27 @@ use serde_json::{Value, json};
 
 use super::OpsWorksCm;
 use super::association::Association;
-use super::server::{self, DEFAULT_SERVER, Place, Server, ServerSpec, ServerSpecError};
-use crate::ca;
+use super::backup::Backup;
+use super::server::Server;
+use super::server::spec;
+use super::server::spec::{ServerSpec, ServerSpecError};
+use super::server::work::{Progress, Work};
+use super::settings::Times;
+use crate::control::span::Due;
+use crate::hex;
 use crate::now::Now;
-
-/// How the service behaves.
-#[derive(Clone, Debug)]
-pub struct OpsWorksCmSettings {
-    /// The servers of the account.
-    pub servers: Vec<ServerSpec>,
-    /// How long an association is IN_PROGRESS.
-    pub association_time: Duration,
-    /// How long a disassociation is IN_PROGRESS.
-    pub disassociation_time: Duration,
-    /// How long a token can be asked for: the reference says "recent", one hour by default.
-    pub token_lifetime: Duration,
-    /// How long certificates are good for; a node that asks again in the second half of that time
-    /// gets a new one.
-    pub certificate_lifetime: Duration,
-    /// Region and account, for ARNs.
-    pub place: Place,
-}
-
-impl Default for OpsWorksCmSettings {
-    /// One healthy Puppet server, [`DEFAULT_SERVER`]; requests resolve at once.
-    fn default() -> Self {
-        Self {
-            servers: vec![ServerSpec::new(DEFAULT_SERVER)],
-            association_time: Duration::ZERO,
-            disassociation_time: Duration::ZERO,
-            token_lifetime: Duration::from_hours(1),
-            certificate_lifetime: ca::LIFETIME,
-            place: Place::default(),
-        }
-    }
-}
 
 /// What people and tests may change while the service runs.
 impl OpsWorksCm {
     /// Adds a server, or replaces the one of the same name.
     pub fn put_server(&mut self, spec: &ServerSpec, now: Now) {
-        self.servers.insert(spec.name.clone(), Server::new(spec, now));
+        let server = Server::of_spec(spec, &self.settings.place, now);
+        self.servers.insert(spec.name.clone(), server);
     }
 
-    /// Removes a server; its associations go with it.
+    /// Removes a server, and what goes with it when one is deleted.
     pub fn remove_server(&mut self, name: &str) {
-        self.servers.remove(name);
-        self.associations.retain(|(server, _), _| server != name);
-        self.leaving.retain(|(_, (server, _))| server != name);
+        self.forget_server(name);
     }
 
     /// Sets a server's status, for good or until it heals at `healthy_at`. A server that does not
@@ -69,9 +42,13 @@ impl OpsWorksCm {
         status: &str,
         healthy_at: Option<Now>,
     ) -> Result<(), ServerSpecError> {
-        let status = server::status(status)?;
+        let status = spec::status(status)?;
+        self.interrupt(name, None);
         if let Some(server) = self.servers.get_mut(name) {
-            server.set_status(status, healthy_at);
+            server.status = status;
+            server.reason = None;
+            server.progress =
+                healthy_at.map(|at| Progress { work: Work::Heal, fails: false, due: Due::At(at) });
         }
         Ok(())
     }
@@ -91,6 +68,17 @@ impl OpsWorksCm {
         self.settings.token_lifetime = lifetime;
     }
 
+    /// Sets how long what servers do takes that begins from here on.
+    pub fn set_times(&mut self, times: Times) {
+        self.settings.times = times;
+    }
+
+    /// The backups by identifier.
+    #[must_use]
+    pub fn backups(&self) -> &BTreeMap<String, Backup> {
+        &self.backups
+    }
+
     /// The servers by name.
     #[must_use]
     pub fn servers(&self) -> &BTreeMap<String, Server> {
@@ -103,22 +91,46 @@ impl OpsWorksCm {
         &self.associations
     }
 
-    /// Servers and associations as JSON; statuses are those at `now`.
+    /// Servers, backups and associations as JSON; statuses are those at `now`.
     #[must_use]
     pub fn state(&self, now: Now) -> Value {
-        let servers = self.servers.values().map(|server| {
+        let servers = self.servers.values().map(|server| server.state(now));
+        let backups = self.backups.values().map(|backup| {
             json!({
-                "name": server.name,
-                "engine": server.engine.name(),
-                "status": server.status(now),
-                "endpoint": server.endpoint,
+                "id": backup.id,
+                "server": backup.server,
+                "type": if backup.manual { "MANUAL" } else { "AUTOMATED" },
+                "status": backup.status,
+                "created_at": backup.created_at.rfc3339(),
+                "description": backup.description,
+                "nodes": backup.nodes.len(),
             })
         });
         let associations = self.associations.iter();
         let associations = associations.map(|((server, node), it)| it.describe(now, server, node));
         json!({
             "servers": servers.collect::<Vec<_>>(),
+            "backups": backups.collect::<Vec<_>>(),
             "associations": associations.collect::<Vec<_>>(),
+        })
+    }
+}
+
+impl Server {
+    fn state(&self, now: Now) -> Value {
+        let ends_at = self.progress.as_ref().and_then(|progress| match progress.due {
+            Due::At(moment) => Some(moment.rfc3339()),
+            Due::AfterCall(_) => None,
+        });
+        json!({
+            "name": self.name,
+            "engine": self.engine.name(),
+            "status": self.status(now),
+            "status_reason": self.reason,
+            "status_ends_at": ends_at,
+            "endpoint": self.endpoint,
+            "arn": self.arn,
+            "pivotal_key_sha256": self.pivotal_key.as_deref().map(hex::sha256),
         })
     }
 }

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use super::OpsWorksCm;
 use super::association::{Association, Outcome, Ticket};
 use super::engine_attributes::{self, NodeAttributes};
-use super::server::{SERVER_NAME, Server};
+use super::server::Server;
+use super::server::spec::SERVER_NAME;
 use crate::ca::{Order, WrongCertificate};
 use crate::control::fault::FaultKind;
 use crate::control::validate::{Members, Pattern, Text};
@@ -41,7 +42,7 @@ impl OpsWorksCm {
         let attributes = members.attributes("EngineAttributes", true)?;
         members.finish()?;
 
-        let server = self.healthy_server(server_name, context.now)?;
+        let server = self.healthy_server(server_name)?;
         let engine = server.engine;
         let node = NodeAttributes::of(engine, &attributes, context.authority)?;
         let key = (server_name.to_owned(), node_name.to_owned());
@@ -89,7 +90,7 @@ impl OpsWorksCm {
         let attributes = members.attributes("EngineAttributes", false)?;
         members.finish()?;
 
-        let engine = self.healthy_server(server_name, context.now)?.engine;
+        let engine = self.healthy_server(server_name)?.engine;
         let organization = engine_attributes::leaving(engine, &attributes)?;
         let key = (server_name.to_owned(), node_name.to_owned());
         let known = self.associations.get(&key).filter(|known| known.holds(context.now));

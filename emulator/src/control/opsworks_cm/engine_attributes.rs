@@ -1,6 +1,6 @@
 //! Engine attributes of a node, checked for its server's engine.
 
-use super::server::Engine;
+use super::server::spec::Engine;
 use crate::ca::{Authority, Csr};
 use crate::control::public_key;
 use crate::control::validate::Attribute;
@@ -72,7 +72,11 @@ pub fn leaving<'a>(
     }
 }
 
-fn only(attributes: &[Attribute<'_>], known: &[&str]) -> Result<(), ApiError> {
+/// Refuses attributes beside the known ones, and doubled ones.
+///
+/// # Errors
+/// `ValidationException`.
+pub fn only(attributes: &[Attribute<'_>], known: &[&str]) -> Result<(), ApiError> {
     for (index, attribute) in attributes.iter().enumerate() {
         let name = attribute.name;
         if !known.contains(&name) {

@@ -3,32 +3,51 @@
 mod admin;
 mod associate;
 mod association;
+mod backup;
+mod create;
+mod credentials;
 mod engine_attributes;
+mod event;
+mod export;
+mod kit;
+mod lifecycle;
+mod page;
 mod server;
+mod settings;
+mod settle;
+mod tags;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-pub use admin::OpsWorksCmSettings;
 pub use association::{Association, Outcome};
-pub use server::{
-    DEFAULT_SERVER, Engine, HEALTHY, Place, STATUSES, Server, ServerSpec, ServerSpecError,
-};
+pub use backup::Backup;
+pub use server::Server;
+pub use server::spec::{DEFAULT_SERVER, Engine, Place, ServerSpec, ServerSpecError};
+pub use server::status::{HEALTHY, STATUSES};
+pub use settings::{OpsWorksCmSettings, Times};
 
 use super::Context;
+use super::span::Due;
 use super::validate::{Members, Text};
 use crate::error::ApiError;
 use crate::now::Now;
 use association::Ticket;
-use server::SERVER_NAME;
+use server::spec::SERVER_NAME;
+use server::status;
 
 /// The service's state.
 #[derive(Debug)]
 pub struct OpsWorksCm {
     settings: OpsWorksCmSettings,
     servers: BTreeMap<String, Server>,
+    backups: BTreeMap<String, Backup>,
+    /// Backups that are being deleted: which, until when, and whether it fails.
+    deletions: Vec<(String, Due, bool)>,
+    /// The number of calls so far.
+    call: u64,
     associations: BTreeMap<NodeKey, Arc<Association>>,
     /// When associations end that are being dissolved.
     leaving: BTreeSet<(Now, NodeKey)>,
@@ -43,24 +62,19 @@ type NodeKey = (String, String);
 impl OpsWorksCm {
     pub(super) fn new(settings: OpsWorksCmSettings, now: Now) -> Self {
         let servers = settings.servers.iter();
-        let servers = servers.map(|spec| (spec.name.clone(), Server::new(spec, now))).collect();
+        let servers =
+            servers.map(|spec| (spec.name.clone(), Server::of_spec(spec, &settings.place, now)));
+        let servers = servers.collect();
         Self {
             settings,
             servers,
+            backups: BTreeMap::new(),
+            deletions: Vec::new(),
+            call: 0,
             associations: BTreeMap::new(),
             leaving: BTreeSet::new(),
             tickets: BTreeMap::new(),
             tokens: VecDeque::new(),
-        }
-    }
-
-    /// Does what was due until `now`.
-    pub(super) fn settle(&mut self, now: Now) {
-        while let Some((due, _)) = self.leaving.first()
-            && *due <= now
-            && let Some((_, key)) = self.leaving.pop_first()
-        {
-            self.associations.remove(&key);
         }
     }
 
@@ -70,13 +84,31 @@ impl OpsWorksCm {
         action: &str,
         body: &Value,
     ) -> Result<Value, ApiError> {
+        self.call = self.call.saturating_add(1);
         self.settle(context.now);
-        let members = || Members::of(body);
+        let members = Members::of(body)?;
         match action {
-            "AssociateNode" => self.associate_node(context, members()?),
-            "DescribeNodeAssociationStatus" => self.describe_status(context, members()?),
-            "DescribeServers" => self.describe_servers(context, members()?),
-            "DisassociateNode" => self.disassociate_node(context, members()?),
+            "AssociateNode" => self.associate_node(context, members),
+            "CreateBackup" => self.create_backup(context, members),
+            "CreateServer" => self.create_server(context, members),
+            "DeleteBackup" => self.delete_backup(context, members),
+            "DeleteServer" => self.delete_server(context, members),
+            "DescribeAccountAttributes" => self.describe_account_attributes(members),
+            "DescribeBackups" => self.describe_backups(members),
+            "DescribeEvents" => self.describe_events(members),
+            "DescribeNodeAssociationStatus" => self.describe_status(context, members),
+            "DescribeServers" => self.describe_servers(context, members),
+            "DisassociateNode" => self.disassociate_node(context, members),
+            "ExportServerEngineAttribute" => self.export_server_engine_attribute(context, members),
+            "ListTagsForResource" => self.list_tags_for_resource(members),
+            "RestoreServer" => self.restore_server(context, members),
+            "StartMaintenance" => self.start_maintenance(context, members),
+            "TagResource" => self.tag_resource(members),
+            "UntagResource" => self.untag_resource(members),
+            "UpdateServer" => self.update_server(context, members),
+            "UpdateServerEngineAttributes" => {
+                self.update_server_engine_attributes(context, members)
+            }
             unknown => Err(ApiError::UnknownOperation(format!("'{unknown}'"))),
         }
     }
@@ -93,16 +125,15 @@ impl OpsWorksCm {
 
         // Paging is "not currently implemented": no token was ever given out.
         if next_token.is_some() {
-            return Err(ApiError::InvalidNextToken("The provided nextToken is not valid.".into()));
+            return Err(page::invalid());
         }
         let servers: Vec<&Server> = match name {
             Some(name) => vec![self.server(name)?],
             None => self.servers.values().collect(),
         };
         let bundle = context.authority.bundle();
-        let describe =
-            |server: &&Server| server.describe(context.now, &self.settings.place, bundle);
-        Ok(json!({ "Servers": servers.iter().map(describe).collect::<Vec<_>>() }))
+        let rows: Vec<_> = servers.iter().map(|server| server.describe(bundle)).collect();
+        Ok(json!({ "Servers": rows }))
     }
 
     fn server(&self, name: &str) -> Result<&Server, ApiError> {
@@ -110,13 +141,14 @@ impl OpsWorksCm {
         self.servers.get(name).ok_or_else(unknown)
     }
 
-    fn healthy_server(&self, name: &str, now: Now) -> Result<&Server, ApiError> {
+    fn server_mut(&mut self, name: &str) -> Result<&mut Server, ApiError> {
+        let unknown = || ApiError::ResourceNotFound(format!("No server named '{name}' exists."));
+        self.servers.get_mut(name).ok_or_else(unknown)
+    }
+
+    fn healthy_server(&self, name: &str) -> Result<&Server, ApiError> {
         let server = self.server(name)?;
-        match server.status(now) {
-            HEALTHY => Ok(server),
-            status => Err(ApiError::InvalidState(format!(
-                "The server '{name}' is in the state {status}; it must be {HEALTHY}."
-            ))),
-        }
+        status::require(name, server.status, status::FOR_NODES)?;
+        Ok(server)
     }
 }

@@ -6,27 +6,12 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use serde_json::{Map, Value, json};
 
 use super::{Ssm, role, timestamp};
+use crate::control::tag::{NAME, TAG_KEY, TAG_VALUE, Tag};
 use crate::control::validate::{Members, Pattern, Text};
 use crate::control::{Context, room_for};
 use crate::error::{ApiError, SsmError};
 use crate::now::Now;
 use crate::random::Random;
-
-/// A tag.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tag {
-    /// Its key.
-    pub key: String,
-    /// Its value.
-    pub value: String,
-}
-
-impl Tag {
-    pub(super) fn describe(tags: &[Self]) -> Value {
-        let each = tags.iter().map(|Self { key, value }| json!({ "Key": key, "Value": value }));
-        Value::Array(each.collect())
-    }
-}
 
 /// An activation.
 #[derive(Clone, Debug)]
@@ -50,13 +35,9 @@ pub struct Activation {
     code: String,
 }
 
-/// The constraint of `DefaultInstanceName`, and of a tag's key and value.
-const NAME: Pattern = Pattern { text: r"^([\p{L}\p{Z}\p{N}_.:/=+\-@]*)$", fits: is_name };
 const DEFAULT_INSTANCE_NAME: Text = Text { max: 256, pattern: Some(NAME), ..Text::UNBOUNDED };
 const DESCRIPTION: Text = Text { max: 256, ..Text::UNBOUNDED };
 const IAM_ROLE: Text = Text { max: 64, ..Text::UNBOUNDED };
-const TAG_KEY: Text = Text { min: 1, max: 128, pattern: Some(NAME), sensitive: false };
-const TAG_VALUE: Text = Text { max: 256, pattern: Some(NAME), ..Text::UNBOUNDED };
 /// "Reserved for internal use", but with constraints.
 const METADATA: Pattern = Pattern { text: r"^(?!\s*$).+", fits: is_metadata };
 const METADATA_KEY: Text = Text { min: 1, max: 128, pattern: Some(METADATA), sensitive: false };
@@ -67,20 +48,6 @@ const DAY: Duration = Duration::from_hours(24);
 const DEFAULT_LIFETIME: Duration = DAY;
 /// "You can specify a date up to 30 days in advance."
 const LONGEST_LIFETIME: Duration = DAY.saturating_mul(30);
-
-/// Letters and numbers of any script, separators, and a few signs. What Rust calls alphabetic has
-/// some combining vowel signs beside the letters; the service does not take those.
-fn is_name(text: &str) -> bool {
-    let fits = |letter: char| {
-        letter.is_alphanumeric() || "_.:/=+-@".contains(letter) || is_separator(letter)
-    };
-    text.chars().all(fits)
-}
-
-/// Unicode's category Z: unlike Rust's white space, without tabs and line feeds.
-fn is_separator(letter: char) -> bool {
-    letter.is_whitespace() && !letter.is_control()
-}
 
 fn is_metadata(text: &str) -> bool {
     !text.trim().is_empty() && !text.contains(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}'])

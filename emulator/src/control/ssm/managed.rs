@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::activation::Tag;
 use super::timestamp;
 use crate::control::public_key;
+use crate::control::tag::Tag;
 use crate::hex;
 use crate::now::Now;
 

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::{Value, json};
 
-pub use activation::{Activation, Tag};
+pub use activation::Activation;
 pub use admin::SsmSettings;
 pub use managed::{ManagedInstance, PING_STATUSES, Report};
 

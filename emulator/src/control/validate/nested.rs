@@ -88,6 +88,17 @@ impl<'a> Members<'a> {
         Ok(number)
     }
 
+    /// An optional truth value.
+    ///
+    /// # Errors
+    /// `SerializationException` when it is neither true nor false.
+    pub fn boolean(&mut self, name: &str) -> Result<Option<bool>, ApiError> {
+        let Some(value) = self.member(name) else {
+            return Ok(None);
+        };
+        value.as_bool().map(Some).ok_or_else(|| wrong_type(value, "a Boolean"))
+    }
+
     /// An optional moment: seconds since 1970, with or without a fraction, to the nearest
     /// millisecond. One before 1970 is 1970.
     ///

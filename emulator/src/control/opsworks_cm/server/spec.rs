@@ -1,12 +1,10 @@
-//! The configuration management servers of the account.
+//! Servers as they are asked for at the start, and their engines.
 
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde_json::{Value, json};
-
+use super::status::{HEALTHY, STATUSES};
 use crate::control::validate::{Pattern, Text};
-use crate::now::Now;
 
 /// What runs on the server and manages its nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +26,7 @@ impl Engine {
     }
 
     /// `EngineModel` and `EngineVersion`, as the reference has them for each engine.
-    const fn model(self) -> (&'static str, &'static str) {
+    pub(in crate::control) const fn model(self) -> (&'static str, &'static str) {
         match self {
             Self::Puppet => ("Monolithic", "2017"),
             Self::Chef => ("Single", "12"),
@@ -36,25 +34,6 @@ impl Engine {
     }
 }
 
-/// The values of `Server$Status` in the reference's order, and the one in which a node can be
-/// associated.
-pub const STATUSES: [&str; 13] = [
-    "BACKING_UP",
-    "CONNECTION_LOST",
-    "CREATING",
-    "DELETING",
-    "MODIFYING",
-    "FAILED",
-    HEALTHY,
-    "RUNNING",
-    "RESTORING",
-    "SETUP",
-    "UNDER_MAINTENANCE",
-    "UNHEALTHY",
-    "TERMINATED",
-];
-/// The status in which nodes can be associated and disassociated.
-pub const HEALTHY: &str = "HEALTHY";
 /// The name of the server that exists when none is asked for.
 pub const DEFAULT_SERVER: &str = "puppet-test";
 
@@ -169,7 +148,9 @@ fn engine(value: &str) -> Result<Engine, ServerSpecError> {
 }
 
 /// One of [`STATUSES`].
-pub(super) fn status(value: &str) -> Result<&'static str, ServerSpecError> {
+pub(in crate::control::opsworks_cm) fn status(
+    value: &str,
+) -> Result<&'static str, ServerSpecError> {
     let found = STATUSES.into_iter().find(|known| *known == value);
     found.ok_or_else(|| ServerSpecError::Status(value.to_owned()))
 }
@@ -177,83 +158,6 @@ pub(super) fn status(value: &str) -> Result<&'static str, ServerSpecError> {
 fn seconds(value: &str) -> Result<Duration, ServerSpecError> {
     let number = value.parse().ok().and_then(|number| Duration::try_from_secs_f64(number).ok());
     number.ok_or_else(|| ServerSpecError::Seconds(value.to_owned()))
-}
-
-/// A server that exists.
-#[derive(Clone, Debug)]
-pub struct Server {
-    /// `ServerName`.
-    pub name: String,
-    /// Its engine.
-    pub engine: Engine,
-    /// `Endpoint`.
-    pub endpoint: String,
-    /// Chef organizations beside `default`.
-    pub organizations: Vec<String>,
-    status: &'static str,
-    healthy_at: Option<Now>,
-    created_at: Now,
-}
-
-impl Server {
-    pub(super) fn new(spec: &ServerSpec, now: Now) -> Self {
-        let endpoint = spec.endpoint.clone();
-        Self {
-            name: spec.name.clone(),
-            engine: spec.engine,
-            endpoint: endpoint.unwrap_or_else(|| format!("{}.example", spec.name)),
-            organizations: spec.organizations.clone(),
-            status: spec.status,
-            healthy_at: spec.healthy_after.map(|after| now.plus(after)),
-            created_at: now,
-        }
-    }
-
-    /// The status at `now`.
-    #[must_use]
-    pub fn status(&self, now: Now) -> &'static str {
-        if self.healthy_at.is_some_and(|at| at <= now) { HEALTHY } else { self.status }
-    }
-
-    /// Sets the status for good, or until `healthy_at`.
-    pub(super) fn set_status(&mut self, status: &'static str, healthy_at: Option<Now>) {
-        self.status = status;
-        self.healthy_at = healthy_at;
-    }
-
-    /// The `Server` structure, as `DescribeServers` lists it.
-    pub(super) fn describe(&self, now: Now, place: &Place, ca_bundle: &str) -> Value {
-        let (model, version) = self.engine.model();
-        let Place { region, account } = place;
-        let attributes = match self.engine {
-            Engine::Puppet => json!([{ "Name": "PUPPET_API_CA_CERT", "Value": ca_bundle }]),
-            Engine::Chef => json!([]),
-        };
-        json!({
-            "AssociatePublicIpAddress": true,
-            "BackupRetentionCount": 10,
-            "CreatedAt": self.created_at.unix_seconds(),
-            "DisableAutomatedBackup": false,
-            "Endpoint": self.endpoint,
-            "Engine": self.engine.name(),
-            "EngineAttributes": attributes,
-            "EngineModel": model,
-            "EngineVersion": version,
-            "InstanceProfileArn":
-                format!("arn:aws:iam::{account}:instance-profile/aws-opsworks-cm-ec2-role"),
-            "InstanceType": "m5.xlarge",
-            "MaintenanceStatus": "SUCCESS",
-            "PreferredBackupWindow": "02:00",
-            "PreferredMaintenanceWindow": "Mon:03:00",
-            "SecurityGroupIds": [],
-            "ServerArn": format!("arn:aws:opsworks-cm:{region}:{account}:server/{}", self.name),
-            "ServerName": self.name,
-            "ServiceRoleArn":
-                format!("arn:aws:iam::{account}:role/service-role/aws-opsworks-cm-service-role"),
-            "Status": self.status(now),
-            "SubnetIds": [],
-        })
-    }
 }
 
 /// Where the account's resources are, for their ARNs.

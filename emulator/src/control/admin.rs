@@ -1,0 +1,113 @@
+//! What people and tests may see and change while the control plane runs.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{
+    Call, Calls, ControlPlane, Fault, OpsWorks, OpsWorksCm, Rate, Ssm, targets, throttles,
+};
+use crate::now::Now;
+
+/// What people and tests may see and change.
+impl ControlPlane {
+    /// Sets a fault, from the next call on.
+    pub fn inject(&mut self, fault: Fault) {
+        self.faults.add(fault);
+    }
+
+    /// Forgets every fault.
+    pub fn clear_faults(&mut self) {
+        self.faults.clear();
+    }
+
+    /// Sets the account's request limit; the buckets start full.
+    pub fn set_throttle(&mut self, rate: Option<Rate>, now: Now) {
+        self.throttles = throttles(rate, now);
+    }
+
+    /// The faults that can still strike.
+    pub fn faults(&self) -> impl Iterator<Item = &Fault> {
+        self.faults.armed()
+    }
+
+    /// Sets the actions that IAM refuses, each as [`Target`] reads it; others are ignored.
+    pub fn set_denied(&mut self, actions: impl IntoIterator<Item = String>) {
+        self.denied = targets(actions);
+    }
+
+    /// OpsWorks CM's state.
+    #[must_use]
+    pub fn opsworks_cm(&self) -> &OpsWorksCm {
+        &self.opsworks_cm
+    }
+
+    /// OpsWorks CM's state, to change it.
+    pub fn opsworks_cm_mut(&mut self) -> &mut OpsWorksCm {
+        &mut self.opsworks_cm
+    }
+
+    /// OpsWorks Stacks' state.
+    #[must_use]
+    pub fn opsworks(&self) -> &OpsWorks {
+        &self.opsworks
+    }
+
+    /// OpsWorks Stacks' state, to change it.
+    pub fn opsworks_mut(&mut self) -> &mut OpsWorks {
+        &mut self.opsworks
+    }
+
+    /// Systems Manager's state.
+    #[must_use]
+    pub fn ssm(&self) -> &Ssm {
+        &self.ssm
+    }
+
+    /// Systems Manager's state, to change it.
+    pub fn ssm_mut(&mut self) -> &mut Ssm {
+        &mut self.ssm
+    }
+
+    /// The CA bundle that Puppet servers give out.
+    #[must_use]
+    pub fn ca_bundle(&self) -> &str {
+        self.authority.bundle()
+    }
+
+    /// The newest calls, oldest first. At most 16 MiB of them are kept.
+    #[must_use]
+    pub fn calls(&self) -> Vec<Call> {
+        self.calls.since(0).collect()
+    }
+
+    /// The record of the calls.
+    #[must_use]
+    pub fn record(&self) -> &Calls {
+        &self.calls
+    }
+
+    /// Notes how long the newest call took.
+    pub fn set_duration(&mut self, duration: Duration) {
+        self.calls.set_duration(duration);
+    }
+
+    /// Does what was due until `now`. Every call does this first.
+    pub fn settle(&mut self, now: Now) {
+        self.opsworks_cm.settle(now);
+    }
+
+    /// The account as JSON, as it is at `now`.
+    #[must_use]
+    pub fn state(&mut self, now: Now) -> Value {
+        self.settle(now);
+        let mut state = json!({ "now": now.rfc3339() });
+        let families = [self.opsworks_cm.state(now), self.opsworks.state(now), self.ssm.state(now)];
+        for family in families {
+            if let (Some(state), Value::Object(family)) = (state.as_object_mut(), family) {
+                state.extend(family);
+            }
+        }
+        state
+    }
+}
