@@ -4,6 +4,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -12,7 +13,7 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 
 use crate::ca::CaError;
-use crate::control::{Call, ControlPlane, Fault};
+use crate::control::{Call, ControlPlane, ControlSettings, Fault};
 use crate::imds::{self, IdentityKey, Imds, ImdsCall};
 use crate::listener::Room;
 use crate::log::Log;
@@ -61,11 +62,21 @@ pub struct Emulator {
     thread: Option<JoinHandle<()>>,
 }
 
+/// What an emulator is started with.
+struct Start {
+    options: Options,
+    credentials: Credentials,
+    identity: Arc<IdentityKey>,
+    seed: u64,
+}
+
 /// What the serving thread and the owner both use.
 pub(crate) struct Shared {
     control: Mutex<ControlPlane>,
     imds: Mutex<Imds>,
-    clock_offset: i64,
+    clock_offset: AtomicI64,
+    /// What it was started with, for a reset.
+    start: Start,
     pub log: Log,
     /// Names, beside addresses and localhost, that requests may be for.
     pub hosts: Vec<String>,
@@ -182,6 +193,11 @@ impl Emulator {
     pub fn now(&self) -> Now {
         self.shared.now()
     }
+
+    /// Makes everything as it was at the start, but for the CA, the keys and the clock.
+    pub fn reset(&self) {
+        self.shared.reset();
+    }
 }
 
 impl Drop for Emulator {
@@ -195,6 +211,13 @@ impl Drop for Emulator {
     }
 }
 
+impl Start {
+    fn settings(&self) -> ControlSettings {
+        let Self { options, credentials, identity, seed } = self;
+        setup::control_settings(options, credentials.clone(), Arc::clone(identity), *seed)
+    }
+}
+
 impl Shared {
     fn new(options: &Options, credentials: Credentials, now: Now) -> Result<Self, StartError> {
         let seed = options.seed.map_or_else(setup::random_seed, Ok)?;
@@ -202,11 +225,14 @@ impl Shared {
         let log = log.map_err(StartError::Thread)?;
         let identity = Arc::new(IdentityKey::default());
         let imds = setup::imds(options, &credentials, Arc::clone(&identity), seed);
-        let control = setup::control_plane(options, credentials, identity, seed, now)?;
+        let start = Start { options: options.clone(), credentials, identity, seed };
+        let ca = setup::signing_ca(options, now)?;
+        let control = ControlPlane::new(start.settings(), Box::new(ca), now);
         Ok(Self {
             control: Mutex::new(control),
             imds: Mutex::new(imds),
-            clock_offset: options.clock_offset,
+            clock_offset: AtomicI64::new(options.clock_offset),
+            start,
             log,
             hosts: options.hosts.clone(),
             read_timeout: options.read_timeout,
@@ -215,7 +241,23 @@ impl Shared {
     }
 
     pub(crate) fn now(&self) -> Now {
-        machine_now().shifted(self.clock_offset)
+        machine_now().shifted(self.clock_offset())
+    }
+
+    /// How far the clock is ahead of the machine's, in seconds.
+    pub(crate) fn clock_offset(&self) -> i64 {
+        self.clock_offset.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_clock_offset(&self, seconds: i64) {
+        self.clock_offset.store(seconds, Ordering::Relaxed);
+    }
+
+    /// Makes everything as it was at the start, but for the CA, the keys and the clock.
+    pub(crate) fn reset(&self) {
+        let Start { options, credentials, identity, seed } = &self.start;
+        *self.imds() = setup::imds(options, credentials, Arc::clone(identity), *seed);
+        self.control().reset(self.start.settings(), self.now());
     }
 
     /// A test that panics inside `with` must not take the others' emulator down.

@@ -6,6 +6,7 @@
 //! [`emulator`] serves them over HTTP. [`stand_in`] is no part of it: a program on a node that
 //! tests run in place of `amazon-ssm-agent`.
 
+mod admin_api;
 pub mod ca;
 pub mod control;
 pub mod emulator;

@@ -21,6 +21,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::{Semaphore, oneshot};
 
+use crate::admin_api;
 use crate::emulator::Shared;
 use crate::error::ApiError;
 use crate::http::{Request, Response};
@@ -115,7 +116,7 @@ async fn answer(
     request.body = bytes;
     let response = match role {
         Role::Imds => ask_imds(&request, shared),
-        Role::Api => match observe(&request, peer, shared) {
+        Role::Api => match admin_api::answer(&request, peer, shared) {
             Some(observed) => observed,
             None => call(&request, shared),
         },
@@ -154,22 +155,6 @@ fn ask_imds(request: &Request, shared: &Shared) -> Response {
         shared.log.line(call.line());
     }
     response
-}
-
-/// What people and scripts may see of the emulator, unsigned, from this machine only.
-fn observe(request: &Request, peer: SocketAddr, shared: &Shared) -> Option<Response> {
-    if request.method != "GET" || !peer.ip().to_canonical().is_loopback() {
-        return None;
-    }
-    let body = match request.path.as_str() {
-        "/_emulator/state" => shared.control().state(shared.now()).to_string(),
-        "/_emulator/calls" => {
-            let calls = shared.control().calls();
-            serde_json::to_string(&calls).ok()?
-        }
-        _ => return None,
-    };
-    Some(Response::new(200, "application/json", body))
 }
 
 fn request_of(head: &hyper::http::request::Parts) -> Request {

@@ -9,8 +9,8 @@ use aws_lc_rs::rand;
 
 use crate::ca::SigningCa;
 use crate::control::{
-    ControlPlane, ControlSettings, DEFAULT_SERVER, Fault, OpsWorksCmSettings, OpsWorksSettings,
-    Place, SsmSettings,
+    ControlSettings, DEFAULT_SERVER, Fault, OpsWorksCmSettings, OpsWorksSettings, Place,
+    SsmSettings,
 };
 use crate::emulator::StartError;
 use crate::imds::{self, IdentityKey, Imds};
@@ -39,23 +39,6 @@ pub const MISLEADING_ENV: [&str; 15] = [
     "AWS_ENDPOINT_URL_SSM",
 ];
 
-/// The control plane, whose clock shows `now`.
-///
-/// # Errors
-/// When the CA cannot be read or made.
-pub(crate) fn control_plane(
-    options: &Options,
-    credentials: Credentials,
-    identity: Arc<IdentityKey>,
-    seed: u64,
-    now: Now,
-) -> Result<ControlPlane, StartError> {
-    let ca = signing_ca(options, now)?;
-    let ca = ca.allow_authorization_extensions(options.allow_authorization_extensions);
-    let settings = control_settings(options, credentials, identity, seed);
-    Ok(ControlPlane::new(settings, Box::new(ca), now))
-}
-
 /// The metadata service; its tokens differ from the control plane's.
 pub(crate) fn imds(
     options: &Options,
@@ -76,7 +59,7 @@ fn is_imds(fault: &Fault) -> bool {
     fault.action == imds::ACTION
 }
 
-fn control_settings(
+pub(crate) fn control_settings(
     options: &Options,
     credentials: Credentials,
     identity: Arc<IdentityKey>,
@@ -115,18 +98,23 @@ fn control_settings(
     }
 }
 
-fn signing_ca(options: &Options, now: Now) -> Result<SigningCa, StartError> {
+/// The CA of the Puppet servers.
+///
+/// # Errors
+/// When it cannot be read or made.
+pub(crate) fn signing_ca(options: &Options, now: Now) -> Result<SigningCa, StartError> {
     let read = |path: &Path| {
         let text = std::fs::read_to_string(path);
         text.map_err(|source| StartError::CaFile { path: path.to_owned(), source })
     };
-    Ok(match &options.ca {
+    let ca = match &options.ca {
         CaSource::Own => SigningCa::generate(now, DEFAULT_SERVER)?,
         CaSource::Shared => SigningCa::shared(now, DEFAULT_SERVER)?,
         CaSource::Files { certificates, key } => {
             SigningCa::from_pem(&read(certificates)?, &read(key)?)?
         }
-    })
+    };
+    Ok(ca.allow_authorization_extensions(options.allow_authorization_extensions))
 }
 
 /// Keys in AWS's form, thrown away with the run.

@@ -132,6 +132,17 @@ impl Target {
     }
 }
 
+impl std::fmt::Display for Target {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Every => formatter.write_str("*"),
+            Self::Service(family) => write!(formatter, "{}:*", family.signing_name()),
+            Self::Action(family, name) => write!(formatter, "{}:{name}", family.signing_name()),
+            Self::Metadata => formatter.write_str(imds::ACTION),
+        }
+    }
+}
+
 /// Whether a fault of `kind` can strike this action.
 #[must_use]
 pub fn can_strike(kind: FaultKind, family: Family, action: &str) -> bool {

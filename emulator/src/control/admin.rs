@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{
-    Call, Calls, ControlPlane, Fault, OpsWorks, OpsWorksCm, Rate, Ssm, targets, throttles,
+    Call, Calls, ControlPlane, Fault, OpsWorks, OpsWorksCm, Rate, Ssm, Target, Throttle, targets,
+    throttles,
 };
 use crate::now::Now;
 
@@ -19,6 +20,18 @@ impl ControlPlane {
     /// Forgets every fault.
     pub fn clear_faults(&mut self) {
         self.faults.clear();
+    }
+
+    /// The account's request limit, for each service.
+    #[must_use]
+    pub fn throttle(&self) -> Option<Rate> {
+        self.throttles.values().next().and_then(Throttle::rate)
+    }
+
+    /// The actions that IAM refuses.
+    #[must_use]
+    pub fn denied_actions(&self) -> Vec<String> {
+        self.denied.iter().map(Target::to_string).collect()
     }
 
     /// Sets the account's request limit; the buckets start full.

@@ -52,6 +52,12 @@ impl Throttle {
         Self { rate, level, filled_at: now }
     }
 
+    /// The rate; `None` for no limit.
+    #[must_use]
+    pub const fn rate(&self) -> Option<Rate> {
+        self.rate
+    }
+
     /// Takes one request's worth; false when the account has to wait.
     pub fn admit(&mut self, now: Now) -> bool {
         let Some(rate) = self.rate else { return true };

@@ -133,6 +133,16 @@ impl Imds {
         self.faults.add(fault);
     }
 
+    /// The faults that can still strike.
+    pub fn faults(&self) -> impl Iterator<Item = &Fault> {
+        self.faults.armed()
+    }
+
+    /// Forgets every fault.
+    pub fn clear_faults(&mut self) {
+        self.faults.clear();
+    }
+
     /// The newest requests, oldest first.
     pub fn calls(&self) -> impl Iterator<Item = &ImdsCall> {
         self.calls.iter()

@@ -13,6 +13,7 @@
 )]
 
 mod activations;
+mod admin_api;
 mod associations;
 mod aws_cli;
 mod aws_cli_others;
