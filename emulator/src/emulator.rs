@@ -44,6 +44,16 @@ pub enum StartError {
     /// The CA cannot be used.
     #[error(transparent)]
     Ca(#[from] CaError),
+    /// A node that a server is to have from the start cannot be associated.
+    #[error("the server '{server}' cannot have the node '{node}': {reason}")]
+    Node {
+        /// The server.
+        server: String,
+        /// The node.
+        node: String,
+        /// Why not.
+        reason: String,
+    },
     /// No random seed or key.
     #[error("the machine gives no randomness")]
     Randomness,
@@ -227,7 +237,15 @@ impl Shared {
         let imds = setup::imds(options, &credentials, Arc::clone(&identity), seed);
         let start = Start { options: options.clone(), credentials, identity, seed };
         let ca = setup::signing_ca(options, now)?;
-        let control = ControlPlane::new(start.settings(), Box::new(ca), now);
+        let mut control = ControlPlane::new(start.settings(), Box::new(ca), now);
+        for node in &options.nodes {
+            let refused = |reason| StartError::Node {
+                server: node.server.clone(),
+                node: node.name.clone(),
+                reason,
+            };
+            control.seed_node(now, node).map_err(refused)?;
+        }
         Ok(Self {
             control: Mutex::new(control),
             imds: Mutex::new(imds),
@@ -257,7 +275,12 @@ impl Shared {
     pub(crate) fn reset(&self) {
         let Start { options, credentials, identity, seed } = &self.start;
         *self.imds() = setup::imds(options, credentials, Arc::clone(identity), *seed);
-        self.control().reset(self.start.settings(), self.now());
+        let (mut control, now) = (self.control(), self.now());
+        control.reset(self.start.settings(), now);
+        for node in &options.nodes {
+            // It could be associated at the start.
+            let _ = control.seed_node(now, node);
+        }
     }
 
     /// A test that panics inside `with` must not take the others' emulator down.

@@ -27,5 +27,5 @@ mod zip;
 pub use control::{Call, ControlPlane, Fault, FaultKind};
 pub use emulator::{Emulator, StartError, machine_now};
 pub use now::Now;
-pub use options::{CaSource, Options};
+pub use options::{CaSource, Options, SeedNode};
 pub use setup::MISLEADING_ENV;

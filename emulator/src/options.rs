@@ -27,6 +27,17 @@ pub enum CaSource {
     },
 }
 
+/// A node that a server has from the start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeedNode {
+    /// `ServerName`.
+    pub server: String,
+    /// `NodeName`.
+    pub name: String,
+    /// The engine attributes of its `AssociateNode`: name and value.
+    pub attributes: Vec<(String, String)>,
+}
+
 /// How an emulator is set up. The default is a healthy Puppet server `puppet-test`, one stack, any
 /// role for Systems Manager, the documented request limit, and an EC2 instance without tags, on
 /// free ports of the loopback interface.
@@ -38,6 +49,8 @@ pub struct Options {
     pub imds_listen: SocketAddr,
     /// The servers; none is the default one.
     pub servers: Vec<ServerSpec>,
+    /// The nodes that the servers have from the start.
+    pub nodes: Vec<SeedNode>,
     /// `Endpoint` of servers that name none themselves, and of those that are created. `NAME.example`
     /// when `None`, and one made from name and region for those that are created.
     pub endpoint: Option<String>,
@@ -106,6 +119,7 @@ impl Default for Options {
             listen: free,
             imds_listen: free,
             servers: Vec::new(),
+            nodes: Vec::new(),
             endpoint: None,
             stacks: Vec::new(),
             registration_time: Duration::ZERO,

@@ -12,6 +12,8 @@ use enlist_emulator::control::{
 use enlist_emulator::imds::{Answering, Instance};
 use enlist_emulator::{CaSource, Options};
 
+use super::seed_file::{self, SeedFileError};
+
 #[derive(Args)]
 #[command(next_help_heading = "Control plane")]
 pub struct Arguments {
@@ -19,6 +21,10 @@ pub struct Arguments {
     /// healthy-after=SECONDS, endpoint=HOST, organization=NAME (Chef's, beside default) [default: a healthy Puppet server puppet-test]
     #[arg(long = "server", value_name = "SPEC")]
     servers: Vec<ServerSpec>,
+    /// What the account holds at the start, in TOML: servers with nodes, stacks, roles; beside what
+    /// the options say
+    #[arg(long, value_name = "FILE")]
+    seed_file: Option<PathBuf>,
     /// Endpoint of servers that name none [default: NAME.example]
     #[arg(long, value_name = "HOST")]
     endpoint: Option<String>,
@@ -191,7 +197,19 @@ struct PublicIp(Option<Ipv4Addr>);
 
 impl Arguments {
     /// The emulator's options; addresses and logging are the command's to set.
-    pub fn options(self) -> Options {
+    ///
+    /// # Errors
+    /// When the seed file cannot be used.
+    pub fn options(mut self) -> Result<Options, SeedFileError> {
+        let file = self.seed_file.take();
+        let mut options = self.without_file();
+        if let Some(file) = file {
+            seed_file::add(&file, &mut options)?;
+        }
+        Ok(options)
+    }
+
+    fn without_file(self) -> Options {
         let ca = match (self.ca_cert, self.ca_key) {
             (Some(certificates), Some(key)) => CaSource::Files { certificates, key },
             _ => CaSource::Own,

@@ -31,7 +31,7 @@ pub struct Exec {
 
 impl Exec {
     pub fn run(self) -> Result<ExitCode, Failure> {
-        let options = Options { log: self.verbose, ..self.arguments.options() };
+        let options = Options { log: self.verbose, ..self.arguments.options()? };
         let emulator = Emulator::start(options)?;
         say(&format!(
             "enlist-emulator: API at {}, instance metadata at {}",

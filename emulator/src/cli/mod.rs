@@ -5,6 +5,7 @@
 mod arguments;
 mod aws_wrapper;
 mod exec;
+mod seed_file;
 mod serve;
 
 use std::error::Error;
@@ -15,6 +16,7 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 use enlist_emulator::StartError;
+use seed_file::SeedFileError;
 
 /// Exit codes of BSD's sysexits: the agent has the same.
 const USAGE: u8 = 64;
@@ -25,6 +27,8 @@ const IO: u8 = 74;
 /// A command that failed.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
+    #[error(transparent)]
+    SeedFile(#[from] seed_file::SeedFileError),
     #[error("the emulator did not start")]
     Start(#[from] StartError),
     #[error("cannot write to standard output")]
@@ -85,7 +89,8 @@ fn say(line: &str) {
 impl Failure {
     fn exit_code(&self) -> u8 {
         match self {
-            Self::Start(StartError::Ca(_)) => DATA,
+            Self::SeedFile(SeedFileError::Read { .. }) => IO,
+            Self::SeedFile(_) | Self::Start(StartError::Ca(_) | StartError::Node { .. }) => DATA,
             Self::Start(StartError::Randomness | StartError::Thread(_)) => SOFTWARE,
             Self::Start(_) | Self::Output(_) | Self::Signals(_) | Self::Wrapper(_) => IO,
             Self::Command { source, .. } => exec::not_started(source),

@@ -38,7 +38,7 @@ impl Serve {
             listen: self.listen,
             imds_listen: self.imds_listen,
             log: !self.quiet,
-            ..self.arguments.options()
+            ..self.arguments.options()?
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(Failure::Signals)?;

@@ -5,10 +5,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{
-    Call, Calls, ControlPlane, Fault, OpsWorks, OpsWorksCm, Rate, Ssm, Target, Throttle, targets,
-    throttles,
+    Call, Calls, Context, ControlPlane, Fault, OpsWorks, OpsWorksCm, Outcome, Rate, Ssm, Target,
+    Throttle, targets, throttles,
 };
 use crate::now::Now;
+use crate::options::SeedNode;
 
 /// What people and tests may see and change.
 impl ControlPlane {
@@ -20,6 +21,27 @@ impl ControlPlane {
     /// Forgets every fault.
     pub fn clear_faults(&mut self) {
         self.faults.clear();
+    }
+
+    /// Associates a node at once, whatever an association takes; it is no call of the record.
+    ///
+    /// # Errors
+    /// Why the node cannot be associated, or why its association failed.
+    pub fn seed_node(&mut self, now: Now, node: &SeedNode) -> Result<(), String> {
+        let SeedNode { server, name, attributes } = node;
+        let attributes = attributes.iter();
+        let attributes: Value =
+            attributes.map(|(name, value)| json!({ "Name": name, "Value": value })).collect();
+        let body =
+            json!({ "ServerName": server, "NodeName": name, "EngineAttributes": attributes });
+        let (random, authority) = (&mut self.random, &mut *self.authority);
+        let mut context = Context { now, fault: None, host: None, random, authority };
+        self.opsworks_cm.seed(&mut context, &body).map_err(|error| error.to_string())?;
+        let key = (server.clone(), name.clone());
+        match self.opsworks_cm.associations().get(&key).map(|made| &*made.outcome) {
+            Some(Outcome::Failed { reason }) => Err(reason.clone()),
+            _ => Ok(()),
+        }
     }
 
     /// The account's request limit, for each service.

@@ -34,6 +34,7 @@ mod ordinary_use;
 mod plane;
 mod reference;
 mod rows;
+mod seed_file;
 mod signatures;
 mod stacks;
 mod stand_in;

@@ -14,7 +14,10 @@ use super::server::spec;
 use super::server::spec::{ServerSpec, ServerSpecError};
 use super::server::work::{Progress, Work};
 use super::settings::Times;
+use crate::control::Context;
 use crate::control::span::Due;
+use crate::control::validate::Members;
+use crate::error::ApiError;
 use crate::hex;
 use crate::now::Now;
 
@@ -51,6 +54,18 @@ impl OpsWorksCm {
                 healthy_at.map(|at| Progress { work: Work::Heal, fails: false, due: Due::At(at) });
         }
         Ok(())
+    }
+
+    /// `AssociateNode` that is over at once.
+    pub(in crate::control) fn seed(
+        &mut self,
+        context: &mut Context<'_>,
+        body: &Value,
+    ) -> Result<(), ApiError> {
+        let time = std::mem::take(&mut self.settings.association_time);
+        let done = Members::of(body).and_then(|members| self.associate_node(context, members));
+        self.settings.association_time = time;
+        done.map(|_| ())
     }
 
     /// Sets how long associations take that begin from here on.
