@@ -21,7 +21,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::admin_api;
+use crate::admin_api::{self, Reply};
 use crate::emulator::Shared;
 use crate::error::ApiError;
 use crate::http::{Request, Response};
@@ -117,7 +117,8 @@ async fn answer(
     let response = match role {
         Role::Imds => ask_imds(&request, shared),
         Role::Api => match admin_api::answer(&request, peer, shared) {
-            Some(observed) => observed,
+            Some(Reply::State(snapshot)) => return payload::stream(snapshot),
+            Some(Reply::Response(response)) => response,
             None => call(&request, shared),
         },
     };

@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
+use crate::control::Snapshot;
 use crate::emulator::Shared;
 use crate::http::{Request, Response};
 
@@ -48,8 +49,14 @@ impl Problem {
     }
 }
 
+/// What goes out: a response, or the state, which can be large.
+pub(crate) enum Reply {
+    Response(Response),
+    State(Snapshot),
+}
+
 /// Answers a request for the admin API; none for other paths, and for clients elsewhere.
-pub(crate) fn answer(request: &Request, peer: SocketAddr, shared: &Shared) -> Option<Response> {
+pub(crate) fn answer(request: &Request, peer: SocketAddr, shared: &Shared) -> Option<Reply> {
     let path = request.path.strip_prefix(ROOT)?;
     if !peer.ip().to_canonical().is_loopback() {
         return None;
@@ -57,20 +64,21 @@ pub(crate) fn answer(request: &Request, peer: SocketAddr, shared: &Shared) -> Op
     // The paths of before there were versions.
     let plain = matches!(path, "state" | "calls") && request.method == "GET";
     let Some(path) = path.strip_prefix(VERSION).or(Some(path).filter(|_| plain)) else {
-        return Some(respond(Err(Problem::NotFound(request.path.clone()))));
+        return Some(Reply::Response(respond(Err(Problem::NotFound(request.path.clone())))));
     };
-    if plain && path == "calls" {
+    if request.method == "GET" && path == "state" {
+        return Some(Reply::State(shared.control().snapshot(shared.now())));
+    }
+    if plain {
         // A list, as it was.
-        return Some(show::all_calls(shared));
+        return Some(Reply::Response(show::all_calls(shared)));
     }
     if request.method == "GET" {
-        return Some(respond(show::show(path, &request.query, shared)));
+        return Some(Reply::Response(respond(show::show(path, &request.query, shared))));
     }
-    Some(respond(
-        own(request)
-            .and_then(|()| body(request))
-            .and_then(|body| change::change(&request.method, path, &body, shared)),
-    ))
+    let done = own(request).and_then(|()| body(request));
+    let done = done.and_then(|body| change::change(&request.method, path, &body, shared));
+    Some(Reply::Response(respond(done)))
 }
 
 fn respond(answer: Answer) -> Response {

@@ -17,7 +17,6 @@ pub(super) fn show(path: &str, query: &str, shared: &Shared) -> Answer {
             "version": env!("CARGO_PKG_VERSION"),
             "api": 1,
         })),
-        "state" => Ok(shared.control().state(shared.now())),
         "calls" => calls(query, shared),
         "faults" => Ok(json!({ "faults": faults(shared) })),
         "clock" => Ok(clock(shared)),

@@ -1,12 +1,13 @@
 //! What people and tests may see and change while the control plane runs.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
-    Call, Calls, Context, ControlPlane, Fault, OpsWorks, OpsWorksCm, Outcome, Rate, Ssm, Target,
-    Throttle, targets, throttles,
+    Call, Calls, Context, ControlPlane, Fault, OpsWorks, OpsWorksCm, Outcome, Rate, Snapshot, Ssm,
+    Target, Throttle, targets, throttles,
 };
 use crate::now::Now;
 use crate::options::SeedNode;
@@ -135,14 +136,22 @@ impl ControlPlane {
     /// The account as JSON, as it is at `now`.
     #[must_use]
     pub fn state(&mut self, now: Now) -> Value {
+        self.snapshot(now).value()
+    }
+
+    /// The account as it is at `now`, to be made into JSON later.
+    #[must_use]
+    pub fn snapshot(&mut self, now: Now) -> Snapshot {
         self.settle(now);
-        let mut state = json!({ "now": now.rfc3339() });
-        let families = [self.opsworks_cm.state(now), self.opsworks.state(now), self.ssm.state(now)];
-        for family in families {
-            if let (Some(state), Value::Object(family)) = (state.as_object_mut(), family) {
-                state.extend(family);
+        let mut members = Map::new();
+        members.insert("now".to_owned(), Value::from(now.rfc3339()));
+        for family in [self.opsworks_cm.state(now), self.opsworks.state(now), self.ssm.state(now)] {
+            if let Value::Object(family) = family {
+                members.extend(family);
             }
         }
-        state
+        let associations = self.opsworks_cm.associations().iter();
+        let associations = associations.map(|(key, it)| (key.clone(), Arc::clone(it))).collect();
+        Snapshot { now, members, associations }
     }
 }

@@ -12,6 +12,7 @@ mod opsworks;
 mod opsworks_cm;
 mod public_key;
 mod secret;
+mod snapshot;
 mod span;
 mod ssm;
 mod tag;
@@ -34,6 +35,7 @@ pub use opsworks_cm::{
     Association, Backup, DEFAULT_SERVER, Engine, HEALTHY, OpsWorksCm, OpsWorksCmSettings, Outcome,
     Place, STATUSES, Server, ServerSpec, ServerSpecError, Times,
 };
+pub use snapshot::Snapshot;
 pub use span::{Span, SpanError};
 pub use ssm::{Activation, ManagedInstance, PING_STATUSES, Report, Ssm, SsmSettings};
 pub use tag::Tag;

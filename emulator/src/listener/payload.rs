@@ -4,7 +4,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use hyper::body::{Body, Bytes, Frame, SizeHint};
+use tokio::sync::mpsc;
 
+use crate::control::Snapshot;
 use crate::http::{Delivery, Response};
 
 /// The connection is to break without, or within, a response.
@@ -32,12 +34,37 @@ pub async fn deliver(response: Response) -> Result<hyper::Response<Payload>, Bro
     for (name, value) in &response.headers {
         built = built.header(name, value);
     }
-    let payload = Payload { bytes: Some(bytes), length, truncated, flushed: false };
-    built.body(payload).map_err(|_| Broken)
+    let whole = Whole { bytes: Some(bytes), length, truncated, flushed: false };
+    built.body(Payload::Whole(whole)).map_err(|_| Broken)
 }
 
-/// A body that may break off: the length is announced whole, half of it comes.
-pub struct Payload {
+/// Sends the state as it is made, by a thread of its own, and no faster than it is read.
+///
+/// # Errors
+/// Never; the response is made like the others.
+pub fn stream(snapshot: Snapshot) -> Result<hyper::Response<Payload>, Broken> {
+    let (pieces, received) = mpsc::channel(1);
+    tokio::task::spawn_blocking(move || {
+        // A client that has gone away wants no more.
+        snapshot.write(|piece| pieces.blocking_send(Bytes::from(piece)).is_ok());
+    });
+    hyper::Response::builder()
+        .header("content-type", "application/json")
+        .header("cache-control", "no-store")
+        .body(Payload::Pieces(received))
+        .map_err(|_| Broken)
+}
+
+/// A response's body.
+pub enum Payload {
+    /// One that is there, and may break off: the length is announced whole, half of it comes.
+    Whole(Whole),
+    /// One that is being made.
+    Pieces(mpsc::Receiver<Bytes>),
+}
+
+/// A body that is there.
+pub struct Whole {
     bytes: Option<Bytes>,
     length: usize,
     truncated: bool,
@@ -53,6 +80,30 @@ impl Body for Payload {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        match &mut *self {
+            Self::Whole(whole) => whole.poll(context),
+            Self::Pieces(pieces) => {
+                pieces.poll_recv(context).map(|piece| piece.map(|bytes| Ok(Frame::data(bytes))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Self::Whole(whole) if whole.bytes.is_none() && !whole.truncated)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(whole) => {
+                SizeHint::with_exact(u64::try_from(whole.length).unwrap_or(u64::MAX))
+            }
+            Self::Pieces(_) => SizeHint::default(),
+        }
+    }
+}
+
+impl Whole {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match self.bytes.take() {
             Some(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
             None if self.truncated && !self.flushed => {
@@ -63,13 +114,5 @@ impl Body for Payload {
             None if self.truncated => Poll::Ready(Some(Err(Broken))),
             None => Poll::Ready(None),
         }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.bytes.is_none() && !self.truncated
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(u64::try_from(self.length).unwrap_or(u64::MAX))
     }
 }

@@ -144,7 +144,24 @@ fn parse(reply: &str) -> io::Result<Reply> {
     };
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
     let status = status.ok_or_else(|| io::Error::other(format!("no status in '{head}'")))?;
-    Ok(Reply { status, head: head.to_ascii_lowercase(), body: body.to_owned() })
+    let head = head.to_ascii_lowercase();
+    let chunked = head.contains("transfer-encoding: chunked");
+    let body = if chunked { unchunked(body) } else { body.to_owned() };
+    Ok(Reply { status, head, body })
+}
+
+/// A body that came in chunks.
+fn unchunked(mut rest: &str) -> String {
+    let mut body = String::new();
+    while let Some((length, more)) = rest.split_once("\r\n") {
+        let length = usize::from_str_radix(length, 16).unwrap_or(0);
+        let (Some(chunk), Some(next)) = (more.get(..length), more.get(length + 2..)) else {
+            break;
+        };
+        body += chunk;
+        rest = next;
+    }
+    body
 }
 
 /// The address in a URL of the emulator.

@@ -12,8 +12,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use super::client::{self, Signing, call, call_target, send};
-use super::plane;
 use super::{Outcome, shared_ca};
+use super::{openssl, plane};
 
 /// The program, serving; it ends with this value.
 struct Serving {
@@ -159,6 +159,44 @@ fn memory_has_a_bound() -> Outcome {
     assert_eq!(send(&url, "GET", "/_emulator/state", &[], "")?.status, 200);
     let peak = serving.peak()?;
     assert!(peak < 64 * 1024, "{peak} KiB");
+    Ok(())
+}
+
+/// A state of many megabytes is made as it is read: readers who stop cost next to nothing, and
+/// hold nobody up.
+#[test]
+fn slow_readers_of_a_large_state_cost_nothing() -> Outcome {
+    const NODES: usize = 20_000;
+    let key = openssl::public_key("rsa", openssl::key(0))?;
+    let mut seed = String::from("[[server]]\nname = \"chef\"\nengine = \"Chef\"\n");
+    for number in 0..NODES {
+        let node = format!("[[server.node]]\nname = \"n{number}\"\npublic-key = '''{key}'''\n");
+        seed.push_str(&node);
+    }
+    let scratch = openssl::Scratch::new()?;
+    let file = scratch.write("seed.toml", &seed)?;
+    let serving = Serving::start(&["--quiet", "--seed-file", &file], Stdio::null())?;
+    let url = serving.url();
+    let before = serving.peak()?;
+    let mut stopped = Vec::new();
+    for _ in 0..20 {
+        let mut stream = TcpStream::connect(client::host(&url))?;
+        let host = client::host(&url);
+        write!(stream, "GET /_emulator/v1/state HTTP/1.1\r\nhost: {host}\r\n\r\n")?;
+        let mut first = [0; 12];
+        stream.read_exact(&mut first)?;
+        assert_eq!(&first, b"HTTP/1.1 200");
+        stopped.push(stream);
+    }
+    assert_eq!(send(&url, "GET", "/_emulator/v1/health", &[], "")?.status, 200);
+    // Snapshots of pointers and names, and a few pieces each.
+    let more = serving.peak()?.saturating_sub(before);
+    assert!(more < 64 * 1024, "{more} KiB more than {before}");
+    drop(stopped);
+    let state = send(&url, "GET", "/_emulator/v1/state", &[], "")?;
+    assert!(state.body.len() > 10_000_000, "{}", state.body.len());
+    let rows = state.json()["associations"].as_array().map(Vec::len);
+    assert_eq!(rows, Some(NODES), "and one who reads gets it all");
     Ok(())
 }
 

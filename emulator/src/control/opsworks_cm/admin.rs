@@ -106,7 +106,7 @@ impl OpsWorksCm {
         &self.associations
     }
 
-    /// Servers, backups and associations as JSON; statuses are those at `now`.
+    /// Servers and backups as JSON; statuses are those at `now`.
     #[must_use]
     pub fn state(&self, now: Now) -> Value {
         let servers = self.servers.values().map(|server| server.state(now));
@@ -121,12 +121,9 @@ impl OpsWorksCm {
                 "nodes": backup.nodes.len(),
             })
         });
-        let associations = self.associations.iter();
-        let associations = associations.map(|((server, node), it)| it.describe(now, server, node));
         json!({
             "servers": servers.collect::<Vec<_>>(),
             "backups": backups.collect::<Vec<_>>(),
-            "associations": associations.collect::<Vec<_>>(),
         })
     }
 }
