@@ -3,7 +3,7 @@
 //! misspelled member.
 //!
 //! Rooms: [`control`], [`imds`] and [`sigv4`] are pure (time is an argument); [`ca`] signs;
-//! [`emulator`] serves them over HTTP. [`stand_in`] is no part of it: a program on a node that
+//! [`emulator`] serves them over HTTP. [`fake_ssm_agent`] is no part of it: a program on a node that
 //! tests run in place of `amazon-ssm-agent`.
 
 mod admin_api;
@@ -11,6 +11,7 @@ pub mod ca;
 pub mod control;
 pub mod emulator;
 pub mod error;
+pub mod fake_ssm_agent;
 mod hex;
 pub mod http;
 pub mod imds;
@@ -21,7 +22,6 @@ pub mod options;
 pub mod random;
 mod setup;
 pub mod sigv4;
-pub mod stand_in;
 mod zip;
 
 pub use control::{Call, ControlPlane, Fault, FaultKind};

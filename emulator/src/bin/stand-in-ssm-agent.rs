@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use enlist_emulator::stand_in::{Machine, run};
+use enlist_emulator::fake_ssm_agent::{Machine, run};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

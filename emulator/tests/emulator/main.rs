@@ -26,6 +26,7 @@ mod constraints;
 mod constraints_managed;
 mod constraints_ssm;
 mod constraints_stacks;
+mod fake_ssm_agent;
 mod faults;
 mod imds;
 mod managed;
@@ -37,7 +38,6 @@ mod rows;
 mod seed_file;
 mod signatures;
 mod stacks;
-mod stand_in;
 mod throttle;
 
 use enlist_emulator::{CaSource, Options};

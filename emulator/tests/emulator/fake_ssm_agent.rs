@@ -1,4 +1,4 @@
-//! The stand-in for the SSM Agent, end to end.
+//! The fake SSM agent, end to end.
 
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -15,7 +15,7 @@ use super::{Outcome, shared_ca};
 
 type Problem = Box<dyn std::error::Error>;
 
-/// A machine with the stand-in on it.
+/// A machine with the fake agent on it.
 struct Node {
     emulator: Emulator,
     scratch: Scratch,
@@ -38,7 +38,7 @@ impl Node {
         Ok(words.map(str::to_owned).into())
     }
 
-    /// Runs the stand-in: its exit code, and what it said on standard output and error.
+    /// Runs the fake agent: its exit code, and what it said on standard output and error.
     fn run(&self, arguments: &[String], input: &str) -> Result<(Option<i32>, String), Problem> {
         self.run_against(self.emulator.api_url(), arguments, input)
     }

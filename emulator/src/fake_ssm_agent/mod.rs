@@ -1,4 +1,4 @@
-//! A stand-in for `amazon-ssm-agent`, for tests: it registers a machine as the real one does, where
+//! A fake `amazon-ssm-agent`, for tests: it registers a machine as the real one does, where
 //! that hurts. It
 //! - overwrites the registration in its vault *before* it calls the API, so that a call that fails
 //!   leaves a machine that was registered without a registration;
@@ -28,7 +28,7 @@ use serde_json::json;
 use flags::{Flags, USAGE};
 use vault::{Registration, Vault};
 
-/// Where the stand-in runs.
+/// Where the fake agent runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Machine {
     /// The prefix of every path.
