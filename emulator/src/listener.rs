@@ -104,14 +104,17 @@ async fn answer(
     shared: &Shared,
 ) -> Result<hyper::Response<Payload>, Broken> {
     if let Err(refused) = check_host(&request, &shared.hosts) {
-        return deliver(refused.response()).await;
+        return deliver(refused.response(), shared.now()).await;
     }
     let (head, body) = request.into_parts();
     let mut request = request_of(&head);
     // The body's share of the memory is given back when it has been answered.
     let (bytes, _room) = match shared.room.read(body, shared.read_timeout).await {
         Ok(whole) => whole.into_parts(),
-        Err(error) => return deliver(error.response().with_header("connection", "close")).await,
+        Err(error) => {
+            let refused = error.response().with_header("connection", "close");
+            return deliver(refused, shared.now()).await;
+        }
     };
     request.body = bytes;
     let response = match role {

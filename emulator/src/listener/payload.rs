@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use crate::control::Snapshot;
 use crate::http::{Delivery, Response};
+use crate::now::Now;
 
 /// The connection is to break without, or within, a response.
 #[derive(Debug, thiserror::Error)]
@@ -18,7 +19,7 @@ pub struct Broken;
 ///
 /// # Errors
 /// When the connection is to break.
-pub async fn deliver(response: Response) -> Result<hyper::Response<Payload>, Broken> {
+pub async fn deliver(response: Response, now: Now) -> Result<hyper::Response<Payload>, Broken> {
     match response.delivery {
         Delivery::Dropped => return Err(Broken),
         Delivery::Late(wait) => tokio::time::sleep(wait).await,
@@ -31,6 +32,8 @@ pub async fn deliver(response: Response) -> Result<hyper::Response<Payload>, Bro
         bytes.truncate(length / 2);
     }
     let mut built = hyper::Response::builder().status(response.status);
+    // By the clock that requests are judged by, which may be wrong on purpose.
+    built = built.header("date", now.http_date());
     for (name, value) in &response.headers {
         built = built.header(name, value);
     }
