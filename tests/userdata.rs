@@ -9,7 +9,6 @@
     reason = "tests run programs, and end where they fail"
 )]
 
-#[allow(dead_code, reason = "each test file uses a part of it")]
 mod common;
 
 use aws_credential_types::Credentials;

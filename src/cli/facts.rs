@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::{Global, printer, runtime};
-use crate::facts::Facts;
+use crate::facts::{Ec2, Facts};
 use crate::fault::Fault;
 use crate::host::{AwsSettings, Environment, Host, Net};
 use crate::target::{Inquiry, SiteInquiry};
@@ -45,65 +45,77 @@ pub fn run(global: &Global, options: &Options) -> Result<u8, Fault> {
 }
 
 fn text(facts: &Facts) -> String {
-    let mut rows = Vec::new();
-    let mut add = |label: &str, value: Option<&str>| {
-        if let Some(value) = value.filter(|value| !value.is_empty()) {
-            rows.push((label.to_owned(), value.to_owned()));
-        }
-    };
-    add("hostname", Some(&facts.hostname));
-    add("fqdn", Some(&facts.fqdn));
-    add("machine-id", facts.machine_id.as_deref());
+    let mut rows = Rows::default();
+    rows.add("hostname", Some(&facts.hostname));
+    rows.add("fqdn", Some(&facts.fqdn));
+    rows.add("machine-id", facts.machine_id.as_deref());
     let platform = &facts.platform;
-    add(
+    rows.say(
         "platform",
-        Some(&format!(
+        format!(
             "{} {}, {}, Linux {}",
             platform.os, platform.version, platform.architecture, platform.kernel
-        )),
+        ),
     );
     for known in &facts.addresses {
-        add("address", Some(&format!("{} {}", known.interface, known.address)));
+        rows.say("address", format!("{} {}", known.interface, known.address));
     }
-    match &facts.ec2 {
-        None => {
-            add("private IP", facts.private_ip.map(|address| address.to_string()).as_deref());
-            add("public IP", facts.public_ip.map(|address| address.to_string()).as_deref());
-            add("EC2", Some("no"));
-        }
-        Some(ec2) => {
-            add("instance", Some(&ec2.instance_id));
-            add("image", ec2.image_id.as_deref());
-            add("region", ec2.region.as_deref());
-            add("zone", ec2.zone.as_deref());
-            add("account", ec2.account.as_deref());
-            add("private IP", ec2.private_ip.as_deref());
-            add("public IP", ec2.public_ip.as_deref());
-            for (name, value) in &ec2.tags {
-                add(&format!("tag {name}"), Some(value));
-            }
-            for name in ec2.secret_tags.keys() {
-                add(&format!("tag {name}"), Some("(secret)"));
-            }
-            let signed =
-                if ec2.identity.signature.is_some() { "signed" } else { "without signature" };
-            add(
-                "identity",
-                Some(&format!("document of {} bytes, {signed}", ec2.identity.document.len())),
-            );
-        }
+    if let Some(ec2) = &facts.ec2 {
+        rows.instance(ec2);
+    } else {
+        rows.add("private IP", facts.private_ip.map(|address| address.to_string()).as_deref());
+        rows.add("public IP", facts.public_ip.map(|address| address.to_string()).as_deref());
+        rows.add("EC2", Some("no"));
     }
     if let Some(site) = &facts.puppet {
-        add(
+        rows.say(
             "Puppet",
-            Some(&format!(
+            format!(
                 "confdir {}, ssldir {}, statedir {} ({})",
                 site.confdir, site.ssldir, site.statedir, site.said_by
-            )),
+            ),
         );
     }
     if let Some(site) = facts.ssm.as_ref().filter(|site| site.agent.is_some()) {
-        add("SSM Agent", Some(site.instance.as_deref().unwrap_or("not registered")));
+        rows.add("SSM Agent", Some(site.instance.as_deref().unwrap_or("not registered")));
     }
-    printer::columns(&rows)
+    printer::columns(&rows.0)
+}
+
+/// Label and value; what is not known is left out.
+#[derive(Default)]
+struct Rows(Vec<(String, String)>);
+
+impl Rows {
+    fn add(&mut self, label: &str, value: Option<&str>) {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            self.say(label, value.to_owned());
+        }
+    }
+
+    fn say(&mut self, label: &str, value: String) {
+        self.0.push((label.to_owned(), value));
+    }
+
+    fn instance(&mut self, ec2: &Ec2) {
+        self.add("instance", Some(&ec2.instance_id));
+        self.add("image", ec2.image_id.as_deref());
+        self.add("region", ec2.region.as_deref());
+        self.add("zone", ec2.zone.as_deref());
+        self.add("account", ec2.account.as_deref());
+        self.add("private IP", ec2.private_ip.as_deref());
+        self.add("public IP", ec2.public_ip.as_deref());
+        for (name, value) in &ec2.tags {
+            self.add(&format!("tag {name}"), Some(value));
+        }
+        for name in ec2.secret_tags.keys() {
+            self.add(&format!("tag {name}"), Some("(secret)"));
+        }
+        let is_signed = ec2.identity.signature.is_some();
+        let signed = if is_signed { "signed" } else { "without signature" };
+        self.say(
+            "identity",
+            format!("document of {} bytes, {signed}", ec2.identity.document.len()),
+        );
+    }
 }

@@ -54,12 +54,11 @@ async fn read(root: &Root, settings: &Settings) -> Result<Vec<Report>, Fault> {
             reports.push(Report::absent(target.word(), &target.authority_name()));
             continue;
         };
-        reports.push(match record.other_machine(&here) {
-            Some(difference) => Report::of(&record).of_other_machine(&difference),
-            None => {
-                let held_by = inspect::held_by(root, &record);
-                Report { findings, held_by, ..Report::of(&record) }
-            }
+        reports.push(if let Some(difference) = record.other_machine(&here) {
+            Report::of(&record).of_other_machine(&difference)
+        } else {
+            let held_by = inspect::held_by(root, &record);
+            Report { findings, held_by, ..Report::of(&record) }
         });
     }
     Ok(reports)

@@ -71,12 +71,12 @@ impl CertificateError {
     /// Whether another time by the clock would make it right.
     #[must_use]
     pub fn is_about_time(&self) -> bool {
-        match self {
+        matches!(
+            self,
             Self::NotYetValid { .. }
-            | Self::Expired { .. }
-            | Self::Chain(ChainError::NotValidNow { .. }) => true,
-            _ => false,
-        }
+                | Self::Expired { .. }
+                | Self::Chain(ChainError::NotValidNow { .. })
+        )
     }
 }
 
