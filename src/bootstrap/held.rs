@@ -2,6 +2,7 @@
 
 use super::{Bootstrap, Phase};
 use crate::engine::{Bundle, puppet};
+use crate::target::Authority;
 
 impl Bootstrap {
     /// What lets the engine run as before. Where the installation was cut short it stays held: it
@@ -16,8 +17,9 @@ impl Bootstrap {
     /// What is said of an installation that was cut short.
     pub(super) fn still_held(&self) -> Option<String> {
         let record = &self.ledger.working;
-        let site = record.puppet.as_ref().filter(|_| record.phase == Phase::Installing)?;
-        self.plan.target.release(Some(site))?;
+        let is_puppet = matches!(self.authority, Some(Authority::Puppet { .. }));
+        let is_cut_short = record.phase == Phase::Installing && is_puppet;
+        let site = record.puppet.as_ref().filter(|_| is_cut_short)?;
         let (path, _) = puppet::held_by(site);
         Some(format!(
             "the agent stays held by {path}, since half of what it needs may be installed: `enlist join` goes on, `enlist leave` takes everything back"

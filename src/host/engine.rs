@@ -15,7 +15,7 @@ use crate::fault::{Fault, Kind};
 /// `Host`, with the file and the line.
 pub fn foresee(root: &Root, used: &Use) -> Result<(), Fault> {
     let problems = match used {
-        Use::Puppet(expected) => puppet::foresee(root, expected),
+        Use::Puppet(expected) => puppet::foresee(root, expected)?,
         Use::Chef { client_rb, content } => chef::problems(root, client_rb, content),
     };
     check(used, problems, "the authority was not asked, and nothing was written")

@@ -85,13 +85,15 @@ pub async fn site(root: &Root, inquiry: Option<SiteInquiry>) -> Option<PuppetSit
 
 /// Before the authority is asked: a file that Puppet would not read, and options that its service
 /// is given. What else is in it can be set.
-#[must_use]
-pub fn foresee(root: &Root, expected: &Expected) -> Vec<String> {
+///
+/// # Errors
+/// As for reading any file, where it can't be read at all.
+pub fn foresee(root: &Root, expected: &Expected) -> Result<Vec<String>, Fault> {
     let conf = expected.conf();
     let mut problems = Vec::new();
-    match files::read_text(root, &conf, files::LARGEST) {
-        Ok(text) => problems.extend(unreadable(&conf, &text)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+    let bytes = files::read_if_there(root, &conf)?.unwrap_or_default();
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => problems.extend(unreadable(&conf, text)),
         Err(error) => problems.push(format!("{conf}: Puppet can't read it ({error})")),
     }
     if let Some(complaint) = expected.site.complaint.as_ref().filter(|_| problems.is_empty()) {
@@ -113,7 +115,7 @@ pub fn foresee(root: &Root, expected: &Expected) -> Vec<String> {
             problems.push(option.place);
         }
     }
-    problems
+    Ok(problems)
 }
 
 /// After everything is installed: what Puppet would not use. `set` puts settings into

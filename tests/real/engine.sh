@@ -38,7 +38,7 @@ this_machine() {
   local path
   for path in /etc/enlist /var/lib/enlist /etc/puppet /var/lib/puppet /var/cache/puppet; do
     [[ -d $path ]] || { mkdir -p "$path"; at_end "umount $path; rmdir $path"; }
-    mount -t tmpfs enlist "$path"
+    mount -t tmpfs -o mode=755 enlist "$path"
   done
   printf '#!/bin/sh\necho "$*" >>%q\nexec %q "$@"\n' "$WORK/asked" "$(command -v puppet)" >"$WORK/puppet"
   chmod 755 "$WORK/puppet"

@@ -157,7 +157,7 @@ this_machine() {
   for path in /etc/enlist /var/lib/enlist /etc/puppet /var/lib/puppet /var/cache/puppet; do
     # What was not there before is not to stay.
     [[ -d $path ]] || { mkdir -p "$path"; at_end "umount $path; rmdir $path"; }
-    mount -t tmpfs enlist "$path"
+    mount -t tmpfs -o mode=755 enlist "$path"
   done
   cp "$WORK/packaged.conf" /etc/puppet/puppet.conf
   printf '[opsworks-cm]\nserver = "puppet-test"\n[puppet]\nrun = true\n' >/etc/enlist/enlist.toml
