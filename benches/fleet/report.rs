@@ -114,7 +114,12 @@ more than promised. The longest wait is one node's, from its boot to its join.
 ";
 
 const END: &str = "
-**Where it takes longer than promised, and why.** MISSES
+**Where it takes longer than promised.** In the mean of five seeds: 150 nodes within a minute whose
+associations take 20 or 60 s (1.29 of the least), 300 within a minute with 60 s (1.30), and 1,000 within
+five minutes with 60 s (1.12). There nodes come about as fast as the limit lets them in: the first are hardly
+throttled, so they poll early, and each poll too early takes another node's turn. In the worst seed some
+other fleets of 60 to 300 nodes are up to 8 % over, and two in which a node crashes amid the others 14 %:
+the least lets a node that crashes have made its calls before, and one that was throttled had not.
 
 ## Real processes
 
