@@ -254,7 +254,10 @@ fn csr_attributes_are_read_where_puppet_reads_them_with_the_names_of_the_site() 
         "etc/puppetlabs/puppet/csr_attributes.yaml",
         "extension_requests: {pp_role: not-this}\n",
     );
-    node.write("etc/elsewhere.yaml", "extension_requests: &x\n  rack: r7\n  pp_cost_center: \"00123\"\n  pp_role: web\ncustom_attributes:\n  1.2.3.4: a\n");
+    node.write(
+        "etc/elsewhere.yaml",
+        "extension_requests: &x\n  rack: r7\n  pp_cost_center: \"00123\"\n  pp_role: web\n",
+    );
     node.write(
         "etc/puppetlabs/puppet/names.yaml",
         "oid_mapping:\n  1.3.6.1.4.1.34380.1.2.7:\n    shortname: rack\n    longname: The rack\n",

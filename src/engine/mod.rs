@@ -194,6 +194,7 @@ impl Action {
             | Self::WithKey { at, .. }
             | Self::Secret { at, .. }
             | Self::Hold { at, .. } => (&at.path, false),
+            Self::Discard { path } => (path, false),
             _ => return None,
         };
         Some(Written { path: path.clone(), is_directory })

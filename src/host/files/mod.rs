@@ -4,6 +4,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "the one module that touches files")]
 
+mod check;
 mod refusal;
 mod special;
 mod tree;
@@ -22,9 +23,10 @@ use crate::target::STATE_DIR;
 use refusal::Refusal;
 use walk::{Place, Purpose, Walk};
 
+pub use check::check_writable;
 pub use special::{LinkLock, append, bind, link_lock, open_lock};
 pub use tree::{carry, copy_tree, names, remove_tree};
-pub use write::{check_writable, make_directory, remove, replace, tidy, tidy_directory, tighten};
+pub use write::{make_directory, remove, replace, tidy, tidy_directory, tighten};
 
 /// The largest file that is read. A certificate authority's bundle or an admin's `puppet.conf`
 /// takes some tens of KiB, and a hosts file with a long list of names may take a few MiB.

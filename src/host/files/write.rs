@@ -5,13 +5,10 @@ use std::ffi::OsStr;
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
-use rustix::fs::{
-    Access, AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, StatVfsMountFlags, Uid,
-};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Uid};
 
-use super::refusal::Refusal;
 use super::walk::{self, Held, Missing, Place, Walk};
-use super::{Ids, LOOSE, fault, is_absent, open_regular, parent_of, place, purpose_of};
+use super::{Ids, LOOSE, fault, is_absent, open_regular, place, purpose_of};
 use crate::fault::Fault;
 use crate::host::root::Root;
 
@@ -212,55 +209,6 @@ fn remove_temporary(held: &Held) -> io::Result<bool> {
         Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(true),
         Err(error) => Err(error.into()),
     }
-}
-
-/// Finds out whether a file can be written there later, and writes nothing: whether every
-/// directory of the path that stands may be used, and the last one of them written to.
-///
-/// # Errors
-/// `Host`, as [`replace`] would have it.
-pub fn check_writable(root: &Root, path: &str) -> Result<(), Fault> {
-    let checked = match place(root, path) {
-        Ok(found) if found.is_directory() => Err(rustix::io::Errno::ISDIR.into()),
-        Ok(found) => writable(&found.directory),
-        // Its directory is yet to be made: what counts is the nearest one that stands.
-        Err(error) if error.kind() == ErrorKind::NotFound && Refusal::of(&error).is_none() => {
-            return match parent_of(path) {
-                Some(parent) if parent != "/" => check_directory(root, parent),
-                _ => Ok(()),
-            };
-        }
-        Err(error) => Err(error),
-    };
-    checked.map_err(|error| fault(root, "it can't be written", path, &error))
-}
-
-fn check_directory(root: &Root, path: &str) -> Result<(), Fault> {
-    let held = Walk::new(root, path, purpose_of(path)).and_then(Walk::into_directory);
-    match held {
-        Err(error) if error.kind() == ErrorKind::NotFound && Refusal::of(&error).is_none() => {
-            parent_of(path).map_or(Ok(()), |parent| check_directory(root, parent))
-        }
-        held => held
-            .and_then(|held| writable(&held))
-            .map_err(|error| fault(root, "nothing can be written in it", path, &error)),
-    }
-}
-
-fn writable(held: &Held) -> io::Result<()> {
-    if rustix::fs::fstatvfs(held)?.f_flag.contains(StatVfsMountFlags::RDONLY) {
-        return Err(rustix::io::Errno::ROFS.into());
-    }
-    rustix::fs::accessat(held, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)?;
-    // `chattr +i`, which stops root, too. A file system without such attributes has none set.
-    let attributes = held.readable().and_then(|fd| Ok(rustix::fs::ioctl_getflags(fd)?));
-    let fixed = rustix::fs::IFlags::IMMUTABLE | rustix::fs::IFlags::APPEND;
-    if attributes.is_ok_and(|flags| flags.intersects(fixed)) {
-        let what =
-            format!("{} has the attribute i or a; see: lsattr -d {0}", held.path().display());
-        return Err(io::Error::new(ErrorKind::PermissionDenied, what));
-    }
-    Ok(())
 }
 
 /// Takes the permissions away that a private key must not give to others; says so. That there is

@@ -98,7 +98,16 @@ pub fn judge(error: &ImdsError) -> Failure {
     let never_answered = matches!(error, ImdsError::FailedToLoadToken(_))
         && causes.iter().any(timed_out)
         && !causes.iter().any(connecting);
-    Failure::Passing(Passing { causes, never_answered })
+    Failure::Passing(Passing { causes: vec![cause(error, causes)], never_answered })
+}
+
+/// The deepest one says what happened; those of the SDK above it, that something did.
+fn cause(error: &ImdsError, mut causes: Vec<String>) -> String {
+    let deepest = causes.pop().unwrap_or_default();
+    if matches!(error, ImdsError::FailedToLoadToken(_)) {
+        return format!("no token came: {deepest}");
+    }
+    deepest
 }
 
 /// The status of an answer that is an error, the token's included.

@@ -1,0 +1,81 @@
+//! Whether something can be written, found out without writing it.
+
+use std::io::{self, ErrorKind};
+
+use rustix::fs::{Access, AtFlags, StatVfsMountFlags};
+use rustix::io::Errno;
+
+use super::refusal::Refusal;
+use super::walk::{Held, Place, Walk};
+use super::{fault, parent_of, place, purpose_of};
+use crate::fault::Fault;
+use crate::host::root::Root;
+
+/// Finds out whether a file can be written there later, and writes nothing: whether every
+/// directory of the path that stands may be used, whether the last one of them and the file can be
+/// written to, and whether its file system has any room.
+///
+/// # Errors
+/// `Host`, as [`replace`] would have it.
+pub fn check_writable(root: &Root, path: &str) -> Result<(), Fault> {
+    let checked = match place(root, path) {
+        Ok(found) if found.is_directory() => Err(Errno::ISDIR.into()),
+        Ok(found) => writable(&found.directory).and_then(|()| replaceable(&found)),
+        // Its directory is yet to be made: what counts is the nearest one that stands.
+        Err(error) if error.kind() == ErrorKind::NotFound && Refusal::of(&error).is_none() => {
+            return match parent_of(path) {
+                Some(parent) if parent != "/" => check_directory(root, parent),
+                _ => Ok(()),
+            };
+        }
+        Err(error) => Err(error),
+    };
+    checked.map_err(|error| fault(root, "it can't be written", path, &error))
+}
+
+fn check_directory(root: &Root, path: &str) -> Result<(), Fault> {
+    let held = Walk::new(root, path, purpose_of(path)).and_then(Walk::into_directory);
+    match held {
+        Err(error) if error.kind() == ErrorKind::NotFound && Refusal::of(&error).is_none() => {
+            parent_of(path).map_or(Ok(()), |parent| check_directory(root, parent))
+        }
+        held => held
+            .and_then(|held| writable(&held))
+            .map_err(|error| fault(root, "nothing can be written in it", path, &error)),
+    }
+}
+
+/// The kernel refuses to replace a file that is immutable, whoever asks.
+fn replaceable(place: &Place) -> io::Result<()> {
+    if place.stat.is_none() {
+        return Ok(());
+    }
+    let flags = AtFlags::EACCESS;
+    match rustix::fs::accessat(&place.directory, &place.name, Access::WRITE_OK, flags) {
+        Err(error @ (Errno::PERM | Errno::ROFS)) => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+fn writable(held: &Held) -> io::Result<()> {
+    let space = rustix::fs::fstatvfs(held)?;
+    if space.f_flag.contains(StatVfsMountFlags::RDONLY) {
+        return Err(Errno::ROFS.into());
+    }
+    // Some file systems have no blocks or inodes to count, and say 0 of 0.
+    let has_no_block = space.f_blocks > 0 && space.f_bfree == 0;
+    let has_no_inode = space.f_files > 0 && space.f_ffree == 0;
+    if has_no_block || has_no_inode {
+        return Err(Errno::NOSPC.into());
+    }
+    rustix::fs::accessat(held, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)?;
+    // `chattr +i`, which stops root, too. A file system without such attributes has none set.
+    let attributes = held.readable().and_then(|fd| Ok(rustix::fs::ioctl_getflags(fd)?));
+    let fixed = rustix::fs::IFlags::IMMUTABLE | rustix::fs::IFlags::APPEND;
+    if attributes.is_ok_and(|flags| flags.intersects(fixed)) {
+        let what =
+            format!("{} has the attribute i or a; see: lsattr -d {0}", held.path().display());
+        return Err(io::Error::new(ErrorKind::PermissionDenied, what));
+    }
+    Ok(())
+}
