@@ -66,6 +66,9 @@ pub enum Refusal {
     /// Puppet does not take this name.
     #[error("the subject's format is invalid: letters, digits, _, - and dots, no - at the end")]
     NameFormat,
+    /// `certificate/ca` is the authority's own.
+    #[error("the name 'ca' is the authority's own")]
+    OwnName,
     /// The CA keeps each certificate in a file of its name.
     #[error("the name has {length} characters; a file's name has at most 255, `.pem` among them")]
     NameLength {
@@ -165,6 +168,9 @@ fn check_name(name: &str) -> Result<(), Refusal> {
     }
     if !name.starts_with(first) || name.ends_with('-') || !name.chars().all(inner) {
         return Err(Refusal::NameFormat);
+    }
+    if name == "ca" {
+        return Err(Refusal::OwnName);
     }
     let length = name.chars().count();
     if length > LONGEST_NAME { Err(Refusal::NameLength { length }) } else { Ok(()) }

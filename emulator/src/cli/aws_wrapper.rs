@@ -26,9 +26,7 @@ impl Wrapper {
         let Some(real) = find(NAME.as_ref(), path) else {
             return Ok(None);
         };
-        let directory =
-            std::env::temp_dir().join(format!("enlist-emulator-{}", std::process::id()));
-        DirBuilder::new().mode(0o700).create(&directory)?;
+        let directory = new_directory()?;
         let wrapper = Self { directory };
         let file = wrapper.directory.join(NAME);
         let mut options = OpenOptions::new();
@@ -52,6 +50,21 @@ impl Wrapper {
         // A directory with a colon in its name cannot be in a path; it was in none.
         std::env::join_paths(directories).unwrap_or_else(|_| path.to_owned())
     }
+}
+
+/// A directory of this user's only, whose name nobody has taken.
+fn new_directory() -> std::io::Result<PathBuf> {
+    const TRIES: u32 = 100;
+    let mut made = Err(std::io::ErrorKind::AlreadyExists.into());
+    for number in 0..TRIES {
+        let name = format!("enlist-emulator-{}-{number}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        made = DirBuilder::new().mode(0o700).create(&directory).map(|()| directory);
+        if !made.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::AlreadyExists) {
+            break;
+        }
+    }
+    made
 }
 
 impl Drop for Wrapper {

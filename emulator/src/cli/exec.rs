@@ -60,7 +60,12 @@ async fn run(words: &[OsString], emulator: &Emulator) -> Result<ExitStatus, Fail
     let mut hung_up = signal(SignalKind::hangup()).map_err(Failure::Signals)?;
 
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let wrapper = Wrapper::new(&path).map_err(Failure::Wrapper)?;
+    let wrapper = Wrapper::new(&path).unwrap_or_else(|error| {
+        say(&format!(
+            "enlist-emulator: no wrapper for old AWS CLIs, which need a directory: {error}"
+        ));
+        None
+    });
     let path = wrapper.as_ref().map_or(path.clone(), |wrapper| wrapper.before(&path));
     let found = aws_wrapper::find(program, &path);
     let mut command = Command::new(found.as_deref().unwrap_or(program.as_ref()));

@@ -35,8 +35,6 @@ enum Failure {
     Output(#[source] std::io::Error),
     #[error("cannot wait for signals")]
     Signals(#[source] std::io::Error),
-    #[error("cannot make a wrapper for the AWS CLI in the directory for temporary files")]
-    Wrapper(#[source] std::io::Error),
     #[error("cannot run '{command}'")]
     Command { command: String, source: std::io::Error },
 }
@@ -92,7 +90,7 @@ impl Failure {
             Self::SeedFile(SeedFileError::Read { .. }) => IO,
             Self::SeedFile(_) | Self::Start(StartError::Ca(_) | StartError::Node { .. }) => DATA,
             Self::Start(StartError::Randomness | StartError::Thread(_)) => SOFTWARE,
-            Self::Start(_) | Self::Output(_) | Self::Signals(_) | Self::Wrapper(_) => IO,
+            Self::Start(_) | Self::Output(_) | Self::Signals(_) => IO,
             Self::Command { source, .. } => exec::not_started(source),
         }
     }

@@ -126,6 +126,17 @@ fn bad_input_gets_the_documented_errors() -> Outcome {
     Ok(())
 }
 
+/// Where no wrapper can be made, all else goes on.
+#[test]
+fn exec_goes_on_without_a_directory_for_temporary_files() -> Outcome {
+    let output = Command::new(env!("CARGO_BIN_EXE_enlist-emulator"))
+        .args(["exec", "--", "sh", "-c", "echo $AWS_REGION"])
+        .env("TMPDIR", "/nonexistent")
+        .output()?;
+    assert_eq!(result(&output), Ok("us-east-1".to_owned()));
+    Ok(())
+}
+
 /// The credentials of a role, through the CLI's own metadata client.
 #[test]
 fn a_role_in_the_metadata_is_enough() -> Outcome {

@@ -99,6 +99,8 @@ fn names_a_puppet_ca_refuses_end_failed() -> Outcome {
         (".", Some("format is invalid")),
         ("-", Some("format is invalid")),
         ("node-", Some("format is invalid")),
+        ("ca", Some("authority's own")),
+        ("ca1", None),
     ] {
         let token = join(&mut plane, START, name, &openssl::request(name, &[])?);
         let wanted = if reason.is_none() { "SUCCESS" } else { "FAILED" };
@@ -142,7 +144,11 @@ fn requests_a_puppet_ca_refuses_end_failed() -> Outcome {
         ("tampered", tampered, "not signed by the key"),
         ("san", openssl::request("san", &["-addext", &san("elsewhere")])?, "alternative names"),
         ("ip", openssl::request("ip", &["-addext", "subjectAltName=IP:10.0.0.1"])?, "alternative"),
-        ("ca", openssl::request("ca", &["-addext", "basicConstraints=CA:TRUE"])?, "2.5.29.19"),
+        (
+            "an-authority",
+            openssl::request("an-authority", &["-addext", "basicConstraints=CA:TRUE"])?,
+            "2.5.29.19",
+        ),
     ];
     for (node, csr, reason) in rows {
         let token = join(&mut plane, START, node, &csr);
