@@ -99,23 +99,38 @@ fn a_server_lives_by_the_cli_alone() -> Outcome {
     Ok(())
 }
 
-/// The Python beside the CLI reads the answers: each must fit the model's shape, with no member that
-/// the model does not know, no enum value beside the model's, and no required member missing.
-#[test]
-fn every_answer_fits_the_model_of_botocore() -> Outcome {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/emulator/botocore_models.py");
+/// Runs a script with the Python and the botocore that come with the distribution's CLI; what it
+/// said, or nothing where they are not here.
+fn python(script: &str) -> Result<Option<String>, Box<dyn std::error::Error>> {
     let python = "/usr/bin/python3";
     let found = Command::new(python).args(["-c", "import awscli.botocore"]).output();
     if !found.is_ok_and(|output| output.status.success()) {
         eprintln!("SKIPPED: no awscli of the distribution's with botocore here");
-        return Ok(());
+        return Ok(None);
     }
     let emulator = Emulator::start(Options { throttle: None, ..shared_ca() })?;
+    let path = format!("{}/tests/emulator/{script}", env!("CARGO_MANIFEST_DIR"));
     let mut command = Command::new(python);
-    command.arg(script).envs(emulator.env()).env("AWS_CONFIG_FILE", "/dev/null");
+    command.arg(path).envs(emulator.env()).env("AWS_CONFIG_FILE", "/dev/null");
     command.env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null").env("NO_PROXY", "*");
-    let output = command.output()?;
-    let said = result(&output)?;
+    Ok(Some(result(&command.output()?)?))
+}
+
+/// Each answer must fit the model's shape, with no member that the model does not know, no enum
+/// value beside the model's, and no required member missing.
+#[test]
+fn every_answer_fits_the_model_of_botocore() -> Outcome {
+    let Some(said) = python("botocore_models.py")? else { return Ok(()) };
     assert!(said.ends_with("of 19 actions"), "{said}");
+    Ok(())
+}
+
+/// The values are made from the model: lengths, patterns, ranges, counts, required members.
+#[test]
+fn every_constraint_of_the_model_is_judged_as_botocore_has_it() -> Outcome {
+    let Some(said) = python("botocore_constraints.py")? else { return Ok(()) };
+    assert!(said.ends_with("of 19 actions"), "{said}");
+    let requests: usize = said.split(' ').next().unwrap_or_default().parse()?;
+    assert!(requests > 800, "{said}");
     Ok(())
 }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::OpsWorksCm;
 use super::backup::{BACKUP_ID, OK};
+use super::create::KEY_PAIR;
 use super::credentials::{self, Changed};
 use super::server::spec::{Engine, SERVER_NAME};
 use super::server::status::{self, DELETING, MODIFYING, RESTORING};
@@ -134,7 +135,7 @@ impl OpsWorksCm {
         let id = members.text("BackupId", &BACKUP_ID)?;
         let name = members.text("ServerName", &SERVER_NAME)?;
         let instance_type = members.optional_text("InstanceType", &INSTANCE_TYPE)?;
-        let key_pair = members.optional_text("KeyPair", &Text::ANY)?;
+        let key_pair = members.optional_text("KeyPair", &KEY_PAIR)?;
         members.finish()?;
 
         let due = self.settings.times.restore.from(self.point(context));
