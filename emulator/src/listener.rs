@@ -120,7 +120,7 @@ async fn answer(
     let response = match role {
         Role::Imds => ask_imds(&request, shared),
         Role::Api => match admin_api::answer(&request, peer, shared) {
-            Some(Reply::State(snapshot)) => return payload::stream(snapshot),
+            Some(Reply::Pieces(pieces)) => return payload::stream(pieces),
             Some(Reply::Response(response)) => response,
             None => call(&request, shared),
         },

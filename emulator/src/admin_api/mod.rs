@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use crate::control::Snapshot;
+use crate::control::{CallList, Snapshot};
 use crate::emulator::Shared;
 use crate::http::{Request, Response};
 
@@ -49,10 +49,27 @@ impl Problem {
     }
 }
 
-/// What goes out: a response, or the state, which can be large.
+/// What goes out: a response, or what can be large and is made as it is read.
 pub(crate) enum Reply {
     Response(Response),
+    Pieces(Pieces),
+}
+
+/// What is made as it is read.
+pub(crate) enum Pieces {
     State(Snapshot),
+    /// Calls, and whether the list stands alone.
+    Calls(CallList, bool),
+}
+
+impl Pieces {
+    /// Writes the JSON, until `sink` says that it wants no more.
+    pub fn write(&self, sink: impl FnMut(String) -> bool) {
+        match self {
+            Self::State(snapshot) => snapshot.write(sink),
+            Self::Calls(calls, alone) => calls.write(*alone, sink),
+        }
+    }
 }
 
 /// Answers a request for the admin API; none for other paths, and for clients elsewhere.
@@ -66,19 +83,19 @@ pub(crate) fn answer(request: &Request, peer: SocketAddr, shared: &Shared) -> Op
     let Some(path) = path.strip_prefix(VERSION).or(Some(path).filter(|_| plain)) else {
         return Some(Reply::Response(respond(Err(Problem::NotFound(request.path.clone())))));
     };
-    if request.method == "GET" && path == "state" {
-        return Some(Reply::State(shared.control().snapshot(shared.now())));
+    if request.method != "GET" {
+        let done = own(request).and_then(|()| body(request));
+        let done = done.and_then(|body| change::change(&request.method, path, &body, shared));
+        return Some(Reply::Response(respond(done)));
     }
-    if plain {
-        // A list, as it was.
-        return Some(Reply::Response(show::all_calls(shared)));
-    }
-    if request.method == "GET" {
-        return Some(Reply::Response(respond(show::show(path, &request.query, shared))));
-    }
-    let done = own(request).and_then(|()| body(request));
-    let done = done.and_then(|body| change::change(&request.method, path, &body, shared));
-    Some(Reply::Response(respond(done)))
+    Some(match path {
+        "state" => Reply::Pieces(Pieces::State(shared.control().snapshot(shared.now()))),
+        "calls" => match show::calls(&request.query, plain, shared) {
+            Ok(calls) => Reply::Pieces(Pieces::Calls(calls, plain)),
+            Err(problem) => Reply::Response(respond(Err(problem))),
+        },
+        _ => Reply::Response(respond(show::show(path, shared))),
+    })
 }
 
 fn respond(answer: Answer) -> Response {

@@ -3,34 +3,26 @@
 use serde_json::{Value, json};
 
 use super::{Answer, Problem, fault};
+use crate::control::CallList;
 use crate::emulator::Shared;
-use crate::http::Response;
 
 /// How many calls are shown at a time when no `limit` is given.
 const CALLS: usize = 1000;
 
 /// Answers `GET`.
-pub(super) fn show(path: &str, query: &str, shared: &Shared) -> Answer {
+pub(super) fn show(path: &str, shared: &Shared) -> Answer {
     match path {
         "health" => Ok(json!({
             "status": "ok",
             "version": env!("CARGO_PKG_VERSION"),
             "api": 1,
         })),
-        "calls" => calls(query, shared),
         "faults" => Ok(json!({ "faults": faults(shared) })),
         "clock" => Ok(clock(shared)),
         "throttle" => Ok(throttle(shared)),
         "deny" => Ok(json!({ "actions": shared.control().denied_actions() })),
         _ => Err(Problem::NotFound(format!("/_emulator/v1/{path}"))),
     }
-}
-
-/// The newest calls, as a list.
-pub(super) fn all_calls(shared: &Shared) -> Response {
-    let calls = shared.control().calls();
-    let text = serde_json::to_string(&calls).unwrap_or_else(|_| "[]".to_owned());
-    Response::new(200, "application/json", text)
 }
 
 pub(super) fn faults(shared: &Shared) -> Vec<Value> {
@@ -48,9 +40,11 @@ pub(super) fn throttle(shared: &Shared) -> Value {
     json!({ "rate": rate.map(|rate| format!("{}/{}", rate.per_second, rate.burst)) })
 }
 
-/// The calls after the one of the number `since`, oldest first, by service and action.
-fn calls(query: &str, shared: &Shared) -> Answer {
-    let (mut since, mut limit, mut service, mut action) = (0, CALLS, None, None);
+/// The calls after the one of the number `since`, oldest first, by service and action; all that are
+/// kept by default where the list stands alone, as it did before there was a limit.
+pub(super) fn calls(query: &str, alone: bool, shared: &Shared) -> Result<CallList, Problem> {
+    let limit = if alone { usize::MAX } else { CALLS };
+    let (mut since, mut limit, mut service, mut action) = (0, limit, None, None);
     for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
         let wrong = |_| Problem::Invalid(format!("{name}={value} is not a whole number"));
         match name {
@@ -61,12 +55,5 @@ fn calls(query: &str, shared: &Shared) -> Answer {
             _ => return Err(Problem::NotFound(format!("parameter '{name}'"))),
         }
     }
-    let control = shared.control();
-    let record = control.record();
-    let found = record.since(since).filter(|call| {
-        service.is_none_or(|service| call.service == Some(service))
-            && action.is_none_or(|action| call.action == action)
-    });
-    let calls: Vec<_> = found.take(limit).collect();
-    Ok(json!({ "total": record.total(), "calls": calls }))
+    Ok(shared.control().record().list(since, limit, service, action))
 }

@@ -1,6 +1,7 @@
 //! The record of what was asked and answered: the newest calls, as text of a bounded size.
 
 use std::collections::VecDeque;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -108,7 +109,7 @@ const BUDGET: usize = 16 * 1024 * 1024;
 /// The newest calls.
 #[derive(Clone, Debug, Default)]
 pub struct Calls {
-    kept: VecDeque<Kept>,
+    kept: VecDeque<Arc<Kept>>,
     bytes: usize,
     total: u64,
 }
@@ -136,7 +137,7 @@ impl Calls {
             answer: answer.filter(short).map(Box::from),
         };
         self.bytes = self.bytes.saturating_add(kept.bytes());
-        self.kept.push_back(kept);
+        self.kept.push_back(Arc::new(kept));
         while self.bytes > BUDGET {
             let Some(oldest) = self.kept.pop_front() else { break };
             self.bytes = self.bytes.saturating_sub(oldest.bytes());
@@ -145,7 +146,7 @@ impl Calls {
 
     /// Sets how long the newest call took.
     pub(super) fn set_duration(&mut self, duration: Duration) {
-        if let Some(newest) = self.kept.back_mut() {
+        if let Some(newest) = self.kept.back_mut().and_then(Arc::get_mut) {
             newest.micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         }
     }
@@ -158,10 +159,31 @@ impl Calls {
 
     /// The kept calls whose number is higher than `number`, oldest first.
     pub fn since(&self, number: u64) -> impl Iterator<Item = Call> {
+        self.after(number).map(|kept| kept.call())
+    }
+
+    /// At most `limit` of the kept calls after the one of `number`, of a service and an action.
+    #[must_use]
+    pub fn list(
+        &self,
+        number: u64,
+        limit: usize,
+        service: Option<&str>,
+        action: Option<&str>,
+    ) -> CallList {
+        let meant = |kept: &&Arc<Kept>| {
+            let known = kept.family.map(Family::signing_name);
+            service.is_none_or(|service| known == Some(service))
+                && action.is_none_or(|action| *kept.action == *action)
+        };
+        let kept = self.after(number).filter(meant).take(limit).map(Arc::downgrade).collect();
+        CallList { total: self.total, kept }
+    }
+
+    fn after(&self, number: u64) -> impl Iterator<Item = &Arc<Kept>> {
         let first = self.kept.front().map_or(0, |oldest| oldest.number);
         let skipped = number.saturating_add(1).saturating_sub(first);
-        let skipped = usize::try_from(skipped).unwrap_or(usize::MAX);
-        self.kept.iter().skip(skipped).map(Kept::call)
+        self.kept.iter().skip(usize::try_from(skipped).unwrap_or(usize::MAX))
     }
 
     /// The newest call in one line.
@@ -171,6 +193,36 @@ impl Calls {
         let fault = newest.fault.map(FaultKind::name);
         let (at, error) = (newest.at.unix_ms(), newest.error.as_deref());
         Some(line(at, &newest.action, newest.status, error, fault.as_deref()))
+    }
+}
+
+/// Some calls, to be made into JSON later, one after the other. A reader who is slow keeps none of
+/// them: what is no longer kept when its turn comes is left out.
+pub struct CallList {
+    total: u64,
+    kept: Vec<Weak<Kept>>,
+}
+
+impl CallList {
+    /// Writes `{"total": N, "calls": [...]}`, or the list alone, in pieces, until `sink` says that
+    /// it wants no more.
+    pub fn write(&self, alone: bool, mut sink: impl FnMut(String) -> bool) {
+        let (head, tail) = if alone {
+            ("[".to_owned(), "]")
+        } else {
+            (format!("{{\"total\":{},\"calls\":[", self.total), "]}")
+        };
+        if !sink(head) {
+            return;
+        }
+        for (index, kept) in self.kept.iter().filter_map(Weak::upgrade).enumerate() {
+            let comma = if index == 0 { "" } else { "," };
+            let call = serde_json::to_string(&kept.call()).unwrap_or_else(|_| "null".to_owned());
+            if !sink(format!("{comma}{call}")) {
+                return;
+            }
+        }
+        sink(tail.to_owned());
     }
 }
 

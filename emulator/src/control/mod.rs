@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 pub use action::{Target, UnknownAction};
-pub use call::{Call, Calls};
+pub use call::{Call, CallList, Calls};
 pub use family::{Family, Operation};
 pub use fault::{Fault, FaultError, FaultKind, FaultPlan};
 pub use opsworks::{

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use tokio::sync::mpsc;
 
-use crate::control::Snapshot;
+use crate::admin_api::Pieces;
 use crate::http::{Delivery, Response};
 use crate::now::Now;
 
@@ -41,15 +41,15 @@ pub async fn deliver(response: Response, now: Now) -> Result<hyper::Response<Pay
     built.body(Payload::Whole(whole)).map_err(|_| Broken)
 }
 
-/// Sends the state as it is made, by a thread of its own, and no faster than it is read.
+/// Sends pieces as they are made, by a thread of its own, and no faster than it is read.
 ///
 /// # Errors
 /// Never; the response is made like the others.
-pub fn stream(snapshot: Snapshot) -> Result<hyper::Response<Payload>, Broken> {
+pub fn stream(made: Pieces) -> Result<hyper::Response<Payload>, Broken> {
     let (pieces, received) = mpsc::channel(1);
     tokio::task::spawn_blocking(move || {
         // A client that has gone away wants no more.
-        snapshot.write(|piece| pieces.blocking_send(Bytes::from(piece)).is_ok());
+        made.write(|piece| pieces.blocking_send(Bytes::from(piece)).is_ok());
     });
     hyper::Response::builder()
         .header("content-type", "application/json")

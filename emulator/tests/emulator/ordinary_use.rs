@@ -146,6 +146,17 @@ fn memory_has_a_bound() -> Outcome {
         let reply = send(&url, "POST", "/", &signing.headers(host, target, &body), &body)?;
         assert_eq!(reply.status, 200, "{}", reply.body);
     }
+    // Calls with long bodies fill the record, which is then looked at as a whole.
+    let body = format!("{{\"Padding\":\"{}\"}}", "x".repeat(15_000));
+    let headers = signing.headers(host, target, &body);
+    let lines: String =
+        headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let length = body.len();
+    let long = format!("POST / HTTP/1.1\r\n{lines}content-length: {length}\r\n\r\n{body}");
+    assert_eq!(pipelined(&url, long.as_bytes(), 1500)?, 1500);
+    for path in ["/_emulator/calls", "/_emulator/v1/calls?limit=100000"] {
+        assert!(send(&url, "GET", path, &[], "")?.body.len() > 10_000_000, "{path}");
+    }
     let head = format!("POST / HTTP/1.1\r\nhost: {host}\r\ncontent-length: 1048576\r\n\r\n");
     let mut unfinished = Vec::new();
     for _ in 0..60 {
