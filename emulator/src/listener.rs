@@ -146,7 +146,9 @@ fn call(request: &Request, shared: &Shared) -> Response {
     let mut control = shared.control();
     let response = control.handle(shared.now(), request);
     control.set_duration(began.elapsed());
-    if let Some(line) = control.record().newest_line().filter(|_| shared.log.is_on()) {
+    if shared.log.is_on()
+        && let Some(line) = control.record().newest_line()
+    {
         shared.log.line(line);
     }
     response

@@ -118,10 +118,10 @@ impl Calls {
     pub(super) fn push(&mut self, answered: Answered<'_>) {
         self.total = self.total.saturating_add(1);
         let Answered { response, .. } = answered;
-        let text = || String::from_utf8(response.body.clone()).ok();
-        let whole = response.body.len() <= LONGEST_BODY;
-        let answer = answered.answer.or_else(|| Some(()).filter(|()| whole).and_then(|()| text()));
         let short = |text: &String| text.len() <= LONGEST_BODY;
+        let text = || std::str::from_utf8(&response.body).ok().map(str::to_owned);
+        let whole = response.body.len() <= LONGEST_BODY;
+        let answer = answered.answer.or_else(|| if whole { text() } else { None });
         let kept = Kept {
             number: self.total,
             at: answered.now,

@@ -328,7 +328,7 @@ impl OpsWorksCm {
         let fails = context.fault == Some(FaultKind::Failed);
         server.begin(CREATING, Progress { work: Work::Create, fails, due });
         server.events.add(context.now, "The server is being created.");
-        let answer = json!({ "Server": server.describe_with(&attributes) });
+        let answer = json!({ "Server": server.describe_with(attributes) });
         self.servers.insert(server.name.clone(), server);
         if let Some(nodes) = nodes {
             self.replace_nodes(asked.name, &nodes);

@@ -104,7 +104,7 @@ impl OpsWorksCm {
         let fails = context.fault == Some(FaultKind::Failed);
         server.begin(MODIFYING, Progress { work, fails, due });
         server.events.add(context.now, format!("The engine attribute {attribute} is being set."));
-        Ok(json!({ "Server": server.describe_with(&shown) }))
+        Ok(json!({ "Server": server.describe_with(shown) }))
     }
 
     /// "The server is in an `UNDER_MAINTENANCE` state while maintenance is in progress."

@@ -172,7 +172,7 @@ impl Server {
     }
 
     /// The `Server` structure, with `attributes` as its engine attributes.
-    pub(super) fn describe_with(&self, attributes: &Value) -> Value {
+    pub(super) fn describe_with(&self, attributes: Value) -> Value {
         let Settings { engine_name, engine_model, engine_version, .. } = &self.settings;
         let mut members = Map::new();
         let mut put = |name: &str, value: Value| {
@@ -188,7 +188,7 @@ impl Server {
         put("DisableAutomatedBackup", json!(self.settings.disable_automated_backup));
         put("Endpoint", json!(self.endpoint));
         put("Engine", json!(engine_name));
-        put("EngineAttributes", attributes.clone());
+        put("EngineAttributes", attributes);
         put("EngineModel", json!(engine_model));
         put("EngineVersion", json!(engine_version));
         put("InstanceProfileArn", json!(self.settings.instance_profile_arn));
@@ -210,7 +210,7 @@ impl Server {
     /// The `Server` structure, as `DescribeServers` lists it. For Puppet, `EngineAttributes`
     /// "contains `PUPPET_API_CA_CERT`".
     pub(super) fn describe(&self, ca_bundle: &str) -> Value {
-        self.describe_with(&match self.engine {
+        self.describe_with(match self.engine {
             Engine::Puppet => json!([{ "Name": "PUPPET_API_CA_CERT", "Value": ca_bundle }]),
             Engine::Chef => json!([]),
         })
