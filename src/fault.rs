@@ -143,9 +143,9 @@ impl Fault {
         todo: impl Into<String>,
     ) -> Self {
         let detail = Box::new(Detail {
-            what: text::line(&what.into()),
-            on: text::line(&on.into()),
-            todo: text::line(&todo.into()),
+            what: text::phrase(&what.into()),
+            on: text::phrase(&on.into()),
+            todo: text::phrase(&todo.into()),
             causes: Vec::new(),
             evidence: None,
             may_have_happened: false,
@@ -159,7 +159,7 @@ impl Fault {
     /// Adds an error and everything beneath it as causes.
     #[must_use]
     pub fn because(mut self, error: &(dyn Error + 'static)) -> Self {
-        for line in chain(error).map(|error| text::line(&error.to_string())) {
+        for line in chain(error).map(|error| text::phrase(&error.to_string())) {
             // Libraries like to repeat the inner message in the outer one.
             if !self.causes.iter().any(|seen| seen.ends_with(&line)) {
                 self.detail.causes.push(line);
@@ -170,7 +170,7 @@ impl Fault {
 
     #[must_use]
     pub fn cause(mut self, cause: impl Into<String>) -> Self {
-        self.detail.causes.push(text::line(&cause.into()));
+        self.detail.causes.push(text::phrase(&cause.into()));
         self
     }
 
@@ -233,14 +233,14 @@ impl Fault {
     /// Says what could not be done because of it.
     #[must_use]
     pub fn so_that(mut self, what: &str) -> Self {
-        self.detail.what = text::line(&format!("{what}: {}", self.detail.what));
+        self.detail.what = text::phrase(&format!("{what}: {}", self.detail.what));
         self
     }
 
     /// Puts a cause before those that there are.
     #[must_use]
     pub fn first_cause(mut self, cause: impl Into<String>) -> Self {
-        self.detail.causes.insert(0, text::line(&cause.into()));
+        self.detail.causes.insert(0, text::phrase(&cause.into()));
         self
     }
 

@@ -13,7 +13,19 @@ pub fn line(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
-/// Likewise, line by line: line feeds and tabs stay.
+/// The longest that is said of anything, in characters: a path, or a service's whole message.
+const LONGEST: usize = 4096;
+
+/// The text as one line that is no longer than what a person reads.
+#[must_use]
+pub fn phrase(text: &str) -> String {
+    match text.char_indices().nth(LONGEST) {
+        Some((cut, _)) => format!("{}...", line(text.get(..cut).unwrap_or_default())),
+        None => line(text),
+    }
+}
+
+/// As [`line`], line by line: line feeds and tabs stay.
 #[must_use]
 pub fn lines(text: &str) -> String {
     text.chars().map(|c| if matches!(c, '\n' | '\t') { c } else { shown(c) }).collect()
@@ -64,7 +76,7 @@ fn is_unseen(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{json, line, lines};
+    use super::{LONGEST, json, line, lines, phrase};
 
     #[test]
     fn control_characters_become_blanks() {
@@ -72,6 +84,14 @@ mod tests {
             assert_eq!(line(&format!("a{c}b")), "a b", "{:x}", u32::from(c));
         }
         assert_eq!(line("\u{1b}[31mred\r\n\u{9b}2J"), " [31mred   2J");
+    }
+
+    #[test]
+    fn what_is_said_has_an_end() {
+        assert_eq!(phrase("a\0b"), "a b");
+        let long = "\0".repeat(LONGEST);
+        assert_eq!(phrase(&long), " ".repeat(LONGEST));
+        assert_eq!(phrase(&format!("{long}x")), format!("{}...", " ".repeat(LONGEST)));
     }
 
     #[test]
