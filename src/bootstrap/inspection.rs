@@ -25,8 +25,8 @@ pub enum Found {
     /// It is there, and can't be read as what it is; why.
     Damaged(String),
     Key(PublicKey),
-    /// The same, and with these permission bits others can read or write it.
-    LooseKey(PublicKey, u32),
+    /// The same, and others can read or write it; how, as the rest of a sentence.
+    LooseKey(PublicKey, String),
     Text(String),
     /// Settings that the engine does not use as they were installed; where, and what it uses.
     Elsewhere(Vec<String>),
@@ -79,7 +79,7 @@ pub fn findings(record: &Record, sights: &[Sight], unix: i64) -> Vec<Finding> {
             what = Finding::LOOSE.to_owned();
         }
         let is_elsewhere = matches!(sight.found, Found::Elsewhere(_));
-        Some(Finding { what, path, problem: text::line(&problem), is_elsewhere })
+        Some(Finding { what, path, problem: text::phrase(&problem), is_elsewhere })
     });
     problems.collect()
 }
@@ -92,9 +92,7 @@ fn problem(record: &Record, sight: &Sight, key: Option<&PublicKey>, unix: i64) -
             let is_ours = Some(found.fingerprint()) == record.key;
             return (!is_ours).then(|| "is another one than this node joined with".to_owned());
         }
-        Found::LooseKey(_, mode) if is_loose(record, sight) => {
-            return Some(format!("lets others read or write it ({mode:04o})"));
-        }
+        Found::LooseKey(_, how) if is_loose(record, sight) => return Some(how.clone()),
         Found::LooseKey(..) => return Some("is another one than this node joined with".to_owned()),
         Found::Text(text) => text,
         Found::Elsewhere(problems) => {

@@ -14,7 +14,7 @@ use crate::pki::{CsrSpec, csr, oid};
 use crate::secret::Secret;
 
 /// The account that Puppet's files belong to where it exists.
-const OWNER: Option<&str> = Some("puppet");
+pub const OWNER: Option<&str> = Some("puppet");
 
 /// What `agent_disabled.lock` says while a join is under way; also how we know our own.
 const HELD: &str = "{\"disabled_message\":\"enlist has not joined this node yet; it removes this file once it has\"}";

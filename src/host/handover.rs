@@ -29,15 +29,17 @@ const SERVICE_LIMIT: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// What is to be seen of the agent on this node.
-#[must_use]
-pub fn site(root: &Root, told: Option<&str>) -> SsmSite {
+///
+/// # Errors
+/// `Config` where the settings name an agent that others may write.
+pub fn site(root: &Root, told: Option<&str>) -> Result<SsmSite, Fault> {
     let handed_over = read_json(root, &ssm::activation_file());
-    SsmSite {
-        agent: program::find(root, &[PROGRAM], told),
+    Ok(SsmSite {
+        agent: program::find(root, &[PROGRAM], told)?,
         instance: registered(root),
         handed_over: handed_over
             .and_then(|json| json.get("ActivationId")?.as_str().map(str::to_owned)),
-    }
+    })
 }
 
 /// Has the agent register itself; the `mi-` id that it got.
@@ -142,12 +144,12 @@ async fn outlive(activation: &str) -> Result<(), Fault> {
 fn registering(activation: &str) -> Option<u32> {
     let system = Root::running_system();
     let processes = files::names(&system, "/proc").ok()?;
-    processes.iter().filter_map(|name| name.parse::<u32>().ok()).find(|pid| {
+    let pids = processes.iter().filter_map(|name| name.parse::<u32>().ok());
+    pids.filter(|pid| proc::is_trusted(*pid, &[])).find(|pid| {
         let arguments = proc::arguments(*pid);
         let mut arguments = arguments.iter();
         arguments.any(|argument| argument == "-register")
             && arguments.any(|argument| argument == activation)
-            && proc::is_trusted(*pid, &[])
             && proc::is_ssm_agent(*pid)
     })
 }

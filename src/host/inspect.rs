@@ -73,15 +73,22 @@ pub fn held_by(root: &Root, record: &Record) -> Option<String> {
 }
 
 fn look(root: &Root, file: &Installed) -> Found {
-    let (content, mode) = match files::existing(root, &file.path) {
-        Ok(Some(found)) => (zeroize::Zeroizing::new(found.content), found.mode),
+    let files::Existing { content, mode, owner, holder } = match files::existing(root, &file.path) {
+        Ok(Some(found)) => found,
         Ok(None) => return Found::Missing,
         Err(fault) => return Found::Damaged(fault.causes.first().unwrap_or(&fault.what).clone()),
     };
+    let (content, user) = (zeroize::Zeroizing::new(content), owner.0);
+    let is_foreign = || files::is_foreign(root, user, holder, files::ids_of(root, puppet::OWNER));
     match file.what.as_str() {
         "key" => match PrivateKey::from_pem(&content) {
             Ok(key) if mode & files::LOOSE != 0 => {
-                Found::LooseKey(key.public().clone(), mode & 0o777)
+                let how = format!("lets others read or write it ({:04o})", mode & 0o777);
+                Found::LooseKey(key.public().clone(), how)
+            }
+            Ok(key) if is_foreign() => {
+                let how = format!("belongs to another user ({})", root.account(user));
+                Found::LooseKey(key.public().clone(), how)
             }
             Ok(key) => Found::Key(key.public().clone()),
             Err(error) => Found::Damaged(error.to_string()),

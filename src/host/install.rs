@@ -193,7 +193,7 @@ fn place_key(root: &Root, at: &Place, from: &str) -> Result<(), Fault> {
         let content = zeroize::Zeroizing::new(files::read(root, from)?);
         files::replace(root, &at.path, &content, at.mode, ids_of(root, at.owner))?;
     }
-    files::tighten(root, &at.path)?;
+    files::tighten(root, &at.path, ids_of(root, at.owner))?;
     files::remove(root, from)
 }
 
@@ -250,9 +250,17 @@ async fn first_run(root: &Root, run: &Run) {
         tracing::info!(program = run.program, "no first run: --root is not the running system");
         return;
     }
-    let Some(program) = program::find(root, &[run.program], run.path.as_deref()) else {
-        tracing::warn!(program = run.program, path = run.path, "no first run: it is not installed");
-        return;
+    let program = match program::find(root, &[run.program], run.path.as_deref()) {
+        Ok(Some(program)) => program,
+        Ok(None) => {
+            let path = run.path.as_deref();
+            tracing::warn!(program = run.program, path, "no first run: it is not installed");
+            return;
+        }
+        Err(fault) => {
+            tracing::warn!(program = run.program, "no first run: {}", fault.line());
+            return;
+        }
     };
     let arguments: Vec<&str> = run.arguments.iter().map(String::as_str).collect();
     match process::run_apart(&program, &arguments, RUN_LIMIT).await {

@@ -49,7 +49,7 @@ pub async fn ensure(
     }
     let standing = load(root, &spec.at.path)?;
     if standing.is_some() {
-        files::tighten(root, &spec.at.path)?;
+        files::tighten(root, &spec.at.path, files::ids_of(root, spec.at.owner))?;
     }
     let key = match (standing, load(root, &spec.staged)?) {
         (Some(key), _) | (None, Some(key)) => key,

@@ -111,6 +111,12 @@ pub async fn take_pid_lock(
             Err(error) => return Err(files::fault(root, "could not make the lock", path, &error)),
         }
         match holder(root, path, began.elapsed(), owner)? {
+            // Whoever may write there can make one anew as often as it is removed.
+            None if began.elapsed() >= PATIENCE => {
+                let todo = "find out what makes it, then join again; nothing was written";
+                let what = "a lock that no process holds comes back each time it is removed";
+                return Err(Fault::new(Kind::Host, what, root.shown(path), todo));
+            }
             None => {
                 tracing::info!(path = root.shown(path), "removing a lock whose holder is gone");
                 files::remove(root, path)?;
@@ -145,7 +151,8 @@ fn holder(
     };
     let owner = owner.map(|(user, _)| user);
     let is_one = |argument: &String| argument.contains("puppet") || argument.contains("enlist");
-    let holds = proc::arguments(pid).iter().any(is_one) && proc::is_trusted(pid, owner.as_slice());
+    // Whose it is first: what another user's process is called is that user's to say, and to delay.
+    let holds = proc::is_trusted(pid, owner.as_slice()) && proc::arguments(pid).iter().any(is_one);
     Ok(holds.then_some(pid))
 }
 

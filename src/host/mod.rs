@@ -151,6 +151,7 @@ impl Host {
             imds::ask(&self.root, &self.net),
             puppet::site(&self.root, inquiry.puppet),
         );
+        let puppet = puppet?;
         if let Some(likely) = &inquiry.key {
             // The facts may be gathered again and again; one key is enough.
             if self.key.is_none() {
@@ -158,7 +159,8 @@ impl Host {
             }
         }
         let mut facts = facts::gather(&self.root, ec2?, puppet);
-        facts.ssm = inquiry.ssm.then(|| handover::site(&self.root, inquiry.ssm_agent.as_deref()));
+        let ssm = inquiry.ssm.then(|| handover::site(&self.root, inquiry.ssm_agent.as_deref()));
+        facts.ssm = ssm.transpose()?;
         facts.opsworks = inquiry.opsworks.then(|| facts::opsworks_site(&self.root)).flatten();
         self.region = facts.ec2.as_ref().and_then(|ec2| ec2.region.clone());
         Ok(outside::facts(facts))

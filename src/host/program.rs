@@ -1,13 +1,15 @@
-//! Where other programs are: hosts differ, and a service's PATH is short.
+//! Where other programs are: in root's own directories, whatever the PATH of the user is who
+//! became root. One that others may write is not run.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use rustix::fs::{Access, AtFlags, CWD, FileType, accessat, statat};
+use rustix::fs::{AtFlags, CWD, statat};
 
+use super::files;
 use super::root::Root;
-use super::variables;
+use crate::fault::Fault;
 
-/// Beside those of PATH: the vendors' own directories, and those of distributions whose `/usr` is
+/// The vendors' own directories, the usual ones, and those of distributions whose `/usr` is
 /// read-only.
 const DIRECTORIES: [&str; 13] = [
     "/opt/puppetlabs/bin",
@@ -26,27 +28,28 @@ const DIRECTORIES: [&str; 13] = [
 ];
 
 /// The program of one of these names, without the root's prefix: where the settings say, else the
-/// first one that is found.
-#[must_use]
-pub fn find(root: &Root, names: &[&str], told: Option<&str>) -> Option<String> {
+/// first one that is found and that nobody else may write.
+///
+/// # Errors
+/// `Config` where the settings name one that others may write.
+pub fn find(root: &Root, names: &[&str], told: Option<&str>) -> Result<Option<String>, Fault> {
     if let Some(told) = told {
-        return is_program(&root.at(told)).then(|| told.to_owned());
+        let found = files::is_program(root, told)
+            .map_err(|error| files::fault(root, "this program is not run", told, &error))?;
+        return Ok(found.then(|| told.to_owned()));
     }
-    let path = variables::text("PATH").unwrap_or_default();
-    // What is on our own PATH is nothing to an image.
-    let own =
-        path.split(':').filter(|directory| root.is_running_system() && directory.starts_with('/'));
-    let directories: Vec<&str> = own.chain(DIRECTORIES).collect();
-    names.iter().find_map(|name| {
-        let mut paths = directories.iter().map(|directory| format!("{directory}/{name}"));
-        paths.find(|path| is_program(&root.at(path)))
-    })
+    let paths = |name: &&str| DIRECTORIES.map(|directory| format!("{directory}/{name}"));
+    Ok(names.iter().flat_map(paths).find(|path| may_be_run(root, path)))
 }
 
-fn is_program(path: &Path) -> bool {
-    let is_file = statat(CWD, path, AtFlags::empty())
-        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile);
-    is_file && accessat(CWD, path, Access::EXEC_OK, AtFlags::empty()).is_ok()
+fn may_be_run(root: &Root, path: &str) -> bool {
+    files::is_program(root, path).unwrap_or_else(|error| {
+        if files::exists(root, path) {
+            let program = root.shown(path);
+            tracing::warn!(program, %error, "this program is not run");
+        }
+        false
+    })
 }
 
 /// What tells this program from a later one in its place: size and time of change.

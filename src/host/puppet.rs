@@ -44,9 +44,13 @@ pub struct Asked {
 
 /// Where Puppet keeps its things: the settings, else what an installed Puppet says, else its
 /// packagers' layouts.
-pub async fn site(root: &Root, inquiry: Option<SiteInquiry>) -> Option<PuppetSite> {
-    let inquiry = inquiry?;
+///
+/// # Errors
+/// `Config` where the settings name a program that others may write.
+pub async fn site(root: &Root, inquiry: Option<SiteInquiry>) -> Result<Option<PuppetSite>, Fault> {
+    let Some(inquiry) = inquiry else { return Ok(None) };
     let program = inquiry.program.clone();
+    program::find(root, &[], program.as_deref())?;
     let mut site = match inquiry.known {
         Some(known) => *known,
         None => match (&inquiry.confdir, &inquiry.ssldir, &inquiry.statedir) {
@@ -80,7 +84,7 @@ pub async fn site(root: &Root, inquiry: Option<SiteInquiry>) -> Option<PuppetSit
     site.csr_attributes = yaml(root, &path).map(Secret::new);
     site.csr_attributes_path = Some(path);
     site.oid_mapping = yaml(root, &mapping).map(|text| (mapping, text));
-    Some(site)
+    Ok(Some(site))
 }
 
 /// Before the authority is asked: a file that Puppet would not read, and options that its service
@@ -262,9 +266,10 @@ fn options(root: &Root) -> Vec<ServiceOption> {
     service_options(&files)
 }
 
-/// Puppet's program, where this is the system that runs it.
+/// Puppet's program, where this is the system that runs it, and it may be run.
 fn find(root: &Root, told: Option<&str>) -> Option<String> {
-    root.is_running_system().then(|| program::find(root, &["puppet"], told)).flatten()
+    let found = root.is_running_system().then(|| program::find(root, &["puppet"], told));
+    found?.ok().flatten()
 }
 
 async fn ask(root: &Root, program: &str, options: &[ServiceOption]) -> std::io::Result<Printed> {

@@ -106,12 +106,11 @@ impl Root {
         Ok(self.directory.get_or_init(|| opened))
     }
 
-    /// The same, and made where it is missing.
-    #[expect(clippy::disallowed_methods, reason = "the one path that is not walked: the caller's")]
+    /// The same, and made where it is missing: like any directory, whatever the umask.
     pub(super) fn make(&self) -> std::io::Result<()> {
         match self.open() {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                std::fs::create_dir_all(&self.prefix)
+                files::make_root(&self.prefix)
             }
             opened => opened.map(drop),
         }

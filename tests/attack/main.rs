@@ -11,6 +11,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod daemon;
+mod group;
 mod races;
 mod still;
 mod victim;

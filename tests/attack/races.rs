@@ -69,6 +69,8 @@ pub fn attack(what: &str, directory: &Path) {
                 "temporary" => temporary(directory, round),
                 "settings" => settings(directory),
                 "socket" => socket(directory),
+                "lock" => stale_lock(directory),
+                "vanish" => vanish(directory),
                 other => panic!("{other}"),
             }
         }
@@ -127,6 +129,23 @@ fn socket(place: &Path) {
     for _ in 0..2000 {
         if renameat_with(CWD, &trap, CWD, &socket, RenameFlags::EXCHANGE).is_ok() {
             break;
+        }
+    }
+}
+
+/// A lock that nobody holds, made again as soon as root has removed it.
+fn stale_lock(ssl: &Path) {
+    let made = fs::File::create_new(ssl.join("ssl.lock"));
+    let _ = made.and_then(|mut lock| std::io::Write::write_all(&mut lock, b"none"));
+}
+
+/// What root has just made, moved away.
+fn vanish(ssl: &Path) {
+    for name in ["certs", "private_keys", "certificate_requests", "public_keys"] {
+        let path = ssl.join(name);
+        if fs::remove_dir(&path).is_err() && path.is_dir() {
+            let _ = fs::rename(&path, ssl.join(".away"));
+            let _ = fs::remove_dir_all(ssl.join(".away"));
         }
     }
 }
@@ -211,4 +230,26 @@ fn a_settings_file_keeps_the_mode_that_goes_with_its_content() {
     }
     println!("{kept} files of root's as they were, {loose} of the account's");
     assert!(kept > 0, "the race has to have been about something");
+}
+
+#[test]
+fn what_is_undone_all_the_time_is_not_done_for_ever() {
+    if !is_root() {
+        return;
+    }
+    for what in ["lock", "vanish"] {
+        let victim = Victim::with("");
+        let attacker = Attacker::start(&victim, what, &victim.path("var/lib/puppet/ssl"));
+        for round in 0..5 {
+            let (code, said) = victim.enlist(&["join"]);
+            assert!([0, 65, 70, 74, 75, 78].contains(&code), "{what}: {code}: {said}");
+            println!(
+                "{what} {round}: {code} {}",
+                said.lines().rev().take(4).collect::<Vec<_>>().join(" | ")
+            );
+            let _ = victim.enlist(&["leave"]);
+        }
+        attacker.stop();
+        victim.unharmed(what);
+    }
 }

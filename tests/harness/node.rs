@@ -358,8 +358,8 @@ impl Node {
             hostname,
             machine_id: facts::machine_id(&self.root),
             ec2: Some(ec2).filter(|_| case.is_ec2),
-            puppet,
-            ssm: inquiry.ssm.then(|| handover::site(&self.root, None)),
+            puppet: puppet.unwrap(),
+            ssm: inquiry.ssm.then(|| handover::site(&self.root, None).unwrap()),
             opsworks: inquiry.opsworks.then(|| facts::opsworks_site(&self.root)).flatten(),
             ..Facts::default()
         }

@@ -8,6 +8,7 @@ mod check;
 mod refusal;
 mod special;
 mod tree;
+mod trust;
 mod walk;
 mod write;
 
@@ -15,7 +16,7 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
-use rustix::fs::{FileType, Mode, OFlags, Stat};
+use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, Stat};
 
 use super::root::Root;
 use crate::fault::{Fault, Kind};
@@ -26,7 +27,7 @@ use walk::{Place, Purpose, Walk};
 pub use check::check_writable;
 pub use special::{LinkLock, append, bind, link_lock, open_lock};
 pub use tree::{carry, copy_tree, names, remove_tree};
-pub use write::{make_directory, remove, replace, tidy, tidy_directory, tighten};
+pub use write::{make_directory, make_root, remove, replace, tidy, tidy_directory, tighten};
 
 /// The largest file that is read. A certificate authority's bundle or an admin's `puppet.conf`
 /// takes some tens of KiB, and a hosts file with a long list of names may take a few MiB.
@@ -45,6 +46,8 @@ pub struct Existing {
     /// Permission bits.
     pub mode: u32,
     pub owner: Ids,
+    /// The user id of the directory's owner.
+    pub holder: u32,
 }
 
 /// The ids of an account, from the root's own `/etc/passwd`, where we may give files away at all.
@@ -63,6 +66,16 @@ pub fn ids_of(root: &Root, account: Option<&str>) -> Option<Ids> {
         .find_map(|mut fields| (fields.next() == Some(account)).then_some(fields))?;
     let (uid, gid) = (fields.nth(1)?, fields.next()?);
     Some((uid.parse().ok()?, gid.parse().ok()?))
+}
+
+/// Whether a private key of this user belongs to somebody else than root, the user that runs this
+/// program, its owner, and the owner of its directory. Only root looks, who can put it right.
+#[must_use]
+pub fn is_foreign(root: &Root, user: u32, holder: u32, owner: Option<Ids>) -> bool {
+    rustix::process::geteuid().is_root()
+        && !root.trusts(user)
+        && holder != user
+        && owner.is_none_or(|(owner, _)| owner != user)
 }
 
 /// A file's bytes.
@@ -119,6 +132,14 @@ pub fn read_steering(root: &Root, path: &str, largest: u64) -> io::Result<String
     String::from_utf8(found.content).map_err(io::Error::other)
 }
 
+/// Likewise, whatever bytes it holds.
+///
+/// # Errors
+/// As for [`read_steering`].
+pub fn read_trusted(root: &Root, path: &str) -> io::Result<Vec<u8>> {
+    read_whole(root, path, Purpose::Steering, LARGEST).map(|found| found.content)
+}
+
 /// A secret that the admin put into a file. As for [`read_steering`]; and that others may read
 /// it is said.
 ///
@@ -136,6 +157,30 @@ pub fn read_secret(root: &Root, path: &str) -> io::Result<zeroize::Zeroizing<Str
     String::from_utf8(found.content)
         .map(zeroize::Zeroizing::new)
         .map_err(|_| io::Error::other("it is not UTF-8"))
+}
+
+/// Whether a program stands there that may be run. What is run steers us, like settings.
+///
+/// # Errors
+/// Where others than root, and the user that runs this program, may write it or anything on the
+/// way to it.
+pub fn is_program(root: &Root, path: &str) -> io::Result<bool> {
+    let found = Walk::new(root, path, Purpose::Steering).and_then(Walk::into_place);
+    let place = match found {
+        Err(error) if is_absent(&error) => return Ok(false),
+        found => found?,
+    };
+    let is_file = |stat: &Stat| walk::is(stat, FileType::RegularFile);
+    if !place.stat.as_ref().is_some_and(is_file) {
+        return Ok(false);
+    }
+    // Opened for nothing but to be judged: it may be one that nobody may read.
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let fd = rustix::fs::openat(&place.directory, &place.name, flags, Mode::empty())?;
+    place.judge_file(root, &fd, &rustix::fs::fstat(&fd)?)?;
+    let flags = AtFlags::EACCESS;
+    let may = rustix::fs::accessat(&place.directory, &place.name, Access::EXEC_OK, flags);
+    Ok(may.is_ok())
 }
 
 /// Whether something stands there, whatever it is; a link counts as what it leads to.
@@ -228,7 +273,9 @@ fn read_whole(root: &Root, path: &str, purpose: Purpose, largest: u64) -> io::Re
         let what = format!("it is larger than {} KiB", largest / 1024);
         return Err(io::Error::new(ErrorKind::FileTooLarge, what));
     }
-    Ok(Existing { content, mode: stat.st_mode & 0o7777, owner: (stat.st_uid, stat.st_gid) })
+    let holder = place.directory.stat().st_uid;
+    let owner = (stat.st_uid, stat.st_gid);
+    Ok(Existing { content, mode: stat.st_mode & 0o7777, owner, holder })
 }
 
 /// Opens a file that is there. Nothing but a regular one is opened at all: opening a device can
@@ -242,7 +289,7 @@ fn open_regular(root: &Root, place: &Place, access: OFlags) -> io::Result<(File,
     let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let fd = rustix::fs::openat(&place.directory, &place.name, flags, Mode::empty())?;
     let stat = rustix::fs::fstat(&fd)?;
-    place.judge_file(root, &stat)?;
+    place.judge_file(root, &fd, &stat)?;
     Ok((File::from(fd), stat))
 }
 

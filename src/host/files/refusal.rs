@@ -62,6 +62,21 @@ impl Refusal {
         Self::error(path, what, format!("look into it, then: rm {}", shown(path)))
     }
 
+    /// Something of root's, in a directory in which others can have put it in another's place.
+    pub fn shared(path: &Path, directory: &Path) -> io::Error {
+        let what = format!(
+            "others may write to {}, and can have put this link or this second name of a file there",
+            directory.display()
+        );
+        Self::error(path, what, format!("look into it, then: chmod go-w {}", shown(directory)))
+    }
+
+    /// A directory that is made again and again.
+    pub fn vanishing(path: &Path) -> io::Error {
+        let what = "it was made many times, and somebody removes it each time".to_owned();
+        Self::error(path, what, format!("find out who: ls -ld {}", shown(path)))
+    }
+
     /// A directory of root's in which anyone may put anything.
     pub fn anyone(root: &Root, directory: &Path, path: &Path, stat: &Stat) -> io::Error {
         if stat.st_mode & 0o1000 != 0 {
@@ -86,7 +101,13 @@ impl Refusal {
                 format!("check it, then: chown {word} {}", shown(path)),
             );
         }
-        let who = if stat.st_mode & 0o002 != 0 { "everybody" } else { "its group" };
+        let who = if stat.st_mode & 0o002 != 0 {
+            "everybody"
+        } else if root.trusts_group(stat.st_gid) {
+            "somebody whom its access control list names (getfacl)"
+        } else {
+            "its group"
+        };
         let todo = format!("check it, then: chmod go-w {}", shown(path));
         Self::error(path, format!("{who} may write to it, and so steer {word}"), todo)
     }

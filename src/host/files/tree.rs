@@ -13,18 +13,30 @@ use super::{
 use crate::fault::Fault;
 use crate::host::root::Root;
 
+/// The most that the names of one directory may take, in bytes: some hundred thousand of them.
+const LARGEST_LIST: usize = 8 * 1024 * 1024;
+
 /// The names in a directory, sorted. What is not UTF-8 is left out.
 ///
 /// # Errors
-/// Where there is no such directory, or it may not be read.
+/// Where there is no such directory, it may not be read, or there are too many.
 pub fn names(root: &Root, directory: &str) -> io::Result<Vec<String>> {
     let held = Walk::new(root, directory, purpose_of(directory))?.into_directory()?;
-    let mut names = Vec::new();
+    let (mut names, mut bytes) = (Vec::new(), 0);
     for entry in Dir::read_from(held.readable()?)? {
         let entry = entry?;
         match entry.file_name().to_str() {
             Ok("." | "..") | Err(_) => {}
-            Ok(name) => names.push(name.to_owned()),
+            Ok(name) => {
+                bytes += name.len() + size_of::<String>();
+                names.push(name.to_owned());
+            }
+        }
+        if bytes > LARGEST_LIST {
+            return Err(io::Error::new(
+                io::ErrorKind::FileTooLarge,
+                "there are too many names in it",
+            ));
         }
     }
     names.sort();

@@ -13,7 +13,8 @@
 //! - In a directory of another account, what it enters belongs to that account or to root. The
 //!   account can move root's directories around in its own, and gains nothing from it.
 //! - A link that such an account made leads to things of that account only. A link of root's is
-//!   followed where nobody else can have put it there.
+//!   followed where nobody else can have put it there: not in a directory that a group may write
+//!   to, nor below it.
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -25,10 +26,14 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 
 use super::refusal::Refusal;
+use super::trust::{self, is_shared, judge_entry, others_may_write};
 use crate::host::root::Root;
 
 /// As many as the kernel follows in one path (path_resolution(7)).
 const MOST_LINKS: usize = 40;
+
+/// How many directories one walk makes. More of them vanish while it makes them.
+const MOST_MADE: usize = 100;
 
 /// What the walk is for, and so whom it trusts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +50,8 @@ pub enum Purpose {
 pub struct Held {
     fd: OwnedFd,
     stat: Stat,
+    /// Whether users and groups are named that may write to it, beside its owner and its group.
+    names_writers: bool,
     /// With the prefix of `--root`; for messages.
     path: PathBuf,
 }
@@ -72,6 +79,8 @@ pub struct Missing<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Influence {
     Nobody,
+    /// The walk is in a directory of root's that others may write to, or has come through one.
+    Shared,
     /// The walk is in a directory of this account.
     Directory(u32),
     /// The walk followed a link that this account made.
@@ -81,8 +90,18 @@ enum Influence {
 impl Held {
     fn open(directory: impl AsFd, name: &OsStr, path: PathBuf) -> io::Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(directory, name, flags, Mode::empty())?;
-        Ok(Self { stat: rustix::fs::fstat(&fd)?, fd, path })
+        Self::of(rustix::fs::openat(directory, name, flags, Mode::empty())?, path)
+    }
+
+    fn of(fd: OwnedFd, path: PathBuf) -> io::Result<Self> {
+        let stat = rustix::fs::fstat(&fd)?;
+        let names_writers = trust::names_writers(&fd, &stat);
+        Ok(Self { fd, stat, names_writers, path })
+    }
+
+    /// Whether somebody may write to it who is not root, nor the user that runs this program.
+    pub fn is_writable_to_others(&self, root: &Root) -> bool {
+        self.names_writers || others_may_write(root, &self.stat)
     }
 
     pub fn path(&self) -> &Path {
@@ -126,15 +145,18 @@ impl Place {
     ///
     /// # Errors
     /// Where another account chose it.
-    pub fn judge_file(&self, root: &Root, stat: &Stat) -> io::Result<()> {
+    pub fn judge_file(&self, root: &Root, file: impl AsFd, stat: &Stat) -> io::Result<()> {
         let path = self.path();
         if !is(stat, FileType::RegularFile) {
             return Err(Refusal::not_regular(&path, FileType::from_raw_mode(stat.st_mode)));
         }
         judge_entry(root, self.purpose, &self.directory, stat, &path)?;
         match self.influence {
-            Influence::Nobody => {}
-            // Another name of a file of root's, which may be anything.
+            // Another name of a file of root's or of anybody's, which may be anything.
+            Influence::Shared if stat.st_nlink > 1 => {
+                return Err(Refusal::shared(&path, self.directory.path()));
+            }
+            Influence::Nobody | Influence::Shared => {}
             Influence::Directory(account) if root.trusts(stat.st_uid) && stat.st_nlink > 1 => {
                 return Err(Refusal::hard_link(root, &path, account));
             }
@@ -142,7 +164,8 @@ impl Place {
                 self.influence.admits(root, stat, &path, account)?;
             }
         }
-        if self.purpose == Purpose::Steering && others_may_write(root, stat) {
+        let is_writable = || others_may_write(root, stat) || trust::names_writers(file, stat);
+        if self.purpose == Purpose::Steering && is_writable() {
             return Err(Refusal::writable(root, &path, stat));
         }
         Ok(())
@@ -174,16 +197,10 @@ impl<'a> Walk<'a> {
     /// Begins at the root, with a path below it.
     pub fn new(root: &'a Root, path: &str, purpose: Purpose) -> io::Result<Self> {
         let fd = rustix::io::fcntl_dupfd_cloexec(root.open()?, 0)?;
-        let stat = rustix::fs::fstat(&fd)?;
-        let base = Held { fd, stat, path: root.at("/") };
-        let mut walk = Self {
-            root,
-            purpose,
-            held: vec![base],
-            rest: VecDeque::new(),
-            links: 0,
-            influence: Influence::Nobody,
-        };
+        let base = Held::of(fd, root.at("/"))?;
+        let influence = if is_shared(root, &base) { Influence::Shared } else { Influence::Nobody };
+        let mut walk =
+            Self { root, purpose, held: vec![base], rest: VecDeque::new(), links: 0, influence };
         walk.then(Path::new(path));
         Ok(walk)
     }
@@ -217,6 +234,7 @@ impl<'a> Walk<'a> {
         follow_last: bool,
         mut absent: impl FnMut(Missing<'_>) -> io::Result<()>,
     ) -> io::Result<Place> {
+        let mut made = 0;
         loop {
             let name = self.rest.pop_front().unwrap_or_else(|| OsString::from("."));
             let is_last = self.rest.is_empty();
@@ -236,7 +254,12 @@ impl<'a> Walk<'a> {
                     Some(_) => self.enter(&name)?,
                     None => {
                         let is_last = self.rest.iter().all(|rest| rest == ".");
-                        absent(Missing { directory: self.top()?, name: &name, is_last })?;
+                        let top = self.top()?;
+                        if made == MOST_MADE {
+                            return Err(Refusal::vanishing(&top.path.join(&name)));
+                        }
+                        absent(Missing { directory: top, name: &name, is_last })?;
+                        made += 1;
                         self.rest.push_front(name);
                     }
                 }
@@ -259,8 +282,12 @@ impl<'a> Walk<'a> {
         let held = Held::open(top, name, path)?;
         judge_entry(self.root, self.purpose, top, &held.stat, &held.path)?;
         self.admit(&held.stat, &held.path)?;
-        if self.influence == Influence::Nobody && !self.root.trusts(held.stat.st_uid) {
-            self.influence = Influence::Directory(held.stat.st_uid);
+        if matches!(self.influence, Influence::Nobody | Influence::Shared) {
+            if !self.root.trusts(held.stat.st_uid) {
+                self.influence = Influence::Directory(held.stat.st_uid);
+            } else if is_shared(self.root, &held) {
+                self.influence = Influence::Shared;
+            }
         }
         self.held.push(held);
         Ok(())
@@ -268,7 +295,7 @@ impl<'a> Walk<'a> {
 
     fn admit(&self, stat: &Stat, path: &Path) -> io::Result<()> {
         match self.influence {
-            Influence::Nobody => Ok(()),
+            Influence::Nobody | Influence::Shared => Ok(()),
             Influence::Directory(account) | Influence::Link(account) => {
                 self.influence.admits(self.root, stat, path, account)
             }
@@ -297,7 +324,11 @@ impl<'a> Walk<'a> {
         let owner = stat.st_uid;
         self.influence = match self.influence {
             Influence::Nobody if self.root.trusts(owner) => Influence::Nobody,
-            Influence::Nobody => Influence::Link(owner),
+            // It may have been another link of root's, in another place.
+            Influence::Shared if self.root.trusts(owner) => {
+                return Err(Refusal::shared(&path, top.path()));
+            }
+            Influence::Nobody | Influence::Shared => Influence::Link(owner),
             Influence::Directory(account) | Influence::Link(account) if owner == account => {
                 Influence::Link(account)
             }
@@ -342,40 +373,6 @@ impl<'a> Walk<'a> {
             self.rest.insert(index, name);
         }
     }
-}
-
-/// Whether what stands in a directory can be what root put there: in one that others may write
-/// to, it need not be.
-fn judge_entry(
-    root: &Root,
-    purpose: Purpose,
-    directory: &Held,
-    stat: &Stat,
-    path: &Path,
-) -> io::Result<()> {
-    let holder = &directory.stat;
-    // In a sticky directory, nobody can rename or remove what belongs to root.
-    let is_kept = holder.st_mode & 0o1000 != 0 && root.trusts(stat.st_uid);
-    if root.trusts(holder.st_uid) && holder.st_mode & 0o002 != 0 && !is_kept {
-        return Err(Refusal::anyone(root, &directory.path, path, holder));
-    }
-    if purpose == Purpose::Engine {
-        return Ok(());
-    }
-    if !root.trusts(holder.st_uid) || (others_may_write(root, holder) && !is_kept) {
-        return Err(Refusal::writable(root, &directory.path, holder));
-    }
-    if !root.trusts(stat.st_uid) {
-        return Err(Refusal::writable(root, path, stat));
-    }
-    Ok(())
-}
-
-/// Whether somebody may write it who is not root, nor the user that runs this program.
-pub fn others_may_write(root: &Root, stat: &Stat) -> bool {
-    !root.trusts(stat.st_uid)
-        || stat.st_mode & 0o002 != 0
-        || (stat.st_mode & 0o020 != 0 && !root.trusts_group(stat.st_gid))
 }
 
 fn look(directory: &Held, name: &OsStr) -> io::Result<Option<Stat>> {

@@ -8,7 +8,7 @@ use std::path::Path;
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Uid};
 
 use super::walk::{self, Held, Missing, Place, Walk};
-use super::{Ids, LOOSE, fault, is_absent, open_regular, place, purpose_of};
+use super::{Ids, LOOSE, fault, is_absent, is_foreign, open_regular, place, purpose_of};
 use crate::fault::Fault;
 use crate::host::root::Root;
 
@@ -75,6 +75,15 @@ pub fn make_directory(root: &Root, path: &str, mode: u32, owner: Option<Ids>) ->
     open_or_make(root, path, mode, owner)
         .map(drop)
         .map_err(|error| fault(root, "could not make the directory", path, &error))
+}
+
+/// Makes the directory that `--root` names.
+///
+/// # Errors
+/// Where it can't be made, or others than root may choose where it leads.
+pub fn make_root(path: &Path) -> io::Result<()> {
+    let path = path.to_str().ok_or(ErrorKind::InvalidInput)?;
+    open_or_make(&Root::running_system(), path, 0o755, None).map(drop)
 }
 
 pub(super) fn open_or_make(
@@ -211,17 +220,26 @@ fn remove_temporary(held: &Held) -> io::Result<bool> {
     }
 }
 
-/// Takes the permissions away that a private key must not give to others; says so. That there is
-/// no such file is as good.
+/// Takes the permissions away that a private key must not give to others; says so. One that
+/// belongs to neither root nor its owner is given to the owner. That there is no such file is as
+/// good.
 ///
 /// # Errors
 /// `Host`.
-pub fn tighten(root: &Root, path: &str) -> Result<(), Fault> {
+pub fn tighten(root: &Root, path: &str, owner: Option<Ids>) -> Result<(), Fault> {
     let tightened = place(root, path).and_then(|place| {
         let (file, stat) = open_regular(root, &place, OFlags::RDONLY)?;
-        let mode = stat.st_mode & 0o7777;
-        if mode & LOOSE != 0 {
-            let (path, was) = (root.shown(path), format!("{mode:04o}"));
+        let (mode, path) = (stat.st_mode & 0o7777, root.shown(path));
+        if is_foreign(root, stat.st_uid, place.directory.stat().st_uid, owner) {
+            let was = root.account(stat.st_uid);
+            tracing::warn!(
+                path,
+                was,
+                "this private key belonged to another user; it no longer does"
+            );
+            set(&file, mode & !LOOSE, owner.or(Some((0, 0))))?;
+        } else if mode & LOOSE != 0 {
+            let was = format!("{mode:04o}");
             tracing::warn!(
                 path,
                 was,
