@@ -127,7 +127,7 @@ impl Environment {
 }
 
 /// As the process would find it from where it was started.
-pub(super) fn absolute(path: &str) -> String {
+pub(in crate::host) fn absolute(path: &str) -> String {
     std::path::absolute(path).map_or_else(|_| path.to_owned(), |path| path.display().to_string())
 }
 

@@ -1,12 +1,12 @@
 //! The authorities that TLS trusts: read when TLS is first spoken, from one source.
 
-use std::path::Path;
-
-use rustls_native_certs::load_certs_from_paths;
 use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 
 use crate::fault::{Fault, Kind};
-use crate::host::aws::environment::Roots;
+use crate::host::Root;
+use crate::host::aws::environment::{Roots, absolute};
+use crate::host::files;
 
 /// Where distributions keep all of them in one file: Debian, Fedora and RHEL, older ones of these,
 /// SUSE, Alpine. A directory holds the same certificates once more.
@@ -36,18 +36,14 @@ pub fn load(roots: &Roots) -> Result<Vec<u8>, Fault> {
 
 fn named(file: Option<&str>, directories: Option<&str>, by: &str) -> Result<Vec<u8>, Fault> {
     let place = file.or(directories).unwrap_or_default();
-    let mut reasons = Vec::new();
-    let mut found = Vec::new();
+    let mut loaded = Loaded::default();
     for directory in directories.into_iter().flat_map(|list| list.split(':')) {
-        let loaded = load_certs_from_paths(None, Some(Path::new(directory)));
-        found.extend(loaded.certs);
-        reasons.extend(loaded.errors.iter().map(ToString::to_string));
+        loaded.add_directory(directory);
     }
     if let Some(file) = file {
-        let loaded = load_certs_from_paths(Some(Path::new(file)), None);
-        found.extend(loaded.certs);
-        reasons.extend(loaded.errors.iter().map(ToString::to_string));
+        loaded.add_file(file);
     }
+    let Loaded { found, mut reasons, .. } = loaded;
     let total = found.len();
     let usable: Vec<_> = found.into_iter().filter(is_usable).collect();
     // A file is meant as a whole; a directory may hold other things.
@@ -55,36 +51,95 @@ fn named(file: Option<&str>, directories: Option<&str>, by: &str) -> Result<Vec<
     if !usable.is_empty() && is_whole {
         return Ok(pem_of(&usable));
     }
-    let reason = reasons.into_iter().next().unwrap_or_else(|| {
-        if total == 0 {
+    if reasons.is_empty() {
+        let reason = if total == 0 {
             "it holds no certificate in PEM form"
         } else {
             "it holds a certificate that can't be parsed"
-        }
-        .to_owned()
-    });
+        };
+        reasons.push((reason.to_owned(), None));
+    }
+    let (reason, advice) = reasons.swap_remove(0);
     let what = format!("the certificates of trusted authorities can't be read from {place}");
-    let todo = "name a file of CA certificates in PEM form that this user may read";
+    let todo = advice.unwrap_or_else(|| {
+        "name a file of CA certificates in PEM form that this user may read".to_owned()
+    });
     Err(Fault::new(Kind::Config, what, by, todo).cause(reason))
 }
 
 /// Those of the distribution; none where there are none, and then nothing is trusted.
 fn of_system() -> Vec<u8> {
-    let of_file = FILES.iter().find_map(|file| {
-        let loaded = load_certs_from_paths(Some(Path::new(file)), None);
-        let usable: Vec<_> = loaded.certs.into_iter().filter(is_usable).collect();
-        (!usable.is_empty()).then_some(usable)
-    });
-    let usable = of_file.unwrap_or_else(|| {
-        let loaded = load_certs_from_paths(None, Some(Path::new(DIRECTORY)));
-        loaded.certs.into_iter().filter(is_usable).collect()
-    });
-    if usable.is_empty() {
+    let usable = |loaded: Loaded| -> Vec<_> {
+        for (reason, _) in &loaded.reasons {
+            tracing::debug!("certificates of trusted authorities: {reason}");
+        }
+        loaded.found.into_iter().filter(is_usable).collect()
+    };
+    let mut found = Vec::new();
+    for file in FILES {
+        if found.is_empty() {
+            let mut loaded = Loaded::default();
+            loaded.add_file(file);
+            found = usable(loaded);
+        }
+    }
+    if found.is_empty() {
+        let mut loaded = Loaded::default();
+        loaded.add_directory(DIRECTORY);
+        found = usable(loaded);
+    }
+    if found.is_empty() {
         tracing::warn!(
             "this machine has no certificates of trusted authorities: install ca-certificates"
         );
     }
-    pem_of(&usable)
+    pem_of(&found)
+}
+
+/// What files of the running system hold. Whom they name is believed, so they steer us.
+#[derive(Default)]
+struct Loaded {
+    found: Vec<CertificateDer<'static>>,
+    /// Why something can't be read, and what to do about it.
+    reasons: Vec<(String, Option<String>)>,
+}
+
+impl Loaded {
+    fn add_file(&mut self, path: &str) {
+        let path = absolute(path);
+        match files::read_trusted(&Root::running_system(), &path) {
+            Ok(pem) => self.add_pem(&path, &pem),
+            Err(error) => self.fail(&path, &error),
+        }
+    }
+
+    fn add_pem(&mut self, path: &str, pem: &[u8]) {
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            match certificate {
+                Ok(certificate) => self.found.push(certificate),
+                Err(error) => {
+                    self.reasons.push((format!("{path}: {error}"), None));
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Each certificate stands there twice, or more often: in a file, and in links to it.
+    fn add_directory(&mut self, path: &str) {
+        let path = absolute(path);
+        match files::names(&Root::running_system(), &path) {
+            Ok(names) => names.iter().for_each(|name| self.add_file(&format!("{path}/{name}"))),
+            Err(error) => self.fail(&path, &error),
+        }
+        self.found.sort_by(|one, other| one.as_ref().cmp(other.as_ref()));
+        self.found.dedup();
+    }
+
+    fn fail(&mut self, path: &str, error: &std::io::Error) {
+        let advice = files::advice(error).map(str::to_owned);
+        self.reasons.push((format!("{path}: {error}"), advice));
+    }
 }
 
 /// The TLS stack ends the process where one of them can't be parsed.
