@@ -12,6 +12,9 @@ use crate::target::state_dir;
 const LARGEST_EVIDENCE: usize = 64 * 1024;
 /// How many pieces of evidence are kept of a target: with the former, 2 MiB at most.
 const MOST_EVIDENCE: usize = 32;
+/// How many copies are kept of one file: what an account damages again and again is put back, and
+/// copied, as often.
+const MOST_COPIES: usize = 8;
 
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -102,6 +105,26 @@ impl Store {
             .try_for_each(|name| files::remove_tree(&self.root, &format!("{directory}/{name}")))
     }
 
+    /// Removes copies of a file until another one fits: the oldest but one, since the oldest may be
+    /// what stood there before enlist came.
+    fn make_room_for(&self, flat: &str) -> Result<(), Fault> {
+        let directory = self.at("backup");
+        let names = files::names(&self.root, &directory)
+            .map_err(|error| files::fault(&self.root, "could not read", &directory, &error))?;
+        let time = |name: &String| -> Option<i64> {
+            name.strip_suffix(flat)?.strip_suffix('-')?.parse().ok()
+        };
+        let mut copies: Vec<String> =
+            names.into_iter().filter(|name| time(name).is_some()).collect();
+        copies.sort_by_key(time);
+        let surplus = (copies.len() + 1).saturating_sub(MOST_COPIES);
+        copies
+            .iter()
+            .skip(1)
+            .take(surplus)
+            .try_for_each(|name| files::remove(&self.root, &format!("{directory}/{name}")))
+    }
+
     /// Keeps a copy of a file that is about to be replaced or removed.
     ///
     /// # Errors
@@ -119,6 +142,7 @@ impl Store {
     /// `Host`.
     pub fn back_up_content(&self, path: &str, content: &[u8], unix: i64) -> Result<(), Fault> {
         self.make("backup")?;
+        self.make_room_for(&flat_name(path))?;
         let copy = self.at(&format!("backup/{unix}-{}", flat_name(path)));
         files::replace(&self.root, &copy, content, 0o600, None)?;
         let (path, backup) = (self.root.shown(path), self.root.shown(&copy));
@@ -200,7 +224,7 @@ fn flat_name(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{LARGEST_EVIDENCE, MOST_EVIDENCE, Store};
+    use super::{LARGEST_EVIDENCE, MOST_COPIES, MOST_EVIDENCE, Store};
     use crate::fault::Evidence;
     use crate::host::{Root, files};
 
@@ -221,5 +245,23 @@ mod tests {
         assert_eq!(names.first().unwrap(), &format!("{}-answer.txt", times.end - 32));
         let path = format!("/var/lib/enlist/ssm/evidence/{}", names.last().unwrap());
         assert_eq!(files::read(&root, &path).unwrap().len(), LARGEST_EVIDENCE);
+    }
+
+    #[test]
+    fn of_many_copies_the_first_and_the_last_are_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::new(directory.path());
+        let store = Store::new(root.clone(), "ssm");
+        for unix in 990..1010 {
+            store.back_up_content("/etc/a/x.conf", b"x", unix).unwrap();
+            store.back_up_content("/etc/b/x.conf", b"x", unix).unwrap();
+        }
+        let mut names = files::names(&root, "/var/lib/enlist/ssm/backup").unwrap();
+        assert_eq!(names.len(), 2 * MOST_COPIES);
+        names.retain(|name| name.ends_with("-a-x.conf"));
+        names.sort_by_key(String::len);
+        assert_eq!(names.first().unwrap(), "990-a-x.conf");
+        assert_eq!(names.last().unwrap(), "1009-a-x.conf");
+        assert_eq!(names.len(), MOST_COPIES);
     }
 }
