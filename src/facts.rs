@@ -123,6 +123,9 @@ pub struct PuppetSite {
     /// challenge password.
     #[serde(skip)]
     pub csr_attributes: Option<Secret>,
+    /// A file that a certificate request is made from and that can't be read, and why.
+    #[serde(skip)]
+    pub unread: Option<(String, String)>,
 }
 
 impl Facts {

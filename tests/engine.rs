@@ -11,6 +11,7 @@ use std::process::Command;
 use common::{NAME, Node, target_node};
 
 const CONF: &str = "etc/puppetlabs/puppet/puppet.conf";
+const MAPPING: &str = "etc/puppetlabs/puppet/custom_trusted_oid_mapping.yaml";
 const CSR: &str = "etc/puppetlabs/puppet/csr_attributes.yaml";
 const LOCK: &str = "opt/puppetlabs/puppet/cache/state/agent_disabled.lock";
 
@@ -109,6 +110,23 @@ fn a_file_that_puppet_would_not_read_is_named_with_its_line_and_nothing_is_asked
     fs::write(node.path(CONF), b"[main]\n# M\xfcller\n").unwrap();
     expect(&node, &["join"], 74, &["puppet.conf", "can't read"]);
     assert_eq!(node.asked("AssociateNode"), 0);
+}
+
+/// Puppet prints the other place, and goes on reading this file.
+#[test]
+fn a_file_that_names_another_place_for_itself_is_named_before_anything_is_asked() {
+    for line in ["confdir = /etc/other", "config = /etc/other.conf", "confdir = $vardir/conf"] {
+        let node = Node::new();
+        let before = format!("[main]\n# ours\n{line}\n");
+        node.write(CONF, &before);
+        let place = format!("{CONF}, line 3: {line}");
+        expect(&node, &["join"], 74, &[&place, "to do", "the authority was not asked"]);
+        assert_eq!(node.asked("AssociateNode"), 0, "{line:?}");
+        assert_eq!(node.read(CONF), before);
+    }
+    let node = Node::new();
+    node.write(CONF, "[main]\nconfdir = /etc/puppetlabs/puppet\n[user]\nconfdir = /home/x\n");
+    expect(&node, &["join"], 0, &["joined"]);
 }
 
 #[test]
@@ -237,6 +255,13 @@ fn csr_attributes_that_puppet_would_refuse_or_read_otherwise_are_refused_with_th
         expect(&node, &["join"], 78, &[&format!("{CSR}, line {line}"), "to do"]);
         assert_eq!(node.asked("AssociateNode"), 0, "{text:?}");
         assert!(!node.path(LOCK).exists(), "{text:?}");
+    }
+    for path in [CSR, MAPPING] {
+        let node = Node::new();
+        node.write(CSR, "extension_requests:\n  pp_role: web\n");
+        fs::write(node.path(path), b"pp_role: caf\xe9\n").unwrap();
+        expect(&node, &["join"], 78, &[&format!("on: /{path}"), "utf-8", "UTF-8", "to do"]);
+        assert_eq!(node.asked("AssociateNode"), 0, "{path}");
     }
     let secret = "custom_attributes:\n  challengePassword: 0x5ec2e7\n";
     let node = Node::new();

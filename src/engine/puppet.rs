@@ -215,7 +215,9 @@ fn add_tags(
                 extensions.insert(dotted, Secret::new(value.to_owned()));
             }
             None => {
-                notes.push(format!("tag {tag} is no extension that Puppet knows; it is left out"));
+                notes.push(format!(
+                    "tag {tag} is not an extension that Puppet knows; it is left out"
+                ));
             }
         }
     }
@@ -253,6 +255,11 @@ fn add_file(
     site: &PuppetSite,
     extensions: &mut BTreeMap<String, Secret>,
 ) -> Result<Vec<(String, Secret)>, Fault> {
+    if let Some((path, why)) = &site.unread {
+        let what = "a file that the certificate request is made from can't be read";
+        let todo = "correct it (UTF-8, readable for enlist), or remove it";
+        return Err(Fault::new(Kind::Config, what, path, todo).cause(why));
+    }
     let Some(text) = &site.csr_attributes else {
         return Ok(Vec::new());
     };
@@ -277,7 +284,7 @@ fn add_file(
         let dotted = resolve(&name).ok_or_else(|| {
             fault(
                 line,
-                format!("{name:?} is no extension that Puppet takes"),
+                format!("{name:?} is not an extension that Puppet accepts"),
                 "use a name such as pp_role, a dotted OID, or one of custom_trusted_oid_mapping.yaml",
             )
         })?;
@@ -299,7 +306,7 @@ fn add_file(
         let is_name = oid::arcs(&name).is_some() || names.contains_key(&name);
         let dotted = resolve(&name).filter(|_| is_name);
         let dotted = dotted.ok_or_else(|| {
-            let what = format!("the custom attribute {name:?} is no OID that Puppet takes");
+            let what = format!("the custom attribute {name:?} is not an OID that Puppet accepts");
             fault(line, what, "use a dotted OID, or challengePassword")
         })?;
         Ok((dotted, value))

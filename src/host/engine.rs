@@ -55,7 +55,7 @@ fn check(used: &Use, problems: Vec<String>, state: &str) -> Result<(), Fault> {
         Engine::Puppet => "Puppet would not use what enlist installs for it",
         Engine::Chef => "Chef would not use what enlist installs for it",
     };
-    let todo = "correct or remove this line, then `enlist join`";
+    let todo = "correct or remove what is named there, then `enlist join`";
     let fault = Fault::new(Kind::Host, what, first, todo);
     Err(problems.fold(fault, Fault::cause).cause(state))
 }

@@ -13,8 +13,7 @@ const NOTHING_ASKED: &str = "the authority was not asked, and nothing was writte
 pub fn check(root: &Root, written: &Written) -> Result<(), Fault> {
     let path = &written.path;
     let checked = if written.is_directory {
-        // Something in it, of a name that nothing has.
-        files::check_writable(root, &format!("{path}/.enlist-look"))
+        files::check_directory(root, path)
     } else {
         files::check_writable(root, path).and_then(|()| check_mount(root, path))
     };

@@ -73,6 +73,9 @@ pub async fn run(
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
     command.env_clear().envs(environment(reach, variables::all()));
+    // As a service is started: what a program makes of a relative path does not depend on where
+    // enlist was called.
+    command.current_dir("/");
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let ended = async { tokio::try_join!(child.wait(), tail(stdout), tail(stderr)) };
@@ -153,8 +156,9 @@ fn set_in_unit(environment: &BTreeMap<OsString, OsString>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{PATH, Reach, environment, set_in_unit};
+    use super::{PATH, Reach, environment, run, set_in_unit};
     use std::ffi::OsString;
+    use std::time::Duration;
 
     const OURS: [(&str, &str); 14] = [
         ("AWS_SECRET_ACCESS_KEY", "x"),
@@ -184,6 +188,12 @@ mod tests {
     fn children_get_named_variables_only() {
         assert_eq!(names(Reach::Local), ["LC_ALL", "PATH", "TZ"]);
         assert_eq!(names(Reach::Network), ["HTTPS_PROXY", "LC_ALL", "PATH", "TZ", "no_proxy"]);
+    }
+
+    #[tokio::test]
+    async fn children_start_where_a_service_does() {
+        let ended = run("/bin/pwd", &[], Duration::from_secs(9), Reach::Local).await.unwrap();
+        assert_eq!(ended.stdout.trim(), "/");
     }
 
     #[test]

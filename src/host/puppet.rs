@@ -81,9 +81,9 @@ pub async fn site(root: &Root, inquiry: Option<SiteInquiry>) -> Result<Option<Pu
     let path = site.csr_attributes_path.clone();
     let path = path.unwrap_or_else(|| named("csr_attributes", "csr_attributes.yaml"));
     let mapping = named("trusted_oid_mapping_file", "custom_trusted_oid_mapping.yaml");
-    site.csr_attributes = yaml(root, &path).map(Secret::new);
+    site.csr_attributes = yaml(root, &path, &mut site.unread).map(Secret::new);
     site.csr_attributes_path = Some(path);
-    site.oid_mapping = yaml(root, &mapping).map(|text| (mapping, text));
+    site.oid_mapping = yaml(root, &mapping, &mut site.unread).map(|text| (mapping, text));
     Ok(Some(site))
 }
 
@@ -106,6 +106,7 @@ pub fn foresee(root: &Root, expected: &Expected) -> Result<Vec<String>, Fault> {
         let blamed = expected.blame_complaint(complaint, &text).filter(|_| !is_ours);
         problems.extend(blamed);
     }
+    problems.extend(led_away(root, expected));
     for option in options(root) {
         let (name, value) =
             option.argument.trim_start_matches('-').split_once('=').unwrap_or_default();
@@ -120,6 +121,26 @@ pub fn foresee(root: &Root, expected: &Expected) -> Result<Vec<String>, Fault> {
         }
     }
     Ok(problems)
+}
+
+/// A line that names another directory or file of settings. Puppet prints that one, and reads its
+/// settings from where the line stands (its source, `settings.rb`, `which_configuration_file`).
+fn led_away(root: &Root, expected: &Expected) -> Option<String> {
+    let named = expected.conf();
+    [named.as_str(), "/etc/puppet/puppet.conf", "/etc/puppetlabs/puppet/puppet.conf"]
+        .into_iter()
+        .filter_map(|conf| Some((conf, root.text(conf)?)))
+        .find_map(|(conf, text)| {
+            let said = |name: &str, is_away: &dyn Fn(&str) -> bool| {
+                let (line, value) = puppet_reading::value_of(&text, name)?;
+                is_away(&value).then(|| format!("{conf}, line {line}: {name} = {value}"))
+            };
+            let is_own = conf == named;
+            let confdir = expected.site.confdir.as_str();
+            said("confdir", &|value| is_own != (value == confdir))
+                .or_else(|| said("config", &|value| is_own && value != conf))
+        })
+        .map(|line| format!("{line}: Puppet does not read its settings from there"))
 }
 
 /// After everything is installed: what Puppet would not use. `set` puts settings into
@@ -334,14 +355,14 @@ pub(super) fn packaged(root: &Root) -> PuppetSite {
     }
 }
 
-fn yaml(root: &Root, path: &str) -> Option<String> {
+/// What can't be read is kept: the core refuses it, rather than go on without it.
+fn yaml(root: &Root, path: &str, unread: &mut Option<(String, String)>) -> Option<String> {
     match files::read_text(root, path, LARGEST_YAML) {
         Ok(text) => Some(text),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         Err(error) => {
-            tracing::warn!(path = root.shown(path), %error, "this can't be read");
-            // Not silently without it: the core refuses what is not a map.
-            Some("unreadable".to_owned())
+            unread.get_or_insert_with(|| (path.to_owned(), error.to_string()));
+            None
         }
     }
 }

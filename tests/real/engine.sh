@@ -63,8 +63,8 @@ asked() { wc -l <"$WORK/asked"; }
 
 # What the agent uses by now, said by Puppet itself without our options.
 uses() { # WHAT
-  puppet config print --section agent server ca_server ca_port server_list use_srv_records certname \
-    hostcert hostprivkey localcacert hostcrl ssldir >"$WORK/uses" 2>"$WORK/complaints" || true
+  (cd / && puppet config print --section agent server ca_server ca_port server_list use_srv_records certname \
+    hostcert hostprivkey localcacert hostcrl ssldir) >"$WORK/uses" 2>"$WORK/complaints" || true
   check "$1: Puppet has nothing to complain of" empty "$(cat "$WORK/complaints")"
   local pair
   for pair in server=puppet-test.example ca_server=puppet-test.example ca_port=8140 \
@@ -96,6 +96,11 @@ joins() {
 set_right() {
   joins "an empty file" <<<""
   joins "the agent's own server" <<<$'[agent]\nserver = other.example'
+  # Asked in another directory than the agent starts in.
+  cd "$WORK"
+  joins "a relative ssldir" <<<$'[main]\nssldir = var/lib/puppet/relative'
+  check "a relative ssldir: not in this directory" test ! -e "$WORK/var"
+  cd /
   joins "the agent's own ssldir" <<<$'[main]\nssldir = /var/lib/puppet/ssl\n[agent]\nssldir = /var/lib/puppet/other'
   joins "a list of servers" <<<$'[main]\nserver_list = a.example:8140,b.example:8140'
   joins "another CA server" <<<$'[agent]\nca_server = ca.example'
@@ -127,6 +132,8 @@ refuses() {
 }
 
 not_ours_to_set() {
+  refuses "another confdir" 3 <<<$'[main]\nserver = a\nconfdir = /etc/puppet/other'
+  refuses "another file of settings" 2 <<<$'[agent]\nconfig = /etc/puppet/other.conf'
   refuses "a broken section" 1 <<<$'[main\nserver = a\n[main]\nserver = a'
   refuses "a line of another format" 2 <<<$'[main]\n; a comment elsewhere\nserver = a'
   refuses "blanks in a section" 3 <<<$'[main]\nserver = a\n[ agent ]'
@@ -226,6 +233,7 @@ immutable() {
   join "$ROOT"
   chattr -i "$ROOT/etc/puppetlabs/puppet"
   check "an immutable directory: exit 74" equal "$CODE" 74
+  check "an immutable directory: the command is said" contains "$WORK/said" "chattr -ia $ROOT/etc/puppetlabs/puppet"
   check "an immutable directory: nothing was asked" equal "$(calls)" "$before"
   chattr +i "$ROOT/etc/puppetlabs/puppet/puppet.conf"
   join "$ROOT"
@@ -279,6 +287,10 @@ attributes_as_puppet_reads_them() {
     join "$ROOT"
     if [[ $theirs == refused ]]; then
       quietly "csr_attributes.yaml ${text@Q}: Puppet refuses it, exit 78" equal "$CODE" 78
+    elif ((CODE == 0)) && [[ $text == custom_attributes* ]]; then
+      # It may hold a secret.
+      quietly "csr_attributes.yaml ${text@Q}: the request is not kept" \
+        test ! -e "$ROOT/etc/puppetlabs/puppet/ssl/certificate_requests/$NAME.pem"
     elif ((CODE == 0)); then
       # As it was sent: one with a secret in it is not left on the disk.
       seen calls '[.[] | select(.action == "AssociateNode")][-1].request.EngineAttributes[] | select(.Name == "PUPPET_NODE_CSR").Value' \

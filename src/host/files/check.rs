@@ -33,7 +33,11 @@ pub fn check_writable(root: &Root, path: &str) -> Result<(), Fault> {
     checked.map_err(|error| fault(root, "it can't be written", path, &error))
 }
 
-fn check_directory(root: &Root, path: &str) -> Result<(), Fault> {
+/// Whether something can be written in a directory, which may be yet to be made.
+///
+/// # Errors
+/// As for [`check_writable`].
+pub fn check_directory(root: &Root, path: &str) -> Result<(), Fault> {
     let held = Walk::new(root, path, purpose_of(path)).and_then(Walk::into_directory);
     match held {
         Err(error) if error.kind() == ErrorKind::NotFound && Refusal::of(&error).is_none() => {

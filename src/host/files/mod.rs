@@ -24,7 +24,7 @@ use crate::target::STATE_DIR;
 use refusal::Refusal;
 use walk::{Place, Purpose, Walk};
 
-pub use check::check_writable;
+pub use check::{check_directory, check_writable};
 pub use special::{LinkLock, append, bind, link_lock, open_lock};
 pub use tree::{carry, copy_tree, names, remove_tree};
 pub use write::{make_directory, make_root, remove, replace, tidy, tidy_directory, tighten};
@@ -215,8 +215,17 @@ pub fn fault(root: &Root, what: &str, path: &str, error: &io::Error) -> Fault {
     if let Some(refusal) = Refusal::of(error) {
         return Fault::new(Kind::Config, what, on, refusal.todo.clone()).because(error);
     }
-    let read_only;
+    let (read_only, immutable);
     let todo = match error.kind() {
+        // EPERM, not EACCES: not even root may, until the attribute is gone.
+        _ if error.raw_os_error() == Some(rustix::io::Errno::PERM.raw_os_error())
+            && rustix::process::geteuid().is_root() =>
+        {
+            immutable = format!(
+                "`lsattr -d {on}` shows whether it, or the directory around it, is immutable (i) or append-only (a): `chattr -ia {on}`"
+            );
+            &immutable
+        }
         ErrorKind::PermissionDenied => {
             "run enlist as root, or give this path to the user it runs as"
         }
