@@ -629,7 +629,7 @@ fn a_container_gets_its_credentials_from_its_service() {
     expect(
         &join_with(&node, &[common[0], common[1], ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &url)]),
         76,
-        &["are no credentials"],
+        &["is not credentials"],
     );
 }
 

@@ -448,3 +448,21 @@ fn a_key_that_others_can_read_is_said_and_put_right() {
     loosen(&node, 0o640);
     assert!(!node.enlist(&["status"]).stdout.contains("mode lets"));
 }
+
+/// A rebuilt machine: its name is taken by the key that is gone.
+#[test]
+fn a_name_that_another_key_holds_is_refused_with_the_command_that_frees_it() {
+    let node = with_faults(&[]);
+    node.join();
+    for gone in ["var", "etc/puppetlabs"] {
+        fs::remove_dir_all(node.path(gone)).unwrap();
+    }
+    let run = node.enlist(&["join"]);
+    expect(&run, 69, &["AssociateNode was refused", "already associated"]);
+    expect(
+        &run,
+        69,
+        &["`aws opsworks-cm disassociate-node --server-name SERVER --node-name NODE`"],
+    );
+    nothing_installed(&node);
+}

@@ -22,9 +22,9 @@ pub fn waits(fault: Fault, now: Now) -> Fault {
     match wrong_by(now.skew).filter(|_| fault.outlook == Outlook::Clock) {
         Some(wrong) if !fault.is_retried() => {
             let todo = "wait until this clock is set; if it is not, start time synchronisation";
-            let what = format!("{}, which depends on the time", fault.what);
             let causes = fault.causes.iter().cloned();
-            let waits = Fault::new(Kind::Transient, what, fault.on.clone(), todo).cause(wrong);
+            let (what, on) = (fault.what.clone(), fault.on.clone());
+            let waits = Fault::new(Kind::Transient, what, on, todo).cause(wrong);
             causes.fold(waits, Fault::cause)
         }
         _ => fault,

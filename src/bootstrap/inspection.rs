@@ -90,10 +90,10 @@ fn problem(record: &Record, sight: &Sight, key: Option<&PublicKey>, unix: i64) -
         Found::Damaged(why) => return Some(format!("is damaged ({why})")),
         Found::Key(found) => {
             let is_ours = Some(found.fingerprint()) == record.key;
-            return (!is_ours).then(|| "is another one than this node joined with".to_owned());
+            return (!is_ours).then(|| "is not the one that this node joined with".to_owned());
         }
         Found::LooseKey(_, how) if is_loose(record, sight) => return Some(how.clone()),
-        Found::LooseKey(..) => return Some("is another one than this node joined with".to_owned()),
+        Found::LooseKey(..) => return Some("is not the one that this node joined with".to_owned()),
         Found::Text(text) => text,
         Found::Elsewhere(problems) => {
             return Some(format!("lead elsewhere ({})", problems.join("; ")));
@@ -136,7 +136,7 @@ fn ca_problem(record: &Record, text: &str, unix: i64) -> Option<String> {
     if (is_ours && is_whole) || verifies(record, text, unix) {
         return None;
     }
-    Some("is another one than this node joined with".to_owned())
+    Some("is not the one that this node joined with".to_owned())
 }
 
 fn verifies(record: &Record, ca: &str, unix: i64) -> bool {

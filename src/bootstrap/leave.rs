@@ -146,7 +146,7 @@ impl Departure {
                 Kind::Config,
                 "the record is another machine's (a copied disk), and that machine has not asked to leave",
                 self.target.authority_name(),
-                "join this machine, which sets that record aside; then leave",
+                "run `enlist join`, which sets that record aside, then `enlist leave`",
             )
             .cause(difference.to_string()));
         }

@@ -68,12 +68,12 @@ async fn look(root: &Root, record: &Record) -> Result<(), Fault> {
         return Ok(());
     };
     for finding in &findings {
-        tracing::warn!("{finding}; to have it again, `enlist leave` and `enlist join`");
+        tracing::warn!("{finding}; to get it back, run `enlist leave`, then `enlist join`");
     }
     let elsewhere = findings.into_iter().find(|finding| finding.is_elsewhere);
     elsewhere.map_or(Ok(()), |finding| {
-        let what = "this node has joined, and its engine is led elsewhere since";
-        let todo = "correct or remove the line, or `enlist leave` and `enlist join`; `enlist run` with run.repair = true sets it right by itself";
+        let what = "this node has joined, but its engine's settings now lead elsewhere";
+        let todo = "correct or remove the line, or run `enlist leave`, then `enlist join`; `enlist run` with run.repair = true corrects it by itself";
         let on = root.at(&finding.path).display().to_string();
         Err(Fault::new(Kind::Host, what, on, todo).cause(finding.problem))
     })

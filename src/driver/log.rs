@@ -67,7 +67,7 @@ impl Log {
             (true, true, _) => (milestones::RENEWED, "renewed at"),
             // A renewal that came to nothing led back here.
             (false, true, _) => return,
-            (_, _, true) => (milestones::MENDED, "mended, a member of"),
+            (_, _, true) => (milestones::MENDED, "repaired, a member of"),
             _ => (milestones::JOINED, "joined"),
         };
         let name = status.name.as_deref().unwrap_or("?");

@@ -128,7 +128,7 @@ fn refused(root: &Root, endpoint: &Endpoint, what: &str) -> Result<Option<Ec2>, 
         tracing::warn!(
             endpoint = endpoint.url(),
             answer = what,
-            "what answers for the instance metadata service is none: this is no EC2 instance"
+            "what answers there is not the instance metadata service: this is not an EC2 instance"
         );
         return Ok(None);
     };

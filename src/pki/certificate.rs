@@ -49,10 +49,12 @@ pub enum CertificateError {
     NotRsa,
     #[error("it is for the name {0:?}")]
     OtherName(String),
-    #[error("it expired at {not_after}, and this node's clock says {now} (Unix seconds)")]
+    #[error("it expired at {}, and this node's clock says {}", moment(*not_after), moment(*now))]
     Expired { not_after: i64, now: i64 },
     #[error(
-        "it is valid from {not_before} on, and this node's clock says {now} (Unix seconds): is the clock behind?"
+        "it is valid from {} on, and this node's clock says {}: is the clock behind?",
+        moment(*not_before),
+        moment(*now)
     )]
     NotYetValid { not_before: i64, now: i64 },
     #[error("it is a CA's certificate, not a node's")]
@@ -65,6 +67,13 @@ pub enum CertificateError {
     BadCa(usize),
     #[error("the CA bundle holds no self-signed root, so nothing can be verified up to it")]
     NoRoot,
+}
+
+/// RFC 3339, in UTC; the seconds themselves where they are no date.
+fn moment(unix: i64) -> String {
+    let moment = time::OffsetDateTime::from_unix_timestamp(unix).ok();
+    let text = moment.and_then(|it| it.format(&time::format_description::well_known::Rfc3339).ok());
+    text.unwrap_or_else(|| format!("{unix} s after 1970"))
 }
 
 impl CertificateError {

@@ -53,6 +53,19 @@ pub enum ChainError {
     TooMany,
 }
 
+/// webpki names its errors as its source does.
+fn in_words(error: &webpki::Error) -> String {
+    match error {
+        webpki::Error::InvalidSignatureForPublicKey => {
+            "another key than that of the CA's certificate signed it".to_owned()
+        }
+        webpki::Error::NameConstraintViolation => {
+            "its name is outside of those that the CA is limited to".to_owned()
+        }
+        other => format!("the check of the chain says {other}"),
+    }
+}
+
 /// Checks every way from the leaf to a root of the bundle.
 ///
 /// # Errors
@@ -139,7 +152,7 @@ impl Search<'_> {
 
     /// Exactly this way, so that none is good by another one's being so.
     fn check_signatures(&self, way: &[usize]) -> Result<(), ChainError> {
-        let refused = |error: webpki::Error| ChainError::Refused(error.to_string());
+        let refused = |error: webpki::Error| ChainError::Refused(in_words(&error));
         let ders: Vec<CertificateDer<'_>> = way
             .iter()
             .filter_map(|index| self.bundle.get(*index))

@@ -111,14 +111,12 @@ pub fn fault_of<E: ApiError>(error: &Sdk<E>, action: &str, on: String, trace: &T
         SdkError::ResponseError(_) if guard::is_cut_short(error) => {
             passing(format!("{action} got half an answer"), on)
                 .cause(format!("{place} ended the connection in the middle of its answer"))
-                .because(error)
                 .in_doubt()
         }
         SdkError::ResponseError(_) => strange(error, action, on).because(error).in_doubt(),
         SdkError::TimeoutError(_) if !is_unsent(error) => {
             passing(format!("{action} got no answer in time"), on)
                 .cause(format!("{place} did not answer in time"))
-                .because(error)
                 .in_doubt()
         }
         SdkError::ConstructionFailure(_) => {
@@ -130,22 +128,21 @@ pub fn fault_of<E: ApiError>(error: &Sdk<E>, action: &str, on: String, trace: &T
     }
 }
 
-/// No answer came.
+/// No answer came. The cause is said once, in our words; the SDK's layers are not repeated.
 fn unanswered<E: ApiError>(error: &Sdk<E>, action: &str, on: String, place: &Place) -> Fault {
     if let Some(refused) = chain(error).find_map(|error| error.downcast_ref::<ProxyRefused>()) {
         return by_proxy(refused, action, on, place);
     }
     if let Some(reason) = tls::reason(error) {
-        return tls::fault(&reason, action, on, &place.to_string()).because(error);
+        return tls::fault(&reason, action, on, &place.to_string());
     }
     let deepest = chain(error).last().map(ToString::to_string).unwrap_or_default();
     if is_unsent(error) {
         let cause = format!("cannot connect to {} ({})", place.next(), why_unsent(error, deepest));
-        return passing(format!("{action} could not be sent"), on).cause(cause).because(error);
+        return passing(format!("{action} could not be sent"), on).cause(cause);
     }
     passing(format!("{action} was sent, and no answer came"), on)
         .cause(format!("{place} ended the connection without an answer ({deepest})"))
-        .because(error)
         .in_doubt()
 }
 
@@ -217,9 +214,9 @@ fn judged<E: ApiError>(
             on,
             match action {
                 "AssociateNode" => {
-                    "mend what the service's reason names; if this node was rebuilt, its former self has to be disassociated first"
+                    "correct what the service's reason names; if this node was rebuilt under the same name, run `aws opsworks-cm disassociate-node --server-name SERVER --node-name NODE`, then `enlist join`"
                 }
-                _ => "mend what the service's reason names",
+                _ => "correct what the service's reason names",
             },
         ),
         // No error, and not what was asked for either: it may have been done.

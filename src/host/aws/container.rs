@@ -122,7 +122,7 @@ fn unusable(reason: &str, by: &str) -> Fault {
 
 fn strange(place: &str) -> Fault {
     let todo = "check what answers at that address";
-    let what = "what the container's credentials service answered are no credentials";
+    let what = "what the container's credentials service answered is not credentials";
     Fault::new(Kind::Protocol, what, place, todo)
 }
 

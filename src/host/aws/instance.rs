@@ -28,7 +28,7 @@ pub async fn ask(net: &Net) -> Result<Credentials, Fault> {
     if !is_role(role) {
         return Err(strange(
             &endpoint,
-            "what it says is the instance's role is not the name of one",
+            "what it gives for the instance's role is not a role's name",
         ));
     }
     let said = text(&endpoint, &client, &format!("{BELOW}{role}")).await?;
@@ -36,7 +36,7 @@ pub async fn ask(net: &Net) -> Result<Credentials, Fault> {
         // The role's trust or its profile is being set up, or is wrong.
         answer::Unusable::Refused(_) => credentials::none("instance metadata").because(&reason),
         other => {
-            strange(&endpoint, "what it says are the role's credentials are none").because(&other)
+            strange(&endpoint, "what it gives for the role is not credentials").because(&other)
         }
     })?;
     let now = clock::system_now();

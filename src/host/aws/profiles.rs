@@ -181,7 +181,14 @@ fn load_one(
         Fault::new(Kind::Config, format!("the file of AWS profiles {what}"), &path, todo)
     };
     let text = read(Path::new(&path)).map_err(|error| {
-        unusable("can't be read", "check the path and its permissions").because(&error)
+        unusable(
+            "can't be read",
+            match error.kind() {
+                std::io::ErrorKind::InvalidData => "write the file in UTF-8",
+                _ => "check the path and its permissions",
+            },
+        )
+        .because(&error)
     })?;
     let Some(text) = text else { return Ok(None) };
     let files = EnvConfigFiles::builder().with_contents(kind, text).build();

@@ -52,8 +52,17 @@ fn of_certificate(reason: &CertificateError) -> Reason {
         CertificateError::UnknownIssuer => {
             Reason::Certificate("the certificate is from an unknown authority".to_owned())
         }
+        CertificateError::Other(other) => Reason::Certificate(of_another(&other.to_string())),
         other => Reason::Certificate(format!("the certificate is not accepted: {other}")),
     }
+}
+
+/// What rustls has no word for, as webpki names it.
+fn of_another(name: &str) -> String {
+    if name.contains("CaUsedAsEndEntity") {
+        return "the certificate is a CA's own, which a server can't use: give it one that the CA has signed".to_owned();
+    }
+    format!("the certificate is not accepted: {name}")
 }
 
 fn shown(unix: u64) -> String {
@@ -85,4 +94,22 @@ pub fn fault(reason: &Reason, action: &str, on: String, place: &str) -> Fault {
         ),
     };
     Fault::new(kind, what, on, todo).cause(format!("no secure connection to {place} ({said})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rustls::{CertificateError, OtherError};
+
+    use super::{Reason, of_certificate};
+
+    #[test]
+    fn a_self_signed_certificate_of_a_server_is_said_to_be_one() {
+        let other = OtherError(Arc::new(webpki::Error::CaUsedAsEndEntity));
+        let Reason::Certificate(said) = of_certificate(&CertificateError::Other(other)) else {
+            panic!("another time makes it no better")
+        };
+        assert!(said.contains("a CA's own") && !said.contains("CaUsedAsEndEntity"), "{said}");
+    }
 }

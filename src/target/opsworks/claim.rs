@@ -88,20 +88,27 @@ fn looks_alike(instance: &Instance, own: &Own) -> bool {
 pub fn unproven(found: &[&Instance], own: &Own, next: &str, stack: String) -> Fault {
     let id = found.first().and_then(|one| one.id.as_deref()).unwrap_or("INSTANCE-ID");
     let id = if super::is_id(id) { id } else { "INSTANCE-ID" };
-    let deregister = format!(
-        "if it is this node's, `aws opsworks deregister-instance --instance-id {id}`, then `{next}`"
-    );
+    let (id, mine, other) = match found {
+        [_] => (id, "it is this node's", "it is another host's"),
+        _ => ("INSTANCE-ID", "one of them is this node's", "they are other hosts'"),
+    };
+    let deregister =
+        format!("if {mine}, `aws opsworks deregister-instance --instance-id {id}`, then `{next}`");
     let otherwise = match (&own.file, next) {
         (Some(_), _) => {
             let file = crate::engine::opsworks_agent::agent_file().path;
-            format!("if it is another host's, `mv {file} {file}.former`, set hostname in [opsworks] to a name of this node's own, then `{next}`")
+            format!(
+                "if {other}, `mv {file} {file}.former`, set hostname in [opsworks] to a name of this node's own, then `{next}`"
+            )
         }
         (None, "enlist join") => {
-            "if it is another host's, set hostname in [opsworks] to a name of this node's own, then `enlist join`".to_owned()
+            format!(
+                "if {other}, set hostname in [opsworks] to a name of this node's own, then `enlist join`"
+            )
         }
         (None, _) => {
             let record = format!("{}/record.json", crate::target::state_dir(super::WORD));
-            format!("if it is another host's, nothing of this node's is registered: `rm {record}`")
+            format!("if {other}, nothing of this node's is registered: `rm {record}`")
         }
     };
     let what = "an instance of the stack may be this node's, and nothing proves it";
@@ -227,5 +234,19 @@ mod tests {
         list.pop();
         assert!(matches!(find(&list, &own("")), Found::Unproven(found) if found.len() == 2));
         assert_eq!(find(&[], &own("")), Found::None);
+    }
+
+    #[test]
+    fn a_command_names_an_instance_only_where_there_is_one() {
+        let list = vec![instance("", "web1", "10.0.0.8", ""); 2];
+        let todo = |found: &[&Instance]| {
+            super::unproven(found, &own(""), "enlist join", "stack".to_owned()).todo.clone()
+        };
+        assert!(todo(&[&list[0]]).starts_with(&format!(
+            "if it is this node's, `aws opsworks deregister-instance --instance-id {ID}`"
+        )));
+        let several = todo(&[&list[0], &list[1]]);
+        assert!(several.contains("if one of them is this node's"), "{several}");
+        assert!(several.contains("--instance-id INSTANCE-ID`"), "{several}");
     }
 }

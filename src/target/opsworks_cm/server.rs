@@ -96,7 +96,7 @@ impl OpsworksCm {
             Kind::Data,
             "the server's CA can't be used to verify anything",
             self.authority_name(),
-            "pin the CA with ca_file in [opsworks-cm], or have the server's PUPPET_API_CA_CERT mended",
+            "pin the CA with ca_file in [opsworks-cm], or have the server's PUPPET_API_CA_CERT corrected",
         )
         .with_evidence("ca", told)
     }
