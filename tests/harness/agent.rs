@@ -44,7 +44,10 @@ pub fn install(node: &Node, registered: Option<&str>) {
     node.write("usr/bin/.keep", "");
     std::os::unix::fs::symlink(program(), node.path("usr/bin/amazon-ssm-agent")).unwrap();
     // The kernel starts what the link leads to; enlist looks for it below the node's root.
-    node.write(program().to_str().unwrap().trim_start_matches('/'), "");
+    let below = program().to_str().unwrap().trim_start_matches('/');
+    node.write(below, "");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(node.path(below), mode).unwrap();
     std::fs::create_dir_all(node.path("var/lib/amazon/ssm/Vault/Store")).unwrap();
     if let Some(id) = registered {
         node.write(VAULT_KEY, &format!(r#"{{"instanceID":"{id}","region":"us-east-1"}}"#));
