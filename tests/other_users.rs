@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use common::{Node, expect, install_agent, off_ec2, target_node_with};
 use enlist_emulator::Options;
 
-/// The account of nobody's files.
+/// The account `nobody`.
 const OTHER: &str = "65534";
 
 /// A process of another user that lives until it is dropped.

@@ -1,6 +1,6 @@
 //! What an event means for a bootstrap.
 
-use super::{Bootstrap, Event, Installed, Key, Now, Phase, Record, clock};
+use super::{Bootstrap, Event, Installed, Key, Now, Phase, Record};
 use crate::facts::{Facts, PuppetSite};
 use crate::fault::{Fault, Kind};
 use crate::target::name::default_name;
@@ -330,54 +330,6 @@ impl Bootstrap {
     pub(super) fn ask_anew(&mut self, now: Now, phase: Phase) {
         self.ledger.working.ticket = None;
         self.enter(now, phase);
-    }
-
-    fn fail(&mut self, now: Now, fault: Fault) {
-        let fault = clock::waits(fault, now);
-        if self.ledger.working.phase == Phase::Creating && self.doubt.is_none() {
-            self.creation_failed(&fault);
-        }
-        // A secret that was of no use once is of none again: another grant is asked for.
-        if self.ledger.working.phase == Phase::Installing && self.secret.take().is_some() {
-            self.grant_was_useless(now);
-        }
-        self.ledger.fail(now, fault, self.still_held());
-        if self.ledger.has_ended() {
-            self.stay_with_former();
-        }
-    }
-
-    /// The creating call will be made again, unless asking is how its doubt is settled.
-    fn creation_failed(&mut self, fault: &Fault) {
-        self.doubt = fault.may_have_happened.then(Vec::new);
-        let is_asked = self
-            .known()
-            .is_some_and(|known| matches!(self.doubted(&known), Ok(Some(Doubt::Ask(_)))));
-        if !is_asked {
-            self.doubt = None;
-            // An attempt more, written ahead like the first.
-            self.attempted_once_more();
-        }
-    }
-
-    fn grant_was_useless(&mut self, now: Now) {
-        self.ledger.pace.set_back();
-        self.doubt_the_grant(now);
-    }
-
-    /// Its secret is gone: it is let go, and another one asked for.
-    fn doubt_the_grant(&mut self, now: Now) {
-        self.ledger.working.grant = None;
-        self.doubt = Some(Vec::new());
-        // What is installed by now may be another than when we began.
-        self.facts = None;
-        self.enter(now, Phase::Creating);
-    }
-
-    /// The count comes from a file, so it may stand at its end.
-    fn attempted_once_more(&mut self) {
-        let attempts = &mut self.ledger.working.attempts;
-        *attempts = attempts.saturating_add(1);
     }
 
     pub(super) fn enter(&mut self, now: Now, phase: Phase) {

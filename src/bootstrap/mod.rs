@@ -26,6 +26,7 @@
 pub mod backoff;
 pub mod clock;
 mod effect;
+mod failing;
 mod handle;
 mod held;
 mod inspection;

@@ -35,7 +35,7 @@ impl Bootstrap {
             Upkeep { reinstall: true, .. } if record.grant.is_some() => {
                 let since = record.since;
                 self.ledger.step_done("repair", "everything is put in place anew".to_owned());
-                // What the join took of its budget is none of the repair's.
+                // A repair has a budget of its own, whatever the join used of its.
                 let budget = self.ledger.pace.budget();
                 self.ledger.pace.begin_anew(budget, now);
                 self.enter(now, Phase::Installing);

@@ -151,7 +151,7 @@ fn holder(
     };
     let owner = owner.map(|(user, _)| user);
     let is_one = |argument: &String| argument.contains("puppet") || argument.contains("enlist");
-    // Whose it is first: what another user's process is called is that user's to say, and to delay.
+    // The owner first: another user chooses the name of its process, and can delay reading it.
     let holds = proc::is_trusted(pid, owner.as_slice()) && proc::arguments(pid).iter().any(is_one);
     Ok(holds.then_some(pid))
 }

@@ -67,7 +67,7 @@ pub struct LinkLock {
     name: OsString,
 }
 
-/// Makes such a lock. It appears with its content, or not at all: an empty one would be nobody's.
+/// Makes such a lock. It appears with its content, or not at all: an empty one would name no holder.
 ///
 /// # Errors
 /// `AlreadyExists` where it is taken; else where it can't be made.
