@@ -12,7 +12,10 @@ const NOTHING_ASKED: &str = "the authority was not asked, and nothing was writte
 /// `Host`, with what is in the way; `Config` where an owner or a mode is.
 pub fn check(root: &Root, written: &Written) -> Result<(), Fault> {
     let path = &written.path;
-    let checked = if written.is_directory {
+    let checked = if written.is_directory && files::is_directory(root, path) {
+        // It stays as it is. Whether something can be made in it, the files that are say.
+        Ok(())
+    } else if written.is_directory {
         files::check_directory(root, path)
     } else {
         files::check_writable(root, path).and_then(|()| check_mount(root, path))

@@ -91,11 +91,11 @@ fn advice_in(unit: &str, path: &Path, is_there: &dyn Fn(&Path) -> bool) -> Strin
     )
 }
 
-/// The nearest directory that is there, but none at the top of the tree, which would be too much.
+/// The path itself where it is a directory, else the nearest one that is there; but none at the top of the tree, which would be too much.
 fn directory_for(path: &Path, is_there: &dyn Fn(&Path) -> bool) -> PathBuf {
     let is_narrow = |directory: &&Path| directory.components().count() > 2;
     let parent = path.parent().filter(is_narrow).unwrap_or(path);
-    let mut above = path.ancestors().skip(1).take_while(is_narrow);
+    let mut above = path.ancestors().take_while(is_narrow);
     above.find(|directory| is_there(directory)).unwrap_or(parent).to_owned()
 }
 
@@ -137,6 +137,7 @@ mod tests {
         };
         for (path, known, lines) in [
             ("/srv/puppet/ssl/certs/a.pem", "/srv/puppet/ssl", "ReadWritePaths=/srv/puppet/ssl`"),
+            ("/srv/puppet/ssl", "/srv/puppet/ssl", "ReadWritePaths=/srv/puppet/ssl`"),
             ("/srv/puppet/ssl", "/srv/puppet", "ReadWritePaths=/srv/puppet`"),
             ("/srv/puppet/ssl", "/srv", "`mkdir -p /srv/puppet`"),
             ("/srv/puppet", "/srv", "`mkdir -p /srv/puppet`"),
