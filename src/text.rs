@@ -25,7 +25,7 @@ pub fn phrase(text: &str) -> String {
     }
 }
 
-/// As [`line`], line by line: line feeds and tabs stay.
+/// As [`line()`], line by line: line feeds and tabs stay.
 #[must_use]
 pub fn lines(text: &str) -> String {
     text.chars().map(|c| if matches!(c, '\n' | '\t') { c } else { shown(c) }).collect()

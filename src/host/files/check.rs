@@ -16,7 +16,7 @@ use crate::host::root::Root;
 /// written to, and whether its file system has any room.
 ///
 /// # Errors
-/// `Host`, as [`replace`] would have it.
+/// `Host`, as `replace` would have it.
 pub fn check_writable(root: &Root, path: &str) -> Result<(), Fault> {
     let checked = match place(root, path) {
         Ok(found) if found.is_directory() => Err(Errno::ISDIR.into()),

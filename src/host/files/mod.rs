@@ -1,4 +1,4 @@
-//! The one module that touches files. Every path is walked from the node's root by [`walk`], on
+//! The one module that touches files. Every path is walked from the node's root by `walk`, on
 //! directory descriptors, so that no other account of this machine leads root elsewhere; then
 //! everything happens by name in the directory that is held.
 
