@@ -29,7 +29,7 @@ impl Attacker {
         let stop = victim.path("stop");
         let child = Command::new(&program)
             .args(["--exact", "the_other_account", "--nocapture"])
-            .env("ENLIST_ATTACKER", what)
+            .env("ATTACKER", what)
             .env("DIRECTORY", directory)
             .env("STOP", &stop)
             .uid(ACCOUNT)

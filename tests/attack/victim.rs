@@ -38,7 +38,7 @@ pub fn is_root() -> bool {
 }
 
 pub fn is_all() -> bool {
-    std::env::var("ENLIST_ATTACK").is_ok_and(|wanted| wanted == "all")
+    std::env::var("ATTACK").is_ok_and(|wanted| wanted == "all")
 }
 
 impl Victim {

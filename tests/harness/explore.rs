@@ -14,7 +14,7 @@ const STARTS: usize = 6;
 /// Of the ways with two things going wrong, how many are gone by default: one in so many.
 const ONE_IN: usize = 10;
 
-/// Which of them are gone, beginning elsewhere for another `row`: all with `ENLIST_HARNESS=all`.
+/// Which of them are gone, beginning elsewhere for another `row`: all with `HARNESS=all`.
 pub fn sample(row: usize) -> impl Iterator<Item = usize> {
     let step = step();
     (row % step..).step_by(step)
@@ -26,9 +26,9 @@ pub fn share(all: usize) -> usize {
 }
 
 fn step() -> usize {
-    match std::env::var("ENLIST_HARNESS").as_deref() {
+    match std::env::var("HARNESS").as_deref() {
         Ok("all") => 1,
-        Ok(other) => panic!("ENLIST_HARNESS={other}: it can be \"all\""),
+        Ok(other) => panic!("HARNESS={other}: it can be \"all\""),
         Err(_) => ONE_IN,
     }
 }
