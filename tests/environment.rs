@@ -714,3 +714,12 @@ fn no_root_is_read_where_no_tls_is_spoken() {
         }
     }
 }
+
+#[test]
+fn the_null_device_is_an_empty_file_of_profiles() {
+    let node = Node::new();
+    let mut command = node.command(&["join"]);
+    command.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
+    let joined = run(&mut command);
+    assert_eq!(joined.code, 0, "{}", joined.stderr);
+}

@@ -123,11 +123,15 @@ pub fn read_text(root: &Root, path: &str, largest: u64) -> io::Result<String> {
 }
 
 /// A file that steers this program: settings, or what they name. Nobody but root, and the user
-/// that runs this program, may be able to write it or anything on the way to it.
+/// that runs this program, may be able to write it or anything on the way to it. `/dev/null` is how
+/// people name an empty one (`AWS_CONFIG_FILE=/dev/null`), and is read as that.
 ///
 /// # Errors
 /// As for [`read_text`], and where others may write it, with the command that ends that.
 pub fn read_steering(root: &Root, path: &str, largest: u64) -> io::Result<String> {
+    if path == "/dev/null" {
+        return Ok(String::new());
+    }
     let found = read_whole(root, path, Purpose::Steering, largest)?;
     String::from_utf8(found.content).map_err(io::Error::other)
 }
