@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
-use crate::common::{NAME, Node, expect};
+use crate::common::{NAME, Node, STACK, expect, target_node};
 use crate::victim::{ACCOUNT, Victim, directory, give, is_all, is_root};
 
 /// Where a directory of the program's belongs.
@@ -84,6 +84,10 @@ fn no_trap_in_the_place_of_a_file_leads_root_elsewhere() {
 
 /// Before a join, and between a join and a leave.
 fn tried(places: &[&str], traps: &[Trap]) {
+    tried_on(&Victim::new, places, traps);
+}
+
+fn tried_on(new: &dyn Fn() -> Victim, places: &[&str], traps: &[Trap]) {
     let mut index = 0;
     for place in places {
         for (what, set) in traps {
@@ -93,17 +97,17 @@ fn tried(places: &[&str], traps: &[Trap]) {
             }
             let case = format!("{what} at {place}");
             let place = place.replace("NAME", NAME);
-            let victim = Victim::new();
+            let victim = new();
             trap(&victim, &place, *set);
             let (code, said) = victim.enlist(&["join"]);
-            assert!([0, 74, 78].contains(&code), "{case}: {code}: {said}");
+            assert!([0, 69, 74, 78].contains(&code), "{case}: {code}: {said}");
             assert!(code == 0 || said.contains("to do: "), "{case}: {said}");
             victim.unharmed(&format!("a join with {case}"));
             victim.enlist(&["status"]);
             victim.enlist(&["leave"]);
             victim.unharmed(&format!("status and leave with {case}"));
 
-            let victim = Victim::new();
+            let victim = new();
             victim.node.join();
             trap(&victim, &place, *set);
             let (code, said) = victim.enlist(&["leave"]);
@@ -261,4 +265,28 @@ fn a_secret_that_others_may_write_is_not_taken() {
     fs::set_permissions(node.path("etc/code"), Permissions::from_mode(0o604)).unwrap();
     let run = node.enlist(&["join"]);
     assert!(run.stderr.contains("can read this secret"), "{}", run.stderr);
+}
+
+#[test]
+fn other_engines_directories_lead_root_nowhere_either() {
+    if !is_root() {
+        return;
+    }
+    let chef =
+        "[opsworks-cm]\nserver = \"chef-test\"\nengine = \"chef\"\n[chef]\nkey_bits = 2048\n";
+    let chef = || Victim::of(target_node(chef, &[]), &["etc/chef", "etc/chef/trusted_certs"]);
+    tried_on(&chef, &["etc/chef/trusted_certs"], &INSTEAD_OF_DIRECTORY);
+    let files = [
+        "etc/chef/client.pem",
+        "etc/chef/client.rb",
+        "etc/chef/first-boot.json",
+        "etc/chef/trusted_certs/enlist-ca.pem",
+        "etc/chef/.enlist-new",
+    ];
+    tried_on(&chef, &files, &INSTEAD_OF_FILE);
+    let opsworks = format!("[opsworks]\nstack_id = \"{STACK}\"\n");
+    let opsworks = || Victim::of(target_node(&opsworks, &[]), &["etc/aws", "etc/aws/opsworks"]);
+    tried_on(&opsworks, &["etc/aws/opsworks"], &INSTEAD_OF_DIRECTORY);
+    let files = ["etc/aws/opsworks/instance-key.pem", "etc/aws/opsworks/instance-agent.yml"];
+    tried_on(&opsworks, &files, &INSTEAD_OF_FILE);
 }

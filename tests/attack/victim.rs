@@ -43,7 +43,11 @@ pub fn is_all() -> bool {
 
 impl Victim {
     pub fn new() -> Self {
-        let node = Node::new();
+        Self::of(Node::new(), &OWNED)
+    }
+
+    /// A node on which these directories belong to the other account.
+    pub fn of(node: Node, owned: &[&str]) -> Self {
         fs::set_permissions(node.root.path(), Permissions::from_mode(0o755)).unwrap();
         let passwd = format!(
             "root:x:0:0::/root:/bin/sh\npuppet:x:{ACCOUNT}:{ACCOUNT}::/nonexistent:/bin/false\n"
@@ -56,7 +60,7 @@ impl Victim {
         node.write("srv/roots-own/cron.d/job", "# run by cron\n");
         node.write("etc/puppet/puppet.conf", "[main]\n# the admin's\nvardir = /var/lib/puppet\n");
         node.write("srv/roots-own/ssh/authorized_keys", "ssh-ed25519 AAAA root\n");
-        for path in OWNED {
+        for path in owned {
             fs::create_dir_all(node.path(path)).unwrap();
             give(&node.path(path));
         }
