@@ -47,7 +47,7 @@ impl Bootstrap {
         self.enter(now, Phase::Creating);
     }
 
-    /// The count comes from a file, so it may stand at its end.
+    /// Counts an attempt. The count is read from a file, so it may be the largest number already.
     pub(super) fn attempted_once_more(&mut self) {
         let attempts = &mut self.ledger.working.attempts;
         *attempts = attempts.saturating_add(1);

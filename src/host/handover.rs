@@ -237,15 +237,13 @@ async fn service(root: &Root, verb: &str) {
 }
 
 fn code(root: &Root, source: &Code) -> Result<Secret, Fault> {
-    let path = match source {
-        Code::Known(code) => return Ok(code.clone()),
-        Code::File(path) if path.starts_with('/') => path.clone(),
-        Code::File(name) => credential(name)?,
-    };
-    // What systemd hands over is a path of the running system, whatever `--root` says.
     let system = Root::running_system();
-    let root =
-        if matches!(source, Code::File(path) if path.starts_with('/')) { root } else { &system };
+    let (root, path) = match source {
+        Code::Known(code) => return Ok(code.clone()),
+        Code::File(path) if path.starts_with('/') => (root, path.clone()),
+        // What systemd hands over is a path of the running system, whatever `--root` says.
+        Code::File(name) => (&system, credential(name)?),
+    };
     let text = files::read_secret(root, &path)
         .map_err(|error| files::fault(root, "the activation code can't be read", &path, &error))?;
     let code = Secret::new(text.trim().to_owned());

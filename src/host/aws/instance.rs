@@ -66,10 +66,6 @@ async fn text(endpoint: &str, client: &Client, path: &str) -> Result<String, Fau
         }
         return Err(passing(endpoint).cause(format!("HTTP status {status}")));
     }
-    if matches!(error, ImdsError::FailedToLoadToken(_)) || crate::host::guard::is_cut_short(&error)
-    {
-        return Err(passing(endpoint).because(&error));
-    }
     Err(passing(endpoint).because(&error))
 }
 
