@@ -89,7 +89,7 @@ every_size() { # WHERE FORMER
     what="$1 is full${2:+, with $2 files} ($room KiB left)"
     failures=$((failures + 1))
     quietly "$what: exit 74" equal "$CODE" 74
-    quietly "$what: the message names a path on it" contains "$WORK/said" "$DISK/"
+    quietly "$what: the message names a path on it" contains "$WORK/said" "$DISK"
     quietly "$what: no temporary file" empty "$(find "$ROOT" -name '*.enlist-new')"
     quietly "$what: no lock of Puppet's" empty "$(find "$ROOT" -name ssl.lock)"
     quietly "$what: every file is whole" whole
