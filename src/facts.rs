@@ -9,7 +9,7 @@ use std::net::Ipv4Addr;
 use serde::{Deserialize, Serialize};
 
 use crate::secret::Secret;
-pub use machine::Machine;
+pub use machine::MachineIdentity;
 pub use network::Address;
 
 /// Names, addresses, platform and instance identity of this node.
@@ -130,8 +130,8 @@ pub struct PuppetSite {
 
 impl Facts {
     #[must_use]
-    pub fn machine(&self) -> Machine {
-        Machine {
+    pub fn machine(&self) -> MachineIdentity {
+        MachineIdentity {
             // The firmware's can be read without the metadata service, at any time.
             instance_id: self
                 .firmware_instance_id

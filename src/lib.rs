@@ -2,20 +2,20 @@
 //! `enlist`: a machine boots, and with nobody at the keyboard it becomes a member of what
 //! manages it.
 //!
-//! The map of the house. Pure rooms (no clock, no random source, no I/O) import pure rooms only;
-//! `tests/house.rs` holds the arrows.
+//! The modules. Pure ones (no clock, no random source, no I/O) import pure ones only;
+//! `tests/layers.rs` checks the direction of imports.
 //!
-//! | room | what |
+//! | module | what |
 //! |---|---|
 //! | [`cli`] | the command line, one file per command |
 //! | [`config`] | fragments on disk, merged input, validated settings |
-//! | [`daemon`] | staying a member: every target driven, watched over and reported on |
+//! | [`daemon`] | `enlist run`: every target joined, watched and reported on |
 //! | [`driver`] | the loop: poll, perform, handle |
 //! | [`bootstrap`] | pure: the state machine, its record and its pacing |
-//! | [`target`] | pure: who we enlist with; what to ask next, what an answer means |
-//! | [`engine`] | pure: what is written for Puppet once we are in |
+//! | [`targets`] | pure: who the node enlists with; what to ask next, what an answer means |
+//! | [`engines`] | pure: what manages the node afterwards; what it needs, what is written for it |
 //! | [`pki`] | pure: keys, requests, certificates |
-//! | [`facts`], [`fault`], [`secret`], [`text`] | pure: the words that all rooms share |
+//! | [`facts`], [`fault`], [`secret`], [`text`] | pure: what every module may import |
 //! | [`host`] | clock, disk, network, processes |
 
 pub mod bootstrap;
@@ -23,11 +23,11 @@ pub mod cli;
 pub mod config;
 pub mod daemon;
 pub mod driver;
-pub mod engine;
+pub mod engines;
 pub mod facts;
 pub mod fault;
 pub mod host;
 pub mod pki;
 pub mod secret;
-pub mod target;
+pub mod targets;
 pub mod text;

@@ -8,14 +8,14 @@ mod puppet_node;
 use std::time::Duration;
 
 use enlist::bootstrap::{
-    Bootstrap, Effect, Event, Installed, Machine, Now, Outcome, Phase, Plan, Record, resume,
+    Bootstrap, Effect, Event, Installed, Now, Outcome, Phase, Plan, Record, StateMachine, resume,
 };
-use enlist::engine::Action;
+use enlist::engines::Action;
 use enlist::facts::Facts;
 use enlist::fault::{Fault, Kind};
 use enlist::pki::{CaBundle, CsrSpec, PrivateKey, csr};
-use enlist::target::opsworks_cm::OpsworksCm;
-use enlist::target::{Answer, KeyReport, NameTemplate, Request, Server};
+use enlist::targets::opsworks_cm::OpsworksCm;
+use enlist::targets::{Answer, KeyReport, NameTemplate, Request, Server};
 
 const UNIX: i64 = 1_900_000_000;
 

@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 use std::fs;
 
-use enlist::config::schema::{Form, KEYS};
+use enlist::config::schema::{Form, SETTINGS};
 use enlist::host::aws::VARIABLES;
 
 /// What counts beside the settings. Text, since it is about an order and not about names alone.
@@ -54,7 +54,7 @@ fn every_setting_is_documented() {
          `name=value,name=value` there and after `--set`, and a list `a,b`.\n",
     );
     let mut table = "";
-    for key in KEYS {
+    for key in SETTINGS {
         if key.table != table {
             table = key.table;
             let _ = write!(

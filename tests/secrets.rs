@@ -657,9 +657,9 @@ fn a_process_at_work_leaves_no_core() {
 /// Types that hold secrets show nothing of them.
 #[test]
 fn secrets_are_redacted_by_their_types() {
-    use enlist::engine::ssm_agent::{self, Code, HandOver};
+    use enlist::engines::ssm_agent::{self, Code, HandOver};
     use enlist::secret::Secret;
-    use enlist::target::Answer;
+    use enlist::targets::Answer;
     let secret = Secret::new("ABCDEFGHIJKLMNOPQRST".to_owned());
     let hand_over = HandOver {
         activation: "a".to_owned(),

@@ -8,11 +8,11 @@ mod puppet_node;
 use std::time::Duration;
 
 use enlist::bootstrap::{
-    Effect, Event, Installed, Machine, Now, Outcome, Phase, Plan, Record, Upkeep, resume,
+    Effect, Event, Installed, Maintenance, Now, Outcome, Phase, Plan, Record, StateMachine, resume,
 };
 use enlist::fault::{Fault, Kind};
 use enlist::pki::{CsrSpec, PrivateKey, csr};
-use enlist::target::{Authority, Grant, KeyReport, Target};
+use enlist::targets::{Authority, Grant, KeyReport, Target};
 
 const JOINED: i64 = 1_900_000_000;
 const YEAR: i64 = 365 * 86_400;
@@ -50,7 +50,7 @@ fn repair(key: &KeyReport, mut failures: u32, mut crash: Option<u32>) -> (Record
         let plan =
             || Plan { target: Box::new(puppet_node::opsworks_cm("p")), name: None, budget: BUDGET };
         let now = |mono| Now { mono, unix: JOINED + YEAR, skew: 0 };
-        let upkeep = Upkeep { renew: None, reinstall: !begun };
+        let upkeep = Maintenance { renew: None, reinstall: !begun };
         let mut core = resume(plan(), Some(disk.clone()), 7, now(mono)).with(upkeep, now(mono));
         for _ in 0..1000 {
             let event = match core.poll(now(mono)) {

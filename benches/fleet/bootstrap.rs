@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use enlist::bootstrap::{
-    Bootstrap, Effect, Event, Installed, Machine, Now, Outcome, Plan, Record, resume,
+    Bootstrap, Effect, Event, Installed, Now, Outcome, Plan, Record, StateMachine, resume,
 };
 use enlist::fault::Fault;
 use enlist::secret::Secret;
-use enlist::target::{Answer, KeyReport};
+use enlist::targets::{Answer, KeyReport};
 
 use super::authority::shared_key;
 use super::lot::Lot;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
 use enlist::fault::{Fault, Kind};
-use enlist::target::{Answer, Request};
+use enlist::targets::{Answer, Request};
 use enlist_emulator::control::{
     ControlPlane, ControlSettings, DOCUMENTED, OpsWorksCmSettings, Throttle,
 };

@@ -2,7 +2,7 @@
 //! script that waits between tries in its own way.
 
 use enlist::fault::{Fault, Kind};
-use enlist::target::{Answer, Request};
+use enlist::targets::{Answer, Request};
 
 use super::bootstrap::name;
 use super::lot::Lot;

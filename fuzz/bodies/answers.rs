@@ -5,10 +5,10 @@ use std::cell::OnceCell;
 
 use enlist::fault::{Fault, Kind};
 use enlist::host::aws::Client;
-use enlist::host::{AwsSettings, Environment, Net};
-use enlist::target::opsworks_cm::endpoint;
-use enlist::target::{
-    Answer, Authority, Created, Departing, Doubt, Grant, Known, Membership, Request, Surveyed,
+use enlist::host::{AwsSettings, Environment, HttpClients};
+use enlist::targets::opsworks_cm::endpoint;
+use enlist::targets::{
+    Answer, Authority, Created, Discovered, Doubt, Grant, Leaving, Member, NodeContext, Request,
     Target, Watched, ssm,
 };
 
@@ -76,7 +76,7 @@ fn connect(api: &Wire) -> Client {
         profile: None,
     };
     let environment = Environment::parse(&settings, |_| None, &|_| Ok(None)).unwrap();
-    let net = Net::of(&environment, api.connector(), metadata.connector());
+    let net = HttpClients::of(&environment, api.connector(), metadata.connector());
     let machine = machine();
     Client::connect(&machine.root, &net, &environment, None).unwrap()
 }
@@ -145,9 +145,9 @@ fn codes(body: &[u8]) -> Vec<String> {
 /// No answer makes a target panic, and what it takes from one is what it may take.
 fn meaning(target: &dyn Target, authority: &Authority, answers: &[Answer]) {
     let (facts, key) = (facts(), key_report());
-    let known = Known { facts: &facts, name: NAME, authority, key: Some(&key) };
+    let known = NodeContext { facts: &facts, name: NAME, authority, key: Some(&key) };
     for answer in answers {
-        if let Ok(Surveyed::Ready(authority)) = target.surveyed(&facts, answer.clone()) {
+        if let Ok(Discovered::Ready(authority)) = target.surveyed(&facts, answer.clone()) {
             usable(&authority);
         }
         match target.created(answer.clone()) {
@@ -186,7 +186,7 @@ fn departing(target: &dyn Target, answers: &[Answer]) {
     let facts = facts();
     for grant in &grants {
         for was_attempted in [false, true] {
-            let member = Membership {
+            let member = Member {
                 key_sha1: None,
                 name: Some(NAME),
                 authority: None,
@@ -198,8 +198,8 @@ fn departing(target: &dyn Target, answers: &[Answer]) {
                 facts: &facts,
             };
             match target.depart(&member, answers) {
-                Ok(Departing::Ask(request) | Departing::AskLater(request)) => safe(&request),
-                Ok(Departing::Gone) => {}
+                Ok(Leaving::Ask(request) | Leaving::AskLater(request)) => safe(&request),
+                Ok(Leaving::Gone) => {}
                 Err(fault) => graded(&fault),
             }
         }

@@ -9,8 +9,8 @@ use std::os::unix::ffi::OsStringExt;
 use enlist::fault::{Fault, Kind};
 use enlist::host::aws::environment::Environment;
 use enlist::host::aws::{Client, VARIABLES};
-use enlist::host::{AwsSettings, Net};
-use enlist::target::Request;
+use enlist::host::{AwsSettings, HttpClients};
+use enlist::targets::Request;
 
 use super::wire::{Part, Wire, machine, parts};
 
@@ -58,7 +58,7 @@ fn used(environment: &Environment, parts: &[Part]) {
     let (api, local) = (Wire::default(), Wire::default());
     local.serve(parts.iter().map(copy).collect());
     api.answer(200, b"{}".to_vec());
-    let net = Net::of(environment, api.connector(), local.connector());
+    let net = HttpClients::of(environment, api.connector(), local.connector());
     let machine = machine();
     let client = match Client::connect(&machine.root, &net, environment, None) {
         Ok(client) => client,

@@ -1,7 +1,7 @@
 //! Other people's files, edited: the first line is a value, the rest is the file.
 
-use enlist::engine::chef::{self, Chef};
-use enlist::engine::{Action, block, csr_attributes, puppet_conf};
+use enlist::engines::chef::{self, Chef};
+use enlist::engines::{Action, block, csr_attributes, puppet_conf};
 
 use super::world::settings;
 

@@ -1,11 +1,11 @@
 //! What answers at the metadata address: parts `> PATH STATUS` and the body; a path that is not
 //! there is 404.
 
-use enlist::engine::puppet::{self, Puppet};
+use enlist::engines::puppet::{self, Puppet};
 use enlist::fault::Kind;
-use enlist::host::{Environment, Net, imds};
+use enlist::host::{Environment, HttpClients, imds};
 use enlist::pki::{name, oid};
-use enlist::target::name::default_name;
+use enlist::targets::name::default_name;
 
 use super::wire::{Wire, machine, parts};
 use super::world::{facts, settings, site};
@@ -14,7 +14,7 @@ pub fn run(data: &[u8]) {
     let wire = Wire::default();
     wire.serve(parts(data));
     let api = Wire::default().connector();
-    let net = Net::of(&Environment::default(), api, wire.connector());
+    let net = HttpClients::of(&Environment::default(), api, wire.connector());
     let machine = machine();
     let answer = machine.runtime.block_on(imds::ask(&machine.root, &net));
     let asked = wire.take_asked();

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use enlist::bootstrap::{
-    Departure, Effect, Event, Machine, Now, Phase, Plan, Record, Report, resume,
+    Effect, Event, Leave, Now, Phase, Plan, Record, Report, StateMachine, resume,
 };
 use enlist::fault::{Fault, Kind};
-use enlist::target::{Request, Target};
+use enlist::targets::{Request, Target};
 
 use super::world::{facts, key_report, targets};
 
@@ -26,12 +26,12 @@ pub fn run(data: &[u8]) {
     assert_eq!(report.joined, record.phase == Phase::Joined);
     serde_json::to_string(&report).unwrap();
     for target in targets() {
-        if target.word() == record.target {
+        if target.id() == record.target {
             joining(target, &record);
         }
     }
     for target in targets() {
-        if target.word() == record.target {
+        if target.id() == record.target {
             leaving(target, &record);
         }
     }
@@ -49,8 +49,7 @@ fn joining(target: Box<dyn Target>, record: &Record) {
 }
 
 fn leaving(target: Box<dyn Target>, record: &Record) {
-    let core =
-        Departure::new(target, Some(record.clone()), Duration::from_mins(1), 7, Now::default());
+    let core = Leave::new(target, Some(record.clone()), Duration::from_mins(1), 7, Now::default());
     drive(core, record, |request, disk| {
         assert!(!is_creating(request), "{request:?}");
         assert_eq!(disk.phase, Phase::Leaving, "not written ahead: {request:?}");
@@ -58,7 +57,7 @@ fn leaving(target: Box<dyn Target>, record: &Record) {
 }
 
 /// With a network that is down, so that every question is asked again until the budget is spent.
-fn drive(mut core: impl Machine, record: &Record, asked: impl Fn(&Request, &Record)) {
+fn drive(mut core: impl StateMachine, record: &Record, asked: impl Fn(&Request, &Record)) {
     let (mut now, mut disk) = (Now { unix: super::world::NOW, ..Now::default() }, record.clone());
     for _ in 0..200 {
         let effect = core.poll(now);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use enlist::config::{ConfigError, Input, Settings, Value, fragments};
 use enlist::fault::{Fault, Kind};
 use enlist::pki::private_key;
-use enlist::target::Survey;
+use enlist::targets::Discovery;
 
 use super::world::{CA, facts};
 
@@ -79,7 +79,7 @@ fn sound(settings: &Settings) {
         if let Ok(name) = name {
             explained_if(target.check(&facts, &name));
         }
-        if let Survey::Ask(request) = target.survey() {
+        if let Discovery::Ask(request) = target.survey() {
             assert!(!request.on().contains(char::is_control), "{}", request.on());
         }
         assert!(!target.authority_name().contains(char::is_control));

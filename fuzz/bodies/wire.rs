@@ -141,13 +141,13 @@ impl HttpConnector for Wire {
 }
 
 /// A machine that its firmware calls an EC2 instance, so that credentials may come from metadata.
-pub struct Machine {
+pub struct StateMachine {
     pub root: enlist::host::Root,
     _directory: tempfile::TempDir,
     pub runtime: tokio::runtime::Runtime,
 }
 
-impl Machine {
+impl StateMachine {
     pub fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let dmi = directory.path().join("sys/class/dmi/id");
@@ -162,11 +162,12 @@ impl Machine {
 }
 
 thread_local! {
-    static MACHINE: RefCell<Option<&'static Machine>> = const { RefCell::new(None) };
+    static MACHINE: RefCell<Option<&'static StateMachine>> = const { RefCell::new(None) };
 }
 
 /// One for the whole run: making it takes longer than most inputs do.
-pub fn machine() -> &'static Machine {
-    MACHINE
-        .with(|cell| *cell.borrow_mut().get_or_insert_with(|| Box::leak(Box::new(Machine::new()))))
+pub fn machine() -> &'static StateMachine {
+    MACHINE.with(|cell| {
+        *cell.borrow_mut().get_or_insert_with(|| Box::leak(Box::new(StateMachine::new())))
+    })
 }

@@ -6,7 +6,7 @@ use enlist::config::{Input, Settings, fragments};
 use enlist::facts::{Ec2, Facts, PuppetSite, SsmSite};
 use enlist::pki::{CaBundle, PublicKey};
 use enlist::secret::Secret;
-use enlist::target::{Authority, KeyReport, Target};
+use enlist::targets::{Authority, KeyReport, Target};
 
 pub const NAME: &str = "i-0123456789abcdef0";
 pub const STACK: &str = "2f18b4cb-4de5-4429-a149-ff7da9f0d8ee";

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::inspection::Sight;
+use super::inspection::ObservedFile;
+use super::monitor::Need;
 use super::record::Record;
-use super::tenure::Need;
-use crate::engine::Bundle;
-use crate::engine::ssm_agent::HandOver;
-use crate::facts::{Facts, Machine};
+use crate::engines::Bundle;
+use crate::engines::ssm_agent::HandOver;
+use crate::facts::{Facts, MachineIdentity};
 use crate::fault::{Evidence, Fault};
-use crate::target::{Answer, Inquiry, KeyReport, KeySpec, Request};
+use crate::targets::{Answer, FactsWanted, KeyReport, KeySpec, Request};
 
 /// Both clocks at one moment. They are two because the wall clock jumps at first boot: waiting
 /// and budgets go by the one that only runs forward, certificates by the other.
@@ -27,7 +27,7 @@ pub struct Now {
 /// One thing for the host to do. It is handled before the next one is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    GatherFacts(Inquiry),
+    GatherFacts(FactsWanted),
     /// Use the key that stands there, else the staged one, else make one; sign what is asked.
     EnsureKey(Box<KeySpec>),
     /// Write the record, so that it survives a power cut, before anything else happens.
@@ -73,7 +73,7 @@ pub enum Event {
     Kept,
     IsAside,
     /// The record, what was seen of each of its files, and the machine that this is.
-    Inspected(Option<Box<Record>>, Vec<Sight>, Machine),
+    Inspected(Option<Box<Record>>, Vec<ObservedFile>, MachineIdentity),
     Failed(Fault),
 }
 

@@ -2,20 +2,20 @@
 
 use super::{Bootstrap, Now, Phase, clock};
 use crate::fault::Fault;
-use crate::target::Doubt;
+use crate::targets::Doubt;
 
 impl Bootstrap {
     pub(super) fn fail(&mut self, now: Now, fault: Fault) {
         let fault = clock::waits(fault, now);
-        if self.ledger.working.phase == Phase::Creating && self.doubt.is_none() {
+        if self.journal.working.phase == Phase::Creating && self.doubt.is_none() {
             self.creation_failed(&fault);
         }
         // A secret that was of no use once is of none again: another grant is asked for.
-        if self.ledger.working.phase == Phase::Installing && self.secret.take().is_some() {
+        if self.journal.working.phase == Phase::Installing && self.secret.take().is_some() {
             self.grant_was_useless(now);
         }
-        self.ledger.fail(now, fault, self.still_held());
-        if self.ledger.has_ended() {
+        self.journal.fail(now, fault, self.still_held());
+        if self.journal.has_ended() {
             self.stay_with_former();
         }
     }
@@ -34,13 +34,13 @@ impl Bootstrap {
     }
 
     fn grant_was_useless(&mut self, now: Now) {
-        self.ledger.pace.set_back();
+        self.journal.pace.set_back();
         self.doubt_the_grant(now);
     }
 
     /// Its secret is gone: it is let go, and another one asked for.
     pub(super) fn doubt_the_grant(&mut self, now: Now) {
-        self.ledger.working.grant = None;
+        self.journal.working.grant = None;
         self.doubt = Some(Vec::new());
         // What is installed by now may be another than when we began.
         self.facts = None;
@@ -49,7 +49,7 @@ impl Bootstrap {
 
     /// Counts an attempt. The count is read from a file, so it may be the largest number already.
     pub(super) fn attempted_once_more(&mut self) {
-        let attempts = &mut self.ledger.working.attempts;
+        let attempts = &mut self.journal.working.attempts;
         *attempts = attempts.saturating_add(1);
     }
 }

@@ -3,23 +3,23 @@
 use super::{Bootstrap, Event, Installed, Key, Now, Phase, Record};
 use crate::facts::{Facts, PuppetSite};
 use crate::fault::{Fault, Kind};
-use crate::target::name::default_name;
-use crate::target::{
-    Answer, Created, Creation, Doubt, Grant, Installation, KeyReport, Survey, Surveyed, Watched,
-    invariant,
+use crate::targets::name::default_name;
+use crate::targets::{
+    Answer, Created, Creation, Discovered, Discovery, Doubt, Grant, Installation, KeyReport,
+    Watched, invariant,
 };
 
 impl Bootstrap {
     pub(super) fn take_in(&mut self, now: Now, event: Event) {
-        let had_ended = self.ledger.has_ended();
-        if let Some(event) = self.ledger.settle(event) {
+        let had_ended = self.journal.has_ended();
+        if let Some(event) = self.journal.settle(event) {
             match self.take(now, event).and_then(|()| self.settle(now)) {
-                Ok(()) => self.ledger.pace.succeeded(),
+                Ok(()) => self.journal.pace.succeeded(),
                 Err(fault) => self.fail(now, fault),
             }
         }
-        if self.ledger.has_ended() && !had_ended {
-            self.ledger.release_before_end(self.release());
+        if self.journal.has_ended() && !had_ended {
+            self.journal.release_before_end(self.release());
         }
     }
 
@@ -39,30 +39,30 @@ impl Bootstrap {
     }
 
     fn learn(&mut self, now: Now, facts: Facts) -> Result<(), Fault> {
-        if let Some(difference) = self.ledger.working.other_machine(&facts.machine()) {
+        if let Some(difference) = self.journal.working.other_machine(&facts.machine()) {
             let result = format!(
                 "the record is another machine's (a copied disk: {difference}): it and its key are set aside"
             );
-            self.ledger.step_done("clone", result);
-            self.aside = Some(self.ledger.working.identity_files());
+            self.journal.step_done("clone", result);
+            self.aside = Some(self.journal.working.identity_files());
             return Ok(());
         }
-        self.ledger.working.bind(facts.machine());
-        self.begin_upkeep(now);
+        self.journal.working.bind(facts.machine());
+        self.begin_maintenance(now);
         // Once we have asked under a name, it stays.
-        if self.ledger.working.phase == Phase::New {
-            let name = match (&self.ledger.working.name, &self.plan.name) {
+        if self.journal.working.phase == Phase::New {
+            let name = match (&self.journal.working.name, &self.plan.name) {
                 // A member's stays.
-                (Some(name), _) if self.ledger.working.is_member() => name.clone(),
+                (Some(name), _) if self.journal.working.is_member() => name.clone(),
                 (_, Some(template)) => template.render(&facts)?,
                 (_, None) => default_name(&facts)?,
             };
             self.plan.target.check(&facts, &name)?;
-            self.ledger.step_done("facts", describe(&facts, &name));
+            self.journal.step_done("facts", describe(&facts, &name));
             self.name = Some(name);
             // Whoever leaves has to find what holds the engine still.
-            self.ledger.working.puppet = recorded(facts.puppet.as_ref());
-            if let Survey::Known(authority) = self.plan.target.survey() {
+            self.journal.working.puppet = recorded(facts.puppet.as_ref());
+            if let Discovery::Known(authority) = self.plan.target.survey() {
                 self.authority = Some(authority);
             }
         }
@@ -72,7 +72,7 @@ impl Bootstrap {
 
     fn begin_anew(&mut self, now: Now) {
         let authority = self.plan.target.authority_name();
-        self.ledger.start_over(Record::new(self.plan.target.word(), &authority, now.unix));
+        self.journal.start_over(Record::new(self.plan.target.id(), &authority, now.unix));
         self.name = None;
         self.authority = None;
         self.doubt = None;
@@ -81,9 +81,9 @@ impl Bootstrap {
 
     fn take_key(&mut self, key: KeyReport) -> Result<(), Fault> {
         let fingerprint = key.public.fingerprint();
-        if let Some(recorded) = &self.ledger.working.key
+        if let Some(recorded) = &self.journal.working.key
             && *recorded != fingerprint
-            && (self.ledger.working.phase != Phase::New || self.ledger.working.is_member())
+            && (self.journal.working.phase != Phase::New || self.journal.working.is_member())
         {
             return Err(Fault::new(
                 Kind::Data,
@@ -92,7 +92,7 @@ impl Bootstrap {
                 "put the former key back, or move the record away to join anew with this one",
             ));
         }
-        self.ledger
+        self.journal
             .step_done("key", format!("RSA {} bits, SHA-256 {fingerprint}", key.public.bits()));
         self.key = Key::Known(key);
         Ok(())
@@ -110,7 +110,7 @@ impl Bootstrap {
             }
             self.key = Key::NotNeeded;
         }
-        match self.ledger.working.phase {
+        match self.journal.working.phase {
             Phase::New => self.begin_creating(now),
             Phase::Creating => self.settle_doubt(now),
             Phase::Installing => self.settle_installation(now),
@@ -123,12 +123,12 @@ impl Bootstrap {
         let Some(known) = self.known() else { return Ok(()) };
         let creation = self.plan.target.create(&known, &self.mark(), now.unix)?;
         let is_registered =
-            !self.ledger.working.is_member() && self.plan.target.shows_registration(known.facts);
-        self.ledger.working.before = known.facts.ssm_instance().map(str::to_owned);
-        self.ledger.working.name.clone_from(&self.name);
-        self.ledger.working.key = self.key.report().map(|key| key.public.fingerprint());
-        self.ledger.working.key_sha1 = self.key.report().map(|key| key.public.sha1_fingerprint());
-        self.ledger.working.authority.clone_from(&self.authority);
+            !self.journal.working.is_member() && self.plan.target.shows_registration(known.facts);
+        self.journal.working.before = known.facts.ssm_instance().map(str::to_owned);
+        self.journal.working.name.clone_from(&self.name);
+        self.journal.working.key = self.key.report().map(|key| key.public.fingerprint());
+        self.journal.working.key_sha1 = self.key.report().map(|key| key.public.sha1_fingerprint());
+        self.journal.working.authority.clone_from(&self.authority);
         match creation {
             Creation::Call(_) if is_registered => {
                 // What the authority has is asked first, as after an attempt of our own.
@@ -152,11 +152,11 @@ impl Bootstrap {
                 self.doubt = None;
                 // What an earlier grant left here was let go with it: it is none of the next one's.
                 let stands = self.facts.as_ref().and_then(Facts::ssm_instance).map(str::to_owned);
-                self.ledger.working.before = stands;
+                self.journal.working.before = stands;
                 self.attempted_once_more();
             }
             Some(Doubt::Adopt(grant)) => {
-                self.ledger
+                self.journal
                     .step_done("reconciled", "an earlier attempt had taken effect".to_owned());
                 self.doubt = None;
                 self.grant(now, grant);
@@ -168,20 +168,20 @@ impl Bootstrap {
 
     /// Notices what an earlier start had installed, and that a secret is lost.
     fn settle_installation(&mut self, now: Now) -> Result<(), Fault> {
-        let (Some(known), Some(grant)) = (self.known(), &self.ledger.working.grant) else {
+        let (Some(known), Some(grant)) = (self.known(), &self.journal.working.grant) else {
             return Ok(());
         };
         let target = &self.plan.target;
         if let Some(installed) =
-            target.is_installed(known.facts, self.ledger.working.before.as_deref(), grant)
+            target.is_installed(known.facts, self.journal.working.before.as_deref(), grant)
         {
-            self.ledger.working.grant = Some(installed);
-            let files = std::mem::take(&mut self.ledger.working.planned);
+            self.journal.working.grant = Some(installed);
+            let files = std::mem::take(&mut self.journal.working.planned);
             self.installed(now, files);
             return Ok(());
         }
         if target.install(&known, grant, self.secret.as_ref())?.is_none() {
-            self.ledger.step_done(
+            self.journal.step_done(
                 "secret",
                 "what came with the grant was lost with the last start; it is asked for anew"
                     .to_owned(),
@@ -193,28 +193,28 @@ impl Bootstrap {
     }
 
     fn installed(&mut self, now: Now, files: Vec<Installed>) {
-        let joined_since = self.ledger.working.repaired_since();
-        self.ledger.working.installed = files;
-        self.ledger.working.former = None;
-        self.ledger.working.planned.clear();
+        let joined_since = self.journal.working.repaired_since();
+        self.journal.working.installed = files;
+        self.journal.working.former = None;
+        self.journal.working.planned.clear();
         self.enter(now, Phase::Joined);
-        self.ledger.working.since = joined_since.unwrap_or(now.unix);
-        self.ledger.step_done("install", "everything is in place".to_owned());
+        self.journal.working.since = joined_since.unwrap_or(now.unix);
+        self.journal.step_done("install", "everything is in place".to_owned());
         self.secret = None;
-        self.ledger.end(self.joined(false));
+        self.journal.end(self.joined(false));
     }
 
     fn handed_over(&mut self, now: Now, id: String) {
-        let activation = match self.ledger.working.grant.take() {
+        let activation = match self.journal.working.grant.take() {
             Some(Grant::Activation { id }) => Some(id),
             _ => None,
         };
-        self.ledger.working.grant = Some(Grant::Managed { id, activation });
+        self.journal.working.grant = Some(Grant::Managed { id, activation });
         self.installed(now, Vec::new());
     }
 
     fn answered(&mut self, now: Now, answer: Answer) -> Result<(), Fault> {
-        match self.ledger.working.phase {
+        match self.journal.working.phase {
             Phase::New => self.surveyed(answer),
             Phase::Creating => self.created(now, answer),
             Phase::Watching => self.watched(now, answer),
@@ -226,12 +226,12 @@ impl Bootstrap {
         let facts =
             self.facts.as_ref().ok_or_else(|| invariant("an answer came before its question"))?;
         match self.plan.target.surveyed(facts, answer)? {
-            Surveyed::Ready(authority) => {
-                self.ledger.step_done("authority", self.plan.target.authority_name());
+            Discovered::Ready(authority) => {
+                self.journal.step_done("authority", self.plan.target.authority_name());
                 self.authority = Some(authority);
                 Ok(())
             }
-            Surveyed::NotYet(doing) => Err(Fault::new(
+            Discovered::NotYet(doing) => Err(Fault::new(
                 Kind::Transient,
                 doing,
                 self.plan.target.authority_name(),
@@ -249,10 +249,10 @@ impl Bootstrap {
         }
         match self.plan.target.created(answer)? {
             Created::Ticket(ticket) => {
-                self.ledger.step_done("association", "asked to be accepted".to_owned());
-                self.ledger.working.ticket = Some(ticket);
+                self.journal.step_done("association", "asked to be accepted".to_owned());
+                self.journal.working.ticket = Some(ticket);
                 self.enter(now, Phase::Watching);
-                self.ledger.pace.watch_anew(now, "the authority is busy and gets time to decide");
+                self.journal.pace.watch_anew(now, "the authority is busy and gets time to decide");
             }
             Created::Granted(grant, secret) => {
                 self.secret = secret;
@@ -271,7 +271,7 @@ impl Bootstrap {
                 Ok(())
             }
             Ok(Watched::Forgotten) => {
-                self.ledger.pace.set_back();
+                self.journal.pace.set_back();
                 // There is no doubt about it: it is a creating call more, and counted as one.
                 self.ask_anew(now, Phase::Creating);
                 Err(Fault::new(
@@ -292,7 +292,7 @@ impl Bootstrap {
     }
 
     fn keep_watching(&mut self, now: Now) -> Result<(), Fault> {
-        if self.ledger.pace.is_spent(now) {
+        if self.journal.pace.is_spent(now) {
             return Err(Fault::new(
                 Kind::Transient,
                 "the association is still in progress",
@@ -304,12 +304,12 @@ impl Bootstrap {
                 "look into the server; the next join goes on waiting for the same association",
             ));
         }
-        self.ledger.pace.watch(now, "the authority has not decided yet");
+        self.journal.pace.watch(now, "the authority has not decided yet");
         Ok(())
     }
 
     fn grant(&mut self, now: Now, grant: Grant) {
-        self.ledger.step_done("granted", grant.describe());
+        self.journal.step_done("granted", grant.describe());
         self.intend(now, grant);
     }
 
@@ -319,24 +319,24 @@ impl Bootstrap {
             .known()
             .map(|known| self.plan.target.install(&known, &grant, self.secret.as_ref()));
         if let Some(Ok(Some(Installation::Bundle(bundle)))) = installation {
-            let leaves = bundle.leaves().into_iter();
-            self.ledger.working.planned =
+            let leaves = bundle.installed_files().into_iter();
+            self.journal.working.planned =
                 leaves.map(|(what, path)| Installed::new(what, path)).collect();
         }
-        self.ledger.working.grant = Some(grant);
+        self.journal.working.grant = Some(grant);
         self.enter(now, Phase::Installing);
     }
 
     pub(super) fn ask_anew(&mut self, now: Now, phase: Phase) {
-        self.ledger.working.ticket = None;
+        self.journal.working.ticket = None;
         self.enter(now, phase);
     }
 
     pub(super) fn enter(&mut self, now: Now, phase: Phase) {
-        self.ledger.working.phase = phase;
-        self.ledger.working.since = now.unix;
-        self.ledger.working.fault = None;
-        self.ledger.working.elapsed_ms = self.ledger.pace.spent_ms(now);
+        self.journal.working.phase = phase;
+        self.journal.working.since = now.unix;
+        self.journal.working.fault = None;
+        self.journal.working.elapsed_ms = self.journal.pace.spent_ms(now);
     }
 }
 

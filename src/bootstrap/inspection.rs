@@ -4,16 +4,16 @@
 use serde::Serialize;
 
 use super::{Installed, Record};
-use crate::engine::puppet_settings::Expected;
-use crate::engine::{Use, block};
+use crate::engines::puppet_settings::Expected;
+use crate::engines::{Use, block};
 use crate::pki::certificate::{self, CertificateError, Expectation};
 use crate::pki::{CaBundle, PublicKey};
-use crate::target::{Authority, Grant};
+use crate::targets::{Authority, Grant};
 use crate::text;
 
 /// One installed file, and what was found in its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sight {
+pub struct ObservedFile {
     pub file: Installed,
     pub found: Found,
 }
@@ -29,7 +29,7 @@ pub enum Found {
     LooseKey(PublicKey, String),
     Text(String),
     /// Settings that the engine does not use as they were installed; where, and what it uses.
-    Elsewhere(Vec<String>),
+    Diverted(Vec<String>),
 }
 
 /// Something that is not as it was installed.
@@ -43,7 +43,7 @@ pub struct Finding {
     pub problem: String,
     /// Whether the engine's own settings lead it elsewhere.
     #[serde(skip)]
-    pub is_elsewhere: bool,
+    pub is_diverted: bool,
 }
 
 impl Finding {
@@ -65,7 +65,7 @@ impl std::fmt::Display for Finding {
 
 /// What is wrong with a member's files, in the order in which they were installed.
 #[must_use]
-pub fn findings(record: &Record, sights: &[Sight], unix: i64) -> Vec<Finding> {
+pub fn findings(record: &Record, sights: &[ObservedFile], unix: i64) -> Vec<Finding> {
     let key = sights.iter().find_map(|sight| match &sight.found {
         Found::Key(key) | Found::LooseKey(key, _) if Some(key.fingerprint()) == record.key => {
             Some(key)
@@ -78,13 +78,18 @@ pub fn findings(record: &Record, sights: &[Sight], unix: i64) -> Vec<Finding> {
         if is_loose(record, sight) {
             what = Finding::LOOSE.to_owned();
         }
-        let is_elsewhere = matches!(sight.found, Found::Elsewhere(_));
-        Some(Finding { what, path, problem: text::phrase(&problem), is_elsewhere })
+        let is_diverted = matches!(sight.found, Found::Diverted(_));
+        Some(Finding { what, path, problem: text::phrase(&problem), is_diverted })
     });
     problems.collect()
 }
 
-fn problem(record: &Record, sight: &Sight, key: Option<&PublicKey>, unix: i64) -> Option<String> {
+fn problem(
+    record: &Record,
+    sight: &ObservedFile,
+    key: Option<&PublicKey>,
+    unix: i64,
+) -> Option<String> {
     let text = match &sight.found {
         Found::Missing => return Some("is missing".to_owned()),
         Found::Damaged(why) => return Some(format!("is damaged ({why})")),
@@ -95,7 +100,7 @@ fn problem(record: &Record, sight: &Sight, key: Option<&PublicKey>, unix: i64) -
         Found::LooseKey(_, how) if is_loose(record, sight) => return Some(how.clone()),
         Found::LooseKey(..) => return Some("is not the one that this node joined with".to_owned()),
         Found::Text(text) => text,
-        Found::Elsewhere(problems) => {
+        Found::Diverted(problems) => {
             return Some(format!("lead elsewhere ({})", problems.join("; ")));
         }
     };
@@ -107,7 +112,7 @@ fn problem(record: &Record, sight: &Sight, key: Option<&PublicKey>, unix: i64) -
 }
 
 /// Whether it is the node's own key, and only its mode is wrong.
-fn is_loose(record: &Record, sight: &Sight) -> bool {
+fn is_loose(record: &Record, sight: &ObservedFile) -> bool {
     matches!(&sight.found, Found::LooseKey(key, _) if Some(key.fingerprint()) == record.key)
 }
 

@@ -6,17 +6,17 @@
 
 use std::time::Duration;
 
-use super::ledger::Ledger;
+use super::journal::Journal;
 use super::pace::RetrySchedule;
-use super::{Effect, Event, Machine, Now, Outcome, Phase, Record, Status};
+use super::{Effect, Event, Now, Outcome, Phase, Record, StateMachine, Status};
 use crate::facts::Facts;
 use crate::fault::{Fault, Kind};
-use crate::target::{Answer, Departing, Membership, Target, invariant};
+use crate::targets::{Answer, Leaving, Member, Target, invariant};
 
 /// One departure, in the middle of it.
-pub struct Departure {
+pub struct Leave {
     target: Box<dyn Target>,
-    ledger: Ledger,
+    journal: Journal,
     facts: Option<Facts>,
     answers: Vec<Answer>,
     /// Where there is none, nothing was done here but, perhaps, half of writing one.
@@ -25,7 +25,7 @@ pub struct Departure {
     is_cleared: bool,
 }
 
-impl Departure {
+impl Leave {
     /// From the record of what was joined, or of how far that came.
     #[must_use]
     pub fn new(
@@ -43,12 +43,12 @@ impl Departure {
             _ => None,
         };
         let has_record = record.is_some();
-        let record = record.unwrap_or_else(|| Record::new(target.word(), &wanted, now.unix));
+        let record = record.unwrap_or_else(|| Record::new(target.id(), &wanted, now.unix));
         let pace = RetrySchedule::new(seed, budget, Duration::ZERO, now);
-        let ledger = Ledger::new(record.clone(), record, pace, outcome);
+        let journal = Journal::new(record.clone(), record, pace, outcome);
         Self {
             target,
-            ledger,
+            journal,
             facts: None,
             answers: Vec::new(),
             has_record,
@@ -66,11 +66,11 @@ impl Departure {
         }
         if !self.is_gone {
             return match self.departing()? {
-                Departing::Ask(request) | Departing::AskLater(request) => Ok(Effect::Call(request)),
-                Departing::Gone => Err(invariant("it was not noticed that this node is gone")),
+                Leaving::Ask(request) | Leaving::AskLater(request) => Ok(Effect::Call(request)),
+                Leaving::Gone => Err(invariant("it was not noticed that this node is gone")),
             };
         }
-        let record = &self.ledger.working;
+        let record = &self.journal.working;
         // Where it was cut short, what was planned stands in part.
         let files: Vec<(String, String)> = record
             .installed
@@ -81,19 +81,19 @@ impl Departure {
         Ok(Effect::Clear(self.target.clear(&files, record.puppet.as_ref())))
     }
 
-    fn inquiry(&self) -> crate::target::Inquiry {
+    fn inquiry(&self) -> crate::targets::FactsWanted {
         let mut inquiry = self.target.inquiry();
         inquiry.key = None;
         if let Some(site) = &mut inquiry.puppet {
-            site.known = self.ledger.working.puppet.clone().map(Box::new);
+            site.known = self.journal.working.puppet.clone().map(Box::new);
         }
         inquiry
     }
 
-    fn departing(&self) -> Result<Departing, Fault> {
-        let record = &self.ledger.working;
+    fn departing(&self) -> Result<Leaving, Fault> {
+        let record = &self.journal.working;
         let facts = self.facts.as_ref().ok_or_else(|| invariant("the facts are not known"))?;
-        let member = Membership {
+        let member = Member {
             name: record.name.as_deref(),
             authority: record.authority.as_ref(),
             grant: record.standing(),
@@ -121,15 +121,15 @@ impl Departure {
         }
         if !self.is_gone {
             match self.departing()? {
-                Departing::Ask(_) => {}
-                Departing::AskLater(_) if self.ledger.pace.is_spent(now) => {
+                Leaving::Ask(_) => {}
+                Leaving::AskLater(_) if self.journal.pace.is_spent(now) => {
                     return Err(self.takes_too_long());
                 }
-                Departing::AskLater(_) => {
-                    self.ledger.pace.watch(now, "the authority has not let go yet");
+                Leaving::AskLater(_) => {
+                    self.journal.pace.watch(now, "the authority has not let go yet");
                 }
-                Departing::Gone => {
-                    self.ledger.step_done(
+                Leaving::Gone => {
+                    self.journal.step_done(
                         "departed",
                         format!("{} does not have this node", self.target.authority_name()),
                     );
@@ -141,7 +141,7 @@ impl Departure {
     }
 
     fn learn(&mut self, now: Now, facts: Facts) -> Result<(), Fault> {
-        if let Some(difference) = self.ledger.working.other_machine(&facts.machine()) {
+        if let Some(difference) = self.journal.working.other_machine(&facts.machine()) {
             return Err(Fault::new(
                 Kind::Config,
                 "the record is another machine's (a copied disk), and that machine has not asked to leave",
@@ -150,7 +150,7 @@ impl Departure {
             )
             .cause(difference.to_string()));
         }
-        let record = &mut self.ledger.working;
+        let record = &mut self.journal.working;
         // A hand-over that had succeeded, and did not come to say so.
         let installed = record
             .grant
@@ -168,13 +168,13 @@ impl Departure {
     }
 
     fn forgotten(&mut self) {
-        let record = Some(Box::new(self.ledger.working.clone()));
+        let record = Some(Box::new(self.journal.working.clone()));
         let record = record.filter(|record| record.was_attempted);
         if record.is_some() {
             let result = "backups of keys and certificates are kept";
-            self.ledger.step_done("left", result.to_owned());
+            self.journal.step_done("left", result.to_owned());
         }
-        self.ledger.end(Outcome::Left { record });
+        self.journal.end(Outcome::Left { record });
     }
 
     fn takes_too_long(&self) -> Fault {
@@ -188,24 +188,24 @@ impl Departure {
     }
 }
 
-impl Machine for Departure {
+impl StateMachine for Leave {
     fn poll(&self, now: Now) -> Effect {
-        if let Some(effect) = self.ledger.due(now) {
+        if let Some(effect) = self.journal.due(now) {
             return effect;
         }
         self.step().unwrap_or_else(|fault| Effect::Finish(Outcome::Failed(fault)))
     }
 
     fn handle(&mut self, now: Now, event: Event) {
-        let Some(event) = self.ledger.settle(event) else { return };
+        let Some(event) = self.journal.settle(event) else { return };
         match self.take(now, event) {
-            Ok(()) => self.ledger.pace.succeeded(),
-            Err(fault) => self.ledger.fail(now, fault, None),
+            Ok(()) => self.journal.pace.succeeded(),
+            Err(fault) => self.journal.fail(now, fault, None),
         }
     }
 
     fn status(&self, now: Now) -> Status {
-        let name = self.ledger.working.name.clone();
-        self.ledger.status(&*self.target, name, &self.poll(now), now)
+        let name = self.journal.working.name.clone();
+        self.journal.status(&*self.target, name, &self.poll(now), now)
     }
 }

@@ -30,32 +30,32 @@ mod failing;
 mod handle;
 mod held;
 mod inspection;
+mod journal;
 mod leave;
-mod ledger;
+mod maintenance;
+mod monitor;
 mod pace;
 mod record;
 mod status;
-mod tenure;
-mod upkeep;
 
 use std::time::Duration;
 
 pub use effect::{Effect, Event, Installed, Now, Outcome};
-pub use inspection::{Finding, Found, Sight, findings, used};
-pub use leave::Departure;
+pub use inspection::{Finding, Found, ObservedFile, findings, used};
+pub use leave::Leave;
+pub use maintenance::Maintenance;
+pub use monitor::{Monitor, Need};
 pub use record::{FaultNote, Former, Phase, Record, SCHEMA};
 pub use status::{Report, Status, Step, Waiting};
-pub use tenure::{Need, Tenure};
-pub use upkeep::Upkeep;
 
 use crate::facts::Facts;
 use crate::fault::{Fault, Kind};
 use crate::secret::Secret;
-use crate::target::{
-    Answer, Authority, Creation, Doubt, Inquiry, Installation, KeyReport, KeySpec, Known,
-    NameTemplate, Survey, Target, invariant,
+use crate::targets::{
+    Answer, Authority, Creation, Discovery, Doubt, FactsWanted, Installation, KeyReport, KeySpec,
+    NameTemplate, NodeContext, Target, invariant,
 };
-use ledger::Ledger;
+use journal::Journal;
 use pace::RetrySchedule;
 
 /// What one bootstrap is to do.
@@ -68,7 +68,7 @@ pub struct Plan {
 }
 
 /// A state machine that the driver can drive.
-pub trait Machine {
+pub trait StateMachine {
     /// What is to be done now: the same answer until it is handled.
     fn poll(&self, now: Now) -> Effect;
     /// Takes in what became of the effect that `poll` last returned.
@@ -80,7 +80,7 @@ pub trait Machine {
 /// One bootstrap, in the middle of it.
 pub struct Bootstrap {
     plan: Plan,
-    ledger: Ledger,
+    journal: Journal,
     facts: Option<Facts>,
     /// In the record only once we ask under it.
     name: Option<String>,
@@ -92,7 +92,7 @@ pub struct Bootstrap {
     /// What came with the grant and is nobody's to write down.
     secret: Option<Secret>,
     aside: Option<Vec<String>>,
-    upkeep: Upkeep,
+    maintenance: Maintenance,
 }
 
 enum Key {
@@ -105,7 +105,7 @@ enum Key {
 /// of a fleet: make it from the instance or machine id.
 #[must_use]
 pub fn resume(plan: Plan, record: Option<Record>, seed: u64, now: Now) -> Bootstrap {
-    let word = plan.target.word();
+    let word = plan.target.id();
     let authority_name = plan.target.authority_name();
     let anew = || Record::new(word, &authority_name, now.unix);
     let mut working = record.clone().unwrap_or_else(anew);
@@ -137,20 +137,20 @@ pub fn resume(plan: Plan, record: Option<Record>, seed: u64, now: Now) -> Bootst
         authority: working.authority.clone().filter(|_| is_asked),
         doubt: (working.phase == Phase::Creating).then(Vec::new),
         // Nothing is owed to disk before there is something to say.
-        ledger: Ledger::new(working.clone(), record.unwrap_or(working), pace, outcome),
+        journal: Journal::new(working.clone(), record.unwrap_or(working), pace, outcome),
         facts: None,
         is_held: is_renewal,
         key: Key::Unknown,
         secret: None,
         aside: None,
-        upkeep: Upkeep::default(),
+        maintenance: Maintenance::default(),
         plan,
     }
 }
 
-impl Machine for Bootstrap {
+impl StateMachine for Bootstrap {
     fn poll(&self, now: Now) -> Effect {
-        if let Some(effect) = self.ledger.due(now) {
+        if let Some(effect) = self.journal.due(now) {
             return effect;
         }
         if let Some(paths) = &self.aside {
@@ -164,7 +164,7 @@ impl Machine for Bootstrap {
     }
 
     fn status(&self, now: Now) -> Status {
-        self.ledger.status(&*self.plan.target, self.name.clone(), &self.poll(now), now)
+        self.journal.status(&*self.plan.target, self.name.clone(), &self.poll(now), now)
     }
 }
 
@@ -174,17 +174,19 @@ impl Bootstrap {
         let Some(facts) = &self.facts else {
             return Ok(Effect::GatherFacts(self.inquiry()));
         };
-        if self.ledger.working.phase == Phase::Joined {
+        if self.journal.working.phase == Phase::Joined {
             return Ok(Effect::Finish(self.joined(true)));
         }
         let target = &self.plan.target;
         let (Some(name), Some(authority)) = (&self.name, &self.authority) else {
             return match target.survey() {
-                Survey::Ask(request) => Ok(Effect::Call(request)),
-                Survey::Known(_) => Err(invariant("what is known of the authority was not taken")),
+                Discovery::Ask(request) => Ok(Effect::Call(request)),
+                Discovery::Known(_) => {
+                    Err(invariant("what is known of the authority was not taken"))
+                }
             };
         };
-        let known = Known { facts, name, authority, key: self.key.report() };
+        let known = NodeContext { facts, name, authority, key: self.key.report() };
         if !self.is_held
             && let Some(bundle) = target.hold(&known)
         {
@@ -193,10 +195,14 @@ impl Bootstrap {
         if let Key::Unknown = self.key {
             let spec =
                 target.key(&known)?.ok_or_else(|| invariant("there is no key to be made"))?;
-            let must_stand = self.ledger.working.former.is_some();
+            let must_stand = self.journal.working.former.is_some();
             return Ok(Effect::EnsureKey(Box::new(KeySpec { must_stand, ..spec })));
         }
-        match (self.ledger.working.phase, &self.ledger.working.ticket, &self.ledger.working.grant) {
+        match (
+            self.journal.working.phase,
+            &self.journal.working.ticket,
+            &self.journal.working.grant,
+        ) {
             (Phase::Creating, _, _) => self.creating(&known, now),
             (Phase::Watching, Some(ticket), _) => Ok(Effect::Call(target.watch(ticket))),
             (Phase::Installing, _, Some(grant)) => {
@@ -214,7 +220,7 @@ impl Bootstrap {
         }
     }
 
-    fn creating(&self, known: &Known<'_>, now: Now) -> Result<Effect, Fault> {
+    fn creating(&self, known: &NodeContext<'_>, now: Now) -> Result<Effect, Fault> {
         if let Some(Doubt::Ask(request)) = self.doubted(known)? {
             return Ok(Effect::Call(request));
         }
@@ -225,7 +231,7 @@ impl Bootstrap {
     }
 
     /// How the doubt stands, if there is one.
-    fn doubted(&self, known: &Known<'_>) -> Result<Option<Doubt>, Fault> {
+    fn doubted(&self, known: &NodeContext<'_>) -> Result<Option<Doubt>, Fault> {
         let Some(answers) = &self.doubt else {
             return Ok(None);
         };
@@ -233,32 +239,33 @@ impl Bootstrap {
     }
 
     /// Everything that is needed to ask; none while something is missing.
-    fn known(&self) -> Option<Known<'_>> {
+    fn known(&self) -> Option<NodeContext<'_>> {
         let (Some(facts), Some(name), Some(authority)) = (&self.facts, &self.name, &self.authority)
         else {
             return None;
         };
-        Some(Known { facts, name, authority, key: self.key.report() })
+        Some(NodeContext { facts, name, authority, key: self.key.report() })
     }
 
-    fn inquiry(&self) -> Inquiry {
+    fn inquiry(&self) -> FactsWanted {
         let mut inquiry = self.plan.target.inquiry();
         if let Some(site) = &mut inquiry.puppet {
-            site.known = self.ledger.working.puppet.clone().map(Box::new);
+            site.known = self.journal.working.puppet.clone().map(Box::new);
             // Nothing stands there yet; Puppet may have been installed since.
-            site.known.take_if(|_| self.ledger.working.phase == Phase::New);
+            site.known.take_if(|_| self.journal.working.phase == Phase::New);
         }
-        let is_first = self.ledger.working.phase == Phase::New && !self.ledger.working.is_member();
+        let is_first =
+            self.journal.working.phase == Phase::New && !self.journal.working.is_member();
         inquiry.key = inquiry.key.filter(|_| is_first);
         inquiry
     }
 
     fn mark(&self) -> String {
-        self.ledger.working.mark.clone().unwrap_or_default()
+        self.journal.working.mark.clone().unwrap_or_default()
     }
 
     fn joined(&self, already: bool) -> Outcome {
-        Outcome::Joined { already, record: Box::new(self.ledger.working.clone()) }
+        Outcome::Joined { already, record: Box::new(self.journal.working.clone()) }
     }
 }
 

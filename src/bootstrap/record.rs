@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::effect::Installed;
 use crate::facts::machine::Difference;
-use crate::facts::{Machine, PuppetSite};
+use crate::facts::{MachineIdentity, PuppetSite};
 use crate::fault::{Fault, Kind};
-use crate::target::{Authority, Grant};
+use crate::targets::{Authority, Grant};
 use crate::text;
 
 /// The version of the record's form that this program writes and reads.
@@ -41,7 +41,7 @@ pub struct Record {
     pub target: String,
     /// Which authority; a record of one is no record of another.
     pub authority_name: String,
-    pub machine: Option<Machine>,
+    pub machine: Option<MachineIdentity>,
     /// Our mark at the authority, made when the record was bound: ids that appear later (a
     /// machine-id, after a first boot) change nothing about it.
     #[serde(default)]
@@ -133,7 +133,7 @@ impl Record {
     }
 
     /// Binds the record to this machine, or takes in what is seen of it now.
-    pub fn bind(&mut self, machine: Machine) {
+    pub fn bind(&mut self, machine: MachineIdentity) {
         self.mark.get_or_insert_with(|| mark(&machine, &self.target));
         match &mut self.machine {
             Some(known) => known.update(&machine),
@@ -180,7 +180,7 @@ impl Record {
 
     /// Which id says that this is the record of another machine than that one; none where none does.
     #[must_use]
-    pub fn other_machine(&self, here: &Machine) -> Option<Difference> {
+    pub fn other_machine(&self, here: &MachineIdentity) -> Option<Difference> {
         self.machine.as_ref()?.difference(here)
     }
 
@@ -277,7 +277,7 @@ impl FaultNote {
 
 /// A text that nothing but this machine's bootstrap of this target holds: 16 hexadecimal digits
 /// from the instance and machine ids, by which the authority's lists are searched for what is ours.
-fn mark(machine: &Machine, target: &str) -> String {
+fn mark(machine: &MachineIdentity, target: &str) -> String {
     use sha2::{Digest, Sha256};
     let ids = format!("{target}\n{:?}\n{:?}", machine.instance_id, machine.machine_id);
     let mut text = crate::pki::public_key::hex(&Sha256::digest(ids.as_bytes()));

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{Global, parse, printer};
 use crate::config::input::Entry;
-use crate::config::schema::Key;
+use crate::config::schema::Setting;
 use crate::config::{Input, Value};
 use crate::daemon;
 use crate::fault::Fault;
@@ -63,7 +63,7 @@ pub fn run(global: &Global, options: &Options) -> Result<u8, Fault> {
     Ok(0)
 }
 
-fn line((key, entry): &(&'static Key, Entry)) -> Line {
+fn line((key, entry): &(&'static Setting, Entry)) -> Line {
     let value = match entry.value.shown() {
         Value::Text(text) => json!(text),
         Value::Integer(number) => json!(number),

@@ -5,13 +5,13 @@ use futures_util::future::join_all;
 
 use super::progress::Progress;
 use super::{Global, printer, runtime};
-use crate::bootstrap::{Machine, Now, Outcome, Record};
+use crate::bootstrap::{Now, Outcome, Record, StateMachine};
 use crate::config::{ConfigError, Settings};
 use crate::daemon;
 use crate::driver::drive;
 use crate::fault::Fault;
-use crate::host::{Environment, Host, Net, Root, Store, facts, lock};
-use crate::target::Target;
+use crate::host::{Environment, Host, HttpClients, Root, Store, facts, lock};
+use crate::targets::Target;
 
 #[derive(Debug, Args)]
 pub struct Selection {
@@ -30,7 +30,7 @@ pub struct Begin {
 
 /// Drives one machine per target until each has ended; one that fails holds none of the others
 /// back. The exit code is that of the first target that failed, in the settings' order.
-pub fn run<M: Machine>(
+pub fn run<M: StateMachine>(
     global: &Global,
     selection: &Selection,
     progress: &Progress,
@@ -42,14 +42,14 @@ pub fn run<M: Machine>(
     let selected = select(&settings, &selection.targets)?;
     let environment = daemon::environment(&settings)?;
     runtime()?.block_on(async {
-        let _lock = lock::own(&root, settings.budget).await?;
-        let net = Net::new(&environment);
+        let _lock = lock::acquire(&root, settings.budget).await?;
+        let net = HttpClients::new(&environment);
         let several = selected.len() > 1;
         let runs = selected.into_iter().map(|target| {
             let (root, settings, begin, net) = (&root, &settings, &begin, net.clone());
             let environment = environment.clone();
             async move {
-                let word = target.word();
+                let word = target.id();
                 let (start, mut host) = match start(root, environment, target, net) {
                     Ok(start) => start,
                     Err(fault) => return Outcome::Failed(fault),
@@ -93,9 +93,9 @@ fn start(
     root: &Root,
     environment: Environment,
     target: Box<dyn Target>,
-    net: Net,
+    net: HttpClients,
 ) -> Result<(Begin, Host), Fault> {
-    let word = target.word();
+    let word = target.id();
     let record = Store::new(root.clone(), word).load()?;
     let host = Host::new(root.clone(), word, environment, net);
     Ok((Begin { target, record, seed: facts::seed(root, word), now: host.now() }, host))
@@ -110,8 +110,7 @@ fn select(settings: &Settings, asked: &[String]) -> Result<Vec<Box<dyn Target>>,
             configured: configured.join(", "),
         });
     }
-    let is_wanted = |target: &Box<dyn Target>| {
-        asked.is_empty() || asked.iter().any(|word| word == target.word())
-    };
+    let is_wanted =
+        |target: &Box<dyn Target>| asked.is_empty() || asked.iter().any(|word| word == target.id());
     Ok(settings.targets().into_iter().filter(is_wanted).collect())
 }

@@ -5,8 +5,8 @@ use clap::Args;
 use super::{Global, printer, runtime};
 use crate::facts::{Ec2, Facts};
 use crate::fault::Fault;
-use crate::host::{AwsSettings, Environment, Host, Net};
-use crate::target::{Inquiry, SiteInquiry};
+use crate::host::{AwsSettings, Environment, Host, HttpClients};
+use crate::targets::{FactsWanted, PuppetWanted};
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -26,14 +26,14 @@ pub fn run(global: &Global, options: &Options) -> Result<u8, Fault> {
             None
         }
     };
-    let inquiry = Inquiry {
-        puppet: Some(site.unwrap_or_else(SiteInquiry::default)),
+    let inquiry = FactsWanted {
+        puppet: Some(site.unwrap_or_else(PuppetWanted::default)),
         ssm: true,
         opsworks: true,
-        ..Inquiry::default()
+        ..FactsWanted::default()
     };
     let environment = Environment::read(&AwsSettings::default())?;
-    let net = Net::new(&environment);
+    let net = HttpClients::new(&environment);
     let mut host = Host::new(root, "facts", environment, net);
     let facts = runtime()?.block_on(host.gather(inquiry))?;
     if options.json {

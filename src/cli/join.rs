@@ -5,13 +5,14 @@ use std::time::Duration;
 use super::drive::{self, Begin, Selection};
 use super::progress::Progress;
 use super::{Global, printer};
-use crate::bootstrap::{Outcome, Plan, Record, Upkeep, resume};
+use crate::bootstrap::{Maintenance, Outcome, Plan, Record, resume};
 use crate::fault::{Fault, Kind};
 use crate::host::{Root, Store, inspect};
 
 /// Where there is no daemon, a join at every boot renews a certificate in time. It holds nothing up
 /// for long: the former certificate is still good for a third of its life.
-const UPKEEP: Upkeep = Upkeep { renew: Some(Duration::from_mins(1)), reinstall: false };
+const MAINTENANCE: Maintenance =
+    Maintenance { renew: Some(Duration::from_mins(1)), reinstall: false };
 
 pub fn run(global: &Global, selection: &Selection, progress: &Progress) -> Result<u8, Fault> {
     drive::run(
@@ -20,7 +21,7 @@ pub fn run(global: &Global, selection: &Selection, progress: &Progress) -> Resul
         progress,
         |settings, Begin { target, record, seed, now }| {
             let plan = Plan { target, name: settings.name.clone(), budget: settings.budget };
-            resume(plan, record, seed, now).with(UPKEEP, now)
+            resume(plan, record, seed, now).with(MAINTENANCE, now)
         },
         &async |root: &Root, outcome: &Outcome| match outcome {
             Outcome::Joined { already, record } => {
@@ -70,7 +71,7 @@ async fn look(root: &Root, record: &Record) -> Result<(), Fault> {
     for finding in &findings {
         tracing::warn!("{finding}; to get it back, run `enlist leave`, then `enlist join`");
     }
-    let elsewhere = findings.into_iter().find(|finding| finding.is_elsewhere);
+    let elsewhere = findings.into_iter().find(|finding| finding.is_diverted);
     elsewhere.map_or(Ok(()), |finding| {
         let what = "this node has joined, but its engine's settings now lead elsewhere";
         let todo = "correct or remove the line, or run `enlist leave`, then `enlist join`; `enlist run` with run.repair = true corrects it by itself";

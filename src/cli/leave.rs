@@ -3,10 +3,10 @@
 use super::drive::{self, Begin, Selection};
 use super::progress::Progress;
 use super::{Global, printer};
-use crate::bootstrap::{Departure, Outcome, Record};
+use crate::bootstrap::{Leave, Outcome, Record};
 use crate::fault::Fault;
 use crate::host::Root;
-use crate::target::{Grant, state_dir};
+use crate::targets::{Grant, state_dir};
 
 /// Leaving what was never joined, or twice, is success.
 pub fn run(global: &Global, selection: &Selection, progress: &Progress) -> Result<u8, Fault> {
@@ -15,7 +15,7 @@ pub fn run(global: &Global, selection: &Selection, progress: &Progress) -> Resul
         selection,
         progress,
         |settings, Begin { target, record, seed, now }| {
-            Departure::new(target, record, settings.budget, seed, now)
+            Leave::new(target, record, settings.budget, seed, now)
         },
         &async |root: &Root, outcome: &Outcome| {
             Ok(match outcome {

@@ -23,7 +23,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::config::fragments::{self, Unreadable};
 use crate::config::{Input, Settings};
 use crate::fault::{Fault, Kind};
-use crate::host::{Root, files, traces, variables};
+use crate::host::{Root, core_dumps, files, variables};
 
 pub use printer::render;
 
@@ -96,7 +96,7 @@ pub enum Command {
 /// # Errors
 /// The fault that ended it, to be rendered by `main`.
 pub fn run(cli: Cli) -> Result<u8, Fault> {
-    traces::leave_none();
+    core_dumps::disable();
     let progress = progress::Progress::new(
         &cli.global,
         matches!(cli.command, Command::Join(_) | Command::Leave(_)),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{Global, printer};
 use crate::fault::Fault;
-use crate::target::Actions;
+use crate::targets::Actions;
 
 #[derive(Debug, Args)]
 pub struct Options {}
@@ -15,7 +15,7 @@ pub fn run(global: &Global, _: &Options) -> Result<u8, Fault> {
     let root = global.root()?;
     let targets = global.settings(&root)?.targets();
     let statements: Vec<Value> =
-        targets.iter().flat_map(|target| statements(target.word(), &target.actions())).collect();
+        targets.iter().flat_map(|target| statements(target.id(), &target.actions())).collect();
     printer::json(&json!({ "Version": "2012-10-17", "Statement": statements }));
     Ok(0)
 }

@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{Global, LogFormat};
 use crate::bootstrap::{Now, Status};
-use crate::driver::{Log, Watch};
+use crate::driver::{Log, Observer};
 
 #[derive(Clone)]
 pub struct Progress {
@@ -75,11 +75,11 @@ impl Progress {
     }
 }
 
-impl Watch for Progress {
-    fn see(&mut self, status: &Status, now: Now) {
+impl Observer for Progress {
+    fn observe(&mut self, status: &Status, now: Now) {
         match self.bar.clone() {
             Some(bar) => self.draw(&bar, status, now),
-            None => self.log.see(status, now),
+            None => self.log.observe(status, now),
         }
     }
 }

@@ -48,10 +48,10 @@ async fn read(root: &Root, settings: &Settings) -> Result<Vec<Report>, Fault> {
     let here = facts::machine(root);
     let mut reports = Vec::new();
     for target in settings.targets() {
-        let store = Store::new(root.clone(), target.word());
+        let store = Store::new(root.clone(), target.id());
         let (record, findings) = inspect::findings(root, &store, inspect::Keep::Nothing).await?;
         let Some(record) = record else {
-            reports.push(Report::absent(target.word(), &target.authority_name()));
+            reports.push(Report::absent(target.id(), &target.authority_name()));
             continue;
         };
         reports.push(if let Some(difference) = record.other_machine(&here) {
@@ -65,7 +65,7 @@ async fn read(root: &Root, settings: &Settings) -> Result<Vec<Report>, Fault> {
 }
 
 fn someone_works(root: &Root) -> Result<bool, Fault> {
-    Ok(lock::try_own(root)?.is_none())
+    Ok(lock::try_acquire(root)?.is_none())
 }
 
 fn exit_code(reports: &[Report]) -> u8 {

@@ -106,7 +106,7 @@ pub fn add_text(input: &mut Input, text: &str, path: &str) -> Result<(), ConfigE
     for (name, value) in root.get_ref() {
         let table = name.get_ref().as_ref();
         let here = origin(name.span().start);
-        if !schema::KEYS.iter().any(|key| key.table == table) {
+        if !schema::SETTINGS.iter().any(|key| key.table == table) {
             return Err(unknown_table(table, here));
         }
         let DeValue::Table(entries) = value.get_ref() else {
@@ -148,7 +148,7 @@ fn add_entry(
 }
 
 fn unknown_table(table: &str, origin: Origin) -> ConfigError {
-    let known = schema::KEYS.iter().map(|key| key.table);
+    let known = schema::SETTINGS.iter().map(|key| key.table);
     let nearest = known
         .map(|known| (strsim::jaro_winkler(table, known), known))
         .max_by(|a, b| a.0.total_cmp(&b.0))

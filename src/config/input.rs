@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::schema::{self, Form, KEYS, Key};
+use super::schema::{self, Form, SETTINGS, Setting};
 use super::{ConfigError, values};
 use crate::pki::oid;
 
@@ -105,7 +105,7 @@ impl Input {
         Self { searched, ..Self::default() }
     }
 
-    pub fn set(&mut self, key: &'static Key, value: Value, origin: Origin) {
+    pub fn set(&mut self, key: &'static Setting, value: Value, origin: Origin) {
         self.name_table(key.table, origin.clone());
         self.entries.insert((key.table, key.name), Entry { value, origin });
     }
@@ -139,7 +139,7 @@ impl Input {
                 continue;
             }
             let origin = Origin::Variable(name.clone());
-            let Some(key) = KEYS.iter().find(|key| schema::variable(key) == name) else {
+            let Some(key) = SETTINGS.iter().find(|key| schema::variable(key) == name) else {
                 let near = name.trim_start_matches("ENLIST_").to_lowercase().replacen('_', ".", 1);
                 let nearest = schema::nearest(&near).and_then(|dotted| {
                     let (table, key) = dotted.split_once('.')?;
@@ -174,10 +174,11 @@ impl Input {
 
     /// Every key that is set or has a default, for `enlist check`.
     #[must_use]
-    pub fn listing(&self) -> Vec<(&'static Key, Entry)> {
-        let is_on =
-            |key: &&Key| self.table(key.table).is_some() || !schema::TARGETS.contains(&key.table);
-        let entry = |key: &'static Key| {
+    pub fn listing(&self) -> Vec<(&'static Setting, Entry)> {
+        let is_on = |key: &&Setting| {
+            self.table(key.table).is_some() || !schema::TARGETS.contains(&key.table)
+        };
+        let entry = |key: &'static Setting| {
             let default =
                 || Entry { value: Value::Text(key.default.to_owned()), origin: Origin::Default };
             match self.get(key.table, key.name) {
@@ -188,7 +189,7 @@ impl Input {
                     .map(|value| (key, Entry { value, ..default() })),
             }
         };
-        KEYS.iter().filter(is_on).filter_map(entry).collect()
+        SETTINGS.iter().filter(is_on).filter_map(entry).collect()
     }
 }
 

@@ -3,8 +3,8 @@
 
 pub mod fragments;
 pub mod input;
-mod keys;
 pub mod schema;
+mod setting_table;
 pub mod settings;
 mod values;
 

@@ -16,7 +16,7 @@ pub enum Form {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub struct Key {
+pub struct Setting {
     pub table: &'static str,
     pub name: &'static str,
     pub form: Form,
@@ -31,31 +31,31 @@ pub(super) const fn key(
     form: Form,
     default: &'static str,
     help: &'static str,
-) -> Key {
-    Key { table, name, form, default, help }
+) -> Setting {
+    Setting { table, name, form, default, help }
 }
 
 /// Tables whose presence turns a target on.
 pub const TARGETS: [&str; 3] = ["opsworks-cm", "opsworks", "ssm"];
 
-pub use super::keys::KEYS;
+pub use super::setting_table::SETTINGS;
 
 /// The key, where there is one.
 #[must_use]
-pub fn find(table: &str, name: &str) -> Option<&'static Key> {
-    KEYS.iter().find(|key| key.table == table && key.name == name)
+pub fn find(table: &str, name: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|key| key.table == table && key.name == name)
 }
 
 /// The environment's name for a key: `ENLIST_OPSWORKS_CM_SERVER`.
 #[must_use]
-pub fn variable(key: &Key) -> String {
+pub fn variable(key: &Setting) -> String {
     format!("ENLIST_{}_{}", key.table, key.name).to_uppercase().replace('-', "_")
 }
 
 /// The known key that is written most alike, as `table.name`, if any is alike at all.
 #[must_use]
 pub fn nearest(dotted: &str) -> Option<String> {
-    let all = KEYS.iter().map(|key| format!("{}.{}", key.table, key.name));
+    let all = SETTINGS.iter().map(|key| format!("{}.{}", key.table, key.name));
     let mut scored: Vec<(f64, String)> =
         all.map(|known| (strsim::jaro_winkler(dotted, &known), known)).collect();
     scored.sort_by(|a, b| b.0.total_cmp(&a.0));

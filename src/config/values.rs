@@ -7,11 +7,11 @@ use toml::de::DeValue;
 
 use super::ConfigError;
 use super::input::{Origin, Value, describe};
-use super::schema::{Form, Key};
+use super::schema::{Form, Setting};
 
 /// From text, as in the environment: a list is written `a,b`, a map
 /// `name=value,name=value`.
-pub fn from_text(key: &Key, text: &str, origin: &Origin) -> Result<Value, ConfigError> {
+pub fn from_text(key: &Setting, text: &str, origin: &Origin) -> Result<Value, ConfigError> {
     // A map may hold secrets, and one that can't be read shows no names to tell them by.
     let wrong = || match key.form {
         Form::Map => invalid(key, "a text without names", origin),
@@ -38,7 +38,11 @@ pub fn from_text(key: &Key, text: &str, origin: &Origin) -> Result<Value, Config
 }
 
 /// From TOML, whose types must be the key's own.
-pub fn from_toml(key: &Key, value: &DeValue<'_>, origin: &Origin) -> Result<Value, ConfigError> {
+pub fn from_toml(
+    key: &Setting,
+    value: &DeValue<'_>,
+    origin: &Origin,
+) -> Result<Value, ConfigError> {
     let wrong = || match (key.form, value) {
         (Form::Map, DeValue::String(_)) => invalid(key, "a text", origin),
         _ => invalid(key, &shown(value), origin),
@@ -67,7 +71,7 @@ pub fn from_toml(key: &Key, value: &DeValue<'_>, origin: &Origin) -> Result<Valu
     }
 }
 
-fn invalid(key: &Key, found: &str, origin: &Origin) -> ConfigError {
+fn invalid(key: &Setting, found: &str, origin: &Origin) -> ConfigError {
     ConfigError::Invalid {
         origin: origin.clone(),
         key: format!("{}.{}", key.table, key.name),

@@ -9,7 +9,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 
-use super::board::{Board, Entry};
+use super::status_table::{Entry, StatusTable};
 use crate::bootstrap::Phase;
 use crate::fault::Fault;
 use crate::host::{Root, files};
@@ -132,7 +132,7 @@ pub fn listen(root: &Root, path: &str) -> Result<UnixListener, Fault> {
 /// Answers, for ever: many clients at a time, so that one that does not read holds up none.
 pub async fn serve(
     listener: Option<UnixListener>,
-    board: &RefCell<Board>,
+    status_table: &RefCell<StatusTable>,
 ) -> std::convert::Infallible {
     let Some(listener) = listener else { return std::future::pending().await };
     let mut clients = FuturesUnordered::new();
@@ -140,7 +140,7 @@ pub async fn serve(
         tokio::select! {
             accepted = listener.accept(), if clients.len() < MOST_CLIENTS => match accepted {
                 Ok((stream, _)) => {
-                    clients.push(tokio::time::timeout(PATIENCE, answer(stream, board)));
+                    clients.push(tokio::time::timeout(PATIENCE, answer(stream, status_table)));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "metrics.socket");
@@ -158,10 +158,13 @@ pub async fn serve(
 }
 
 /// Whatever was asked for: there is one answer.
-async fn answer(mut stream: UnixStream, board: &RefCell<Board>) -> std::io::Result<()> {
+async fn answer(
+    mut stream: UnixStream,
+    status_table: &RefCell<StatusTable>,
+) -> std::io::Result<()> {
     let mut asked = [0; 1024];
     let _ = stream.read(&mut asked).await?;
-    let text = board.borrow().metrics();
+    let text = status_table.borrow().metrics();
     let head = format!(
         "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
         text.len()

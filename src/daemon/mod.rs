@@ -7,10 +7,10 @@
 
 #![allow(clippy::disallowed_types, reason = "waits and tells")]
 
-mod board;
-mod keeper;
-mod life;
 mod metrics;
+mod status_table;
+mod supervisor;
+mod worker;
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -22,11 +22,11 @@ use crate::config::settings::LeaveOn;
 use crate::driver::milestones;
 use crate::fault::{Fault, Kind};
 use crate::host::imds::Notices;
-use crate::host::{Net, Notifier, Root, power, timer};
-use board::EXTENSION;
-use life::Life;
+use crate::host::{HttpClients, Notifier, Root, power, timer};
+use status_table::EXTENSION;
+use supervisor::Supervisor;
 
-pub use life::environment;
+pub use supervisor::environment;
 
 /// How often the metadata service is asked for notices: a Spot instance is told two minutes
 /// before. With a look every ten minutes it keeps the wakes of an hour below sixty.
@@ -66,8 +66,8 @@ pub async fn run(
         let end = match &settings {
             None => idle(notifier, &mut signals, &mut is_ready).await,
             Some(settings) => {
-                let life = Life::new(root, settings, notifier, is_ready)?;
-                life.live(&mut signals, &mut is_ready).await
+                let supervisor = Supervisor::new(root, settings, notifier, is_ready)?;
+                supervisor.run(&mut signals, &mut is_ready).await
             }
         };
         match end {
@@ -170,7 +170,7 @@ async fn stop(root: &Root, settings: Option<&Settings>, notifier: Notifier) -> R
     let on = settings.run.leave_on;
     let mut why = None;
     if on >= LeaveOn::Termination
-        && let Some(mut notices) = Notices::new(root, &Net::new(&environment(settings)?))
+        && let Some(mut notices) = Notices::new(root, &HttpClients::new(&environment(settings)?))
     {
         why = notices.termination().await;
     }
@@ -188,7 +188,7 @@ async fn stop(root: &Root, settings: Option<&Settings>, notifier: Notifier) -> R
 /// Out of every target, side by side.
 async fn leave(root: &Root, settings: &Settings, notifier: Notifier) -> Result<(), Fault> {
     notifier.extend(LEAVING_BUDGET + EXTENSION);
-    Life::new(root, settings, notifier, true)?.leave(LEAVING_BUDGET).await
+    Supervisor::new(root, settings, notifier, true)?.leave(LEAVING_BUDGET).await
 }
 
 /// What the service manager and the admin ask for.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Watch, milestones};
+use super::{Observer, milestones};
 use crate::bootstrap::{Now, Phase, Status};
 
 #[derive(Clone, Debug, Default)]
@@ -67,7 +67,7 @@ impl Log {
             (true, true, _) => (milestones::RENEWED, "renewed at"),
             // A renewal that came to nothing led back here.
             (false, true, _) => return,
-            (_, _, true) => (milestones::MENDED, "repaired, a member of"),
+            (_, _, true) => (milestones::REPAIRED, "repaired, a member of"),
             _ => (milestones::JOINED, "joined"),
         };
         let name = status.name.as_deref().unwrap_or("?");
@@ -75,8 +75,8 @@ impl Log {
     }
 }
 
-impl Watch for Log {
-    fn see(&mut self, status: &Status, now: Now) {
+impl Observer for Log {
+    fn observe(&mut self, status: &Status, now: Now) {
         for step in status.steps.iter().skip(self.shown) {
             tracing::info!("{}{}: {}", self.prefix(), step.word, step.result);
         }

@@ -5,7 +5,7 @@ pub mod milestones;
 
 pub use log::Log;
 
-use crate::bootstrap::{Effect, Event, Machine, Now, Outcome, Status};
+use crate::bootstrap::{Effect, Event, Now, Outcome, StateMachine, Status};
 use crate::host::Host;
 
 /// Whatever performs effects: the machine, or a test's model of one.
@@ -15,20 +15,20 @@ pub trait Perform {
 }
 
 /// Whoever wants to see it happen: before each effect, how it stands.
-pub trait Watch {
-    fn see(&mut self, status: &Status, now: Now);
+pub trait Observer {
+    fn observe(&mut self, status: &Status, now: Now);
 }
 
 /// Drives one state machine to its end.
 pub async fn drive(
-    machine: &mut impl Machine,
+    machine: &mut impl StateMachine,
     host: &mut impl Perform,
-    watch: &mut impl Watch,
+    observer: &mut impl Observer,
 ) -> Outcome {
     loop {
         let now = host.now();
         let effect = machine.poll(now);
-        watch.see(&machine.status(now), now);
+        observer.observe(&machine.status(now), now);
         if let Effect::Finish(outcome) = effect {
             return outcome;
         }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// The ids of one machine. A record is bound to them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Machine {
+pub struct MachineIdentity {
     pub instance_id: Option<String>,
     pub machine_id: Option<String>,
     #[serde(default)]
@@ -28,7 +28,7 @@ impl fmt::Display for Difference {
     }
 }
 
-impl Machine {
+impl MachineIdentity {
     /// The first id that both know and that tells them apart; none where they are one machine.
     ///
     /// Every id is compared. An equal instance id excuses two others that EC2 and its images are
@@ -127,7 +127,7 @@ fn swapped(digits: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Machine, is_ec2_uuid};
+    use super::{MachineIdentity, is_ec2_uuid};
 
     const A: &str = "4c4c4544-0033-3310-8051-b4c04f4d3132";
     const A_SWAPPED: &str = "44454C4C-3300-1033-8051-B4C04F4D3132";
@@ -136,9 +136,13 @@ mod tests {
     const EC2_SWAPPED: &str = "45E12AEC-DCD1-B213-94ED-01234567890A";
     const EC2_OTHER: &str = "ec2bbbbb-d1dc-13b2-94ed-01234567890a";
 
-    fn machine(instance: &str, id: &str, uuid: &str) -> Machine {
+    fn machine(instance: &str, id: &str, uuid: &str) -> MachineIdentity {
         let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-        Machine { instance_id: some(instance), machine_id: some(id), product_uuid: some(uuid) }
+        MachineIdentity {
+            instance_id: some(instance),
+            machine_id: some(id),
+            product_uuid: some(uuid),
+        }
     }
 
     fn told(a: (&str, &str, &str), b: (&str, &str, &str)) -> Option<&'static str> {

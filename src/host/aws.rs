@@ -26,12 +26,12 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 
-use super::net::{Net, Since1970, Trace};
+use super::net::{HttpClients, Since1970, Trace};
 use super::root::Root;
 use crate::fault::{Fault, Kind};
-use crate::target::{Answer, Request};
+use crate::targets::{Answer, Request};
 use classify::{fault_of, is_not_found};
-use credentials::{Slot, Wallet};
+use credentials::{CredentialCache, Slot};
 use environment::{Api, Environment};
 
 pub use variables::KNOWN as VARIABLES;
@@ -55,7 +55,7 @@ pub struct Client {
     opsworkscm: aws_sdk_opsworkscm::Client,
     opsworks: aws_sdk_opsworks::Client,
     ssm: aws_sdk_ssm::Client,
-    wallet: Wallet,
+    wallet: CredentialCache,
     trace: Arc<Trace>,
 }
 
@@ -64,7 +64,7 @@ impl Client {
     /// `Config` where no region is known.
     pub fn connect(
         root: &Root,
-        net: &Net,
+        net: &HttpClients,
         environment: &Environment,
         own_region: Option<&str>,
     ) -> Result<Self, Fault> {
@@ -107,7 +107,7 @@ impl Client {
             opsworkscm: aws_sdk_opsworkscm::Client::new(&cm),
             opsworks: aws_sdk_opsworks::Client::new(&stacks),
             ssm: aws_sdk_ssm::Client::new(&ssm),
-            wallet: Wallet::new(root, net, sources, (sts, trace.clone()), slot),
+            wallet: CredentialCache::new(root, net, sources, (sts, trace.clone()), slot),
             trace,
         })
     }

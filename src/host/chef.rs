@@ -2,7 +2,7 @@
 
 use super::files;
 use super::root::Root;
-use crate::engine::chef_settings::{self, Source};
+use crate::engines::chef_settings::{self, Source};
 
 /// What is in the way of our settings: file, line and setting.
 #[must_use]

@@ -6,7 +6,7 @@ use super::install;
 use super::puppet::{self, Asked};
 use super::root::Root;
 use super::store::Store;
-use crate::engine::{Engine, Use};
+use crate::engines::{Engine, Use};
 use crate::fault::{Fault, Kind};
 
 /// Before the authority is asked.

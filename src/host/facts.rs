@@ -7,8 +7,8 @@ use sysinfo::System;
 use super::imds;
 use super::root::Root;
 use super::{names, network};
-use crate::engine::opsworks_agent;
-use crate::facts::{Ec2, Facts, Machine, OpsworksSite, Platform, PuppetSite};
+use crate::engines::opsworks_agent;
+use crate::facts::{Ec2, Facts, MachineIdentity, OpsworksSite, Platform, PuppetSite};
 
 /// Names, addresses and platform, with what others found out already.
 #[must_use]
@@ -36,8 +36,8 @@ pub fn gather(root: &Root, ec2: Option<Ec2>, puppet: Option<PuppetSite>) -> Fact
 
 /// The ids that can be read here, without asking anybody.
 #[must_use]
-pub fn machine(root: &Root) -> Machine {
-    Machine {
+pub fn machine(root: &Root) -> MachineIdentity {
+    MachineIdentity {
         instance_id: imds::instance_id(root),
         machine_id: machine_id(root),
         product_uuid: root.line("/sys/class/dmi/id/product_uuid"),

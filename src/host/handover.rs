@@ -14,13 +14,13 @@ use super::root::Root;
 use super::store::Store;
 use super::timer;
 use super::variables;
-use crate::engine::ssm_agent::{
+use crate::engines::ssm_agent::{
     Code, HandOver, PROGRAM, REGISTRATION, SERVICES, VAULT, VAULT_DIRECTORY,
 };
 use crate::facts::SsmSite;
 use crate::fault::{Fault, Kind};
 use crate::secret::Secret;
-use crate::target::{ssm, state_dir};
+use crate::targets::{ssm, state_dir};
 
 /// One call to the API, by a program that tries it for a while itself.
 const REGISTER_LIMIT: Duration = Duration::from_mins(2);
@@ -101,7 +101,7 @@ pub async fn settle(root: &Root) -> Result<(), Fault> {
     }
     if let Some(activation) = files::read_if_there(root, &vault.at_work)? {
         let activation = String::from_utf8_lossy(&activation).into_owned();
-        outlive(&activation).await?;
+        wait_for_running_agent(&activation).await?;
         let now = registered(root).filter(|now| now.starts_with("mi-"));
         if now.is_some() && now != vault.registered_before(root) {
             tracing::info!(activation, "the agent had registered when enlist was stopped");
@@ -117,7 +117,7 @@ pub async fn settle(root: &Root) -> Result<(), Fault> {
 }
 
 /// Waits for the end of an agent that registers with this activation.
-async fn outlive(activation: &str) -> Result<(), Fault> {
+async fn wait_for_running_agent(activation: &str) -> Result<(), Fault> {
     let began = clock::instant();
     let mut said = false;
     while let Some(pid) = registering(activation) {
@@ -296,7 +296,7 @@ const ORIGINALS: [&str; 2] = [VAULT_DIRECTORY, REGISTRATION];
 
 impl Vault {
     fn new() -> Self {
-        let directory = format!("{}/vault", state_dir(ssm::WORD));
+        let directory = format!("{}/vault", state_dir(ssm::ID));
         Self {
             copies: format!("{directory}/copies"),
             at_work: format!("{directory}/at-work"),

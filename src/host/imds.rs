@@ -19,7 +19,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
-use super::net::Net;
+use super::net::HttpClients;
 use super::root::Root;
 use crate::facts::{Ec2, InstanceIdentity};
 use crate::fault::{Fault, Kind};
@@ -57,7 +57,7 @@ struct Document {
 /// `Transient` where the service gives no answer, half of one, or one that may pass (408, 425, 429,
 /// 5xx), to any question. `Config` where it refuses, and the firmware says that this is an EC2
 /// instance.
-pub async fn ask(root: &Root, net: &Net) -> Result<Option<Ec2>, Fault> {
+pub async fn ask(root: &Root, net: &HttpClients) -> Result<Option<Ec2>, Fault> {
     if !may_be_ec2(root, net.metadata()) {
         return Ok(None);
     }
@@ -81,7 +81,7 @@ pub async fn ask(root: &Root, net: &Net) -> Result<Option<Ec2>, Fault> {
     Err(no_route(root, &without_route))
 }
 
-async fn ask_at(endpoint: &Endpoint, net: &Net) -> Result<Ec2, Failure> {
+async fn ask_at(endpoint: &Endpoint, net: &HttpClients) -> Result<Ec2, Failure> {
     let (client, document, parsed) = match session(endpoint, net).await {
         // What is concluded from it stays for good, so it has to say it twice.
         Err(Failure::Definite(_)) => session(endpoint, net).await?,
@@ -111,7 +111,10 @@ async fn ask_at(endpoint: &Endpoint, net: &Net) -> Result<Ec2, Failure> {
 }
 
 /// A session of its own, and the identity document.
-async fn session(endpoint: &Endpoint, net: &Net) -> Result<(Client, String, Document), Failure> {
+async fn session(
+    endpoint: &Endpoint,
+    net: &HttpClients,
+) -> Result<(Client, String, Document), Failure> {
     let client = client(net, endpoint)?;
     let text = client.get(DOCUMENT).await.map_err(|error| answer::judge(&error))?;
     let document = String::from(text);
@@ -183,7 +186,7 @@ fn is_region(text: &str) -> bool {
     (1..=32).contains(&text.len()) && text.chars().all(plain)
 }
 
-fn client(net: &Net, endpoint: &Endpoint) -> Result<Client, Failure> {
+fn client(net: &HttpClients, endpoint: &Endpoint) -> Result<Client, Failure> {
     let builder = Client::builder()
         .configure(&net.local_config())
         .connect_timeout(PATIENCE)
@@ -199,7 +202,7 @@ fn client(net: &Net, endpoint: &Endpoint) -> Result<Client, Failure> {
 ///
 /// # Errors
 /// Where the endpoint that is set is none.
-pub fn client_for_credentials(net: &Net) -> Result<(Client, String), Fault> {
+pub fn client_for_credentials(net: &HttpClients) -> Result<(Client, String), Fault> {
     let endpoint = endpoint::remembered(net.metadata());
     let url = endpoint.url();
     client(net, &endpoint).map(|client| (client, url.clone())).map_err(|_| {

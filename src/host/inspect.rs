@@ -6,8 +6,8 @@ use super::files;
 use super::puppet::Asked;
 use super::root::Root;
 use super::store::Store;
-use crate::bootstrap::{self, Finding, Found, Installed, Record, Sight};
-use crate::engine::puppet;
+use crate::bootstrap::{self, Finding, Found, Installed, ObservedFile, Record};
+use crate::engines::puppet;
 use crate::fault::Fault;
 use crate::pki::PrivateKey;
 
@@ -27,7 +27,7 @@ pub async fn inspect(
     root: &Root,
     store: &Store,
     asked: &mut Asked,
-) -> Result<(Option<Record>, Vec<Sight>), Fault> {
+) -> Result<(Option<Record>, Vec<ObservedFile>), Fault> {
     let record = store.load()?;
     let mut sights = Vec::new();
     for file in record.iter().flat_map(|record| &record.installed) {
@@ -38,9 +38,9 @@ pub async fn inspect(
         };
         if let Some(used) = used {
             let problems = Box::pin(engine::look(root, store, &used, asked)).await;
-            found = if problems.is_empty() { found } else { Found::Elsewhere(problems) };
+            found = if problems.is_empty() { found } else { Found::Diverted(problems) };
         }
-        sights.push(Sight { found, file: file.clone() });
+        sights.push(ObservedFile { found, file: file.clone() });
     }
     Ok((record, sights))
 }

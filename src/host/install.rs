@@ -11,7 +11,7 @@ use super::root::Root;
 use super::store::Store;
 use super::{engine, preflight, program};
 use crate::bootstrap::Installed;
-use crate::engine::{Action, Bundle, Place, Run, block, puppet_conf};
+use crate::engines::{Action, Bundle, Place, Run, block, puppet_conf};
 use crate::fault::{Fault, Kind};
 
 /// How long the engine's first run may take.
@@ -51,7 +51,7 @@ pub async fn perform(root: &Root, store: &Store, bundle: &Bundle) -> Result<Vec<
             Action::Confirm(used) => Box::pin(engine::confirm(root, store, used)).await?,
             _ => one(root, store, action)?,
         }
-        if let Some((what, path)) = action.leaves() {
+        if let Some((what, path)) = action.installed_file() {
             installed.push(Installed::new(what, path));
         }
     }
@@ -99,19 +99,19 @@ fn one(root: &Root, store: &Store, action: &Action) -> Result<(), Fault> {
         }
         Action::Hold { at, content } => hold(root, at, content),
         Action::Release { path, content } => {
-            release(root, path, content).and_then(|()| files::tidy(root, path))
+            release(root, path, content).and_then(|()| files::remove_temporaries(root, path))
         }
-        Action::Retire { path } => {
+        Action::RemoveWithBackup { path } => {
             store.back_up(path, unix_now())?;
-            files::remove(root, path).and_then(|()| files::tidy(root, path))
+            files::remove(root, path).and_then(|()| files::remove_temporaries(root, path))
         }
-        Action::Discard { path } => {
-            files::remove(root, path).and_then(|()| files::tidy(root, path))
+        Action::RemoveSecret { path } => {
+            files::remove(root, path).and_then(|()| files::remove_temporaries(root, path))
         }
-        Action::Unset { path, names } => {
+        Action::RemoveSettings { path, names } => {
             take_out(root, store, path, |text| puppet_conf::unset(text, names))
         }
-        Action::Unblock { path } => take_out(root, store, path, block::unset),
+        Action::RemoveBlock { path } => take_out(root, store, path, block::unset),
         // Looks, which are not done to the disk.
         Action::Writable(_) | Action::Foresee(_) | Action::Confirm(_) => Ok(()),
     }
@@ -180,7 +180,7 @@ fn take_out(
         let at = Place { path: path.to_owned(), mode: 0o644, owner: None };
         edit(root, store, &at, change)?;
     }
-    files::tidy(root, path)
+    files::remove_temporaries(root, path)
 }
 
 fn make(root: &Root, place: &Place) -> Result<(), Fault> {
@@ -263,7 +263,7 @@ async fn first_run(root: &Root, run: &Run) {
         }
     };
     let arguments: Vec<&str> = run.arguments.iter().map(String::as_str).collect();
-    match process::run_apart(&program, &arguments, RUN_LIMIT).await {
+    match process::run_outside_sandbox(&program, &arguments, RUN_LIMIT).await {
         Ok(ended) if ended.code.is_some_and(|code| run.succeeds_with.contains(&code)) => {
             tracing::info!(program = run.program, "the first run succeeded");
         }

@@ -8,18 +8,22 @@ use crate::facts::PuppetSite;
 use crate::fault::{Fault, Kind};
 use crate::pki::private_key::KeyError;
 use crate::pki::{PrivateKey, csr};
-use crate::target::{KeyReport, KeySpec, LikelyKey};
+use crate::targets::{ExpectedKey, KeyReport, KeySpec};
 
 /// A key that AWS-LC is making on a thread of its own. Not a runtime's blocking thread: the
 /// program can end without waiting for a key that nobody wants any more.
-pub struct Making {
+pub struct KeyGeneration {
     bits: u32,
     result: oneshot::Receiver<Result<PrivateKey, KeyError>>,
 }
 
 /// Begins a key early, where no key of any name stands, while the network is asked for the rest.
 #[must_use]
-pub fn begin_if_none(root: &Root, site: Option<&PuppetSite>, likely: &LikelyKey) -> Option<Making> {
+pub fn begin_if_none(
+    root: &Root,
+    site: Option<&PuppetSite>,
+    likely: &ExpectedKey,
+) -> Option<KeyGeneration> {
     if files::exists(root, &likely.staged) {
         return None;
     }
@@ -42,7 +46,7 @@ pub fn begin_if_none(root: &Root, site: Option<&PuppetSite>, likely: &LikelyKey)
 pub async fn ensure(
     root: &Root,
     spec: &KeySpec,
-    making: Option<Making>,
+    making: Option<KeyGeneration>,
 ) -> Result<KeyReport, Fault> {
     for note in &spec.notes {
         tracing::warn!("{note}");
@@ -72,13 +76,13 @@ fn missing(root: &Root, spec: &KeySpec) -> Fault {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a key is made while the network is asked")]
-fn begin(bits: u32) -> Making {
+fn begin(bits: u32) -> KeyGeneration {
     let (send, result) = oneshot::channel();
     std::thread::spawn(move || {
         // Nobody may be waiting any more; then the key is dropped, and wiped.
         drop(send.send(PrivateKey::generate(bits)));
     });
-    Making { bits, result }
+    KeyGeneration { bits, result }
 }
 
 fn load(root: &Root, path: &str) -> Result<Option<PrivateKey>, Fault> {
@@ -93,7 +97,11 @@ fn load(root: &Root, path: &str) -> Result<Option<PrivateKey>, Fault> {
     })
 }
 
-async fn make(root: &Root, spec: &KeySpec, making: Option<Making>) -> Result<PrivateKey, Fault> {
+async fn make(
+    root: &Root,
+    spec: &KeySpec,
+    making: Option<KeyGeneration>,
+) -> Result<PrivateKey, Fault> {
     let making =
         making.filter(|making| making.bits == spec.bits).unwrap_or_else(|| begin(spec.bits));
     let failed = |cause: &str| {

@@ -10,7 +10,7 @@ use super::proc;
 use super::root::Root;
 use super::timer;
 use crate::fault::{Fault, Kind};
-use crate::target::STATE_DIR;
+use crate::targets::STATE_DIR;
 
 /// How long the engine's lock is waited for: a run holds it for the moment of a write; an agent
 /// that waits for its certificate holds it for minutes, and is better named than waited for.
@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// How often another enlist's lock is tried again.
-pub const OWN_PAUSE: Duration = Duration::from_millis(200);
+pub const LOCK_PAUSE: Duration = Duration::from_millis(200);
 
 /// How long an empty lock is taken for one that is being written.
 const EMPTY_PATIENCE: Duration = Duration::from_secs(1);
@@ -28,7 +28,7 @@ const LARGEST_LOCK: u64 = 4096;
 
 /// Held while this process works; the kernel lets go of it when the process ends, however it does.
 #[derive(Debug)]
-pub struct OwnLock {
+pub struct InstanceLock {
     _file: File,
 }
 
@@ -36,7 +36,7 @@ pub struct OwnLock {
 ///
 /// # Errors
 /// `Host` where the file can't be made.
-pub fn try_own(root: &Root) -> Result<Option<OwnLock>, Fault> {
+pub fn try_acquire(root: &Root) -> Result<Option<InstanceLock>, Fault> {
     try_lock(root, "lock")
 }
 
@@ -44,7 +44,7 @@ pub fn try_own(root: &Root) -> Result<Option<OwnLock>, Fault> {
 ///
 /// # Errors
 /// `Host` where it is taken.
-pub fn daemon(root: &Root) -> Result<OwnLock, Fault> {
+pub fn daemon(root: &Root) -> Result<InstanceLock, Fault> {
     try_lock(root, "daemon.lock")?.ok_or_else(|| {
         let on = root.shown(&format!("{STATE_DIR}/daemon.lock"));
         let todo = "use that one: reload it with SIGHUP, or stop it first";
@@ -57,11 +57,11 @@ pub fn daemon(root: &Root) -> Result<OwnLock, Fault> {
 ///
 /// # Errors
 /// `Host` where the other one is not done within the budget.
-pub async fn own(root: &Root, budget: Duration) -> Result<OwnLock, Fault> {
+pub async fn acquire(root: &Root, budget: Duration) -> Result<InstanceLock, Fault> {
     let began = clock::instant();
     let mut said = false;
     loop {
-        if let Some(lock) = try_own(root)? {
+        if let Some(lock) = try_acquire(root)? {
             return Ok(lock);
         }
         if began.elapsed() >= budget {
@@ -73,17 +73,17 @@ pub async fn own(root: &Root, budget: Duration) -> Result<OwnLock, Fault> {
             tracing::info!("another enlist is at work; waiting for it");
             said = true;
         }
-        timer::pause(OWN_PAUSE).await;
+        timer::pause(LOCK_PAUSE).await;
     }
 }
 
-fn try_lock(root: &Root, name: &str) -> Result<Option<OwnLock>, Fault> {
+fn try_lock(root: &Root, name: &str) -> Result<Option<InstanceLock>, Fault> {
     files::make_directory(root, STATE_DIR, 0o700, None)?;
     let path = format!("{STATE_DIR}/{name}");
     let file = files::open_lock(root, &path)
         .map_err(|error| files::fault(root, "could not open the lock", &path, &error))?;
     match file.try_lock() {
-        Ok(()) => Ok(Some(OwnLock { _file: file })),
+        Ok(()) => Ok(Some(InstanceLock { _file: file })),
         Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(error)) => {
             Err(files::fault(root, "could not take the lock", &path, &error))

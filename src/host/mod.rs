@@ -1,20 +1,21 @@
-//! I/O: the only room that touches clock, disk, network and processes. It performs effects and
+//! I/O: the only module that touches clock, disk, network and processes. It performs effects and
 //! never looks at phases.
 
-#![allow(clippy::disallowed_types, reason = "the room that does I/O")]
+#![allow(clippy::disallowed_types, reason = "the module that does I/O")]
 
 pub mod aws;
 pub mod chef;
 pub mod clock;
+pub mod core_dumps;
 pub mod engine;
 pub mod facts;
 pub mod files;
-pub(crate) mod guard;
 pub mod handover;
 pub mod imds;
 pub mod inspect;
 pub mod install;
 pub mod key;
+pub(crate) mod limited_body;
 pub mod lock;
 mod names;
 pub mod net;
@@ -31,7 +32,6 @@ pub mod root;
 pub mod sandbox;
 pub mod store;
 pub mod timer;
-pub mod traces;
 pub mod variables;
 
 use std::time::Duration;
@@ -40,12 +40,12 @@ use crate::bootstrap::{Effect, Event, Now};
 use crate::facts::Facts;
 use crate::fault::Fault;
 use crate::secret::Secret;
-use crate::target::{Answer, Inquiry, Request};
+use crate::targets::{Answer, FactsWanted, Request};
 
 pub use aws::AwsSettings;
 pub use aws::environment::Environment;
 pub use clock::Clock;
-pub use net::Net;
+pub use net::HttpClients;
 pub use notify::Notifier;
 pub use root::Root;
 pub use store::Store;
@@ -55,17 +55,17 @@ pub struct Host {
     root: Root,
     clock: Clock,
     store: Store,
-    net: Net,
+    net: HttpClients,
     environment: Environment,
     client: Option<aws::Client>,
     region: Option<String>,
-    key: Option<key::Making>,
+    key: Option<key::KeyGeneration>,
     asked: puppet::Asked,
 }
 
 impl Host {
     #[must_use]
-    pub fn new(root: Root, target: &str, environment: Environment, net: Net) -> Self {
+    pub fn new(root: Root, target: &str, environment: Environment, net: HttpClients) -> Self {
         Self {
             store: Store::new(root.clone(), target),
             root,
@@ -146,7 +146,7 @@ impl Host {
 
     /// What this node is, and where its engine's files stand. Starts on the key meanwhile, where
     /// none can be there yet.
-    pub async fn gather(&mut self, inquiry: Inquiry) -> Result<Facts, Fault> {
+    pub async fn gather(&mut self, inquiry: FactsWanted) -> Result<Facts, Fault> {
         let (ec2, puppet) = tokio::join!(
             imds::ask(&self.root, &self.net),
             puppet::site(&self.root, inquiry.puppet),

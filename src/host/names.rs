@@ -3,7 +3,7 @@
 use sysinfo::System;
 
 use super::root::Root;
-use crate::target::name::is_host_name;
+use crate::targets::name::is_host_name;
 
 /// Host name and fully qualified name. Where there is no name yet, what stands in its place.
 #[must_use]

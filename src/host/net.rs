@@ -24,7 +24,7 @@ use aws_smithy_types::body::SdkBody;
 
 use super::aws::environment::{Environment, Metadata, Roots};
 use super::clock;
-use super::guard::Guarded;
+use super::limited_body::LimitedBody;
 use crate::fault::{Fault, Kind};
 use proxy::Proxy;
 
@@ -49,7 +49,7 @@ const TLS: tls::Provider = tls::Provider::Rustls(CryptoMode::AwsLc);
 /// How the APIs are reached, and what is on this very host or link; the latter never through a
 /// proxy. Connections are made when they are needed: nothing of TLS is read before TLS is spoken.
 #[derive(Clone)]
-pub struct Net(Arc<Shared>);
+pub struct HttpClients(Arc<Shared>);
 
 struct Shared {
     proxy: Proxy,
@@ -71,13 +71,13 @@ struct Way {
     proxy: Option<String>,
 }
 
-impl std::fmt::Debug for Net {
+impl std::fmt::Debug for HttpClients {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Net")
+        f.write_str("HttpClients")
     }
 }
 
-impl Net {
+impl HttpClients {
     #[must_use]
     pub fn new(environment: &Environment) -> Self {
         Self::made_of(environment, None)
@@ -206,7 +206,7 @@ impl TimeSource for Since1970 {
 /// Reads answers with a bound, and notes what they say of the time.
 #[derive(Debug)]
 struct Client {
-    net: Net,
+    net: HttpClients,
     /// For the APIs.
     api: Option<Arc<Trace>>,
 }
@@ -224,7 +224,7 @@ impl HttpClient for Client {
 
 #[derive(Debug)]
 struct Connection {
-    net: Net,
+    net: HttpClients,
     api: Option<Arc<Trace>>,
     settings: HttpConnectorSettings,
 }
@@ -315,7 +315,8 @@ fn guarded(mut answer: HttpResponse, is_token: bool, limit: usize) -> HttpRespon
         answer.headers_mut().insert(TOKEN_LIFE, life.to_string());
     }
     answer.map(|body| {
-        let body = if is_token { Guarded::token(body, limit) } else { Guarded::new(body, limit) };
+        let body =
+            if is_token { LimitedBody::token(body, limit) } else { LimitedBody::new(body, limit) };
         SdkBody::from_body_1_x(body.whole_if(has_end))
     })
 }

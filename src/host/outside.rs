@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::facts::Facts;
 use crate::pki::oid;
 use crate::secret::Secret;
-use crate::target::Answer;
+use crate::targets::Answer;
 use crate::text;
 
 /// An answer whose texts can be shown. What is parsed and checked whole (engine attributes, with

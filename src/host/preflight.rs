@@ -3,7 +3,7 @@
 
 use super::files;
 use super::root::Root;
-use crate::engine::Written;
+use crate::engines::Written;
 use crate::fault::{Fault, Kind};
 
 const NOTHING_ASKED: &str = "the authority was not asked, and nothing was written";

@@ -126,7 +126,7 @@ async fn tail(pipe: Option<impl AsyncRead + Unpin>) -> std::io::Result<String> {
 ///
 /// # Errors
 /// As for [`run`].
-pub async fn run_apart(
+pub async fn run_outside_sandbox(
     program: &str,
     arguments: &[&str],
     limit: Duration,
@@ -136,7 +136,7 @@ pub async fn run_apart(
     if !is_service || !files::is_directory(&Root::running_system(), "/run/systemd/system") {
         return run(program, arguments, limit, Reach::Network).await;
     }
-    // The unit ends by itself at the limit; it would outlive its client.
+    // The unit ends by itself at the limit; it would wait_for_running_agent its client.
     let bound = format!("--property=RuntimeMaxSec={}", limit.as_secs());
     let passed = set_in_unit(&environment(Reach::Network, variables::all()));
     let mut all = vec!["--wait", "--pipe", "--collect", "--quiet", &bound];

@@ -13,14 +13,14 @@ use super::process::{self, Reach};
 use super::program;
 use super::root::Root;
 use super::store::Store;
-use crate::engine::puppet_reading;
-use crate::engine::puppet_service::{OPTIONS_FILES, OptionsFile, ServiceOption, service_options};
-use crate::engine::puppet_settings::{self, Expected, Printed, arguments};
+use crate::engines::puppet_reading;
+use crate::engines::puppet_service::{OPTIONS_FILES, OptionsFile, ServiceOption, service_options};
+use crate::engines::puppet_settings::{self, Expected, Printed, arguments};
 use crate::facts::PuppetSite;
 use crate::fault::Fault;
 use crate::pki::public_key::hex;
 use crate::secret::Secret;
-use crate::target::SiteInquiry;
+use crate::targets::PuppetWanted;
 
 /// A second, several on a machine that is still booting.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -47,7 +47,7 @@ pub struct Asked {
 ///
 /// # Errors
 /// `Config` where the settings name a program that others may write.
-pub async fn site(root: &Root, inquiry: Option<SiteInquiry>) -> Result<Option<PuppetSite>, Fault> {
+pub async fn site(root: &Root, inquiry: Option<PuppetWanted>) -> Result<Option<PuppetSite>, Fault> {
     let Some(inquiry) = inquiry else { return Ok(None) };
     let program = inquiry.program.clone();
     program::find(root, &[], program.as_deref())?;

@@ -13,7 +13,7 @@ use super::root::Root;
 use super::variables;
 use crate::facts::PuppetSite;
 use crate::fault::Fault;
-use crate::target::{SiteInquiry, Target};
+use crate::targets::{PuppetWanted, Target};
 
 /// What the units' `ReadWritePaths=` name, besides the state and runtime directories; a test
 /// compares them.
@@ -50,7 +50,7 @@ pub fn prepare(root: &Root, targets: &[Box<dyn Target>]) -> Result<(), Fault> {
 
 /// As the settings and the packagers' layouts have it. Puppet itself is not asked: what it runs to
 /// answer is not for outside of the sandbox.
-fn likely_site(root: &Root, inquiry: SiteInquiry) -> PuppetSite {
+fn likely_site(root: &Root, inquiry: PuppetWanted) -> PuppetSite {
     let packaged = packaged(root);
     PuppetSite {
         confdir: inquiry.confdir.unwrap_or(packaged.confdir),

@@ -6,7 +6,7 @@ use super::files;
 use super::root::Root;
 use crate::bootstrap::Record;
 use crate::fault::{Evidence, Fault};
-use crate::target::state_dir;
+use crate::targets::state_dir;
 
 /// The largest evidence kept, in bytes: enough for a certificate chain or an error page.
 const LARGEST_EVIDENCE: usize = 64 * 1024;
@@ -162,8 +162,8 @@ impl Store {
         // The record last: until it is gone, the rest is set aside again.
         for path in paths.iter().chain(&own) {
             let to = self.at(&format!("{name}/{}", flat_name(path)));
-            files::carry(&self.root, path, &to)?;
-            files::tidy(&self.root, path)?;
+            files::move_file(&self.root, path, &to)?;
+            files::remove_temporaries(&self.root, path)?;
         }
         Ok(())
     }
@@ -189,8 +189,8 @@ impl Store {
             files::remove(&self.root, &path)?;
         }
         self.directories()
-            .try_for_each(|name| files::tidy_directory(&self.root, &self.at(&name)))?;
-        files::tidy(&self.root, &self.at("record.json"))
+            .try_for_each(|name| files::remove_temporaries_in(&self.root, &self.at(&name)))?;
+        files::remove_temporaries(&self.root, &self.at("record.json"))
     }
 
     /// Those of backups, evidence and other machines' files.
@@ -204,7 +204,7 @@ impl Store {
     /// # Errors
     /// `Host`.
     pub fn make(&self, below: &str) -> Result<(), Fault> {
-        files::make_directory(&self.root, crate::target::STATE_DIR, 0o700, None)?;
+        files::make_directory(&self.root, crate::targets::STATE_DIR, 0o700, None)?;
         files::make_directory(&self.root, &self.directory, 0o700, None)?;
         files::make_directory(&self.root, &self.at(below), 0o700, None)
     }

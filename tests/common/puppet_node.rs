@@ -3,7 +3,7 @@
 use enlist::config::settings::Settings;
 use enlist::config::{Input, fragments};
 use enlist::facts::{Ec2, Facts, PuppetSite};
-use enlist::target::opsworks_cm::OpsworksCm;
+use enlist::targets::opsworks_cm::OpsworksCm;
 
 /// `[opsworks-cm]` of this server, with everything else as the settings have it by default but
 /// for keys of 2048 bits.

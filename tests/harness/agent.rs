@@ -5,7 +5,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use enlist::engine::ssm_agent::{Code, HandOver};
+use enlist::engines::ssm_agent::{Code, HandOver};
 use enlist::fault::Fault;
 use enlist::host::{Store, handover};
 use enlist_emulator::http::Response;

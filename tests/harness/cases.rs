@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use enlist::target::Target;
-use enlist::target::opsworks::{Infrastructure, Opsworks};
-use enlist::target::ssm::{HandOverTo, Ssm};
+use enlist::targets::Target;
+use enlist::targets::opsworks::{Infrastructure, Opsworks};
+use enlist::targets::ssm::{HandOverTo, Ssm};
 use enlist_emulator::control::DEFAULT_STACK;
 
 use super::agent;

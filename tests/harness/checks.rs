@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use enlist::bootstrap::{Effect, Outcome, Phase};
 use enlist::pki::PrivateKey;
-use enlist::target::Request;
+use enlist::targets::Request;
 use serde_json::Value;
 
 use super::agent;

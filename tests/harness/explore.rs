@@ -117,11 +117,11 @@ impl Drop for Story {
 
 /// Every way that went wrong, so that one does not hide the next.
 #[derive(Default)]
-pub struct Survey {
+pub struct Discovery {
     failures: std::collections::BTreeMap<String, (usize, String)>,
 }
 
-impl Survey {
+impl Discovery {
     /// Goes one way; what is wrong with it is kept.
     pub fn go(&mut self, way: &str, walk: impl FnOnce()) {
         let Err(panic) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(walk)) else {

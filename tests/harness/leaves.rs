@@ -6,7 +6,7 @@ use super::cases::{
     CHEF, Case, OPSWORKS, OPSWORKS_ON_PREMISES, PUPPET, SSM, SSM_FILE, SSM_REGISTERED,
 };
 use super::checks;
-use super::explore::{Reference, Story, Survey, finish_join, finish_leave, join, sample};
+use super::explore::{Discovery, Reference, Story, finish_join, finish_leave, join, sample};
 use super::node::{End, Node};
 
 /// Joins, leaves with these crashes, checks, and joins again. False where a start ended before
@@ -44,7 +44,7 @@ fn every_point(case: &Case) {
             pairs += 1;
         }
     }
-    let mut survey = Survey::default();
+    let mut survey = Discovery::default();
     for crash in 0..reference.points {
         for second in [None, Some(2), Some(5), Some(9)] {
             let way = format!("{}: joining until {crash}, leaving until {second:?}", case.name);

@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use enlist::bootstrap::{Departure, Effect, Event, Machine, Now, Outcome, Plan, Upkeep, resume};
-use enlist::engine::Bundle;
+use enlist::bootstrap::{
+    Effect, Event, Leave, Maintenance, Now, Outcome, Plan, StateMachine, resume,
+};
+use enlist::engines::Bundle;
 use enlist::facts::{Ec2, Facts, InstanceIdentity};
 use enlist::fault::Fault;
 use enlist::host::{Root, Store, facts, files, handover, install, key, lock, puppet};
-use enlist::target::{Answer, Inquiry, KeySpec, Request};
+use enlist::targets::{Answer, FactsWanted, KeySpec, Request};
 use enlist_emulator::control::{
     ControlPlane, ControlSettings, OpsWorksCmSettings, OpsWorksSettings, ServerSpec, StackSpec,
 };
@@ -108,11 +110,11 @@ impl Node {
 
     /// One start of `enlist join`, with a crash after so many points.
     pub fn join(&mut self, case: &Case, crash: Option<usize>) -> End {
-        self.keep_up(case, Upkeep::default(), crash)
+        self.keep_up(case, Maintenance::default(), crash)
     }
 
     /// The same, and what a member has to do then.
-    pub fn keep_up(&mut self, case: &Case, upkeep: Upkeep, crash: Option<usize>) -> End {
+    pub fn keep_up(&mut self, case: &Case, upkeep: Maintenance, crash: Option<usize>) -> End {
         let now = self.start(crash);
         let _lock = self.own_lock();
         let record = self.store(case).load().expect("the record can be read");
@@ -127,14 +129,14 @@ impl Node {
         let _lock = self.own_lock();
         let record = self.store(case).load().expect("the record can be read");
         let budget = Duration::from_mins(30);
-        let mut machine = Departure::new((case.target)(), record, budget, 7, now);
+        let mut machine = Leave::new((case.target)(), record, budget, 7, now);
         self.drive(case, &mut machine)
     }
 
     /// A program that another test is just starting may hold it for a moment (fork copies it).
-    fn own_lock(&self) -> lock::OwnLock {
+    fn own_lock(&self) -> lock::InstanceLock {
         for _ in 0..1000 {
-            if let Some(lock) = lock::try_own(&self.root).unwrap() {
+            if let Some(lock) = lock::try_acquire(&self.root).unwrap() {
                 return lock;
             }
             std::thread::sleep(Duration::from_millis(2));
@@ -187,7 +189,7 @@ impl Node {
         }
     }
 
-    fn drive(&mut self, case: &Case, machine: &mut dyn Machine) -> End {
+    fn drive(&mut self, case: &Case, machine: &mut dyn StateMachine) -> End {
         for _ in 0..2000 {
             let now = self.now();
             let effect = machine.poll(now);
@@ -328,7 +330,7 @@ impl Node {
     }
 
     /// As `host::key` does it, but that a new key is one that was made beforehand.
-    fn ensure_key(&mut self, spec: &KeySpec) -> Result<enlist::target::KeyReport, Fault> {
+    fn ensure_key(&mut self, spec: &KeySpec) -> Result<enlist::targets::KeyReport, Fault> {
         let staged = self.root.at(&spec.staged);
         if !staged.exists() && !self.root.at(&spec.at.path).exists() {
             let (directory, _) = spec.staged.rsplit_once('/').unwrap();
@@ -341,7 +343,7 @@ impl Node {
         self.runtime.block_on(key::ensure(&root, spec, None))
     }
 
-    fn facts(&self, case: &Case, inquiry: Inquiry) -> Facts {
+    fn facts(&self, case: &Case, inquiry: FactsWanted) -> Facts {
         let puppet = self.runtime.block_on(puppet::site(&self.root, inquiry.puppet));
         let document =
             r#"{ "instanceId": "i-0123456789abcdef0", "region": "us-east-1" }"#.to_owned();

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use enlist::bootstrap::{Outcome, Upkeep};
+use enlist::bootstrap::{Maintenance, Outcome};
 use enlist::fault::Kind;
 use enlist_emulator::ca::{LIFETIME, WrongCertificate};
 use enlist_emulator::control::{Fault, FaultKind, Outcome as Association};
@@ -13,7 +13,7 @@ use super::checks::{self, Shape};
 use super::explore::{self, Story, finish_join};
 use super::node::{End, Node};
 
-const UPKEEP: Upkeep = Upkeep { renew: Some(Duration::from_mins(30)), reinstall: false };
+const UPKEEP: Maintenance = Maintenance { renew: Some(Duration::from_mins(30)), reinstall: false };
 
 /// A member, a little after two thirds of its certificate's life.
 fn due() -> Node {

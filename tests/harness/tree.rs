@@ -6,7 +6,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use enlist::engine::Place;
+use enlist::engines::Place;
 
 /// What `host::files` calls a file until it is whole.
 pub const TEMPORARY: &str = ".enlist-new";

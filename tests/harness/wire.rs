@@ -3,8 +3,8 @@
 
 use enlist::fault::{Fault, Kind};
 use enlist::secret::Secret;
-use enlist::target::api::{Activation, Instance, Stack};
-use enlist::target::{Answer, Request, Server};
+use enlist::targets::api::{Activation, Instance, Stack};
+use enlist::targets::{Answer, Request, Server};
 use enlist_emulator::http;
 use enlist_emulator::http::Delivery;
 use serde_json::{Value, json};

@@ -1,11 +1,11 @@
 //! The reference model of the three authorities, and of the agent that registers itself: as little
 //! as the rules can be told by.
 
-use enlist::engine::ssm_agent::{Code, HandOver};
-use enlist::engine::{Action, Bundle};
+use enlist::engines::ssm_agent::{Code, HandOver};
+use enlist::engines::{Action, Bundle};
 use enlist::fault::{Fault, Kind};
-use enlist::target::api::{Activation, Instance, Stack};
-use enlist::target::{Answer, Request, Server};
+use enlist::targets::api::{Activation, Instance, Stack};
+use enlist::targets::{Answer, Request, Server};
 
 use super::Fate;
 use super::world::{CA, GOOD, KEY, NAME, STACK};

@@ -13,9 +13,9 @@ mod world;
 
 use std::time::Duration;
 
-use enlist::bootstrap::{Effect, Event, Machine, Now, Outcome, Plan, Record, resume};
+use enlist::bootstrap::{Effect, Event, Now, Outcome, Plan, Record, StateMachine, resume};
 use enlist::fault::{Fault, Kind};
-use enlist::target::Target;
+use enlist::targets::Target;
 use proptest::prelude::*;
 
 use authority::Authority;
@@ -80,7 +80,7 @@ const ON_PREMISES: usize = 7;
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        // Small inputs are shrunk to in seconds; a seed in a file would outlive what it found.
+        // Small inputs are shrunk to in seconds; a seed in a file would wait_for_running_agent what it found.
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
@@ -185,7 +185,7 @@ impl Run {
         panic!("no end of a start after 2000 effects");
     }
 
-    fn finished(&mut self, core: &impl Machine, outcome: &Outcome) -> Ended {
+    fn finished(&mut self, core: &impl StateMachine, outcome: &Outcome) -> Ended {
         for later in [0, 3600] {
             let now = Now { mono: self.now.mono + Duration::from_secs(later), ..self.now };
             assert!(matches!(core.poll(now), Effect::Finish(_)), "after the end comes nothing");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use enlist::bootstrap::{Effect, Now, Phase, Record};
-use enlist::target::Request;
+use enlist::targets::Request;
 
 /// The documented arrows, each phase to itself included.
 const ARROWS: [(Phase, &[Phase]); 5] = [

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use enlist::config::schema::{Form, KEYS, Key, TARGETS};
+use enlist::config::schema::{Form, SETTINGS, Setting, TARGETS};
 
 const HEAD: &str = "\
 # Settings of enlist: all there are, each with its default or a form to fill in.
@@ -15,7 +15,7 @@ const HEAD: &str = "\
 pub fn commented() -> String {
     let mut text = HEAD.to_owned();
     let mut table = "";
-    for key in KEYS {
+    for key in SETTINGS {
         if key.table != table {
             table = key.table;
             let note =
@@ -29,7 +29,7 @@ pub fn commented() -> String {
 
 /// The default, or, where there is none, a value that says its form.
 #[must_use]
-pub fn value(key: &Key) -> String {
+pub fn value(key: &Setting) -> String {
     match (key.form, key.default) {
         (Form::Integer | Form::Boolean, default) if !default.is_empty() => default.to_owned(),
         (Form::Integer, _) => "0".to_owned(),
@@ -42,7 +42,7 @@ pub fn value(key: &Key) -> String {
 
 /// The word for a form in the documentation.
 #[must_use]
-pub fn form(key: &Key) -> &'static str {
+pub fn form(key: &Setting) -> &'static str {
     match key.form {
         Form::Text => "text",
         Form::Duration => "duration",

@@ -7,7 +7,7 @@ use clap::CommandFactory as _;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 use enlist::cli::Cli;
-use enlist::config::schema::{KEYS, variable};
+use enlist::config::schema::{SETTINGS, variable};
 use enlist::fault::Kind;
 
 use crate::Outcome;
@@ -28,7 +28,7 @@ const EXIT: [(Kind, &str); 9] = [
 ];
 
 /// Lightest first, as they are merged.
-const SETTINGS: [(&str, &str); 4] = [
+const SETTINGS_FILES: [(&str, &str); 4] = [
     ("/usr/lib/enlist/config.d/*.toml", "settings of the distribution or the image"),
     ("/run/enlist/config.d/*.toml", "settings of this boot"),
     ("/etc/enlist/enlist.toml", "the admin's settings"),
@@ -99,7 +99,7 @@ fn top_page(top: &clap::Command, date: &str, source: &str) -> Outcome<String> {
     let codes = EXIT.map(|(kind, what)| (kind.exit_code().to_string(), what.to_owned()));
     let joined = [("0".to_owned(), "joined, or already joined".to_owned())];
     list(&mut text, "EXIT STATUS", &[&joined[..], &codes[..]].concat());
-    let files: Vec<(String, String)> = SETTINGS.iter().chain(&FILES).map(owned).collect();
+    let files: Vec<(String, String)> = SETTINGS_FILES.iter().chain(&FILES).map(owned).collect();
     list(&mut text, "FILES", &files);
     section(&mut text, "ENVIRONMENT", |roff| {
         roff.text([roman(
@@ -124,9 +124,9 @@ fn settings_page(date: &str, source: &str) -> String {
          [opsworks-cm], [opsworks], [ssm].",
     )]);
     let mut text = roff.to_roff();
-    list(&mut text, "FILES", &SETTINGS.map(|pair| owned(&pair)));
+    list(&mut text, "FILES", &SETTINGS_FILES.map(|pair| owned(&pair)));
     let mut table = "";
-    for key in KEYS {
+    for key in SETTINGS {
         if key.table != table {
             table = key.table;
             let mut heading = Roff::new();

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::reader::Reader;
 use crate::config::ConfigError;
 use crate::config::input::{Entry, Value};
-use crate::engine::chef::{Chef, check_organization};
-use crate::engine::puppet::Puppet;
+use crate::engines::chef::{Chef, check_organization};
+use crate::engines::puppet::Puppet;
 use crate::pki::oid;
 use crate::secret::Secret;
 

@@ -13,8 +13,8 @@ use std::time::Duration;
 use super::ConfigError;
 use super::input::Input;
 use super::schema::TARGETS;
-use crate::target::address::{self, Url};
-use crate::target::{NameTemplate, Target};
+use crate::targets::address::{self, Url};
+use crate::targets::{NameTemplate, Target};
 use reader::Reader;
 
 pub use reader::ReadFile;
@@ -28,9 +28,9 @@ pub struct Settings {
     pub run: Run,
     pub metrics: Metrics,
     pub aws: Aws,
-    pub opsworks_cm: Option<crate::target::opsworks_cm::OpsworksCm>,
-    pub opsworks: Option<crate::target::opsworks::Opsworks>,
-    pub ssm: Option<crate::target::ssm::Ssm>,
+    pub opsworks_cm: Option<crate::targets::opsworks_cm::OpsworksCm>,
+    pub opsworks: Option<crate::targets::opsworks::Opsworks>,
+    pub ssm: Option<crate::targets::ssm::Ssm>,
 }
 
 /// None: whatever the SDK's own chain finds.
@@ -90,7 +90,7 @@ impl Settings {
     /// Their words.
     #[must_use]
     pub fn words(&self) -> Vec<&'static str> {
-        self.targets().iter().map(|target| target.word()).collect()
+        self.targets().iter().map(|target| target.id()).collect()
     }
 }
 

@@ -5,19 +5,19 @@ use std::net::Ipv4Addr;
 use super::reader::{Reader, required};
 use crate::config::ConfigError;
 use crate::config::input::Origin;
-use crate::target::opsworks::{Infrastructure, LONGEST_HOSTNAME, Opsworks, WORD, check_hostname};
-use crate::target::ssm::is_id;
+use crate::targets::opsworks::{ID, Infrastructure, LONGEST_HOSTNAME, Opsworks, check_hostname};
+use crate::targets::ssm::is_id;
 
 impl Reader<'_> {
     pub(super) fn opsworks(&self, origin: &Origin) -> Result<Opsworks, ConfigError> {
         const STACK: &str = "the stack's id, a UUID in lower case";
         const HOST: &str = "a host name whose first label has 1 to 63 letters, digits and -";
         let stack_id =
-            self.parsed(WORD, "stack_id", STACK, |text| is_id(text).then(|| text.to_owned()))?;
+            self.parsed(ID, "stack_id", STACK, |text| is_id(text).then(|| text.to_owned()))?;
         let infrastructure =
-            self.parsed(WORD, "infrastructure", "\"ec2\" or \"on-premises\"", infrastructure)?;
+            self.parsed(ID, "infrastructure", "\"ec2\" or \"on-premises\"", infrastructure)?;
         let infrastructure = infrastructure.unwrap_or(Infrastructure::Ec2);
-        let hostname = self.parsed(WORD, "hostname", HOST, |text| {
+        let hostname = self.parsed(ID, "hostname", HOST, |text| {
             let first = text.split('.').next().unwrap_or_default();
             check_hostname(first, LONGEST_HOSTNAME).is_ok().then(|| text.to_owned())
         })?;
@@ -36,10 +36,10 @@ impl Reader<'_> {
         name: &'static str,
         infrastructure: Infrastructure,
     ) -> Result<Option<Ipv4Addr>, ConfigError> {
-        let address = self.parsed(WORD, name, "an IPv4 address", |text| text.parse().ok())?;
+        let address = self.parsed(ID, name, "an IPv4 address", |text| text.parse().ok())?;
         if address.is_some() && infrastructure == Infrastructure::Ec2 {
             let allowed = "nothing: an EC2 instance's addresses come from its metadata; only with infrastructure = \"on-premises\"";
-            return Err(self.invalid(WORD, name, allowed));
+            return Err(self.invalid(ID, name, allowed));
         }
         Ok(address)
     }

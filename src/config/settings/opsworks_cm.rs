@@ -3,14 +3,14 @@
 use super::reader::{Reader, required};
 use crate::config::ConfigError;
 use crate::config::input::Origin;
-use crate::engine::Engine;
+use crate::engines::Engine;
 use crate::pki::CaBundle;
-use crate::target::opsworks_cm::{OpsworksCm, WORD, endpoint};
+use crate::targets::opsworks_cm::{ID, OpsworksCm, endpoint};
 
 impl Reader<'_> {
     pub(super) fn opsworks_cm(&self, origin: &Origin) -> Result<OpsworksCm, ConfigError> {
         const SERVER: &str = "1 to 40 letters, digits and -, beginning with a letter";
-        let server = self.parsed(WORD, "server", SERVER, server_name)?;
+        let server = self.parsed(ID, "server", SERVER, server_name)?;
         Ok(OpsworksCm {
             server: required(
                 server,
@@ -18,8 +18,8 @@ impl Reader<'_> {
                 "opsworks-cm.server",
                 &format!("the server's name, {SERVER}"),
             )?,
-            engine: self.parsed(WORD, "engine", "\"puppet\" or \"chef\"", engine)?,
-            endpoint: self.parsed(WORD, "endpoint", "a host name, or host:port", endpoint)?,
+            engine: self.parsed(ID, "engine", "\"puppet\" or \"chef\"", engine)?,
+            endpoint: self.parsed(ID, "endpoint", "a host name, or host:port", endpoint)?,
             ca: self.ca()?,
             puppet: self.puppet()?,
             chef: self.chef()?,
@@ -27,7 +27,7 @@ impl Reader<'_> {
     }
 
     fn ca(&self) -> Result<Option<CaBundle>, ConfigError> {
-        let Some(path) = self.path(WORD, "ca_file")? else {
+        let Some(path) = self.path(ID, "ca_file")? else {
             return Ok(None);
         };
         let read = (self.read_file)(&path);
@@ -35,7 +35,7 @@ impl Reader<'_> {
             read.and_then(|text| CaBundle::from_pem(&text).map_err(|error| error.to_string()));
         bundle.map(Some).map_err(|cause| {
             self.invalid(
-                WORD,
+                ID,
                 "ca_file",
                 &format!("a PEM file of CA certificates, root included ({cause})"),
             )

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::reader::{Reader, absolute, required};
 use crate::config::ConfigError;
 use crate::config::input::Origin;
-use crate::target::ssm::{HandOverTo, Ssm, WORD, check_instance_name, is_id};
+use crate::targets::ssm::{HandOverTo, ID, Ssm, check_instance_name, is_id};
 
 /// 256 characters, less ` (enlist 0123456789abcdef)`, which marks an activation as ours.
 const LONGEST_DESCRIPTION: usize = 256 - 26;
@@ -16,16 +16,16 @@ impl Reader<'_> {
         const ROLE: &str =
             "a role's name, not its ARN, 1 to 64 characters, such as service-role/NAME";
         let given = self.given(origin)?;
-        let role = self.parsed(WORD, "iam_role", ROLE, role)?;
+        let role = self.parsed(ID, "iam_role", ROLE, role)?;
         let iam_role = match given {
             Some(_) => role,
             None => Some(required(role, origin, "ssm.iam_role", ROLE)?),
         };
-        let hand_over = self.parsed(WORD, "hand_over", "\"agent\" or \"file\"", hand_over)?;
+        let hand_over = self.parsed(ID, "hand_over", "\"agent\" or \"file\"", hand_over)?;
         let hand_over = hand_over.unwrap_or(HandOverTo::Agent);
         if given.is_some() && hand_over == HandOverTo::File {
             return Err(self.invalid(
-                WORD,
+                ID,
                 "hand_over",
                 "\"agent\": an activation that was made elsewhere is in a file already",
             ));
@@ -35,13 +35,13 @@ impl Reader<'_> {
             default_instance_name: self.instance_name()?,
             description: self.description()?,
             registration_limit: self.number(
-                WORD,
+                ID,
                 "registration_limit",
                 "a whole number from 1 to 1000",
                 |n| (1..=1000).contains(n),
             )?,
             expires_in: self.duration(
-                WORD,
+                ID,
                 "expires_in",
                 Duration::from_mins(5),
                 Duration::from_hours(30 * 24),
@@ -50,8 +50,8 @@ impl Reader<'_> {
             tags: self.tags()?,
             hand_over,
             given,
-            on_ec2: self.boolean(WORD, "on_ec2")?,
-            agent: self.path(WORD, "agent")?,
+            on_ec2: self.boolean(ID, "on_ec2")?,
+            agent: self.path(ID, "agent")?,
         })
     }
 
@@ -59,8 +59,8 @@ impl Reader<'_> {
         const ID: &str = "an activation's id, a UUID in lower case";
         const FILE: &str = "an absolute path, or the name of a systemd credential";
         let id =
-            self.parsed(WORD, "activation_id", ID, |text| is_id(text).then(|| text.to_owned()))?;
-        let source = self.parsed(WORD, "activation_code_file", FILE, source)?;
+            self.parsed(ID, "activation_id", ID, |text| is_id(text).then(|| text.to_owned()))?;
+        let source = self.parsed(ID, "activation_code_file", FILE, source)?;
         match (id, source) {
             (None, None) => Ok(None),
             (id, source) => Ok(Some((
@@ -72,7 +72,7 @@ impl Reader<'_> {
 
     fn instance_name(&self) -> Result<Option<String>, ConfigError> {
         const NAME: &str = "at most 256 letters, digits, spaces and _ . : / = + - @";
-        self.parsed(WORD, "default_instance_name", NAME, |text| {
+        self.parsed(ID, "default_instance_name", NAME, |text| {
             check_instance_name(text).ok().map(|()| text.to_owned())
         })
     }
@@ -84,7 +84,7 @@ impl Reader<'_> {
             text.chars().count() <= LONGEST_DESCRIPTION && !text.contains(char::is_control)
         };
         let text =
-            self.parsed(WORD, "description", &allowed, |text| fits(text).then(|| text.to_owned()))?;
+            self.parsed(ID, "description", &allowed, |text| fits(text).then(|| text.to_owned()))?;
         Ok(text.unwrap_or_default())
     }
 
@@ -92,7 +92,7 @@ impl Reader<'_> {
     /// no key that begins with `aws:`.
     fn tags(&self) -> Result<BTreeMap<String, String>, ConfigError> {
         const ALLOWED: &str = "at most 1000 tags; keys of 1 to 128 and values of 0 to 256 letters, digits, spaces and _ . : / = + - @; no key that begins with aws:";
-        let tags = self.map(WORD, "tags")?;
+        let tags = self.map(ID, "tags")?;
         let plain = |text: &str| check_instance_name(text).is_ok();
         let fits = |(key, value): (&String, &String)| {
             (1..=128).contains(&key.chars().count())
@@ -103,7 +103,7 @@ impl Reader<'_> {
         if tags.len() <= 1000 && tags.iter().all(fits) {
             return Ok(tags);
         }
-        Err(self.invalid(WORD, "tags", ALLOWED))
+        Err(self.invalid(ID, "tags", ALLOWED))
     }
 }
 

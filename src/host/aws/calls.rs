@@ -9,7 +9,7 @@ use super::Client;
 use super::fingerprints::Fingerprints;
 use crate::fault::Fault;
 use crate::secret::Secret;
-use crate::target::api::{
+use crate::targets::api::{
     Activation, Answer, Instance, NewActivation, Registration, Request, Server, Stack,
 };
 
@@ -76,7 +76,7 @@ impl Client {
                     },
                 )
             }
-            _ => Err(crate::target::invariant("this is no call of OpsWorks CM")),
+            _ => Err(crate::targets::invariant("this is no call of OpsWorks CM")),
         }
     }
 
@@ -109,7 +109,7 @@ impl Client {
                 let call = self.opsworks.deregister_instance().instance_id(instance);
                 self.answer(call.send().await, action, on, |_| Answer::Done)
             }
-            _ => Err(crate::target::invariant("this is no call of OpsWorks Stacks")),
+            _ => Err(crate::targets::invariant("this is no call of OpsWorks Stacks")),
         }
     }
 
@@ -165,7 +165,7 @@ impl Client {
                     .values(activation)
                     .build()
                     .map_err(|error| {
-                        crate::target::invariant("the filter can't be made").because(&error)
+                        crate::targets::invariant("the filter can't be made").because(&error)
                     })?;
                 let call =
                     self.ssm.describe_instance_information().filters(filter).max_results(PAGE);
@@ -178,7 +178,7 @@ impl Client {
                 let call = self.ssm.deregister_managed_instance().instance_id(instance);
                 self.answer(call.send().await, action, on, |_| Answer::Done)
             }
-            _ => Err(crate::target::invariant("this is no call of Systems Manager")),
+            _ => Err(crate::targets::invariant("this is no call of Systems Manager")),
         }
     }
 
@@ -206,7 +206,7 @@ impl Client {
         let tag = |(key, value)| ssm::Tag::builder().key(key).value(value).build();
         let tags: Result<Vec<_>, _> = new.tags.into_iter().map(tag).collect();
         let tags =
-            tags.map_err(|error| crate::target::invariant("a tag can't be made").because(&error))?;
+            tags.map_err(|error| crate::targets::invariant("a tag can't be made").because(&error))?;
         Ok(self
             .ssm
             .create_activation()

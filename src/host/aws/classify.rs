@@ -11,7 +11,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use super::tls;
 use crate::bootstrap::clock;
 use crate::fault::{Fault, Kind, chain};
-use crate::host::guard;
+use crate::host::limited_body;
 use crate::host::net::{ProxyRefused, Trace};
 
 pub type Sdk<E> = SdkError<E, HttpResponse>;
@@ -108,7 +108,7 @@ pub fn fault_of<E: ApiError>(error: &Sdk<E>, action: &str, on: String, trace: &T
     }
     match error {
         SdkError::ServiceError(context) => service(error, context.err(), action, on, trace),
-        SdkError::ResponseError(_) if guard::is_cut_short(error) => {
+        SdkError::ResponseError(_) if limited_body::is_cut_short(error) => {
             passing(format!("{action} got half an answer"), on)
                 .cause(format!("{place} ended the connection in the middle of its answer"))
                 .in_doubt()

@@ -14,10 +14,10 @@ use super::answer;
 use super::environment::absolute;
 use super::sources::Authorization;
 use crate::fault::{Fault, Kind};
-use crate::host::net::Net;
+use crate::host::net::HttpClients;
 use crate::host::root::Root;
-use crate::host::{files, guard};
-use crate::target::address::Url;
+use crate::host::{files, limited_body};
+use crate::targets::address::Url;
 
 /// A connection, and the first part of an answer (as the AWS SDKs have it).
 const CONNECT_LIMIT: Duration = Duration::from_secs(2);
@@ -36,7 +36,7 @@ const LINK_LOCAL: [&str; 3] = ["169.254.170.2", "169.254.170.23", "fd00:ec2::23"
 /// `Config` where the URL or the token can't be used; `Transient` where nothing answers;
 /// `Denied` where it refuses; `Protocol` for what are no credentials.
 pub async fn ask(
-    net: &Net,
+    net: &HttpClients,
     url: &str,
     authorization: &Authorization,
     by: &str,
@@ -71,7 +71,8 @@ pub async fn ask(
         );
     }
     let text = whole(answer.into_body()).await.map_err(|error| {
-        if guard::is_unfit(&*error) { strange(&place) } else { passing() }.because(&*error)
+        if limited_body::is_body_rejected(&*error) { strange(&place) } else { passing() }
+            .because(&*error)
     })?;
     answer::parse(&text, false).map_err(|reason| strange(&place).because(&reason))
 }

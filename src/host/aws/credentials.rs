@@ -14,7 +14,7 @@ use aws_types::SdkConfig;
 use super::sources::{Found, Source};
 use super::{container, instance, process, role};
 use crate::fault::{Fault, Kind};
-use crate::host::net::{Net, Trace};
+use crate::host::net::{HttpClients, Trace};
 use crate::host::root::Root;
 use crate::host::{clock, imds};
 
@@ -55,17 +55,17 @@ impl ProvideCredentials for Slot {
 pub type Sts = (SdkConfig, Arc<Trace>);
 
 /// Where credentials come from, and those that are there.
-pub struct Wallet {
+pub struct CredentialCache {
     sources: Vec<Found>,
     may_be_ec2: bool,
-    net: Net,
+    net: HttpClients,
     sts: Sts,
     slot: Slot,
 }
 
-impl Wallet {
+impl CredentialCache {
     #[must_use]
-    pub fn new(root: &Root, net: &Net, sources: Vec<Found>, sts: Sts, slot: Slot) -> Self {
+    pub fn new(root: &Root, net: &HttpClients, sources: Vec<Found>, sts: Sts, slot: Slot) -> Self {
         let may_be_ec2 = imds::may_be_ec2(root, net.metadata());
         Self { sources, may_be_ec2, net: net.clone(), sts, slot }
     }

@@ -13,7 +13,7 @@ use super::variables::{Variables, rule_of};
 use crate::fault::{Fault, Kind};
 use crate::host::root::Root;
 use crate::host::{files, variables};
-use crate::target::address::Url;
+use crate::targets::address::Url;
 
 /// The APIs that are asked, by the part of `AWS_ENDPOINT_URL_...` that names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -8,7 +8,7 @@ use aws_credential_types::Credentials;
 
 use super::{answer, credentials};
 use crate::fault::{Fault, Kind};
-use crate::host::net::Net;
+use crate::host::net::HttpClients;
 use crate::host::{clock, imds};
 
 const BELOW: &str = "/latest/meta-data/iam/security-credentials/";
@@ -21,7 +21,7 @@ const EXTENDED: Duration = Duration::from_mins(15);
 /// # Errors
 /// `Denied` where the instance has no role (it may get one later); `Transient` where the service
 /// does not answer; `Protocol` for what is no role and no credentials.
-pub async fn ask(net: &Net) -> Result<Credentials, Fault> {
+pub async fn ask(net: &HttpClients) -> Result<Credentials, Fault> {
     let (client, endpoint) = imds::client_for_credentials(net)?;
     let role = text(&endpoint, &client, BELOW).await?;
     let role = role.trim();

@@ -2,7 +2,7 @@
 //! names and forms (AWS SDKs and Tools Reference Guide, "Settings reference").
 
 use crate::fault::{Fault, Kind};
-use crate::target::address::{self, Url};
+use crate::targets::address::{self, Url};
 
 /// The longest value that is shown in a message.
 const SHOWN: usize = 120;

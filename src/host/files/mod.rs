@@ -20,14 +20,16 @@ use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, Stat};
 
 use super::root::Root;
 use crate::fault::{Fault, Kind};
-use crate::target::STATE_DIR;
+use crate::targets::STATE_DIR;
 use refusal::Refusal;
 use walk::{Place, Purpose, Walk};
 
 pub use check::{check_directory, check_writable};
 pub use special::{LinkLock, append, bind, link_lock, open_lock};
-pub use tree::{carry, copy_tree, names, remove_tree};
-pub use write::{make_directory, make_root, remove, replace, tidy, tidy_directory, tighten};
+pub use tree::{copy_tree, move_file, names, remove_tree};
+pub use write::{
+    make_directory, make_root, remove, remove_temporaries, remove_temporaries_in, replace, tighten,
+};
 
 /// The largest file that is read. A certificate authority's bundle or an admin's `puppet.conf`
 /// takes some tens of KiB, and a hosts file with a long list of names may take a few MiB.

@@ -48,7 +48,7 @@ pub fn names(root: &Root, directory: &str) -> io::Result<Vec<String>> {
 ///
 /// # Errors
 /// `Host`.
-pub fn carry(root: &Root, from: &str, to: &str) -> Result<(), Fault> {
+pub fn move_file(root: &Root, from: &str, to: &str) -> Result<(), Fault> {
     if let Some(Existing { content, mode, .. }) = existing(root, from)? {
         replace(root, to, &zeroize::Zeroizing::new(content), mode & 0o777, None)?;
         remove(root, from)?;

@@ -181,18 +181,18 @@ pub(super) fn unlink(place: &Place, flags: AtFlags) -> io::Result<()> {
 ///
 /// # Errors
 /// `Host`.
-pub fn tidy(root: &Root, path: &str) -> Result<(), Fault> {
+pub fn remove_temporaries(root: &Root, path: &str) -> Result<(), Fault> {
     Path::new(path)
         .ancestors()
         .filter_map(|path| path.parent()?.to_str())
-        .try_for_each(|directory| tidy_directory(root, directory))
+        .try_for_each(|directory| remove_temporaries_in(root, directory))
 }
 
 /// Likewise, in one directory.
 ///
 /// # Errors
 /// `Host`.
-pub fn tidy_directory(root: &Root, directory: &str) -> Result<(), Fault> {
+pub fn remove_temporaries_in(root: &Root, directory: &str) -> Result<(), Fault> {
     let tidied = Walk::new(root, directory, purpose_of(directory))
         .and_then(Walk::into_directory)
         .and_then(|held| if remove_temporary(&held)? { held.sync() } else { Ok(()) });

@@ -8,7 +8,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 
 use super::firmware;
 use crate::fault::{Fault, Kind, chain};
-use crate::host::guard;
+use crate::host::limited_body;
 use crate::host::root::Root;
 
 pub const UNAUTHORIZED: &str = "HTTP status 401";
@@ -71,7 +71,7 @@ impl Passing {
 
 /// What stopped a question.
 pub fn judge(error: &ImdsError) -> Failure {
-    if guard::is_unfit(error) {
+    if limited_body::is_body_rejected(error) {
         return Failure::Definite(causes(error).pop().unwrap_or_default());
     }
     if let Some(status) = status(error) {

@@ -5,13 +5,13 @@ use serde::Deserialize;
 
 use super::endpoint::{self, Endpoint};
 use super::{answer, client, may_be_ec2};
-use crate::host::net::Net;
+use crate::host::net::HttpClients;
 use crate::host::root::Root;
 
 /// Asks again and again whether this instance is about to end; one session for all of it.
 pub struct Notices {
     client: Client,
-    net: Net,
+    net: HttpClients,
     endpoint: Endpoint,
 }
 
@@ -25,7 +25,7 @@ struct SpotAction {
 impl Notices {
     /// None where this can't be an EC2 instance.
     #[must_use]
-    pub fn new(root: &Root, net: &Net) -> Option<Self> {
+    pub fn new(root: &Root, net: &HttpClients) -> Option<Self> {
         if !may_be_ec2(root, net.metadata()) {
             return None;
         }

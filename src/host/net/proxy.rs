@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::host::aws::environment::Proxies;
-use crate::target::address::{Url, is_loopback};
+use crate::targets::address::{Url, is_loopback};
 
 /// How long a proxy is given to say once more that it refuses.
 const PATIENCE: Duration = Duration::from_secs(5);

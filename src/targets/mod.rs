@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 pub use api::{Answer, Request, Server};
 pub use name::NameTemplate;
 
-use crate::engine::{Bundle, Place};
+use crate::engines::{Bundle, Place};
 use crate::facts::{Facts, PuppetSite};
 use crate::fault::{Fault, Kind};
 use crate::pki::{CsrSpec, PublicKey};
@@ -49,14 +49,14 @@ pub enum Authority {
 
 /// How to get to know the authority.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Survey {
+pub enum Discovery {
     /// The settings say it all, or there is nothing to know.
     Known(Authority),
     Ask(Request),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Surveyed {
+pub enum Discovered {
     Ready(Authority),
     /// It may heal; a word for what it is doing now.
     NotYet(String),
@@ -100,7 +100,7 @@ pub enum Watched {
 
 /// The way out, call by call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Departing {
+pub enum Leaving {
     Ask(Request),
     /// The same question again, a little later.
     AskLater(Request),
@@ -156,14 +156,14 @@ pub struct KeySpec {
 
 /// Everything learned so far.
 #[derive(Clone, Copy, Debug)]
-pub struct Known<'a> {
+pub struct NodeContext<'a> {
     pub facts: &'a Facts,
     pub name: &'a str,
     pub authority: &'a Authority,
     pub key: Option<&'a KeyReport>,
 }
 
-impl Known<'_> {
+impl NodeContext<'_> {
     /// # Errors
     /// `Invariant` where there is none yet.
     pub fn key(&self) -> Result<&KeyReport, Fault> {
@@ -181,7 +181,7 @@ pub struct KeyReport {
 
 /// Which directories of Puppet's the facts are to name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SiteInquiry {
+pub struct PuppetWanted {
     pub confdir: Option<String>,
     pub ssldir: Option<String>,
     pub statedir: Option<String>,
@@ -193,8 +193,8 @@ pub struct SiteInquiry {
 
 /// What the facts must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Inquiry {
-    pub puppet: Option<SiteInquiry>,
+pub struct FactsWanted {
+    pub puppet: Option<PuppetWanted>,
     /// Whether to look for the Systems Manager agent's registration.
     pub ssm: bool,
     /// Whether to read the OpsWorks agent's file.
@@ -202,13 +202,13 @@ pub struct Inquiry {
     /// That agent's program, where the settings name it.
     pub ssm_agent: Option<String>,
     /// The key that will be wanted, unless one stands already: it may be begun meanwhile.
-    pub key: Option<LikelyKey>,
+    pub key: Option<ExpectedKey>,
 }
 
-/// A key that nobody has asked for yet. Making it is no effect on the world: it is in memory
+/// A key that nobody has asked for yet. KeyGeneration it is no effect on the world: it is in memory
 /// until `EnsureKey` writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LikelyKey {
+pub struct ExpectedKey {
     pub bits: u32,
     pub staged: String,
     /// None: in Puppet's private_keys, under whatever name.
@@ -219,7 +219,7 @@ pub struct LikelyKey {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Installation {
     Bundle(Bundle),
-    HandOver(crate::engine::ssm_agent::HandOver),
+    HandOver(crate::engines::ssm_agent::HandOver),
 }
 
 /// IAM actions, by what they are for, and on what.
@@ -236,7 +236,7 @@ pub struct Actions {
 
 /// What of a record a target's way out needs.
 #[derive(Clone, Copy, Debug)]
-pub struct Membership<'a> {
+pub struct Member<'a> {
     pub name: Option<&'a str>,
     /// None: it had not been asked yet who that is.
     pub authority: Option<&'a Authority>,
@@ -247,7 +247,7 @@ pub struct Membership<'a> {
     pub was_attempted: bool,
     /// Our mark, for what can't be found otherwise.
     pub mark: &'a str,
-    pub machine: Option<&'a crate::facts::Machine>,
+    pub machine: Option<&'a crate::facts::MachineIdentity>,
     /// SHA-1 of the public key that was sent.
     pub key_sha1: Option<&'a str>,
     pub facts: &'a Facts,
@@ -256,10 +256,10 @@ pub struct Membership<'a> {
 /// One target. Errors are faults: what an answer means includes whether it is acceptable.
 pub trait Target: Send {
     /// The word for it: the settings' table, `--target`, the record's directory.
-    fn word(&self) -> &'static str;
+    fn id(&self) -> &'static str;
     /// Which authority, for people and for the record: `server my-puppet`.
     fn authority_name(&self) -> String;
-    fn inquiry(&self) -> Inquiry;
+    fn inquiry(&self) -> FactsWanted;
     /// The directories that its engine needs to be there before the units' sandbox is set up, the
     /// parents first.
     fn directories(&self, site: Option<&PuppetSite>) -> Vec<Place>;
@@ -268,13 +268,13 @@ pub trait Target: Send {
     /// # Errors
     /// `Config`, with the rule.
     fn check(&self, facts: &Facts, name: &str) -> Result<(), Fault>;
-    fn survey(&self) -> Survey;
+    fn survey(&self) -> Discovery;
     /// # Errors
     /// `Rejected` where the authority will never be ready, `Data` where it can't be used.
-    fn surveyed(&self, facts: &Facts, answer: Answer) -> Result<Surveyed, Fault>;
+    fn surveyed(&self, facts: &Facts, answer: Answer) -> Result<Discovered, Fault>;
     /// What is looked at before the authority is asked, and what keeps the engine still until we
     /// are done.
-    fn hold(&self, known: &Known<'_>) -> Option<Bundle>;
+    fn hold(&self, known: &NodeContext<'_>) -> Option<Bundle>;
     /// What lets the engine run again as before, where joining came to nothing.
     fn release(&self, site: Option<&PuppetSite>) -> Option<Bundle> {
         let _ = site;
@@ -284,12 +284,12 @@ pub trait Target: Send {
     ///
     /// # Errors
     /// `Config` where the settings or the node's own files can't be used.
-    fn key(&self, known: &Known<'_>) -> Result<Option<KeySpec>, Fault>;
+    fn key(&self, known: &NodeContext<'_>) -> Result<Option<KeySpec>, Fault>;
     /// `mark` is a text of ours that nothing else holds.
     ///
     /// # Errors
     /// `Config` where a value does not fit the API.
-    fn create(&self, known: &Known<'_>, mark: &str, unix: i64) -> Result<Creation, Fault>;
+    fn create(&self, known: &NodeContext<'_>, mark: &str, unix: i64) -> Result<Creation, Fault>;
     /// Whether the node shows a registration that no record knows of. Then the authority is asked, as
     /// in doubt, before anything is created.
     fn shows_registration(&self, facts: &Facts) -> bool {
@@ -300,21 +300,27 @@ pub trait Target: Send {
     ///
     /// # Errors
     /// As for the answers of any call.
-    fn in_doubt(&self, known: &Known<'_>, mark: &str, answers: &[Answer]) -> Result<Doubt, Fault>;
+    fn in_doubt(
+        &self,
+        known: &NodeContext<'_>,
+        mark: &str,
+        answers: &[Answer],
+    ) -> Result<Doubt, Fault>;
     /// # Errors
     /// `Protocol` where the answer lacks what it must hold.
     fn created(&self, answer: Answer) -> Result<Created, Fault>;
     fn watch(&self, ticket: &str) -> Request;
     /// # Errors
     /// `Rejected` where it failed, `Data` where what came back is not acceptable.
-    fn watched(&self, known: &Known<'_>, answer: Answer, unix: i64) -> Result<Watched, Fault>;
+    fn watched(&self, known: &NodeContext<'_>, answer: Answer, unix: i64)
+    -> Result<Watched, Fault>;
     /// `secret` came with the grant, and is gone after a restart; none returned: it is needed.
     ///
     /// # Errors
     /// `Invariant` where something is missing that must be known by now.
     fn install(
         &self,
-        known: &Known<'_>,
+        known: &NodeContext<'_>,
         grant: &Grant,
         secret: Option<&Secret>,
     ) -> Result<Option<Installation>, Fault>;
@@ -325,7 +331,7 @@ pub trait Target: Send {
     }
     /// # Errors
     /// As for the answers of any call.
-    fn depart(&self, member: &Membership<'_>, answers: &[Answer]) -> Result<Departing, Fault>;
+    fn depart(&self, member: &Member<'_>, answers: &[Answer]) -> Result<Leaving, Fault>;
     /// What is taken back of what was installed.
     fn clear(&self, installed: &[(String, String)], site: Option<&PuppetSite>) -> Bundle;
     fn actions(&self) -> Actions;

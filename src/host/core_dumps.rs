@@ -5,7 +5,7 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, setrlimit};
 /// No core dump, whoever collects them: a limit of 0 for files and for collectors that heed it,
 /// and no dumping (prctl(2), `PR_SET_DUMPABLE`) for those that do not. The latter keeps others of
 /// the same user from attaching to it, too.
-pub fn leave_none() {
+pub fn disable() {
     let limit = Rlimit { current: Some(0), maximum: getrlimit(Resource::Core).maximum };
     if let Err(error) = setrlimit(Resource::Core, limit) {
         tracing::debug!(%error, "the limit on core dumps can't be set");

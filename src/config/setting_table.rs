@@ -1,9 +1,9 @@
 //! The settings, one a line.
 
-use super::schema::{Form, Key, key};
+use super::schema::{Form, Setting, key};
 
 #[rustfmt::skip]
-pub const KEYS: &[Key] = &[
+pub const SETTINGS: &[Setting] = &[
     key("node", "name", Form::Text, "", "Name of the node: text and {instance_id}, {hostname}, {fqdn}; by default the instance id on EC2, else the FQDN; a host name such as localhost is none, and a better one is waited for."),
     key("node", "budget", Form::Duration, "30m", "How long faults that can pass, and an authority that takes its time, are waited for; for a fleet of more than 2,500 nodes a second a node (docs/fleet.md)."),
 

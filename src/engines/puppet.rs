@@ -48,7 +48,7 @@ pub struct CsrPlan {
 
 /// What the server said or the settings pin.
 #[derive(Clone, Debug)]
-pub struct Membership<'a> {
+pub struct InstallInput<'a> {
     pub name: &'a str,
     /// `host` or `host:port`.
     pub endpoint: &'a str,
@@ -120,7 +120,7 @@ pub fn held_by(site: &PuppetSite) -> (String, &'static str) {
 
 /// Key, request, certificate, CA, settings; then the agent may run.
 #[must_use]
-pub fn install(settings: &Puppet, site: &PuppetSite, member: &Membership<'_>) -> Bundle {
+pub fn install(settings: &Puppet, site: &PuppetSite, member: &InstallInput<'_>) -> Bundle {
     let ssl = |rest: &str| format!("{}/{rest}", site.ssldir);
     let name = member.name;
     let mut actions = directories(site);
@@ -128,7 +128,7 @@ pub fn install(settings: &Puppet, site: &PuppetSite, member: &Membership<'_>) ->
     let request = ssl(&format!("certificate_requests/{name}.pem"));
     // Puppet wants it no more once there is a certificate, and others may read it.
     actions.push(if csr::holds_secret(member.csr) {
-        Action::Discard { path: request }
+        Action::RemoveSecret { path: request }
     } else {
         file("request", &request, member.csr)
     });
@@ -177,13 +177,13 @@ pub fn clear(installed: &[(String, String)], site: &PuppetSite) -> Bundle {
         .filter(|(what, _)| matches!(what.as_str(), "key" | "request" | "certificate"));
     // A request may hold a secret, and is made anew from the key.
     let action = |(what, path): &(String, String)| match what.as_str() {
-        "request" => Action::Discard { path: path.clone() },
-        _ => Action::Retire { path: path.clone() },
+        "request" => Action::RemoveSecret { path: path.clone() },
+        _ => Action::RemoveWithBackup { path: path.clone() },
     };
     let mut actions: Vec<Action> = ours.map(action).collect();
     if !installed.is_empty() {
         let path = format!("{}/puppet.conf", site.confdir);
-        actions.push(Action::Unset { path, names: OURS.to_vec() });
+        actions.push(Action::RemoveSettings { path, names: OURS.to_vec() });
     }
     actions.push(release_lock(site));
     Bundle { lock: Some(place(&format!("{}/ssl.lock", site.ssldir), 0o644)), actions, run: None }

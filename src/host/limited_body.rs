@@ -16,7 +16,7 @@ const DEEPEST: usize = 64;
 
 /// Why an answer was not read to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unfit {
+pub enum BodyRejected {
     #[error("it is larger than {0} bytes, and was not read any further")]
     TooLarge(usize),
     #[error("it is nested more than {DEEPEST} deep")]
@@ -38,13 +38,13 @@ pub fn is_cut_short(error: &(dyn Error + 'static)) -> bool {
 
 /// Whether this is why something failed.
 #[must_use]
-pub fn is_unfit(error: &(dyn Error + 'static)) -> bool {
-    chain(error).any(<dyn Error>::is::<Unfit>)
+pub fn is_body_rejected(error: &(dyn Error + 'static)) -> bool {
+    chain(error).any(<dyn Error>::is::<BodyRejected>)
 }
 
 /// A body that ends in an error where it is not fit to be read. What it says of its own length
 /// is not believed: it is counted.
-pub struct Guarded {
+pub struct LimitedBody {
     inner: SdkBody,
     limit: usize,
     read: usize,
@@ -54,7 +54,7 @@ pub struct Guarded {
     has_end: bool,
 }
 
-impl Guarded {
+impl LimitedBody {
     #[must_use]
     pub fn new(inner: SdkBody, limit: usize) -> Self {
         Self { inner, limit, read: 0, nesting: Nesting::default(), is_token: false, has_end: true }
@@ -73,19 +73,23 @@ impl Guarded {
         Self { has_end, ..self }
     }
 
-    fn look_at(&mut self, bytes: &[u8]) -> Result<(), Unfit> {
+    fn look_at(&mut self, bytes: &[u8]) -> Result<(), BodyRejected> {
         self.read = self.read.saturating_add(bytes.len());
         if self.read > self.limit {
-            return Err(Unfit::TooLarge(self.limit));
+            return Err(BodyRejected::TooLarge(self.limit));
         }
         if self.is_token && !bytes.is_ascii() {
-            return Err(Unfit::NoToken);
+            return Err(BodyRejected::NoToken);
         }
-        if self.nesting.deepest_after(bytes) > DEEPEST { Err(Unfit::TooDeep) } else { Ok(()) }
+        if self.nesting.deepest_after(bytes) > DEEPEST {
+            Err(BodyRejected::TooDeep)
+        } else {
+            Ok(())
+        }
     }
 }
 
-impl Body for Guarded {
+impl Body for LimitedBody {
     type Data = Bytes;
     type Error = body::Error;
 
@@ -156,25 +160,25 @@ impl Nesting {
 
 #[cfg(test)]
 mod tests {
-    use super::{DEEPEST, Guarded, Unfit};
+    use super::{BodyRejected, DEEPEST, LimitedBody};
     use aws_smithy_types::body::SdkBody;
 
-    fn look(limit: usize, parts: &[&str]) -> Result<(), Unfit> {
-        let mut body = Guarded::new(SdkBody::empty(), limit);
+    fn look(limit: usize, parts: &[&str]) -> Result<(), BodyRejected> {
+        let mut body = LimitedBody::new(SdkBody::empty(), limit);
         parts.iter().try_for_each(|part| body.look_at(part.as_bytes()))
     }
 
     #[test]
     fn as_much_as_the_limit_and_no_byte_more_in_whatever_parts() {
         assert_eq!(look(4, &["ab", "cd"]), Ok(()));
-        assert_eq!(look(4, &["ab", "cde"]), Err(Unfit::TooLarge(4)));
+        assert_eq!(look(4, &["ab", "cde"]), Err(BodyRejected::TooLarge(4)));
     }
 
     #[test]
     fn as_deep_as_the_limit_and_no_level_more() {
         let open = "[".repeat(DEEPEST);
         assert_eq!(look(1000, &[&open]), Ok(()));
-        assert_eq!(look(1000, &[" ", &open, "{"]), Err(Unfit::TooDeep));
+        assert_eq!(look(1000, &[" ", &open, "{"]), Err(BodyRejected::TooDeep));
         // Side by side is not deep, nor is what stands in a text; and a page is no JSON.
         assert_eq!(look(10_000, &[&"[]".repeat(200), "\""]), Ok(()));
         assert_eq!(look(1000, &["[\"\\\"", &open, &open, "\"]"]), Ok(()));

@@ -1,4 +1,4 @@
-//! The arrows of the house: which room may import which. Fails when an import runs the wrong way.
+//! Which module may import which. Fails when an import runs against the direction of the layers.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
 
@@ -6,45 +6,45 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Room, and the rooms whose words it may use. What is not listed is forbidden. `facts`, `fault`,
-/// `secret` and `text` are words that every room may use; `facts` uses `secret`, `fault` uses `text`.
+/// A module, and the modules it may import. What is not listed is forbidden. Every module may import
+/// `facts`, `fault`, `secret` and `text`; of these, `facts` imports `secret`, and `fault` imports `text`.
 #[rustfmt::skip]
-const ARROWS: [(&str, &[&str]); 14] = [
+const MAY_IMPORT: [(&str, &[&str]); 14] = [
     ("main", &["cli"]),
-    ("cli", &["bootstrap", "config", "daemon", "driver", "host", "target"]),
-    ("daemon", &["bootstrap", "config", "driver", "host", "target"]),
+    ("cli", &["bootstrap", "config", "daemon", "driver", "host", "targets"]),
+    ("daemon", &["bootstrap", "config", "driver", "host", "targets"]),
     ("driver", &["bootstrap", "host"]),
-    ("host", &["bootstrap", "engine", "pki", "target"]),
-    ("config", &["engine", "pki", "target"]),
-    ("bootstrap", &["engine", "pki", "target"]),
-    ("target", &["engine", "pki"]),
-    ("engine", &["pki"]),
+    ("host", &["bootstrap", "engines", "pki", "targets"]),
+    ("config", &["engines", "pki", "targets"]),
+    ("bootstrap", &["engines", "pki", "targets"]),
+    ("targets", &["engines", "pki"]),
+    ("engines", &["pki"]),
     ("pki", &[]),
     ("facts", &["secret"]),
     ("fault", &["text"]),
     ("secret", &[]),
     ("text", &[]),
 ];
-const WORDS: [&str; 4] = ["facts", "fault", "secret", "text"];
+const SHARED: [&str; 4] = ["facts", "fault", "secret", "text"];
 
 #[test]
 fn no_import_runs_the_wrong_way() {
     let allowed: BTreeMap<&str, BTreeSet<&str>> =
-        ARROWS.iter().map(|(room, may)| (*room, may.iter().copied().collect())).collect();
+        MAY_IMPORT.iter().map(|(module, may)| (*module, may.iter().copied().collect())).collect();
     let mut seen = 0;
     for file in sources(Path::new("src")) {
-        let room = room_of(&file);
-        if room == "lib" {
+        let module = module_of(&file);
+        if module == "lib" {
             continue;
         }
         let may = allowed
-            .get(room.as_str())
-            .unwrap_or_else(|| panic!("{}: a room without arrows", file.display()));
+            .get(module.as_str())
+            .unwrap_or_else(|| panic!("{}: a module that the table does not list", file.display()));
         for used in uses(&fs::read_to_string(&file).unwrap()) {
             seen += 1;
             assert!(
-                used == room || may.contains(used.as_str()) || is_word(&room, &used),
-                "{}: {room} must not use {used}",
+                used == module || may.contains(used.as_str()) || is_shared(&module, &used),
+                "{}: {module} must not use {used}",
                 file.display()
             );
         }
@@ -53,11 +53,11 @@ fn no_import_runs_the_wrong_way() {
 }
 
 #[test]
-fn pure_rooms_open_no_door() {
-    for room in ["bootstrap", "target", "engine", "pki"] {
-        for file in sources(&Path::new("src").join(room)) {
+fn pure_modules_do_no_io() {
+    for module in ["bootstrap", "targets", "engines", "pki"] {
+        for file in sources(&Path::new("src").join(module)) {
             let text = fs::read_to_string(&file).unwrap();
-            for door in [
+            for forbidden in [
                 "allow(clippy::disallowed",
                 "expect(clippy::disallowed",
                 "tokio::",
@@ -65,7 +65,11 @@ fn pure_rooms_open_no_door() {
                 "std::net::Tcp",
                 "std::env",
             ] {
-                assert!(!text.contains(door), "{}: {door} in a pure room", file.display());
+                assert!(
+                    !text.contains(forbidden),
+                    "{}: {forbidden} in a pure module",
+                    file.display()
+                );
             }
         }
     }
@@ -86,9 +90,9 @@ fn the_agent_and_the_emulator_share_nothing() {
     }
 }
 
-/// The words are everybody's but each other's.
-fn is_word(room: &str, used: &str) -> bool {
-    WORDS.contains(&used) && !WORDS.contains(&room)
+/// The shared modules may not import each other.
+fn is_shared(module: &str, used: &str) -> bool {
+    SHARED.contains(&used) && !SHARED.contains(&module)
 }
 
 fn sources(directory: &Path) -> Vec<PathBuf> {
@@ -104,12 +108,12 @@ fn sources(directory: &Path) -> Vec<PathBuf> {
     found
 }
 
-fn room_of(file: &Path) -> String {
+fn module_of(file: &Path) -> String {
     let first = file.strip_prefix("src").unwrap().components().next().unwrap();
     first.as_os_str().to_string_lossy().trim_end_matches(".rs").to_owned()
 }
 
-/// Rooms named in `crate::ROOM` or, in main, `enlist::ROOM`.
+/// Modules named in `crate::ROOM` or, in main, `enlist::ROOM`.
 fn uses(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for marker in ["crate::", "enlist::"] {
@@ -125,7 +129,7 @@ fn uses(text: &str) -> Vec<String> {
                     .chars()
                     .take_while(|c| c.is_ascii_lowercase() || *c == '_')
                     .collect();
-                if ARROWS.iter().any(|(room, _)| *room == word) {
+                if MAY_IMPORT.iter().any(|(module, _)| *module == word) {
                     found.push(word);
                 }
             }

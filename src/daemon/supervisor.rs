@@ -1,4 +1,4 @@
-//! One reading of the settings, and what lives by it: every target's keeper, the pulse, and what
+//! One reading of the settings, and what lives by it: every target's worker, the pulse, and what
 //! they share.
 
 use std::cell::RefCell;
@@ -10,32 +10,32 @@ use futures_util::future::join_all;
 use tokio::net::UnixListener;
 use tokio::sync::Notify;
 
-use super::board::{Board, Entry};
-use super::keeper::Keeper;
 use super::metrics::{self, Publisher};
+use super::status_table::{Entry, StatusTable};
+use super::worker::TargetWorker;
 use super::{End, NOTICE_PAUSE, START_PAUSE, Signals};
 use crate::config::Settings;
 use crate::config::settings::LeaveOn;
 use crate::driver::milestones;
 use crate::fault::Fault;
 use crate::host::imds::Notices;
-use crate::host::{AwsSettings, Environment, Host, Net, Notifier, Root, lock, timer};
+use crate::host::{AwsSettings, Environment, Host, HttpClients, Notifier, Root, lock, timer};
 
 /// One reading of the settings, and what is made of it.
-pub struct Life<'a> {
+pub struct Supervisor<'a> {
     pub root: &'a Root,
     pub settings: &'a Settings,
     notifier: Notifier,
-    net: Net,
+    net: HttpClients,
     environment: Environment,
     words: Vec<&'static str>,
-    board: RefCell<Board>,
+    status_table: RefCell<StatusTable>,
     given_up: Notify,
     /// While a target is at work.
-    lock: RefCell<Weak<lock::OwnLock>>,
+    lock: RefCell<Weak<lock::InstanceLock>>,
 }
 
-impl<'a> Life<'a> {
+impl<'a> Supervisor<'a> {
     /// # Errors
     /// `Config` for what the environment or an AWS profile says and can't be used.
     pub fn new(
@@ -47,7 +47,7 @@ impl<'a> Life<'a> {
         let environment = environment(settings)?;
         let words = settings.words();
         let textfile = settings.metrics.textfile.clone();
-        let board = Board::new(
+        let status_table = StatusTable::new(
             &words,
             notifier,
             Publisher::new(root, textfile),
@@ -58,30 +58,30 @@ impl<'a> Life<'a> {
             root,
             settings,
             notifier,
-            net: Net::new(&environment),
+            net: HttpClients::new(&environment),
             environment,
             words,
-            board: RefCell::new(board),
+            status_table: RefCell::new(status_table),
             given_up: Notify::new(),
             lock: RefCell::new(Weak::new()),
         })
     }
 
     /// Until there is a reason to end it.
-    pub async fn live(&self, signals: &mut Signals, is_ready: &mut bool) -> End {
+    pub async fn run(&self, signals: &mut Signals, is_ready: &mut bool) -> End {
         self.tell();
         let forever = async {
-            join_all(self.keepers().map(Keeper::keep)).await;
+            join_all(self.workers().map(TargetWorker::run)).await;
             std::future::pending::<Infallible>().await
         };
         let end = tokio::select! {
             end = signals.next() => end,
-            notice = self.beat() => End::Ending(notice),
+            notice = self.heartbeat() => End::Ending(notice),
             fault = self.all_gave_up() => End::Failed(fault),
             never = forever => match never {},
-            never = metrics::serve(self.socket(), &self.board) => match never {},
+            never = metrics::serve(self.socket(), &self.status_table) => match never {},
         };
-        *is_ready = self.board.borrow().is_ready();
+        *is_ready = self.status_table.borrow().is_ready();
         end
     }
 
@@ -90,23 +90,23 @@ impl<'a> Life<'a> {
     /// # Errors
     /// The first target's that could not be left.
     pub async fn leave(&self, budget: Duration) -> Result<(), Fault> {
-        let keepers: Vec<Keeper<'_>> = self.keepers().collect();
-        let mut outcomes = join_all(keepers.iter().map(|keeper| keeper.leave(budget))).await;
+        let workers: Vec<TargetWorker<'_>> = self.workers().collect();
+        let mut outcomes = join_all(workers.iter().map(|worker| worker.leave(budget))).await;
         outcomes.drain(..).find_map(Result::err).map_or(Ok(()), Err)
     }
 
     /// The lock against other enlists; targets that are at work side by side hold it together.
-    pub async fn lock(&self) -> Result<Rc<lock::OwnLock>, Fault> {
+    pub async fn lock(&self) -> Result<Rc<lock::InstanceLock>, Fault> {
         loop {
             if let Some(lock) = self.lock.borrow().upgrade() {
                 return Ok(lock);
             }
-            if let Some(lock) = lock::try_own(self.root)? {
+            if let Some(lock) = lock::try_acquire(self.root)? {
                 let lock = Rc::new(lock);
                 *self.lock.borrow_mut() = Rc::downgrade(&lock);
                 return Ok(lock);
             }
-            timer::pause(lock::OWN_PAUSE).await;
+            timer::pause(lock::LOCK_PAUSE).await;
         }
     }
 
@@ -116,27 +116,27 @@ impl<'a> Life<'a> {
 
     /// Changes one target's entry, and tells everybody.
     pub fn update(&self, index: usize, change: impl FnOnce(&mut Entry)) {
-        if let Some(entry) = self.board.borrow_mut().entries.get_mut(index) {
+        if let Some(entry) = self.status_table.borrow_mut().entries.get_mut(index) {
             change(entry);
         }
         self.tell();
     }
 
     fn tell(&self) {
-        let mut board = self.board.borrow_mut();
-        board.changed();
-        if board.all_gave_up().is_some() {
+        let mut status_table = self.status_table.borrow_mut();
+        status_table.changed();
+        if status_table.all_gave_up().is_some() {
             self.given_up.notify_one();
         }
     }
 
-    fn keepers(&self) -> impl Iterator<Item = Keeper<'_>> {
-        self.words.iter().enumerate().map(|(index, word)| Keeper::new(self, index, word))
+    fn workers(&self) -> impl Iterator<Item = TargetWorker<'_>> {
+        self.words.iter().enumerate().map(|(index, word)| TargetWorker::new(self, index, word))
     }
 
     /// The daemon's pulse: tells that it is alive, and asks whether the instance is. Ends with
     /// what EC2 has announced, where that is a reason to leave.
-    async fn beat(&self) -> String {
+    async fn heartbeat(&self) -> String {
         let mut notices = Notices::new(self.root, &self.net);
         let notice_pause = notices.as_ref().map(|_| NOTICE_PAUSE);
         let quiet = [self.notifier.watchdog_pause(), notice_pause].into_iter().flatten().min();
@@ -157,7 +157,7 @@ impl<'a> Life<'a> {
                     _ => {}
                 }
             }
-            let is_ready = self.board.borrow().is_ready();
+            let is_ready = self.status_table.borrow().is_ready();
             match if is_ready { quiet } else { Some(START_PAUSE) } {
                 Some(pause) => timer::sleep(pause).await,
                 None => std::future::pending().await,
@@ -172,7 +172,7 @@ impl<'a> Life<'a> {
     async fn all_gave_up(&self) -> Fault {
         loop {
             self.given_up.notified().await;
-            if let Some(fault) = self.board.borrow().all_gave_up() {
+            if let Some(fault) = self.status_table.borrow().all_gave_up() {
                 return fault;
             }
         }

@@ -8,16 +8,16 @@ use std::time::Duration;
 
 use super::api::NewActivation;
 use super::{
-    Actions, Answer, Authority, Created, Creation, Departing, Doubt, Grant, Inquiry, Installation,
-    KeySpec, Known, Membership, Request, Survey, Surveyed, Target, Watched, invariant, mismatch,
-    state_dir,
+    Actions, Answer, Authority, Created, Creation, Discovered, Discovery, Doubt, FactsWanted,
+    Grant, Installation, KeySpec, Leaving, Member, NodeContext, Request, Target, Watched,
+    invariant, mismatch, state_dir,
 };
-use crate::engine::{Bundle, Place, ssm_agent};
+use crate::engines::{Bundle, Place, ssm_agent};
 use crate::facts::{Facts, PuppetSite, SsmSite};
 use crate::fault::{Fault, Kind};
 use crate::secret::Secret;
 
-pub const WORD: &str = "ssm";
+pub const ID: &str = "ssm";
 
 /// The `[ssm]` settings; lengths and patterns were checked with the settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,16 +51,16 @@ pub enum HandOverTo {
 const MOST_PAGES: usize = 200;
 
 impl Target for Ssm {
-    fn word(&self) -> &'static str {
-        WORD
+    fn id(&self) -> &'static str {
+        ID
     }
 
     fn authority_name(&self) -> String {
         "Systems Manager".to_owned()
     }
 
-    fn inquiry(&self) -> Inquiry {
-        Inquiry { ssm: true, ssm_agent: self.agent.clone(), ..Inquiry::default() }
+    fn inquiry(&self) -> FactsWanted {
+        FactsWanted { ssm: true, ssm_agent: self.agent.clone(), ..FactsWanted::default() }
     }
 
     fn directories(&self, _: Option<&PuppetSite>) -> Vec<Place> {
@@ -91,23 +91,23 @@ impl Target for Ssm {
         })
     }
 
-    fn survey(&self) -> Survey {
-        Survey::Known(Authority::Service)
+    fn survey(&self) -> Discovery {
+        Discovery::Known(Authority::Service)
     }
 
-    fn surveyed(&self, _: &Facts, _: Answer) -> Result<Surveyed, Fault> {
+    fn surveyed(&self, _: &Facts, _: Answer) -> Result<Discovered, Fault> {
         Err(invariant("there is nothing to survey"))
     }
 
-    fn hold(&self, _: &Known<'_>) -> Option<Bundle> {
+    fn hold(&self, _: &NodeContext<'_>) -> Option<Bundle> {
         None
     }
 
-    fn key(&self, _: &Known<'_>) -> Result<Option<KeySpec>, Fault> {
+    fn key(&self, _: &NodeContext<'_>) -> Result<Option<KeySpec>, Fault> {
         Ok(None)
     }
 
-    fn create(&self, known: &Known<'_>, mark: &str, unix: i64) -> Result<Creation, Fault> {
+    fn create(&self, known: &NodeContext<'_>, mark: &str, unix: i64) -> Result<Creation, Fault> {
         if let Some((id, _)) = &self.given {
             return Ok(Creation::Given(Grant::Activation { id: id.clone() }));
         }
@@ -125,7 +125,12 @@ impl Target for Ssm {
 
     /// The code can't be read back, so an activation of ours whose reply was lost is of no use:
     /// what registered with it is let go, it is deleted, and another one is made.
-    fn in_doubt(&self, known: &Known<'_>, mark: &str, answers: &[Answer]) -> Result<Doubt, Fault> {
+    fn in_doubt(
+        &self,
+        known: &NodeContext<'_>,
+        mark: &str,
+        answers: &[Answer],
+    ) -> Result<Doubt, Fault> {
         let name = self.instance_name(known.name);
         Ok(sweep(&name, mark, answers)?.map_or(Doubt::Repeat, Doubt::Ask))
     }
@@ -149,13 +154,13 @@ impl Target for Ssm {
         Request::DescribeInstanceInformation { activation: String::new() }
     }
 
-    fn watched(&self, _: &Known<'_>, _: Answer, _: i64) -> Result<Watched, Fault> {
+    fn watched(&self, _: &NodeContext<'_>, _: Answer, _: i64) -> Result<Watched, Fault> {
         Err(invariant("an activation is not watched"))
     }
 
     fn install(
         &self,
-        known: &Known<'_>,
+        known: &NodeContext<'_>,
         grant: &Grant,
         secret: Option<&Secret>,
     ) -> Result<Option<Installation>, Fault> {
@@ -200,7 +205,7 @@ impl Target for Ssm {
         Some(Grant::Managed { id: now.to_owned(), activation: Some(activation.clone()) })
     }
 
-    fn depart(&self, member: &Membership<'_>, answers: &[Answer]) -> Result<Departing, Fault> {
+    fn depart(&self, member: &Member<'_>, answers: &[Answer]) -> Result<Leaving, Fault> {
         let is_ours = self.given.is_none();
         let steps: Vec<Request> = match member.grant {
             Some(Grant::Managed { id, activation }) => {
@@ -215,14 +220,12 @@ impl Target for Ssm {
             // How far that came is not known: an agent may have registered and not been heard.
             _ if member.was_attempted && is_ours => {
                 let name = self.instance_name(member.name.unwrap_or_default());
-                return Ok(
-                    sweep(&name, member.mark, answers)?.map_or(Departing::Gone, Departing::Ask)
-                );
+                return Ok(sweep(&name, member.mark, answers)?.map_or(Leaving::Gone, Leaving::Ask));
             }
             _ => Vec::new(),
         };
         // Done, or not there any more: either way the next one.
-        Ok(steps.into_iter().nth(answers.len()).map_or(Departing::Gone, Departing::Ask))
+        Ok(steps.into_iter().nth(answers.len()).map_or(Leaving::Gone, Leaving::Ask))
     }
 
     fn clear(&self, installed: &[(String, String)], _: Option<&PuppetSite>) -> Bundle {
@@ -353,7 +356,7 @@ fn is_separator(c: char) -> bool {
 /// Where a hand-over to a file leaves id and code.
 #[must_use]
 pub fn activation_file() -> String {
-    format!("{}/activation.json", state_dir(WORD))
+    format!("{}/activation.json", state_dir(ID))
 }
 
 fn protocol(what: &str) -> Fault {

@@ -3,7 +3,7 @@
 
 use crate::facts::OpsworksSite;
 use crate::fault::{Fault, Kind};
-use crate::target::api::Instance;
+use crate::targets::api::Instance;
 
 /// What this node knows itself by.
 #[derive(Clone, Debug, Default)]
@@ -96,7 +96,7 @@ pub fn unproven(found: &[&Instance], own: &Own, next: &str, stack: String) -> Fa
         format!("if {mine}, `aws opsworks deregister-instance --instance-id {id}`, then `{next}`");
     let otherwise = match (&own.file, next) {
         (Some(_), _) => {
-            let file = crate::engine::opsworks_agent::agent_file().path;
+            let file = crate::engines::opsworks_agent::agent_file().path;
             format!(
                 "if {other}, `mv {file} {file}.former`, set hostname in [opsworks] to a name of this node's own, then `{next}`"
             )
@@ -107,7 +107,7 @@ pub fn unproven(found: &[&Instance], own: &Own, next: &str, stack: String) -> Fa
             )
         }
         (None, _) => {
-            let record = format!("{}/record.json", crate::target::state_dir(super::WORD));
+            let record = format!("{}/record.json", crate::targets::state_dir(super::ID));
             format!("if {other}, nothing of this node's is registered: `rm {record}`")
         }
     };
@@ -142,7 +142,7 @@ fn describe(instance: &Instance) -> String {
 mod tests {
     use super::{Found, Own, find};
     use crate::facts::OpsworksSite;
-    use crate::target::api::Instance;
+    use crate::targets::api::Instance;
 
     const ID: &str = "0f0e0d0c-0b0a-4908-8706-050403020100";
     const OTHER_ID: &str = "1f0e0d0c-0b0a-4908-8706-050403020100";

@@ -88,13 +88,13 @@ pub enum Action {
     /// A file whose content is a secret.
     Secret { what: &'static str, at: Place, content: Secret },
     /// Removes a file of ours, after a backup.
-    Retire { path: String },
+    RemoveWithBackup { path: String },
     /// Removes a file that holds a secret, and keeps no copy.
-    Discard { path: String },
+    RemoveSecret { path: String },
     /// Takes the settings of ours out of an INI file, and puts back what they had replaced.
-    Unset { path: String, names: Vec<&'static str> },
+    RemoveSettings { path: String, names: Vec<&'static str> },
     /// Takes the block of ours out of a file.
-    Unblock { path: String },
+    RemoveBlock { path: String },
     /// A file that keeps the engine still; made only where there is none.
     Hold { at: Place, content: String },
     /// Removes such a file, if it has this content and is therefore ours.
@@ -150,8 +150,8 @@ impl Use {
 impl Bundle {
     /// What stands because of it once it is performed: what it is, and where.
     #[must_use]
-    pub fn leaves(&self) -> Vec<(&'static str, &str)> {
-        self.actions.iter().filter_map(Action::leaves).collect()
+    pub fn installed_files(&self) -> Vec<(&'static str, &str)> {
+        self.actions.iter().filter_map(Action::installed_file).collect()
     }
 
     /// Before anything else, looks whether this bundle and the one that is installed later can be
@@ -172,7 +172,7 @@ impl Bundle {
 
 impl Action {
     #[must_use]
-    pub fn leaves(&self) -> Option<(&'static str, &str)> {
+    pub fn installed_file(&self) -> Option<(&'static str, &str)> {
         match self {
             Self::File { what, at, .. }
             | Self::Block { what, at, .. }
@@ -194,7 +194,7 @@ impl Action {
             | Self::WithKey { at, .. }
             | Self::Secret { at, .. }
             | Self::Hold { at, .. } => (&at.path, false),
-            Self::Discard { path } => (path, false),
+            Self::RemoveSecret { path } => (path, false),
             _ => return None,
         };
         Some(Written { path: path.clone(), is_directory })

@@ -10,17 +10,17 @@ use std::net::Ipv4Addr;
 use super::api::{Registration, Stack};
 use super::name::{is_host_name, no_host_name};
 use super::{
-    Actions, Answer, Authority, Created, Creation, Departing, Doubt, Grant, Inquiry, Installation,
-    KeySpec, Known, LikelyKey, Membership, Request, Survey, Surveyed, Target, Watched, invariant,
-    mismatch, staged_key,
+    Actions, Answer, Authority, Created, Creation, Discovered, Discovery, Doubt, ExpectedKey,
+    FactsWanted, Grant, Installation, KeySpec, Leaving, Member, NodeContext, Request, Target,
+    Watched, invariant, mismatch, staged_key,
 };
-use crate::engine::{Bundle, Place, opsworks_agent};
+use crate::engines::{Bundle, Place, opsworks_agent};
 use crate::facts::{Facts, PuppetSite};
 use crate::fault::{Fault, Kind};
 use crate::secret::Secret;
 use claim::{Found, Own};
 
-pub const WORD: &str = "opsworks";
+pub const ID: &str = "opsworks";
 
 /// The original agent's.
 const KEY_BITS: u32 = 2048;
@@ -47,20 +47,20 @@ pub enum Infrastructure {
 }
 
 impl Target for Opsworks {
-    fn word(&self) -> &'static str {
-        WORD
+    fn id(&self) -> &'static str {
+        ID
     }
 
     fn authority_name(&self) -> String {
         format!("stack {}", self.stack_id)
     }
 
-    fn inquiry(&self) -> Inquiry {
+    fn inquiry(&self) -> FactsWanted {
         let at = Some(opsworks_agent::key_place().path);
-        Inquiry {
+        FactsWanted {
             opsworks: true,
-            key: Some(LikelyKey { bits: KEY_BITS, staged: staged_key(WORD), at }),
-            ..Inquiry::default()
+            key: Some(ExpectedKey { bits: KEY_BITS, staged: staged_key(ID), at }),
+            ..FactsWanted::default()
         }
     }
 
@@ -94,11 +94,11 @@ impl Target for Opsworks {
         }
     }
 
-    fn survey(&self) -> Survey {
-        Survey::Ask(Request::DescribeStacks { stack: self.stack_id.clone() })
+    fn survey(&self) -> Discovery {
+        Discovery::Ask(Request::DescribeStacks { stack: self.stack_id.clone() })
     }
 
-    fn surveyed(&self, facts: &Facts, answer: Answer) -> Result<Surveyed, Fault> {
+    fn surveyed(&self, facts: &Facts, answer: Answer) -> Result<Discovered, Fault> {
         let stacks = match answer {
             Answer::Stacks(stacks) => stacks,
             Answer::NotFound(message) => return Err(self.no_stack(message)),
@@ -119,19 +119,19 @@ impl Target for Opsworks {
             return Err(self.config(&what, "name a stack of the instance's own region"));
         }
         let name = stack.name.clone().unwrap_or_default();
-        Ok(Surveyed::Ready(Authority::Stack { name, region: stack.region.clone() }))
+        Ok(Discovered::Ready(Authority::Stack { name, region: stack.region.clone() }))
     }
 
-    fn hold(&self, _: &Known<'_>) -> Option<Bundle> {
+    fn hold(&self, _: &NodeContext<'_>) -> Option<Bundle> {
         let mut hold = Bundle::default();
         hold.look_first(&opsworks_agent::install("", "", "", ""), None);
         Some(hold)
     }
 
-    fn key(&self, _: &Known<'_>) -> Result<Option<KeySpec>, Fault> {
+    fn key(&self, _: &NodeContext<'_>) -> Result<Option<KeySpec>, Fault> {
         Ok(Some(KeySpec {
             at: opsworks_agent::key_place(),
-            staged: staged_key(WORD),
+            staged: staged_key(ID),
             bits: KEY_BITS,
             csr: None,
             notes: Vec::new(),
@@ -139,7 +139,7 @@ impl Target for Opsworks {
         }))
     }
 
-    fn create(&self, known: &Known<'_>, _: &str, _: i64) -> Result<Creation, Fault> {
+    fn create(&self, known: &NodeContext<'_>, _: &str, _: i64) -> Result<Creation, Fault> {
         let key = &known.key()?.public;
         let (private_ip, public_ip) = addresses(self, known.facts);
         let ec2 = known.facts.ec2.as_ref().filter(|_| self.infrastructure == Infrastructure::Ec2);
@@ -160,7 +160,12 @@ impl Target for Opsworks {
     }
 
     /// RegisterInstance takes no token: the stack's instances are looked through for this node.
-    fn in_doubt(&self, known: &Known<'_>, _: &str, answers: &[Answer]) -> Result<Doubt, Fault> {
+    fn in_doubt(
+        &self,
+        known: &NodeContext<'_>,
+        _: &str,
+        answers: &[Answer],
+    ) -> Result<Doubt, Fault> {
         let Some(answer) = answers.first() else {
             return Ok(Doubt::Ask(Request::DescribeInstances { stack: self.stack_id.clone() }));
         };
@@ -189,13 +194,13 @@ impl Target for Opsworks {
         Request::DescribeInstances { stack: self.stack_id.clone() }
     }
 
-    fn watched(&self, _: &Known<'_>, _: Answer, _: i64) -> Result<Watched, Fault> {
+    fn watched(&self, _: &NodeContext<'_>, _: Answer, _: i64) -> Result<Watched, Fault> {
         Err(invariant("a registration is not watched"))
     }
 
     fn install(
         &self,
-        known: &Known<'_>,
+        known: &NodeContext<'_>,
         grant: &Grant,
         _: Option<&Secret>,
     ) -> Result<Option<Installation>, Fault> {
@@ -204,20 +209,20 @@ impl Target for Opsworks {
         };
         let key = &known.key()?.public;
         let bundle =
-            opsworks_agent::install(id, &key.to_pem(), &key.sha1_fingerprint(), &staged_key(WORD));
+            opsworks_agent::install(id, &key.to_pem(), &key.sha1_fingerprint(), &staged_key(ID));
         Ok(Some(Installation::Bundle(bundle)))
     }
 
-    fn depart(&self, member: &Membership<'_>, answers: &[Answer]) -> Result<Departing, Fault> {
+    fn depart(&self, member: &Member<'_>, answers: &[Answer]) -> Result<Leaving, Fault> {
         let deregister =
-            |id: &str| Departing::Ask(Request::DeregisterInstance { instance: id.to_owned() });
+            |id: &str| Leaving::Ask(Request::DeregisterInstance { instance: id.to_owned() });
         match (member.grant, answers) {
-            (_, [.., Answer::Done | Answer::NotFound(_)]) => Ok(Departing::Gone),
+            (_, [.., Answer::Done | Answer::NotFound(_)]) => Ok(Leaving::Gone),
             (Some(Grant::Instance { id }), []) => Ok(deregister(id)),
-            (None, []) if !member.was_attempted => Ok(Departing::Gone),
+            (None, []) if !member.was_attempted => Ok(Leaving::Gone),
             // Whether it was registered is not known: the stack's list says.
             (_, []) => {
-                Ok(Departing::Ask(Request::DescribeInstances { stack: self.stack_id.clone() }))
+                Ok(Leaving::Ask(Request::DescribeInstances { stack: self.stack_id.clone() }))
             }
             // As in doubt on the way in.
             (_, [answer, ..]) => {
@@ -230,7 +235,7 @@ impl Target for Opsworks {
                     ..own
                 };
                 let found = self.find(answer, &own, "enlist leave")?;
-                Ok(found.map_or(Departing::Gone, |id| deregister(&id)))
+                Ok(found.map_or(Leaving::Gone, |id| deregister(&id)))
             }
         }
     }

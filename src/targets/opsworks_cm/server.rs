@@ -1,13 +1,13 @@
 //! What DescribeServers says of the server, and whether it can be used.
 
 use super::{OpsworksCm, attribute};
-use crate::engine::Engine;
+use crate::engines::Engine;
 use crate::fault::{Fault, Kind};
 use crate::pki::CaBundle;
-use crate::target::{Answer, Authority, Server, Surveyed, Target, mismatch};
+use crate::targets::{Answer, Authority, Discovered, Server, Target, mismatch};
 
 impl OpsworksCm {
-    pub(super) fn read_survey(&self, answer: Answer) -> Result<Surveyed, Fault> {
+    pub(super) fn read_survey(&self, answer: Answer) -> Result<Discovered, Fault> {
         let servers = match answer {
             Answer::Servers(servers) => servers,
             Answer::NotFound(message) => return Err(self.no_server(message)),
@@ -20,9 +20,9 @@ impl OpsworksCm {
             );
         };
         match server.status.as_deref() {
-            Some("HEALTHY") => Ok(Surveyed::Ready(self.authority(server)?)),
+            Some("HEALTHY") => Ok(Discovered::Ready(self.authority(server)?)),
             Some(status @ ("DELETING" | "TERMINATED" | "FAILED")) => Err(self.gone(server, status)),
-            Some(status) => Ok(Surveyed::NotYet(format!("the server is {status}"))),
+            Some(status) => Ok(Discovered::NotYet(format!("the server is {status}"))),
             None => Err(self.protocol("DescribeServers gave no status")),
         }
     }

@@ -13,7 +13,7 @@ use crate::text;
 /// While we are starting, more time is asked for in these portions, and again before they end.
 pub const EXTENSION: Duration = Duration::from_secs(90);
 
-pub struct Board {
+pub struct StatusTable {
     pub entries: Vec<Entry>,
     notifier: Notifier,
     publisher: Publisher,
@@ -26,7 +26,7 @@ pub struct Board {
 #[derive(Debug)]
 pub struct Entry {
     pub word: &'static str,
-    pub standing: Standing,
+    pub state: MembershipState,
     /// As a phrase.
     pub doing: String,
     pub phase: Phase,
@@ -44,7 +44,7 @@ pub struct Entry {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum MembershipState {
     /// On its way.
     Pending,
     Member,
@@ -58,7 +58,7 @@ impl Entry {
     fn new(word: &'static str) -> Self {
         Self {
             word,
-            standing: Standing::Pending,
+            state: MembershipState::Pending,
             doing: "starting".to_owned(),
             phase: Phase::New,
             attempts: 0,
@@ -72,7 +72,7 @@ impl Entry {
     }
 
     pub fn is_member(&self) -> bool {
-        self.standing == Standing::Member
+        self.state == MembershipState::Member
     }
 
     /// As a machine says of itself while it is driven.
@@ -86,7 +86,7 @@ impl Entry {
     }
 
     pub fn joined(&mut self, record: &Record, unix: i64) {
-        self.standing = Standing::Member;
+        self.state = MembershipState::Member;
         self.know(record);
         self.last_success = Some(unix);
     }
@@ -108,11 +108,11 @@ impl Entry {
             self.count(fault.kind);
         }
         self.failures = 0;
-        self.standing = Standing::GivenUp(fault.clone());
+        self.state = MembershipState::GivenUp(fault.clone());
     }
 }
 
-impl Board {
+impl StatusTable {
     pub fn new(
         words: &[&'static str],
         notifier: Notifier,
@@ -152,8 +152,8 @@ impl Board {
 
     /// The first one's fault, where none of the targets can go on.
     pub fn all_gave_up(&self) -> Option<Fault> {
-        let mut faults = self.entries.iter().map(|entry| match &entry.standing {
-            Standing::GivenUp(fault) => Some(fault.clone()),
+        let mut faults = self.entries.iter().map(|entry| match &entry.state {
+            MembershipState::GivenUp(fault) => Some(fault.clone()),
             _ => None,
         });
         let first = faults.next()??;
@@ -162,7 +162,7 @@ impl Board {
 
     /// One that gave up does not keep the others' word back.
     fn may_be_ready(&self) -> bool {
-        let is_pending = |entry: &Entry| entry.standing == Standing::Pending;
+        let is_pending = |entry: &Entry| entry.state == MembershipState::Pending;
         self.ready == Ready::Started
             || (self.entries.iter().any(Entry::is_member) && !self.entries.iter().any(is_pending))
     }
@@ -172,9 +172,9 @@ impl Board {
         let parts: Vec<String> = self
             .entries
             .iter()
-            .map(|entry| match &entry.standing {
-                Standing::GivenUp(fault) => format!("{}: gave up: {fault}", entry.word),
-                Standing::Left => format!("{}: has left", entry.word),
+            .map(|entry| match &entry.state {
+                MembershipState::GivenUp(fault) => format!("{}: gave up: {fault}", entry.word),
+                MembershipState::Left => format!("{}: has left", entry.word),
                 _ => format!("{}: {}", entry.word, entry.doing),
             })
             .collect();

@@ -1,16 +1,16 @@
 //! What is looked at before the server is asked, and what holds the engine still.
 
 use super::OpsworksCm;
-use crate::engine::{Bundle, Use, chef, puppet};
-use crate::target::{Authority, Known};
+use crate::engines::{Bundle, Use, chef, puppet};
+use crate::targets::{Authority, NodeContext};
 
 impl OpsworksCm {
-    pub(super) fn look_and_hold(&self, known: &Known<'_>) -> Option<Bundle> {
+    pub(super) fn look_and_hold(&self, known: &NodeContext<'_>) -> Option<Bundle> {
         let (mut hold, expected, installed) = match known.authority {
             Authority::Puppet { endpoint, ca } => {
                 let site = known.facts.puppet.as_ref()?;
                 let expected = puppet::expected(&self.puppet, site, known.name, endpoint);
-                let member = puppet::Membership {
+                let member = puppet::InstallInput {
                     name: known.name,
                     endpoint,
                     certificate: "",

@@ -7,11 +7,11 @@ mod hold;
 mod server;
 
 use super::{
-    Actions, Answer, Authority, Created, Creation, Departing, Doubt, Grant, Inquiry, Installation,
-    KeyReport, KeySpec, Known, LikelyKey, Membership, Request, SiteInquiry, Survey, Surveyed,
-    Target, Watched, invariant, mismatch, staged_key, state_dir,
+    Actions, Answer, Authority, Created, Creation, Discovered, Discovery, Doubt, ExpectedKey,
+    FactsWanted, Grant, Installation, KeyReport, KeySpec, Leaving, Member, NodeContext,
+    PuppetWanted, Request, Target, Watched, invariant, mismatch, staged_key, state_dir,
 };
-use crate::engine::{Action, Bundle, Engine, Place, chef, puppet};
+use crate::engines::{Action, Bundle, Engine, Place, chef, puppet};
 use crate::facts::{Facts, PuppetSite};
 use crate::fault::{Fault, Kind};
 use crate::pki::certificate::{self, Expectation};
@@ -20,7 +20,7 @@ use crate::secret::Secret;
 
 pub use server::endpoint;
 
-pub const WORD: &str = "opsworks-cm";
+pub const ID: &str = "opsworks-cm";
 
 /// The longest value of an engine attribute, in characters.
 const LONGEST_VALUE: usize = 10_000;
@@ -41,16 +41,16 @@ pub struct OpsworksCm {
 }
 
 impl Target for OpsworksCm {
-    fn word(&self) -> &'static str {
-        WORD
+    fn id(&self) -> &'static str {
+        ID
     }
 
     fn authority_name(&self) -> String {
         format!("server {}", self.server)
     }
 
-    fn inquiry(&self) -> Inquiry {
-        let site = SiteInquiry {
+    fn inquiry(&self) -> FactsWanted {
+        let site = PuppetWanted {
             confdir: self.puppet.confdir.clone(),
             ssldir: self.puppet.ssldir.clone(),
             statedir: self.puppet.statedir.clone(),
@@ -62,11 +62,11 @@ impl Target for OpsworksCm {
             Some(Engine::Chef) => (self.chef.key_bits, Some(chef::key_place(&self.chef).path)),
             _ => (self.puppet.key_bits, None),
         };
-        Inquiry {
+        FactsWanted {
             opsworks: false,
             puppet: Some(site).filter(|_| !is_chef),
-            key: Some(LikelyKey { bits, staged: staged_key(WORD), at }),
-            ..Inquiry::default()
+            key: Some(ExpectedKey { bits, staged: staged_key(ID), at }),
+            ..FactsWanted::default()
         }
     }
 
@@ -90,7 +90,7 @@ impl Target for OpsworksCm {
         })
     }
 
-    fn survey(&self) -> Survey {
+    fn survey(&self) -> Discovery {
         let pinned = match (self.engine, &self.endpoint, &self.ca) {
             (Some(Engine::Chef), Some(endpoint), ca) => Some(Authority::Chef {
                 endpoint: endpoint.clone(),
@@ -102,16 +102,16 @@ impl Target for OpsworksCm {
             _ => None,
         };
         match pinned {
-            Some(authority) => Survey::Known(authority),
-            None => Survey::Ask(Request::DescribeServers { server: self.server.clone() }),
+            Some(authority) => Discovery::Known(authority),
+            None => Discovery::Ask(Request::DescribeServers { server: self.server.clone() }),
         }
     }
 
-    fn surveyed(&self, _: &Facts, answer: Answer) -> Result<Surveyed, Fault> {
+    fn surveyed(&self, _: &Facts, answer: Answer) -> Result<Discovered, Fault> {
         self.read_survey(answer)
     }
 
-    fn hold(&self, known: &Known<'_>) -> Option<Bundle> {
+    fn hold(&self, known: &NodeContext<'_>) -> Option<Bundle> {
         self.look_and_hold(known)
     }
 
@@ -119,8 +119,8 @@ impl Target for OpsworksCm {
         site.map(puppet::release)
     }
 
-    fn key(&self, known: &Known<'_>) -> Result<Option<KeySpec>, Fault> {
-        let staged = staged_key(WORD);
+    fn key(&self, known: &NodeContext<'_>) -> Result<Option<KeySpec>, Fault> {
+        let staged = staged_key(ID);
         if let Authority::Chef { .. } = known.authority {
             let (at, bits) = (chef::key_place(&self.chef), self.chef.key_bits);
             return Ok(Some(KeySpec {
@@ -144,7 +144,7 @@ impl Target for OpsworksCm {
         }))
     }
 
-    fn create(&self, known: &Known<'_>, _: &str, _: i64) -> Result<Creation, Fault> {
+    fn create(&self, known: &NodeContext<'_>, _: &str, _: i64) -> Result<Creation, Fault> {
         let attributes = match known.authority {
             Authority::Chef { .. } => vec![
                 ("CHEF_ORGANIZATION".to_owned(), self.chef.organization.clone()),
@@ -167,7 +167,7 @@ impl Target for OpsworksCm {
     }
 
     /// Decision 0001: asked again with the same name and the same key.
-    fn in_doubt(&self, _: &Known<'_>, _: &str, _: &[Answer]) -> Result<Doubt, Fault> {
+    fn in_doubt(&self, _: &NodeContext<'_>, _: &str, _: &[Answer]) -> Result<Doubt, Fault> {
         Ok(Doubt::Repeat)
     }
 
@@ -189,7 +189,12 @@ impl Target for OpsworksCm {
         }
     }
 
-    fn watched(&self, known: &Known<'_>, answer: Answer, unix: i64) -> Result<Watched, Fault> {
+    fn watched(
+        &self,
+        known: &NodeContext<'_>,
+        answer: Answer,
+        unix: i64,
+    ) -> Result<Watched, Fault> {
         match self.status(answer, "the association")? {
             Progress::Unknown => Ok(Watched::Forgotten),
             Progress::Pending => Ok(Watched::Pending),
@@ -202,15 +207,15 @@ impl Target for OpsworksCm {
 
     fn install(
         &self,
-        known: &Known<'_>,
+        known: &NodeContext<'_>,
         grant: &Grant,
         _: Option<&Secret>,
     ) -> Result<Option<Installation>, Fault> {
-        let staged = staged_key(WORD);
+        let staged = staged_key(ID);
         let bundle = match (known.authority, grant) {
             (Authority::Puppet { endpoint, ca }, Grant::Certificate { pem, .. }) => {
                 let csr = csr_of(known.key()?)?;
-                let member = puppet::Membership {
+                let member = puppet::InstallInput {
                     name: known.name,
                     endpoint,
                     certificate: pem,
@@ -228,22 +233,22 @@ impl Target for OpsworksCm {
         Ok(Some(Installation::Bundle(bundle)))
     }
 
-    fn depart(&self, member: &Membership<'_>, answers: &[Answer]) -> Result<Departing, Fault> {
+    fn depart(&self, member: &Member<'_>, answers: &[Answer]) -> Result<Leaving, Fault> {
         let (Some(name), true) = (member.name, member.was_attempted) else {
-            return Ok(Departing::Gone);
+            return Ok(Leaving::Gone);
         };
         let token = match answers.first() {
-            None => return Ok(Departing::Ask(self.disassociate(name, member.authority))),
+            None => return Ok(Leaving::Ask(self.disassociate(name, member.authority))),
             // It does not have this node (any more): that is what leaving means.
-            Some(Answer::NotFound(_)) => return Ok(Departing::Gone),
+            Some(Answer::NotFound(_)) => return Ok(Leaving::Gone),
             Some(Answer::Associated { token: Some(token) }) => token,
             Some(_) => return Err(self.protocol("DisassociateNode gave no token")),
         };
         match answers.last().filter(|_| answers.len() > 1) {
-            None => Ok(Departing::Ask(self.watch(token))),
+            None => Ok(Leaving::Ask(self.watch(token))),
             Some(answer) => match self.status(answer.clone(), "the disassociation")? {
-                Progress::Unknown | Progress::Success(_) => Ok(Departing::Gone),
-                Progress::Pending => Ok(Departing::AskLater(self.watch(token))),
+                Progress::Unknown | Progress::Success(_) => Ok(Leaving::Gone),
+                Progress::Pending => Ok(Leaving::AskLater(self.watch(token))),
                 Progress::Failed => Err(self.disassociation_failed(name)),
             },
         }
@@ -257,8 +262,8 @@ impl Target for OpsworksCm {
             Some(site) => {
                 let mut bundle = puppet::clear(installed, site);
                 // What Puppet said, kept beside the record.
-                let path = format!("{}/puppet.json", state_dir(WORD));
-                bundle.actions.push(Action::Retire { path });
+                let path = format!("{}/puppet.json", state_dir(ID));
+                bundle.actions.push(Action::RemoveWithBackup { path });
                 bundle
             }
             None => Bundle::default(),
@@ -270,12 +275,12 @@ impl Target for OpsworksCm {
             resource: "*".to_owned(),
             passes_role: None,
             join: match self.survey() {
-                Survey::Ask(_) => &[
+                Discovery::Ask(_) => &[
                     "opsworks-cm:DescribeServers",
                     "opsworks-cm:AssociateNode",
                     "opsworks-cm:DescribeNodeAssociationStatus",
                 ],
-                Survey::Known(_) => {
+                Discovery::Known(_) => {
                     &["opsworks-cm:AssociateNode", "opsworks-cm:DescribeNodeAssociationStatus"]
                 }
             },
@@ -314,7 +319,7 @@ impl OpsworksCm {
 
     fn accept(
         &self,
-        known: &Known<'_>,
+        known: &NodeContext<'_>,
         attributes: &[(String, String)],
         unix: i64,
     ) -> Result<Grant, Fault> {
@@ -351,7 +356,7 @@ impl OpsworksCm {
         Request::DisassociateNode { server: self.server.clone(), node: name.to_owned(), attributes }
     }
 
-    fn refused(&self, known: &Known<'_>) -> Fault {
+    fn refused(&self, known: &NodeContext<'_>) -> Fault {
         Fault::new(
             Kind::Data,
             "the certificate that came back is not acceptable, and nothing was installed",
@@ -390,7 +395,7 @@ fn attribute<'a>(attributes: &'a [(String, String)], name: &str) -> Option<&'a s
     found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
 }
 
-fn site<'a>(known: &Known<'a>) -> Result<&'a PuppetSite, Fault> {
+fn site<'a>(known: &NodeContext<'a>) -> Result<&'a PuppetSite, Fault> {
     known.facts.puppet.as_ref().ok_or_else(|| invariant("Puppet's directories are not known"))
 }
 

@@ -3,16 +3,16 @@
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
-use super::board::Standing;
-use super::life::Life;
+use super::status_table::MembershipState;
+use super::supervisor::Supervisor;
 use crate::bootstrap::{
-    Departure, Finding, Machine, Need, Now, Outcome, Plan, Record, Status, Tenure, Upkeep, backoff,
-    resume,
+    Finding, Leave, Maintenance, Monitor, Need, Now, Outcome, Plan, Record, StateMachine, Status,
+    backoff, resume,
 };
-use crate::driver::{Log, Watch, drive, milestones};
+use crate::driver::{Log, Observer, drive, milestones};
 use crate::fault::{Fault, Kind};
 use crate::host::{Host, Store, clock, facts, timer};
-use crate::target::Target;
+use crate::targets::Target;
 
 /// After a fault that passes and did not within the budget.
 const AFTER_BUDGET: Duration = Duration::from_mins(1);
@@ -22,29 +22,29 @@ const AFTER_FINAL: Duration = Duration::from_hours(1);
 const BETWEEN_REPAIRS: Duration = Duration::from_mins(10);
 
 /// One target of the settings.
-pub struct Keeper<'a> {
-    life: &'a Life<'a>,
+pub struct TargetWorker<'a> {
+    supervisor: &'a Supervisor<'a>,
     index: usize,
     word: &'static str,
     seed: u64,
     repaired: Option<Instant>,
 }
 
-impl<'a> Keeper<'a> {
-    pub fn new(life: &'a Life<'a>, index: usize, word: &'static str) -> Self {
-        let seed = facts::seed(life.root, word);
-        Self { life, index, word, seed, repaired: None }
+impl<'a> TargetWorker<'a> {
+    pub fn new(supervisor: &'a Supervisor<'a>, index: usize, word: &'static str) -> Self {
+        let seed = facts::seed(supervisor.root, word);
+        Self { supervisor, index, word, seed, repaired: None }
     }
 
     /// Until it is dropped.
-    pub async fn keep(mut self) -> Infallible {
-        let mut upkeep = Upkeep::default();
+    pub async fn run(mut self) -> Infallible {
+        let mut maintenance = Maintenance::default();
         let mut tries = 0;
         loop {
-            match self.join(upkeep).await {
+            match self.join(maintenance).await {
                 Ok(record) => {
                     tries = 0;
-                    upkeep = Box::pin(self.stay(record)).await;
+                    maintenance = Box::pin(self.stay(record)).await;
                 }
                 Err(fault) => {
                     tries += 1;
@@ -59,37 +59,37 @@ impl<'a> Keeper<'a> {
     /// # Errors
     /// What came in the way.
     pub async fn leave(&self, budget: Duration) -> Result<(), Fault> {
-        let _lock = self.life.lock().await?;
+        let _lock = self.supervisor.lock().await?;
         let (record, mut host) = (self.store().load()?, self.host());
-        let mut departure = Departure::new(self.target()?, record, budget, self.seed, host.now());
-        if let Outcome::Failed(fault) = self.drive(&mut departure, &mut host).await {
+        let mut leave = Leave::new(self.target()?, record, budget, self.seed, host.now());
+        if let Outcome::Failed(fault) = self.drive(&mut leave, &mut host).await {
             return Err(fault);
         }
         tracing::info!(message_id = milestones::LEFT, "{}: left", self.word);
-        self.life.update(self.index, |entry| entry.standing = Standing::Left);
+        self.supervisor.update(self.index, |entry| entry.state = MembershipState::Left);
         Ok(())
     }
 
-    /// Joins, or does the upkeep that a member needs.
-    async fn join(&self, upkeep: Upkeep) -> Result<Record, Fault> {
+    /// Joins, or does the maintenance that a member needs.
+    async fn join(&self, maintenance: Maintenance) -> Result<Record, Fault> {
         // A member is one from the first moment on, before anything is looked at or renewed.
-        let here = facts::machine(self.life.root);
+        let here = facts::machine(self.supervisor.root);
         let is_own = |record: &Record| record.is_member() && record.other_machine(&here).is_none();
         if let Some(record) = self.store().load()?.filter(is_own) {
             let unix = clock::unix_now();
-            self.life.update(self.index, |entry| entry.joined(&record, unix));
+            self.supervisor.update(self.index, |entry| entry.joined(&record, unix));
         }
-        let _lock = self.life.lock().await?;
+        let _lock = self.supervisor.lock().await?;
         let (record, mut host) = (self.store().load()?, self.host());
-        let settings = self.life.settings;
+        let settings = self.supervisor.settings;
         let plan =
             Plan { target: self.target()?, name: settings.name.clone(), budget: settings.budget };
         let now = host.now();
-        let mut bootstrap = resume(plan, record, self.seed, now).with(upkeep, now);
+        let mut bootstrap = resume(plan, record, self.seed, now).with(maintenance, now);
         match self.drive(&mut bootstrap, &mut host).await {
             Outcome::Joined { record, .. } => {
                 let unix = host.now().unix;
-                self.life.update(self.index, |entry| entry.joined(&record, unix));
+                self.supervisor.update(self.index, |entry| entry.joined(&record, unix));
                 if let Some(fault) = &record.fault {
                     tracing::warn!(
                         message_id = milestones::FAILED,
@@ -107,48 +107,48 @@ impl<'a> Keeper<'a> {
     }
 
     /// Watches over what was joined until there is something to do; then, what.
-    async fn stay(&mut self, record: Record) -> Upkeep {
-        let run = &self.life.settings.run;
+    async fn stay(&mut self, record: Record) -> Maintenance {
+        let run = &self.supervisor.settings.run;
         let may_repair = self.repaired.is_none_or(|last| last.elapsed() >= BETWEEN_REPAIRS);
         let repairs = run.repair && may_repair;
         let mut host = self.host();
-        let mut tenure =
-            Tenure::new(self.word, record, run.inspect, repairs, self.seed, host.now());
-        let mut lookout = Lookout { keeper: self, known: Vec::new() };
-        match Box::pin(drive(&mut tenure, &mut host, &mut lookout)).await {
+        let mut monitor =
+            Monitor::new(self.word, record, run.inspect, repairs, self.seed, host.now());
+        let mut drift_reporter = DriftReporter { worker: self, known: Vec::new() };
+        match Box::pin(drive(&mut monitor, &mut host, &mut drift_reporter)).await {
             Outcome::Due(need) => self.attend(need).await,
-            _ => Upkeep::default(),
+            _ => Maintenance::default(),
         }
     }
 
     /// What has to be done before, and what the bootstrap is to do then.
-    async fn attend(&mut self, need: Need) -> Upkeep {
-        let budget = self.life.settings.budget;
+    async fn attend(&mut self, need: Need) -> Maintenance {
+        let budget = self.supervisor.settings.budget;
         match need {
-            Need::Renewal => Upkeep { renew: Some(budget), ..Upkeep::default() },
+            Need::Renewal => Maintenance { renew: Some(budget), ..Maintenance::default() },
             Need::Reinstallation => {
                 self.repaired = Some(clock::instant());
-                Upkeep { reinstall: true, ..Upkeep::default() }
+                Maintenance { reinstall: true, ..Maintenance::default() }
             }
-            Need::Anew => {
+            Need::Rejoin => {
                 self.repaired = Some(clock::instant());
                 if let Err(fault) = self.leave(budget).await {
                     self.pause(&fault, 1).await;
                 }
-                self.life.update(self.index, |entry| entry.standing = Standing::Pending);
-                Upkeep::default()
+                self.supervisor.update(self.index, |entry| entry.state = MembershipState::Pending);
+                Maintenance::default()
             }
-            Need::Elsewhere => {
-                self.life.update(self.index, |entry| entry.standing = Standing::Pending);
+            Need::OtherMachine => {
+                self.supervisor.update(self.index, |entry| entry.state = MembershipState::Pending);
                 tracing::warn!(
                     message_id = milestones::DAMAGED,
                     "{}: the record is another machine's (a copied disk); this machine joins anew",
                     self.word
                 );
-                Upkeep::default()
+                Maintenance::default()
             }
             Need::Left => {
-                self.life.update(self.index, |entry| entry.standing = Standing::Left);
+                self.supervisor.update(self.index, |entry| entry.state = MembershipState::Left);
                 tracing::warn!(
                     message_id = milestones::LEFT,
                     "{}: this node was made to leave; it is joined again once the service is reloaded or restarted",
@@ -159,10 +159,10 @@ impl<'a> Keeper<'a> {
         }
     }
 
-    async fn drive(&self, machine: &mut impl Machine, host: &mut Host) -> Outcome {
-        let several = self.life.settings.words().len() > 1;
+    async fn drive(&self, machine: &mut impl StateMachine, host: &mut Host) -> Outcome {
+        let several = self.supervisor.settings.words().len() > 1;
         let log = Log::of(several.then_some(self.word));
-        Box::pin(drive(machine, host, &mut Reporter { keeper: self, log })).await
+        Box::pin(drive(machine, host, &mut Reporter { worker: self, log })).await
     }
 
     async fn pause(&self, fault: &Fault, tries: u32) {
@@ -175,7 +175,7 @@ impl<'a> Keeper<'a> {
             fault.causes.join("; "),
             fault.todo
         );
-        self.life.update(self.index, |entry| {
+        self.supervisor.update(self.index, |entry| {
             if entry.is_member() || fault.is_retried() {
                 entry.doing = format!("{}; retrying in {} s", fault.line(), pause.as_secs());
             } else {
@@ -186,28 +186,28 @@ impl<'a> Keeper<'a> {
     }
 
     fn target(&self) -> Result<Box<dyn Target>, Fault> {
-        let targets = self.life.settings.targets();
-        targets.into_iter().find(|target| target.word() == self.word).ok_or_else(bug)
+        let targets = self.supervisor.settings.targets();
+        targets.into_iter().find(|target| target.id() == self.word).ok_or_else(bug)
     }
 
     fn host(&self) -> Host {
-        self.life.host(self.word)
+        self.supervisor.host(self.word)
     }
 
     fn store(&self) -> Store {
-        Store::new(self.life.root.clone(), self.word)
+        Store::new(self.supervisor.root.clone(), self.word)
     }
 }
 
 /// Says what is found when it is found, and when it is well again; not every time.
-struct Lookout<'a, 'b> {
-    keeper: &'a Keeper<'b>,
+struct DriftReporter<'a, 'b> {
+    worker: &'a TargetWorker<'b>,
     known: Vec<Finding>,
 }
 
-impl Watch for Lookout<'_, '_> {
-    fn see(&mut self, status: &Status, now: Now) {
-        let word = self.keeper.word;
+impl Observer for DriftReporter<'_, '_> {
+    fn observe(&mut self, status: &Status, now: Now) {
+        let word = self.worker.word;
         for finding in status.findings.iter().filter(|finding| !self.known.contains(finding)) {
             tracing::warn!(
                 message_id = milestones::DAMAGED,
@@ -218,14 +218,14 @@ impl Watch for Lookout<'_, '_> {
             |known: &&Finding| !status.findings.iter().any(|finding| finding.path == known.path);
         for known in self.known.iter().filter(is_mended) {
             tracing::info!(
-                message_id = milestones::MENDED,
+                message_id = milestones::REPAIRED,
                 "{word}: the {} is as it should be: {}",
                 known.what,
                 known.path
             );
         }
         self.known.clone_from(&status.findings);
-        self.keeper.life.update(self.keeper.index, |entry| {
+        self.worker.supervisor.update(self.worker.index, |entry| {
             entry.see(status);
             entry.findings = status.findings.len();
             // It waits, so it has just looked.
@@ -237,19 +237,19 @@ impl Watch for Lookout<'_, '_> {
     }
 }
 
-/// While a machine is driven: the log, and the board.
+/// While a machine is driven: the log, and the status_table.
 struct Reporter<'a, 'b> {
-    keeper: &'a Keeper<'b>,
+    worker: &'a TargetWorker<'b>,
     log: Log,
 }
 
-impl Watch for Reporter<'_, '_> {
-    fn see(&mut self, status: &Status, now: Now) {
-        self.log.see(status, now);
-        self.keeper.life.update(self.keeper.index, |entry| {
+impl Observer for Reporter<'_, '_> {
+    fn observe(&mut self, status: &Status, now: Now) {
+        self.log.observe(status, now);
+        self.worker.supervisor.update(self.worker.index, |entry| {
             // What did not go before may go now.
-            if matches!(entry.standing, Standing::GivenUp(_)) {
-                entry.standing = Standing::Pending;
+            if matches!(entry.state, MembershipState::GivenUp(_)) {
+                entry.state = MembershipState::Pending;
             }
             entry.see(status);
         });

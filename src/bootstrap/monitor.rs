@@ -4,9 +4,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::inspection::{Finding, Sight, findings};
+use super::inspection::{Finding, ObservedFile, findings};
 use super::{Effect, Event, Now, Outcome, Phase, Record, Status, Waiting, backoff};
-use crate::facts::Machine;
+use crate::facts::MachineIdentity;
 use crate::fault::Fault;
 
 /// What a member's quiet time ends with.
@@ -17,11 +17,11 @@ pub enum Need {
     /// What was granted is to be installed once more.
     Reinstallation,
     /// The key is lost, and with it the membership: leave, and join with a new one.
-    Anew,
+    Rejoin,
     /// This node has left, or is leaving; by somebody's hand.
     Left,
     /// The record is another machine's: this one joins anew.
-    Elsewhere,
+    OtherMachine,
 }
 
 impl fmt::Display for Need {
@@ -29,9 +29,9 @@ impl fmt::Display for Need {
         f.write_str(match self {
             Self::Renewal => "the certificate is to be renewed",
             Self::Reinstallation => "what is missing or damaged is to be put back",
-            Self::Anew => "the key is lost: leaving, and joining anew",
+            Self::Rejoin => "the key is lost: leaving, and joining anew",
             Self::Left => "this node has left",
-            Self::Elsewhere => {
+            Self::OtherMachine => {
                 "the record is another machine's: it is set aside, and this machine joins anew"
             }
         })
@@ -39,7 +39,7 @@ impl fmt::Display for Need {
 }
 
 /// One member, watched over.
-pub struct Tenure {
+pub struct Monitor {
     target: &'static str,
     record: Record,
     /// How often the files are looked at.
@@ -55,7 +55,7 @@ pub struct Tenure {
     need: Option<Need>,
 }
 
-impl Tenure {
+impl Monitor {
     /// From the record of a member. The first look comes at once.
     #[must_use]
     pub fn new(
@@ -80,21 +80,27 @@ impl Tenure {
         }
     }
 
-    fn seen(&mut self, now: Now, record: Option<Record>, sights: &[Sight], here: &Machine) {
+    fn seen(
+        &mut self,
+        now: Now,
+        record: Option<Record>,
+        sights: &[ObservedFile],
+        here: &MachineIdentity,
+    ) {
         let Some(record) = record.filter(Record::is_member) else {
             self.need = Some(Need::Left);
             return;
         };
         // A machine that was copied while it ran.
         if record.other_machine(here).is_some() {
-            self.need = Some(Need::Elsewhere);
+            self.need = Some(Need::OtherMachine);
             return;
         }
         self.findings = findings(&record, sights, now.unix);
         self.record = record;
         let is_due = self.record.renewal_at().is_some_and(|at| at <= now.unix);
         self.need = if self.repairs && self.findings.iter().any(Finding::is_key) {
-            Some(Need::Anew)
+            Some(Need::Rejoin)
         } else if self.repairs && !self.findings.is_empty() {
             Some(Need::Reinstallation)
         } else {
@@ -114,7 +120,7 @@ impl Tenure {
     }
 }
 
-impl super::Machine for Tenure {
+impl super::StateMachine for Monitor {
     fn poll(&self, now: Now) -> Effect {
         match &self.need {
             Some(need) => Effect::Finish(Outcome::Due(need.clone())),

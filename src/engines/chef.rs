@@ -95,8 +95,8 @@ pub fn expected(settings: &Chef, name: &str, endpoint: &str) -> Use {
 #[must_use]
 pub fn clear(installed: &[(String, String)]) -> Bundle {
     let action = |(what, path): &(String, String)| match what.as_str() {
-        "settings" => Action::Unblock { path: path.clone() },
-        _ => Action::Retire { path: path.clone() },
+        "settings" => Action::RemoveBlock { path: path.clone() },
+        _ => Action::RemoveWithBackup { path: path.clone() },
     };
     Bundle { actions: installed.iter().map(action).collect(), ..Bundle::default() }
 }

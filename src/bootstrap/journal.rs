@@ -4,11 +4,11 @@
 use super::backoff::Call;
 use super::pace::RetrySchedule;
 use super::{Effect, Event, FaultNote, Now, Outcome, Phase, Record, Status, Step};
-use crate::engine::Bundle;
+use crate::engines::Bundle;
 use crate::fault::{Evidence, Fault};
-use crate::target::Target;
+use crate::targets::Target;
 
-pub(super) struct Ledger {
+pub(super) struct Journal {
     /// What the record is to say. While it differs from what is on disk, nothing else happens.
     pub working: Record,
     durable: Record,
@@ -22,7 +22,7 @@ pub(super) struct Ledger {
     pub steps: Vec<Step>,
 }
 
-impl Ledger {
+impl Journal {
     pub fn new(
         working: Record,
         durable: Record,
@@ -139,7 +139,7 @@ impl Ledger {
         let authority = target.authority_name();
         let waiting = self.pace.waiting(now);
         Status {
-            target: target.word(),
+            target: target.id(),
             phase: self.working.phase,
             name,
             doing: match (effect, waiting) {

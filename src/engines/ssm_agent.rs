@@ -67,6 +67,6 @@ pub fn file(path: &str, activation: &str, code: &Secret) -> Bundle {
 /// Takes back what [`file()`] put there. The agent's own files are the agent's.
 #[must_use]
 pub fn clear(installed: &[(String, String)]) -> Bundle {
-    let actions = installed.iter().map(|(_, path)| Action::Retire { path: path.clone() });
+    let actions = installed.iter().map(|(_, path)| Action::RemoveWithBackup { path: path.clone() });
     Bundle { actions: actions.collect(), ..Bundle::default() }
 }

@@ -67,7 +67,7 @@ pub fn directories() -> [Place; 2] {
 /// Takes back what [`install`] put there.
 #[must_use]
 pub fn clear(installed: &[(String, String)]) -> Bundle {
-    let actions = installed.iter().map(|(_, path)| Action::Retire { path: path.clone() });
+    let actions = installed.iter().map(|(_, path)| Action::RemoveWithBackup { path: path.clone() });
     Bundle { actions: actions.collect(), ..Bundle::default() }
 }
 
@@ -78,7 +78,7 @@ fn place(name: &str, mode: u32) -> Place {
 #[cfg(test)]
 mod tests {
     use super::{agent_file, install, read};
-    use crate::engine::Action;
+    use crate::engines::Action;
 
     const ID: &str = "0f0e0d0c-0b0a-4908-8706-050403020100";
 
