@@ -56,15 +56,15 @@ impl Reader<'_> {
     }
 
     fn given(&self, origin: &Origin) -> Result<Option<(String, String)>, ConfigError> {
-        const ID: &str = "an activation's id, a UUID in lower case";
+        const UUID: &str = "an activation's id, a UUID in lower case";
         const FILE: &str = "an absolute path, or the name of a systemd credential";
         let id =
-            self.parsed(ID, "activation_id", ID, |text| is_id(text).then(|| text.to_owned()))?;
+            self.parsed(ID, "activation_id", UUID, |text| is_id(text).then(|| text.to_owned()))?;
         let source = self.parsed(ID, "activation_code_file", FILE, source)?;
         match (id, source) {
             (None, None) => Ok(None),
             (id, source) => Ok(Some((
-                required(id, origin, "ssm.activation_id", ID)?,
+                required(id, origin, "ssm.activation_id", UUID)?,
                 required(source, origin, "ssm.activation_code_file", FILE)?,
             ))),
         }
