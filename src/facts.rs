@@ -6,7 +6,7 @@ pub mod network;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::secret::Secret;
 pub use machine::MachineIdentity;
@@ -34,32 +34,6 @@ pub struct Facts {
     pub firmware_instance_id: Option<String>,
     /// None where this is no EC2 instance.
     pub ec2: Option<Ec2>,
-    /// None where no target manages this node with Puppet.
-    pub puppet: Option<PuppetSite>,
-    /// None where no target manages this node with Systems Manager.
-    pub ssm: Option<SsmSite>,
-    /// What the OpsWorks agent's file says; none where there is no such file, or no target asks.
-    pub opsworks: Option<OpsworksSite>,
-}
-
-/// `instance-agent.yml`, as far as it is public.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct OpsworksSite {
-    /// The instance that this node is registered as; none where the file does not say.
-    pub instance: Option<String>,
-    /// SHA-1 of its public key, lower-case hexadecimal digits.
-    pub fingerprint: Option<String>,
-}
-
-/// The Systems Manager agent on this node.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct SsmSite {
-    /// The agent's program; none where it is not installed.
-    pub agent: Option<String>,
-    /// The `mi-` (or `i-`) id in its vault.
-    pub instance: Option<String>,
-    /// The activation id in the file that a hand-over to a file leaves.
-    pub handed_over: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -99,35 +73,6 @@ pub struct InstanceIdentity {
     pub signature: Option<String>,
 }
 
-/// Where Puppet keeps its things on this node, without the `--root` prefix.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PuppetSite {
-    pub confdir: String,
-    pub ssldir: String,
-    pub statedir: String,
-    /// Who said so: `settings`, `puppet config print`, `Debian's layout`, `the vendor's layout`.
-    pub said_by: String,
-    /// Puppet's program, where the settings name it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub program: Option<String>,
-    /// Where `csr_attributes.yaml` is, where that is not in the confdir.
-    #[serde(skip)]
-    pub csr_attributes_path: Option<String>,
-    /// What Puppet said where it does not use its settings.
-    #[serde(skip)]
-    pub complaint: Option<String>,
-    /// Puppet's file of names for OIDs of the site's own: its path and its text.
-    #[serde(skip)]
-    pub oid_mapping: Option<(String, String)>,
-    /// The text of `csr_attributes.yaml`, where there is one. Never stored: it may hold a
-    /// challenge password.
-    #[serde(skip)]
-    pub csr_attributes: Option<Secret>,
-    /// A file that a certificate request is made from and that can't be read, and why.
-    #[serde(skip)]
-    pub unread: Option<(String, String)>,
-}
-
 impl Facts {
     #[must_use]
     pub fn machine(&self) -> MachineIdentity {
@@ -140,11 +85,5 @@ impl Facts {
             machine_id: self.machine_id.clone(),
             product_uuid: self.product_uuid.clone(),
         }
-    }
-
-    /// The id under which the Systems Manager agent is registered.
-    #[must_use]
-    pub fn ssm_instance(&self) -> Option<&str> {
-        self.ssm.as_ref()?.instance.as_deref()
     }
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 #[rustfmt::skip]
 const MAY_IMPORT: [(&str, &[&str]); 14] = [
     ("main", &["cli"]),
-    ("cli", &["bootstrap", "config", "daemon", "driver", "host", "targets"]),
+    ("cli", &["bootstrap", "config", "daemon", "driver", "engines", "host", "targets"]),
     ("daemon", &["bootstrap", "config", "driver", "host", "targets"]),
     ("driver", &["bootstrap", "host"]),
     ("host", &["bootstrap", "engines", "pki", "targets"]),

@@ -657,9 +657,10 @@ fn a_process_at_work_leaves_no_core() {
 /// Types that hold secrets show nothing of them.
 #[test]
 fn secrets_are_redacted_by_their_types() {
-    use enlist::engines::ssm_agent::{self, Code, HandOver};
+    use enlist::engines::ssm_agent::{Code, HandOver};
+    use enlist::engines::{Action, Item, Place};
     use enlist::secret::Secret;
-    use enlist::targets::Answer;
+    use enlist::targets::ssm::api::Answer;
     let secret = Secret::new("ABCDEFGHIJKLMNOPQRST".to_owned());
     let hand_over = HandOver {
         activation: "a".to_owned(),
@@ -667,8 +668,9 @@ fn secrets_are_redacted_by_their_types() {
         region: None,
         program: None,
     };
-    let answer = Answer::Activation { id: None, code: Some(secret.clone()) };
-    let bundle = ssm_agent::file("/f", "a", &secret);
+    let answer = Answer::Created { id: None, code: Some(secret.clone()) };
+    let at = Place { path: "/f".to_owned(), mode: 0o600, owner: None };
+    let bundle = Action::Secret { item: Item::Activation, at, content: secret.clone() };
     let csr = enlist::pki::CsrSpec {
         extensions: vec![("1.3.6.1.4.1.34380.1.1.4".to_owned(), secret.clone())],
         attributes: vec![("1.2.840.113549.1.9.7".to_owned(), secret.clone())],

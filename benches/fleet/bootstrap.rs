@@ -3,12 +3,11 @@
 
 use std::time::Duration;
 
-use enlist::bootstrap::{
-    Bootstrap, Effect, Event, Installed, Now, Outcome, Plan, Record, StateMachine, resume,
-};
+use enlist::bootstrap::{Bootstrap, Effect, Event, Now, Outcome, Record, StateMachine, resume};
+use enlist::engines::{Installed, Item, KeyReport};
 use enlist::fault::Fault;
 use enlist::secret::Secret;
-use enlist::targets::{Answer, KeyReport};
+use enlist::targets::Answer;
 
 use super::authority::shared_key;
 use super::lot::Lot;
@@ -51,8 +50,9 @@ impl Client for Node {
     fn step(&mut self, now_ms: u64) -> Step {
         let now = self.now(now_ms);
         loop {
-            let event = match self.machine.poll(now) {
+            let event = match self.machine.poll() {
                 Effect::Call(request) => return Step::Call(request),
+                Effect::WaitUntil(mono) if mono <= now.mono => Event::Woke,
                 Effect::WaitUntil(mono) => {
                     // A whole millisecond, never before the moment.
                     let until = u64::try_from(mono.as_nanos().div_ceil(1_000_000)).unwrap();
@@ -60,9 +60,7 @@ impl Client for Node {
                 }
                 Effect::Finish(Outcome::Joined { .. }) => return Step::Joined,
                 Effect::Finish(_) => return Step::GaveUp,
-                Effect::GatherFacts(_) => {
-                    Event::Facts(Box::new(puppet_node::facts(&name(self.index))))
-                }
+                Effect::GatherFacts(_) => puppet_node::facts(&name(self.index)),
                 Effect::EnsureKey(_) => Event::Key(Box::new(KeyReport {
                     public: shared_key().clone(),
                     csr: Some(Secret::new(name(self.index))),
@@ -72,10 +70,7 @@ impl Client for Node {
                     Event::Persisted
                 }
                 Effect::Hold(_) => Event::Held,
-                Effect::Install(_) => Event::Installed(vec![Installed {
-                    what: "key".to_owned(),
-                    path: "/k".to_owned(),
-                }]),
+                Effect::Install(_) => Event::Installed(vec![Installed::new(Item::Key, "/k")]),
                 Effect::Keep(_) => Event::Kept,
                 other => panic!("{other:?} in a join of a Puppet server"),
             };
@@ -99,7 +94,7 @@ pub fn name(index: usize) -> String {
 }
 
 fn begin(seed: u64, record: Option<Record>) -> Bootstrap {
-    let plan = Plan { target: Box::new(opsworks_cm("puppet-test")), name: None, budget: BUDGET };
+    let plan = puppet_node::plan(opsworks_cm("puppet-test"), BUDGET);
     let unix = record.as_ref().map_or(START, |record| record.since);
     resume(plan, record, seed, Now { mono: Duration::ZERO, unix, skew: 0 })
 }

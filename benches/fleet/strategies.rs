@@ -2,7 +2,8 @@
 //! script that waits between tries in its own way.
 
 use enlist::fault::{Fault, Kind};
-use enlist::targets::{Answer, Request};
+use enlist::targets::Answer;
+use enlist::targets::opsworks_cm::api as cm;
 
 use super::bootstrap::name;
 use super::lot::Lot;
@@ -68,11 +69,15 @@ impl Script {
     fn answered(&mut self, now_ms: u64, answer: Answer) {
         self.failures = 0;
         match answer {
-            Answer::Associated { token: Some(token) } => (self.stage, self.token) = (2, token),
-            Answer::AssociationStatus { status: Some(status), .. } if status == "SUCCESS" => {
+            Answer::OpsworksCm(cm::Answer::Associated { token: Some(token) }) => {
+                (self.stage, self.token) = (2, token);
+            }
+            Answer::OpsworksCm(cm::Answer::AssociationStatus { status: Some(status), .. })
+                if status == "SUCCESS" =>
+            {
                 self.ended = Some(true);
             }
-            Answer::AssociationStatus { .. } => {
+            Answer::OpsworksCm(cm::Answer::AssociationStatus { .. }) => {
                 self.polls += 1;
                 self.until = now_ms + POLL;
                 if self.strategy == Strategy::Cli && self.polls == CLI_POLLS {
@@ -94,15 +99,16 @@ impl Client for Script {
             None => {}
         }
         let server = "puppet-test".to_owned();
-        Step::Call(match self.stage {
-            0 => Request::DescribeServers { server },
+        let request = match self.stage {
+            0 => cm::Request::DescribeServers { server },
             1 => {
                 let node = name(self.index);
                 let attributes = vec![("PUPPET_NODE_CSR".to_owned(), node.clone())];
-                Request::AssociateNode { server, node, attributes }
+                cm::Request::AssociateNode { server, node, attributes }
             }
-            _ => Request::DescribeNodeAssociationStatus { server, token: self.token.clone() },
-        })
+            _ => cm::Request::DescribeNodeAssociationStatus { server, token: self.token.clone() },
+        };
+        Step::Call(request.into())
     }
 
     fn reply(&mut self, now_ms: u64, reply: Result<Answer, Fault>) {

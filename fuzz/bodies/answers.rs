@@ -1,19 +1,22 @@
 //! What HTTP answers become, through the real SDK, and what the targets make of them. The input is
 //! parts: `> ACTION STATUS`, and the body.
 
-use std::cell::OnceCell;
+use std::cell::RefCell;
 
+use enlist::engines::{Authority, Grant, NodeContext};
 use enlist::fault::{Fault, Kind};
-use enlist::host::aws::Client;
+use enlist::host::transports::Transports;
 use enlist::host::{AwsSettings, Environment, HttpClients};
+use enlist::targets::opsworks::api as stacks;
+use enlist::targets::opsworks_cm::api as cm;
 use enlist::targets::opsworks_cm::endpoint;
+use enlist::targets::ssm::{self, api as sm};
 use enlist::targets::{
-    Answer, Authority, Created, Discovered, Doubt, Grant, Leaving, Member, NodeContext, Request,
-    Target, Watched, ssm,
+    Answer, Call, Created, Decision, Member, Question, Reconciled, Request, Target,
 };
 
 use super::wire::{Part, Wire, machine, parts};
-use super::world::{NAME, NOW, STACK, authorities, facts, is_good, key_report, targets};
+use super::world::{NAME, NOW, STACK, authorities, facts, is_good, key_report, observed, targets};
 
 const UUID: &str = "11111111-2222-3333-4444-555555555555";
 const MARK: &str = "0123456789abcdef";
@@ -31,17 +34,18 @@ pub fn run(data: &[u8]) {
             Err(fault) => classified(action, &fault, &part),
         }
     }
-    for (target, authority) in targets().iter().zip(authorities()) {
+    for ((target, _), authority) in targets().iter().zip(authorities()) {
         meaning(target.as_ref(), &authority, &answers);
     }
 }
 
 fn call(request: Request, part: &Part) -> Result<Answer, Fault> {
     thread_local! {
-        static CLIENT: OnceCell<(Client, Wire)> = const { OnceCell::new() };
+        static CLIENT: RefCell<Option<(Transports, Wire)>> = const { RefCell::new(None) };
     }
     CLIENT.with(|cell| {
-        let (client, wire) = cell.get_or_init(|| {
+        let mut cell = cell.borrow_mut();
+        let (client, wire) = cell.get_or_insert_with(|| {
             let api = Wire::default();
             (connect(&api), api)
         });
@@ -56,7 +60,7 @@ fn call(request: Request, part: &Part) -> Result<Answer, Fault> {
     })
 }
 
-fn connect(api: &Wire) -> Client {
+fn connect(api: &Wire) -> Transports {
     let metadata = Wire::default();
     let credentials = format!(
         r#"{{"Code":"Success","Type":"AWS-HMAC","AccessKeyId":"AKIDEXAMPLE","SecretAccessKey":"{SECRET_KEY}","Token":"token","LastUpdated":"2030-01-01T00:00:00Z","Expiration":"2099-01-01T00:00:00Z"}}"#
@@ -78,30 +82,40 @@ fn connect(api: &Wire) -> Client {
     let environment = Environment::parse(&settings, |_| None, &|_| Ok(None)).unwrap();
     let net = HttpClients::of(&environment, api.connector(), metadata.connector());
     let machine = machine();
-    Client::connect(&machine.root, &net, &environment, None).unwrap()
+    Transports::new(machine.root.clone(), net, environment)
 }
 
 fn request(action: &str) -> Option<Request> {
     let (server, node) = ("p".to_owned(), NAME.to_owned());
+    let activation = UUID.to_owned();
     Some(match action {
-        "DescribeServers" => Request::DescribeServers { server },
-        "AssociateNode" => Request::AssociateNode { server, node, attributes: Vec::new() },
-        "DisassociateNode" => Request::DisassociateNode { server, node, attributes: Vec::new() },
-        "DescribeNodeAssociationStatus" => {
-            Request::DescribeNodeAssociationStatus { server, token: "t".to_owned() }
+        "DescribeServers" => cm::Request::DescribeServers { server }.into(),
+        "AssociateNode" => {
+            cm::Request::AssociateNode { server, node, attributes: Vec::new() }.into()
         }
-        "DescribeStacks" => Request::DescribeStacks { stack: STACK.to_owned() },
-        "RegisterInstance" => Request::RegisterInstance(Box::default()),
-        "DescribeInstances" => Request::DescribeInstances { stack: STACK.to_owned() },
-        "DeregisterInstance" => Request::DeregisterInstance { instance: UUID.to_owned() },
-        "CreateActivation" => Request::CreateActivation(Box::default()),
-        "DescribeActivations" => Request::DescribeActivations { name: node, next: None },
-        "DeleteActivation" => Request::DeleteActivation { activation: UUID.to_owned() },
+        "DisassociateNode" => {
+            cm::Request::DisassociateNode { server, node, attributes: Vec::new() }.into()
+        }
+        "DescribeNodeAssociationStatus" => {
+            cm::Request::DescribeNodeAssociationStatus { server, token: "t".to_owned() }.into()
+        }
+        "DescribeStacks" => stacks::Request::DescribeStacks { stack: STACK.to_owned() }.into(),
+        "RegisterInstance" => stacks::Request::RegisterInstance(Box::default()).into(),
+        "DescribeInstances" => {
+            stacks::Request::DescribeInstances { stack: STACK.to_owned() }.into()
+        }
+        "DeregisterInstance" => {
+            stacks::Request::DeregisterInstance { instance: UUID.to_owned() }.into()
+        }
+        "CreateActivation" => sm::Request::CreateActivation(Box::default()).into(),
+        "DescribeActivations" => sm::Request::DescribeActivations { name: node, next: None }.into(),
+        "DeleteActivation" => sm::Request::DeleteActivation { activation }.into(),
         "DescribeInstanceInformation" => {
-            Request::DescribeInstanceInformation { activation: UUID.to_owned() }
+            sm::Request::DescribeInstanceInformation { activation, next: None }.into()
         }
         "DeregisterManagedInstance" => {
-            Request::DeregisterManagedInstance { instance: "mi-0123456789abcdef0".to_owned() }
+            let instance = "mi-0123456789abcdef0".to_owned();
+            sm::Request::DeregisterManagedInstance { instance }.into()
         }
         _ => return None,
     })
@@ -144,13 +158,23 @@ fn codes(body: &[u8]) -> Vec<String> {
 
 /// No answer makes a target panic, and what it takes from one is what it may take.
 fn meaning(target: &dyn Target, authority: &Authority, answers: &[Answer]) {
-    let (facts, key) = (facts(), key_report());
-    let known = NodeContext { facts: &facts, name: NAME, authority, key: Some(&key) };
+    let (facts, observed, key) = (facts(), observed(), key_report());
+    let node = NodeContext {
+        facts: &facts,
+        observed: &observed,
+        name: NAME,
+        authority,
+        key: Some(&key),
+        state_dir: "/var/lib/enlist/x",
+    };
     for answer in answers {
-        if let Ok(Discovered::Ready(authority)) = target.surveyed(&facts, answer.clone()) {
-            usable(&authority);
+        let one = std::slice::from_ref(answer);
+        match target.discover(&facts, one) {
+            Ok(Question::Done(authority)) => usable(&authority),
+            Ok(_) => {}
+            Err(fault) => graded(&fault),
         }
-        match target.created(answer.clone()) {
+        match target.created(answer) {
             Ok(Created::Ticket(ticket)) => assert!(!ticket.is_empty()),
             Ok(Created::Granted(grant, secret)) => {
                 acceptable(&grant, authority);
@@ -158,24 +182,25 @@ fn meaning(target: &dyn Target, authority: &Authority, answers: &[Answer]) {
             }
             Err(fault) => graded(&fault),
         }
-        match target.watched(&known, answer.clone(), NOW) {
-            Ok(Watched::Granted(grant)) => acceptable(&grant, authority),
+        match target.wait(&node, "t", one, NOW) {
+            Ok(Question::Done(Decision::Granted(grant))) => acceptable(&grant, authority),
+            Ok(Question::Ask(request) | Question::AskLater(request)) => safe(&request),
             Ok(_) => {}
             Err(fault) => graded(&fault),
         }
     }
     for until in 0..=answers.len() {
-        match target.in_doubt(&known, MARK, &answers[..until]) {
-            Ok(Doubt::Adopt(grant)) => acceptable(&grant, authority),
-            Ok(Doubt::Ask(request)) => safe(&request),
-            Ok(Doubt::Repeat) => {}
+        match target.reconcile(&node, MARK, &answers[..until]) {
+            Ok(Question::Done(Reconciled::Granted(grant))) => acceptable(&grant, authority),
+            Ok(Question::Ask(request)) => safe(&request),
+            Ok(_) => {}
             Err(fault) => graded(&fault),
         }
-        departing(target, &answers[..until]);
+        leaving(target, &answers[..until]);
     }
 }
 
-fn departing(target: &dyn Target, answers: &[Answer]) {
+fn leaving(target: &dyn Target, answers: &[Answer]) {
     let grants = [
         None,
         Some(Grant::Client),
@@ -183,7 +208,7 @@ fn departing(target: &dyn Target, answers: &[Answer]) {
         Some(Grant::Activation { id: UUID.to_owned() }),
         Some(Grant::Managed { id: "mi-1".to_owned(), activation: Some(UUID.to_owned()) }),
     ];
-    let facts = facts();
+    let (facts, observed) = (facts(), observed());
     for grant in &grants {
         for was_attempted in [false, true] {
             let member = Member {
@@ -196,10 +221,11 @@ fn departing(target: &dyn Target, answers: &[Answer]) {
                 mark: MARK,
                 machine: None,
                 facts: &facts,
+                observed: &observed,
             };
-            match target.depart(&member, answers) {
-                Ok(Leaving::Ask(request) | Leaving::AskLater(request)) => safe(&request),
-                Ok(Leaving::Gone) => {}
+            match target.leave(&member, answers) {
+                Ok(Question::Ask(request) | Question::AskLater(request)) => safe(&request),
+                Ok(_) => {}
                 Err(fault) => graded(&fault),
             }
         }
@@ -252,7 +278,7 @@ fn graded(fault: &Fault) {
     ];
     assert!(kinds.contains(&fault.kind), "{fault:?}");
     // An answer to another question is the one bug of ours that arbitrary answers can feign.
-    let feigned = ["of another kind", "nothing to survey", "is not watched"];
+    let feigned = ["of another kind", "another service's"];
     assert!(
         fault.kind != Kind::Invariant || feigned.iter().any(|word| fault.what.contains(word)),
         "{fault:?}"

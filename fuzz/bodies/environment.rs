@@ -7,10 +7,11 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
 use enlist::fault::{Fault, Kind};
+use enlist::host::aws::VARIABLES;
 use enlist::host::aws::environment::Environment;
-use enlist::host::aws::{Client, VARIABLES};
+use enlist::host::transports::Transports;
 use enlist::host::{AwsSettings, HttpClients};
-use enlist::targets::Request;
+use enlist::targets::opsworks_cm::api::Request;
 
 use super::wire::{Part, Wire, machine, parts};
 
@@ -60,12 +61,9 @@ fn used(environment: &Environment, parts: &[Part]) {
     api.answer(200, b"{}".to_vec());
     let net = HttpClients::of(environment, api.connector(), local.connector());
     let machine = machine();
-    let client = match Client::connect(&machine.root, &net, environment, None) {
-        Ok(client) => client,
-        Err(fault) => return explained(&fault),
-    };
+    let mut transports = Transports::new(machine.root.clone(), net, environment.clone());
     let request = Request::DescribeServers { server: "p".to_owned() };
-    if let Err(fault) = machine.runtime.block_on(client.call(request)) {
+    if let Err(fault) = machine.runtime.block_on(transports.call(request.into())) {
         assert_ne!(fault.kind, Kind::Invariant, "{fault:?}");
         explained(&fault);
     }

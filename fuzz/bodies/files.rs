@@ -1,9 +1,11 @@
 //! Other people's files, edited: the first line is a value, the rest is the file.
 
+use enlist::engines::chef::block;
 use enlist::engines::chef::{self, Chef};
-use enlist::engines::{Action, block, csr_attributes, puppet_conf};
+use enlist::engines::puppet::{conf as puppet_conf, csr_attributes};
+use enlist::engines::{Action, Authority, Engine, Grant, Installation, NodeContext};
 
-use super::world::settings;
+use super::world::{facts, key_report, observed, settings};
 
 /// Longer files find nothing that these do not, and take their time.
 const LONGEST: usize = 64 * 1024;
@@ -109,10 +111,22 @@ fn quoting(text: &str) {
 /// The settings that `client.rb` gets, with this for its organization's name and directory where
 /// the settings allow it.
 fn client_rb(value: &str) -> String {
-    let chef: Chef = settings("[opsworks-cm]\nserver = \"p\"\n").opsworks_cm.unwrap().chef;
+    let chef: Chef = settings("[opsworks-cm]\nserver = \"p\"\n").engines.chef;
     let organization = chef::check_organization(value).is_ok().then(|| value.to_owned());
     let chef = Chef { organization: organization.unwrap_or_else(|| "o".to_owned()), ..chef };
-    let bundle = chef::install(&chef, "n", "e.example", None, "/staged");
+    let (facts, observed, key) = (facts(), observed(), key_report());
+    let authority = Authority::Chef { endpoint: "e.example".to_owned(), ca: None };
+    let node = NodeContext {
+        facts: &facts,
+        observed: &observed,
+        name: "n",
+        authority: &authority,
+        key: Some(&key),
+        state_dir: "/var/lib/enlist/x",
+    };
+    let Ok(Installation::Bundle(bundle)) = chef.install(&node, &Grant::Client, None) else {
+        panic!("no bundle")
+    };
     let content = bundle.actions.into_iter().find_map(|action| match action {
         Action::Block { content, .. } => Some(content),
         _ => None,

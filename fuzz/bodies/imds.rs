@@ -1,7 +1,7 @@
 //! What answers at the metadata address: parts `> PATH STATUS` and the body; a path that is not
 //! there is 404.
 
-use enlist::engines::puppet::{self, Puppet};
+use enlist::engines::puppet::{Puppet, csr};
 use enlist::fault::Kind;
 use enlist::host::{Environment, HttpClients, imds};
 use enlist::pki::{name, oid};
@@ -55,9 +55,9 @@ pub fn run(data: &[u8]) {
 
 /// Whoever may tag an instance can't grant it rights on the server.
 fn requested(facts: &enlist::facts::Facts, prefix: &str, own: &str) {
-    let cm = settings("[opsworks-cm]\nserver = \"p\"\n").opsworks_cm.unwrap();
-    let puppet = Puppet { tag_prefix: prefix.to_owned(), ..cm.puppet };
-    let Ok(plan) = puppet::csr(&puppet, facts, &site(), own) else { panic!("no request") };
+    let puppet = settings("[opsworks-cm]\nserver = \"p\"\n").engines.puppet;
+    let puppet = Puppet { tag_prefix: prefix.to_owned(), ..puppet };
+    let Ok(plan) = csr::csr(&puppet, facts, &site(), own) else { panic!("no request") };
     let authorization = oid::arcs(oid::AUTHORIZATION_ARC).unwrap();
     for (dotted, value) in &plan.spec.extensions {
         let arcs = oid::arcs(dotted).unwrap();

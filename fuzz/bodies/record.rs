@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use enlist::bootstrap::{
-    Effect, Event, Leave, Now, Phase, Plan, Record, Report, StateMachine, resume,
+    Effect, Event, Leave, Now, PhaseName, Plan, Record, Report, StateMachine, resume,
 };
+use enlist::engines::Engines;
 use enlist::fault::{Fault, Kind};
-use enlist::targets::{Request, Target};
+use enlist::targets::{Call, Request, Target};
 
-use super::world::{facts, key_report, targets};
+use super::world::{facts, key_report, observed, targets};
 
 pub fn run(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
@@ -23,36 +24,37 @@ pub fn run(data: &[u8]) {
     assert_eq!(Record::parse(&written, "/r").unwrap(), record, "the round trip");
     assert_eq!(Record::parse(&written, "/r").unwrap().to_text(), written);
     let report = Report::of(&record);
-    assert_eq!(report.joined, record.phase == Phase::Joined);
+    assert_eq!(report.joined, record.is_member());
     serde_json::to_string(&report).unwrap();
-    for target in targets() {
+    for (target, engines) in targets() {
         if target.id() == record.target {
-            joining(target, &record);
+            joining(target, engines, &record);
         }
     }
-    for target in targets() {
+    for (target, engines) in targets() {
         if target.id() == record.target {
-            leaving(target, &record);
+            leaving(target, engines, &record);
         }
     }
 }
 
 /// Whatever the record says, what it leads to keeps the rules.
-fn joining(target: Box<dyn Target>, record: &Record) {
-    let plan = Plan { target, name: None, budget: Duration::from_mins(1) };
+fn joining(target: Box<dyn Target>, engines: Engines, record: &Record) {
+    let plan = Plan { target, engines, name: None, budget: Duration::from_mins(1) };
     let core = resume(plan, Some(record.clone()), 7, Now::default());
     drive(core, record, |request, disk| {
         if is_creating(request) {
-            assert_eq!(disk.phase, Phase::Creating, "not written ahead: {request:?}");
+            assert_eq!(disk.phase.name(), PhaseName::Creating, "not written ahead: {request:?}");
         }
     });
 }
 
-fn leaving(target: Box<dyn Target>, record: &Record) {
-    let core = Leave::new(target, Some(record.clone()), Duration::from_mins(1), 7, Now::default());
+fn leaving(target: Box<dyn Target>, engines: Engines, record: &Record) {
+    let record_there = Some(record.clone());
+    let core = Leave::new(target, engines, record_there, Duration::from_mins(1), 7, Now::default());
     drive(core, record, |request, disk| {
         assert!(!is_creating(request), "{request:?}");
-        assert_eq!(disk.phase, Phase::Leaving, "not written ahead: {request:?}");
+        assert_eq!(disk.phase.name(), PhaseName::Leaving, "not written ahead: {request:?}");
     });
 }
 
@@ -60,12 +62,14 @@ fn leaving(target: Box<dyn Target>, record: &Record) {
 fn drive(mut core: impl StateMachine, record: &Record, asked: impl Fn(&Request, &Record)) {
     let (mut now, mut disk) = (Now { unix: super::world::NOW, ..Now::default() }, record.clone());
     for _ in 0..200 {
-        let effect = core.poll(now);
-        assert!(effect == core.poll(now), "poll gives the same answer until it is handled");
+        let effect = core.poll();
+        assert!(effect == core.poll(), "poll gives the same answer until it is handled");
         core.status(now);
         let event = match effect {
             Effect::Finish(_) => return,
-            Effect::GatherFacts(_) => Event::Facts(Box::new(facts())),
+            Effect::SettleHandOver => Event::HandOverSettled,
+            Effect::GatherFacts(_) => Event::Facts(Box::new(facts()), Box::new(observed())),
+            Effect::Sign(..) => Event::Signed(Vec::new()),
             Effect::EnsureKey(_) => Event::Key(Box::new(key_report())),
             Effect::Persist(record) => {
                 assert_eq!(Record::parse(&record.to_text(), "/r").as_ref(), Ok(&*record));
@@ -102,8 +106,5 @@ fn drive(mut core: impl StateMachine, record: &Record, asked: impl Fn(&Request, 
 }
 
 fn is_creating(request: &Request) -> bool {
-    matches!(
-        request,
-        Request::AssociateNode { .. } | Request::RegisterInstance(_) | Request::CreateActivation(_)
-    )
+    ["AssociateNode", "RegisterInstance", "CreateActivation"].contains(&request.action())
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 use enlist::config::{ConfigError, Input, Settings, Value, fragments};
 use enlist::fault::{Fault, Kind};
 use enlist::pki::private_key;
-use enlist::targets::Discovery;
+use enlist::targets::{Call, Question};
 
-use super::world::{CA, facts};
+use super::world::{CA, facts, observed};
 
 pub fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
@@ -56,17 +56,18 @@ fn sound(settings: &Settings) {
     assert!(settings.budget <= Duration::from_hours(7 * 24));
     assert!(!settings.words().is_empty());
     if let Some(cm) = &settings.opsworks_cm {
-        assert!(private_key::SIZES.contains(&cm.puppet.key_bits));
-        assert!(private_key::SIZES.contains(&cm.chef.key_bits));
         if let Some(endpoint) = &cm.endpoint {
             one_word(endpoint);
         }
         one_word(&cm.server);
-        let places = [&cm.puppet.confdir, &cm.puppet.ssldir, &cm.puppet.statedir];
-        for path in places.into_iter().flatten().chain([&cm.chef.confdir]) {
-            assert!(path.starts_with('/') && !path.split('/').any(|part| part == ".."), "{path:?}");
-            assert!(!path.contains(char::is_control), "{path:?}");
-        }
+    }
+    let (puppet, chef) = (&settings.engines.puppet, &settings.engines.chef);
+    assert!(private_key::SIZES.contains(&puppet.key_bits));
+    assert!(private_key::SIZES.contains(&chef.key_bits));
+    let places = [&puppet.confdir, &puppet.ssldir, &puppet.statedir];
+    for path in places.into_iter().flatten().chain([&chef.confdir]) {
+        assert!(path.starts_with('/') && !path.split('/').any(|part| part == ".."), "{path:?}");
+        assert!(!path.contains(char::is_control), "{path:?}");
     }
     if let Some(ssm) = &settings.ssm {
         assert!((1..=1000).contains(&ssm.registration_limit));
@@ -78,13 +79,15 @@ fn sound(settings: &Settings) {
         let name = settings.name.as_ref().map_or(Ok("n".to_owned()), |name| name.render(&facts));
         if let Ok(name) = name {
             explained_if(target.check(&facts, &name));
+            for id in target.engines() {
+                explained_if(settings.engines.get(id).check(&observed(), &name));
+            }
         }
-        if let Discovery::Ask(request) = target.survey() {
+        if let Ok(Question::Ask(request)) = target.discover(&facts, &[]) {
             assert!(!request.on().contains(char::is_control), "{}", request.on());
         }
         assert!(!target.authority_name().contains(char::is_control));
-        assert!(!target.actions().resource.is_empty());
-        target.inquiry();
+        assert!(!target.permissions().resource.is_empty());
     }
 }
 

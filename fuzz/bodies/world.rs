@@ -3,10 +3,13 @@
 use std::sync::LazyLock;
 
 use enlist::config::{Input, Settings, fragments};
-use enlist::facts::{Ec2, Facts, PuppetSite, SsmSite};
+use enlist::engines::puppet::PuppetSite;
+use enlist::engines::ssm_agent::SsmSite;
+use enlist::engines::{Authority, Engines, KeyReport, Observed};
+use enlist::facts::{Ec2, Facts};
 use enlist::pki::{CaBundle, PublicKey};
 use enlist::secret::Secret;
-use enlist::targets::{Authority, KeyReport, Target};
+use enlist::targets::Target;
 
 pub const NAME: &str = "i-0123456789abcdef0";
 pub const STACK: &str = "2f18b4cb-4de5-4429-a149-ff7da9f0d8ee";
@@ -52,12 +55,16 @@ pub fn facts() -> Facts {
             private_ip: Some("10.0.0.1".to_owned()),
             ..Ec2::default()
         }),
-        puppet: Some(site()),
-        ssm: Some(SsmSite {
-            agent: Some("/usr/bin/amazon-ssm-agent".to_owned()),
-            ..SsmSite::default()
-        }),
         ..Facts::default()
+    }
+}
+
+pub fn observed() -> Observed {
+    let agent = Some("/usr/bin/amazon-ssm-agent".to_owned());
+    Observed {
+        puppet: Some(site()),
+        ssm_agent: Some(SsmSite { agent, ..SsmSite::default() }),
+        opsworks_agent: None,
     }
 }
 
@@ -78,14 +85,18 @@ pub fn settings(text: &str) -> Settings {
     Settings::parse(&input, &|_| Err("no".to_owned())).unwrap()
 }
 
-pub fn targets() -> Vec<Box<dyn Target>> {
-    let mut all = settings(&format!(
+/// Each with its engines.
+pub fn targets() -> Vec<(Box<dyn Target>, Engines)> {
+    let all = format!(
         "[opsworks-cm]\nserver = \"p\"\n[opsworks]\nstack_id = \"{STACK}\"\n[ssm]\niam_role = \"r\"\non_ec2 = true\n"
-    ))
-    .targets();
+    );
     let chef = "[opsworks-cm]\nserver = \"c\"\nengine = \"chef\"\n[ssm]\nactivation_id = \"11111111-2222-3333-4444-555555555555\"\nactivation_code_file = \"/code\"\n";
-    all.extend(settings(chef).targets());
-    all
+    let of = |text: &str| {
+        let settings = settings(text);
+        let engines = settings.engines.clone();
+        settings.targets().into_iter().map(move |target| (target, engines.clone()))
+    };
+    of(&all).chain(of(chef)).collect()
 }
 
 /// What each of those has for an authority, in their order.

@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use super::inspection::ObservedFile;
 use super::monitor::Need;
 use super::record::Record;
-use crate::engines::Bundle;
-use crate::engines::ssm_agent::HandOver;
+use crate::engines::{
+    Bundle, FactsWanted, HandOver, Installed, KeyReport, KeySpec, Observed, ObservedFile,
+};
 use crate::facts::{Facts, MachineIdentity};
 use crate::fault::{Evidence, Fault};
-use crate::targets::{Answer, FactsWanted, KeyReport, KeySpec, Request};
+use crate::targets::{Answer, Call, Request};
 
-/// Both clocks at one moment. They are two because the wall clock jumps at first boot: waiting
-/// and budgets go by the one that only runs forward, certificates by the other.
+/// Both clocks at one moment. The wall clock jumps at first boot, so waits and budgets go by the
+/// monotonic one, and certificates by the other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Now {
     /// Since the process started, or any other fixed moment.
@@ -27,30 +27,34 @@ pub struct Now {
 /// One thing for the host to do. It is handled before the next one is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
+    /// Settle what an interrupted start left of an engine's registration.
+    SettleHandOver,
     GatherFacts(FactsWanted),
-    /// Use the key that stands there, else the staged one, else make one; sign what is asked.
+    /// Use the key that stands, else the staged one, else make one; sign the request with it.
     EnsureKey(Box<KeySpec>),
-    /// Write the record, so that it survives a power cut, before anything else happens.
+    /// Sign these bytes with the node's key (RSASSA-PKCS1-v1_5 with SHA-256, RFC 8017).
+    Sign(Box<KeySpec>, Vec<u8>),
+    /// Write the record so that it survives a power cut, before anything else happens.
     Persist(Box<Record>),
     Call(Request),
     /// Until [`Now::mono`] reaches this.
     WaitUntil(Duration),
-    /// Look whether everything can be written, and keep the engine from running until it is.
+    /// Check that everything can be written, and keep the engine from running until it is.
     Hold(Bundle),
-    /// Let the engine run as before: joining came to nothing, and nothing was installed.
+    /// Let the engine run as before: the join failed, and nothing was installed.
     Release(Bundle),
     Install(Bundle),
-    /// Have the Systems Manager agent register itself.
+    /// Have the engine register itself.
     HandOver(Box<HandOver>),
-    /// Take back what was installed.
+    /// Remove what was installed.
     Clear(Bundle),
-    /// Move the record itself out of the way, last of all.
+    /// Move the record itself to the backups, last of all.
     Forget,
     /// Keep what was refused, for people.
     Keep(Evidence),
-    /// Move these files, where they exist, out of the way: they belong to another machine.
+    /// Move these files to the backups where they exist: they belong to another machine.
     SetAside(Vec<String>),
-    /// Look at the record as it is on disk, and at the files that it says are installed.
+    /// Read the record from disk, and look at the files that it says are installed.
     Inspect,
     Finish(Outcome),
 }
@@ -58,15 +62,17 @@ pub enum Effect {
 /// What the host reports. Exactly one per effect; [`Event::Failed`] fits every one of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    Facts(Box<Facts>),
+    HandOverSettled,
+    Facts(Box<Facts>, Box<Observed>),
     Key(Box<KeyReport>),
+    Signed(Vec<u8>),
     Persisted,
     Answered(Answer),
     Woke,
     Held,
     Released,
     Installed(Vec<Installed>),
-    /// The `mi-` id.
+    /// The id under which the engine registered.
     HandedOver(String),
     Cleared,
     Forgotten,
@@ -77,23 +83,7 @@ pub enum Event {
     Failed(Fault),
 }
 
-/// A file that stands because of us.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Installed {
-    /// For people: `key`, `certificate`, `CA`, `settings`.
-    pub what: String,
-    /// Without the `--root` prefix.
-    pub path: String,
-}
-
-impl Installed {
-    #[must_use]
-    pub fn new(what: &str, path: &str) -> Self {
-        Self { what: what.to_owned(), path: path.to_owned() }
-    }
-}
-
-/// How a bootstrap ended.
+/// How a state machine ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Joined {
@@ -104,7 +94,7 @@ pub enum Outcome {
     Left {
         record: Option<Box<Record>>,
     },
-    /// A member's quiet time is over.
+    /// Something is to be done for a member.
     Due(Need),
     Failed(Fault),
 }
@@ -114,19 +104,21 @@ impl Effect {
     #[must_use]
     pub fn describe(&self, authority: &str) -> String {
         match self {
+            Self::SettleHandOver => "settling an interrupted hand-over".to_owned(),
             Self::GatherFacts(_) => "gathering facts".to_owned(),
             Self::EnsureKey(spec) => format!("making or reading the {}-bit key", spec.bits),
+            Self::Sign(..) => "signing with the node's key".to_owned(),
             Self::Persist(_) => "writing the record".to_owned(),
             Self::Call(request) => format!("asking: {}, {authority}", request.action()),
             Self::WaitUntil(_) => "waiting".to_owned(),
-            Self::Hold(_) => "looking at what will be written".to_owned(),
+            Self::Hold(_) => "checking what will be written".to_owned(),
             Self::Release(_) => "letting the engine run again".to_owned(),
             Self::Install(_) => "installing".to_owned(),
-            Self::HandOver(_) => "handing over to amazon-ssm-agent".to_owned(),
-            Self::Clear(_) => "clearing away".to_owned(),
-            Self::Forget => "putting the record away".to_owned(),
+            Self::HandOver(_) => "having the engine register itself".to_owned(),
+            Self::Clear(_) => "removing what was installed".to_owned(),
+            Self::Forget => "moving the record to the backups".to_owned(),
             Self::Keep(_) => "keeping evidence".to_owned(),
-            Self::SetAside(_) => "setting another machine's identity aside".to_owned(),
+            Self::SetAside(_) => "moving another machine's identity to the backups".to_owned(),
             Self::Inspect => "looking at what is installed".to_owned(),
             Self::Finish(Outcome::Due(need)) => need.to_string(),
             Self::Finish(Outcome::Joined { .. }) => format!("joined {authority}"),

@@ -1,55 +1,71 @@
-//! What a fault means for a bootstrap: what is doubted, what is asked for again.
+//! What a fault means for a bootstrap: what is doubted, what is asked for again, and whether the
+//! engine runs again.
 
-use super::{Bootstrap, Now, Phase, clock};
+use super::{Bootstrap, Now, Phase, PhaseName, clock};
+use crate::engines::Bundle;
 use crate::fault::Fault;
-use crate::targets::Doubt;
 
 impl Bootstrap {
     pub(super) fn fail(&mut self, now: Now, fault: Fault) {
         let fault = clock::waits(fault, now);
-        if self.journal.working.phase == Phase::Creating && self.doubt.is_none() {
-            self.creation_failed(&fault);
+        let phase = self.journal.working.phase.name();
+        if phase == PhaseName::Creating && !self.is_in_doubt {
+            self.is_in_doubt = fault.may_have_happened;
+            if !self.is_in_doubt {
+                // One more attempt, written ahead like the first.
+                self.count_attempt();
+            }
         }
-        // A secret that was of no use once is of none again: another grant is asked for.
-        if self.journal.working.phase == Phase::Installing && self.secret.take().is_some() {
-            self.grant_was_useless(now);
+        // A secret that was of no use once will not be of use again: another grant is asked for.
+        if phase == PhaseName::Installing && self.secret.take().is_some() {
+            self.journal.pace.set_back();
+            self.doubt_the_grant(now);
         }
         self.journal.fail(now, fault, self.still_held());
         if self.journal.has_ended() {
-            self.stay_with_former();
+            self.stay_with_former(now);
         }
     }
 
-    /// The creating call will be made again, unless asking is how its doubt is settled.
-    fn creation_failed(&mut self, fault: &Fault) {
-        self.doubt = fault.may_have_happened.then(Vec::new);
-        let is_asked = self
-            .known()
-            .is_some_and(|known| matches!(self.doubted(&known), Ok(Some(Doubt::Ask(_)))));
-        if !is_asked {
-            self.doubt = None;
-            // An attempt more, written ahead like the first.
-            self.attempted_once_more();
-        }
-    }
-
-    fn grant_was_useless(&mut self, now: Now) {
-        self.journal.pace.set_back();
-        self.doubt_the_grant(now);
-    }
-
-    /// Its secret is gone: it is let go, and another one asked for.
+    /// The grant's secret is gone: the authority is asked to remove that grant, and for another one.
     pub(super) fn doubt_the_grant(&mut self, now: Now) {
-        self.journal.working.grant = None;
-        self.doubt = Some(Vec::new());
-        // What is installed by now may be another than when we began.
+        self.journal.enter(now, Phase::Creating);
+        self.is_in_doubt = true;
+        self.answers.clear();
+        // Another registration may stand there than when we began.
         self.facts = None;
-        self.enter(now, Phase::Creating);
+        self.hand_over_is_settled = false;
     }
 
-    /// Counts an attempt. The count is read from a file, so it may be the largest number already.
-    pub(super) fn attempted_once_more(&mut self) {
+    /// The count is read from a file, so it may be the largest number already.
+    pub(super) fn count_attempt(&mut self) {
         let attempts = &mut self.journal.working.attempts;
         *attempts = attempts.saturating_add(1);
+    }
+
+    /// What lets the engine run as before. Where the installation was cut short it stays held: it
+    /// would find half of what it needs. A member's engine was never held.
+    pub(super) fn release(&self) -> Option<Bundle> {
+        let record = &self.journal.working;
+        let is_untouched = matches!(
+            record.phase.name(),
+            PhaseName::New | PhaseName::Creating | PhaseName::Watching
+        );
+        if !is_untouched || record.is_member() {
+            return None;
+        }
+        record.engine.release()
+    }
+
+    /// What is said of an installation that was cut short.
+    fn still_held(&self) -> Option<String> {
+        let record = &self.journal.working;
+        if record.phase.name() != PhaseName::Installing {
+            return None;
+        }
+        let (path, _) = self.engine().held_by(&record.engine)?;
+        Some(format!(
+            "the agent stays held by {path}, since half of what it needs may be installed: `enlist join` goes on, `enlist leave` takes everything back"
+        ))
     }
 }

@@ -1,25 +1,26 @@
-//! The books that joining and leaving keep alike: what is on disk and what is owed to it, what is
-//! being waited for, how it ended.
+//! What joining and leaving have in common: the record as it is to be and as it is on disk, the one
+//! way from phase to phase, what is waited for, and how it ended.
 
 use super::backoff::Call;
 use super::pace::RetrySchedule;
-use super::{Effect, Event, FaultNote, Now, Outcome, Phase, Record, Status, Step};
-use crate::engines::Bundle;
+use super::phase::{Phase, PhaseName};
+use super::{Effect, Event, FaultNote, Now, Outcome, Record, Status, Step, StepKind};
+use crate::engines::{Bundle, Installed};
 use crate::fault::{Evidence, Fault};
-use crate::targets::Target;
+use crate::targets::{Target, invariant};
 
 pub(super) struct Journal {
-    /// What the record is to say. While it differs from what is on disk, nothing else happens.
+    /// What the record is to say. While it differs from the record on disk, nothing else happens.
     pub working: Record,
     durable: Record,
     /// Set once the record could not be written: then nothing more is.
     store_is_broken: bool,
     pub pace: RetrySchedule,
     evidence: Option<Evidence>,
-    /// What is still to be let go of before the end.
+    /// What is still to be done before the end, so that the engine runs again.
     release: Option<Bundle>,
     outcome: Option<Outcome>,
-    pub steps: Vec<Step>,
+    steps: Vec<Step>,
 }
 
 impl Journal {
@@ -41,8 +42,8 @@ impl Journal {
         }
     }
 
-    /// What has to be done before anything new is.
-    pub fn due(&self, now: Now) -> Option<Effect> {
+    /// What has to be done before anything that was decided.
+    pub fn due(&self) -> Option<Effect> {
         if self.owes_persist() {
             return Some(Effect::Persist(Box::new(self.working.clone())));
         }
@@ -55,13 +56,18 @@ impl Journal {
         if let Some(outcome) = &self.outcome {
             return Some(Effect::Finish(outcome.clone()));
         }
-        self.pace.waiting(now).map(|wait| Effect::WaitUntil(wait.until))
+        self.pace.wait().map(|wait| Effect::WaitUntil(wait.until))
     }
 
-    /// Takes in what became of that; gives back an event that is about something else.
-    pub fn settle(&mut self, event: Event) -> Option<Event> {
+    /// Takes in what became of that; gives back an event of another effect.
+    pub fn absorb(&mut self, now: Now, event: Event) -> Option<Event> {
         match event {
-            Event::Woke => None,
+            Event::Woke => {
+                if self.pace.waiting(now).is_none() {
+                    self.pace.clear_wait();
+                }
+                None
+            }
             Event::Persisted => {
                 self.durable = self.working.clone();
                 None
@@ -92,7 +98,29 @@ impl Journal {
         }
     }
 
-    /// Lets go of this before the end, where the end is a failure.
+    /// Enters a phase: the only way from one to another. A new phase has no fault yet, and what was
+    /// spent of the budget is saved with it.
+    pub fn enter(&mut self, now: Now, phase: Phase) {
+        let (from, to) = (self.working.phase.name(), phase.name());
+        if !from.next().contains(&to) {
+            let fault = invariant(&format!("phase {} can't follow phase {}", to.id(), from.id()));
+            self.outcome = Some(Outcome::Failed(fault));
+            return;
+        }
+        self.working.phase = phase;
+        self.working.since = now.unix;
+        self.working.fault = None;
+        self.working.elapsed_ms = self.pace.spent_ms(now);
+    }
+
+    /// Records what is going to be installed.
+    pub fn plan(&mut self, files: Vec<Installed>) {
+        if let Phase::Installing { planned, .. } = &mut self.working.phase {
+            *planned = files;
+        }
+    }
+
+    /// Before the end, where that is a failure, lets the engine run again.
     pub fn release_before_end(&mut self, bundle: Option<Bundle>) {
         if matches!(self.outcome, Some(Outcome::Failed(_))) {
             self.release = bundle;
@@ -105,7 +133,7 @@ impl Journal {
         }
     }
 
-    /// Waits out what can pass, and stops at what can't; `still_held` is said of that.
+    /// Waits out a fault that can pass, and ends with any other; `still_held` is said of the end.
     pub fn fail(&mut self, now: Now, fault: Fault, still_held: Option<String>) {
         let times = self.pace.failed(now, &fault);
         let is_final = !fault.is_retried() || self.pace.is_spent(now);
@@ -119,16 +147,16 @@ impl Journal {
             self.evidence.clone_from(&fault.evidence);
             self.outcome = Some(Outcome::Failed(fault.given_up_after(self.pace.budget())));
         } else {
-            let call = match self.working.phase {
-                Phase::New | Phase::Leaving => Call::Discovery,
-                Phase::Creating | Phase::Installing | Phase::Joined => Call::Creation,
-                Phase::Watching => Call::Poll,
+            let call = match self.working.phase.name() {
+                PhaseName::New | PhaseName::Leaving => Call::Discovery,
+                PhaseName::Creating | PhaseName::Installing | PhaseName::Joined => Call::Creation,
+                PhaseName::Watching => Call::Poll,
             };
             self.pace.retry(now, call, &fault);
         }
     }
 
-    /// How it stands, while this is what is to be done.
+    /// How it stands while this effect is performed.
     pub fn status(
         &self,
         target: &dyn Target,
@@ -140,7 +168,7 @@ impl Journal {
         let waiting = self.pace.waiting(now);
         Status {
             target: target.id(),
-            phase: self.working.phase,
+            phase: self.working.phase.name(),
             name,
             doing: match (effect, waiting) {
                 (Effect::WaitUntil(_), Some(wait)) => wait.sentence(now),
@@ -155,6 +183,11 @@ impl Journal {
         }
     }
 
+    /// Whether nothing but time or the end is ahead.
+    pub fn is_waiting_or_over(&self) -> bool {
+        self.outcome.is_some() || self.pace.wait().is_some()
+    }
+
     pub fn has_ended(&self) -> bool {
         self.outcome.is_some()
     }
@@ -163,14 +196,14 @@ impl Journal {
         self.outcome = Some(outcome);
     }
 
-    /// What is on disk is another machine's no more: it was moved away, and this is not on disk.
+    /// The record on disk was another machine's and was moved away; this one is not on disk yet.
     pub fn start_over(&mut self, record: Record) {
         self.durable = record.clone();
         self.working = record;
     }
 
-    pub fn step_done(&mut self, word: &'static str, result: String) {
-        self.steps.push(Step { word, result });
+    pub fn step_done(&mut self, kind: StepKind, result: impl Into<String>) {
+        self.steps.push(Step { kind, result: result.into() });
     }
 
     fn owes_persist(&self) -> bool {

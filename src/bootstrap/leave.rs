@@ -1,28 +1,44 @@
-//! The way out: told to the authority first, cleared away here afterwards. Pure.
+//! The way out: the authority is told first, then what was installed is removed. Pure.
 //!
 //! Every call on the way out finds it already done where it was done before (an unknown node,
-//! instance or activation is one that has left), so a departure that was cut short is simply
-//! begun again: its record says `leaving`, and `join` keeps off.
+//! instance or activation is one that has left). So a leave that was cut short simply begins again:
+//! its record says `leaving`, and `join` does nothing until it is finished.
 
 use std::time::Duration;
 
 use super::journal::Journal;
 use super::pace::RetrySchedule;
-use super::{Effect, Event, Now, Outcome, Phase, Record, StateMachine, Status};
+use super::{
+    Effect, Event, Now, Outcome, Phase, PhaseName, Record, StateMachine, Status, StepKind,
+};
+use crate::engines::{Authority, Engine, Engines, FactsWanted, Installed, Observed};
 use crate::facts::Facts;
 use crate::fault::{Fault, Kind};
-use crate::targets::{Answer, Leaving, Member, Target, invariant};
+use crate::targets::{Answer, Member, Question, Target, invariant, state_dir};
 
-/// One departure, in the middle of it.
+/// One leave of one target.
 pub struct Leave {
     target: Box<dyn Target>,
+    engines: Engines,
     journal: Journal,
-    facts: Option<Facts>,
+    facts: Option<(Facts, Observed)>,
+    hand_over_is_settled: bool,
     answers: Vec<Answer>,
-    /// Where there is none, nothing was done here but, perhaps, half of writing one.
-    has_record: bool,
-    is_gone: bool,
-    is_cleared: bool,
+    progress: Progress,
+    decided: Option<Effect>,
+}
+
+/// How far it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    /// There is no record: nothing was done here, or half of writing one.
+    NoRecord,
+    /// The authority still has this node.
+    Member,
+    /// The authority does not have it any more.
+    Gone,
+    /// What was installed is removed.
+    Cleared,
 }
 
 impl Leave {
@@ -30,6 +46,7 @@ impl Leave {
     #[must_use]
     pub fn new(
         target: Box<dyn Target>,
+        engines: Engines,
         record: Option<Record>,
         budget: Duration,
         seed: u64,
@@ -42,170 +59,203 @@ impl Leave {
             }
             _ => None,
         };
-        let has_record = record.is_some();
+        let progress = if record.is_some() { Progress::Member } else { Progress::NoRecord };
         let record = record.unwrap_or_else(|| Record::new(target.id(), &wanted, now.unix));
         let pace = RetrySchedule::new(seed, budget, Duration::ZERO, now);
-        let journal = Journal::new(record.clone(), record, pace, outcome);
-        Self {
+        let mut leave = Self {
+            journal: Journal::new(record.clone(), record, pace, outcome),
             target,
-            journal,
+            engines,
             facts: None,
+            hand_over_is_settled: false,
             answers: Vec::new(),
-            has_record,
-            is_gone: false,
-            is_cleared: false,
+            progress,
+            decided: None,
+        };
+        leave.decide(now);
+        leave
+    }
+
+    fn decide(&mut self, now: Now) -> bool {
+        let mut is_well = true;
+        while self.decided.is_none() && !self.journal.is_waiting_or_over() {
+            match self.step(now) {
+                Ok(effect) => self.decided = effect,
+                Err(fault) => {
+                    is_well = false;
+                    self.journal.fail(now, fault, None);
+                }
+            }
+        }
+        is_well
+    }
+
+    fn step(&mut self, now: Now) -> Result<Option<Effect>, Fault> {
+        match self.progress {
+            Progress::NoRecord | Progress::Cleared => Ok(Some(Effect::Forget)),
+            Progress::Member if self.facts.is_none() => Ok(Some(self.gather())),
+            Progress::Member => self.tell_authority(now),
+            Progress::Gone => Ok(Some(self.clear())),
         }
     }
 
-    fn step(&self) -> Result<Effect, Fault> {
-        if !self.has_record || self.is_cleared {
-            return Ok(Effect::Forget);
+    fn engine(&self) -> &dyn Engine {
+        let authority = self.journal.working.membership().authority;
+        self.engines.get(authority.map_or_else(|| self.target.engine(), Authority::engine))
+    }
+
+    fn gather(&self) -> Effect {
+        let engine = self.engine();
+        if engine.registers_itself() && !self.hand_over_is_settled {
+            return Effect::SettleHandOver;
         }
-        if self.facts.is_none() {
-            return Ok(Effect::GatherFacts(self.inquiry()));
+        let engine = engine.wanted(&self.journal.working.engine);
+        Effect::GatherFacts(FactsWanted { engine, key: None })
+    }
+
+    fn tell_authority(&mut self, now: Now) -> Result<Option<Effect>, Fault> {
+        let question = self.ask_target();
+        match question {
+            Ok(Question::Ask(request)) => Ok(Some(Effect::Call(request))),
+            Ok(Question::AskLater(_)) if self.journal.pace.is_spent(now) => {
+                Err(self.takes_too_long())
+            }
+            Ok(Question::AskLater(request)) => {
+                self.answers.pop();
+                self.journal.pace.watch(now, "the authority still has this node");
+                Ok(Some(Effect::Call(request)))
+            }
+            Ok(Question::Sign(_)) => Err(invariant("nothing is signed on the way out")),
+            Ok(Question::Done(())) => {
+                let result = format!("{} does not have this node", self.target.authority_name());
+                self.journal.step_done(StepKind::Departed, result);
+                self.progress = Progress::Gone;
+                Ok(None)
+            }
+            Err(fault) => {
+                self.answers.clear();
+                Err(fault)
+            }
         }
-        if !self.is_gone {
-            return match self.departing()? {
-                Leaving::Ask(request) | Leaving::AskLater(request) => Ok(Effect::Call(request)),
-                Leaving::Gone => Err(invariant("it was not noticed that this node is gone")),
-            };
-        }
+    }
+
+    fn ask_target(&self) -> Result<Question<()>, Fault> {
         let record = &self.journal.working;
-        // Where it was cut short, what was planned stands in part.
-        let files: Vec<(String, String)> = record
-            .installed
-            .iter()
-            .chain(&record.planned)
-            .map(|file| (file.what.clone(), file.path.clone()))
-            .collect();
-        Ok(Effect::Clear(self.target.clear(&files, record.puppet.as_ref())))
-    }
-
-    fn inquiry(&self) -> crate::targets::FactsWanted {
-        let mut inquiry = self.target.inquiry();
-        inquiry.key = None;
-        if let Some(site) = &mut inquiry.puppet {
-            site.known = self.journal.working.puppet.clone().map(Box::new);
-        }
-        inquiry
-    }
-
-    fn departing(&self) -> Result<Leaving, Fault> {
-        let record = &self.journal.working;
-        let facts = self.facts.as_ref().ok_or_else(|| invariant("the facts are not known"))?;
+        let (facts, observed) =
+            self.facts.as_ref().ok_or_else(|| invariant("the facts are not known"))?;
         let member = Member {
             name: record.name.as_deref(),
             authority: record.authority.as_ref(),
-            grant: record.standing(),
+            grant: record.standing_grant(),
             is_installed: !record.installed.is_empty(),
-            was_attempted: record.was_attempted,
+            was_attempted: matches!(record.phase, Phase::Leaving { was_attempted: true, .. }),
             mark: record.mark.as_deref().unwrap_or_default(),
             machine: record.machine.as_ref(),
-            key_sha1: record.key_sha1.as_deref(),
+            key_sha1: record.key.as_ref().and_then(|key| key.sha1.as_deref()),
             facts,
+            observed,
         };
-        self.target.depart(&member, &self.answers)
+        self.target.leave(&member, &self.answers)
+    }
+
+    /// Where the installation was cut short, what was planned stands in part.
+    fn clear(&self) -> Effect {
+        let record = &self.journal.working;
+        let files = record.installed.iter().chain(record.phase.planned());
+        let files: Vec<Installed> = files.cloned().collect();
+        let state_dir = state_dir(self.target.id());
+        Effect::Clear(self.engine().clear(&files, &record.engine, &state_dir))
     }
 
     fn take(&mut self, now: Now, event: Event) -> Result<(), Fault> {
         match event {
-            Event::Facts(facts) => self.learn(now, *facts)?,
+            Event::HandOverSettled => self.hand_over_is_settled = true,
+            Event::Facts(facts, observed) => self.learn(now, *facts, *observed)?,
             Event::Answered(answer) => self.answers.push(answer),
-            Event::Cleared => self.is_cleared = true,
-            Event::Forgotten => {
-                self.forgotten();
-                return Ok(());
-            }
+            Event::Cleared => self.progress = Progress::Cleared,
+            Event::Forgotten => self.forgotten(),
             Event::Failed(fault) => return Err(fault),
             other => return Err(invariant(&format!("nobody asked for {other:?}"))),
-        }
-        if !self.is_gone {
-            match self.departing()? {
-                Leaving::Ask(_) => {}
-                Leaving::AskLater(_) if self.journal.pace.is_spent(now) => {
-                    return Err(self.takes_too_long());
-                }
-                Leaving::AskLater(_) => {
-                    self.journal.pace.watch(now, "the authority has not let go yet");
-                }
-                Leaving::Gone => {
-                    self.journal.step_done(
-                        "departed",
-                        format!("{} does not have this node", self.target.authority_name()),
-                    );
-                    self.is_gone = true;
-                }
-            }
         }
         Ok(())
     }
 
-    fn learn(&mut self, now: Now, facts: Facts) -> Result<(), Fault> {
+    fn learn(&mut self, now: Now, facts: Facts, observed: Observed) -> Result<(), Fault> {
         if let Some(difference) = self.journal.working.other_machine(&facts.machine()) {
             return Err(Fault::new(
                 Kind::Config,
                 "the record is another machine's (a copied disk), and that machine has not asked to leave",
                 self.target.authority_name(),
-                "run `enlist join`, which sets that record aside, then `enlist leave`",
+                "run `enlist join`, which moves that record to the backups, then `enlist leave`",
             )
             .cause(difference.to_string()));
         }
-        let record = &mut self.journal.working;
-        // A hand-over that had succeeded, and did not come to say so.
-        let installed = record
-            .grant
-            .as_ref()
-            .and_then(|grant| self.target.is_installed(&facts, record.before.as_deref(), grant));
-        record.grant = installed.or_else(|| record.grant.take());
+        let record = &self.journal.working;
+        let is_new = record.phase.name() == PhaseName::New;
+        let was_attempted = !is_new || record.is_member();
+        let (planned, fault) = (record.phase.planned().to_vec(), record.fault.clone());
+        let grant = record.phase.grant();
+        // A hand-over that had succeeded before that could be recorded.
+        let installed =
+            grant.and_then(|grant| self.engine().installed_grant(&observed, &record.engine, grant));
+        let grant = installed.or_else(|| grant.cloned());
         // From here on it is on disk that this node is leaving.
-        if record.phase != Phase::Leaving {
-            record.was_attempted = record.phase != Phase::New || record.is_member();
-            record.phase = Phase::Leaving;
-            record.since = now.unix;
+        if let Phase::Leaving { grant: recorded, .. } = &mut self.journal.working.phase {
+            *recorded = grant;
+        } else {
+            self.journal.enter(now, Phase::Leaving { grant, planned, was_attempted });
+            self.journal.working.fault = fault;
         }
-        self.facts = Some(facts);
+        self.facts = Some((facts, observed));
         Ok(())
     }
 
     fn forgotten(&mut self) {
-        let record = Some(Box::new(self.journal.working.clone()));
-        let record = record.filter(|record| record.was_attempted);
+        let record = &self.journal.working;
+        let was_attempted = matches!(record.phase, Phase::Leaving { was_attempted: true, .. });
+        let record = was_attempted.then(|| Box::new(record.clone()));
         if record.is_some() {
             let result = "backups of keys and certificates are kept";
-            self.journal.step_done("left", result.to_owned());
+            self.journal.step_done(StepKind::Left, result);
         }
         self.journal.end(Outcome::Left { record });
     }
 
     fn takes_too_long(&self) -> Fault {
-        let todo = "look into the server; the next `enlist leave` goes on";
         Fault::new(
             Kind::Transient,
             "leaving is still in progress",
             self.target.authority_name(),
-            todo,
+            "look into the server; the next `enlist leave` goes on",
         )
     }
 }
 
 impl StateMachine for Leave {
-    fn poll(&self, now: Now) -> Effect {
-        if let Some(effect) = self.journal.due(now) {
-            return effect;
-        }
-        self.step().unwrap_or_else(|fault| Effect::Finish(Outcome::Failed(fault)))
+    fn poll(&self) -> Effect {
+        let next = self.journal.due().or_else(|| self.decided.clone());
+        next.unwrap_or_else(|| Effect::Finish(Outcome::Failed(invariant("nothing was decided"))))
     }
 
     fn handle(&mut self, now: Now, event: Event) {
-        let Some(event) = self.journal.settle(event) else { return };
-        match self.take(now, event) {
-            Ok(()) => self.journal.pace.succeeded(),
-            Err(fault) => self.journal.fail(now, fault, None),
+        let event = self.journal.absorb(now, event);
+        let is_of_decided = event.is_some();
+        let mut is_well = true;
+        if let Some(event) = event {
+            self.decided = None;
+            if let Err(fault) = self.take(now, event) {
+                is_well = false;
+                self.journal.fail(now, fault, None);
+            }
+        }
+        is_well &= self.decide(now);
+        if is_of_decided && is_well {
+            self.journal.pace.succeeded();
         }
     }
 
     fn status(&self, now: Now) -> Status {
         let name = self.journal.working.name.clone();
-        self.journal.status(&*self.target, name, &self.poll(now), now)
+        self.journal.status(&*self.target, name, &self.poll(), now)
     }
 }

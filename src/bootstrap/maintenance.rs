@@ -1,20 +1,20 @@
-//! What a member does again: ask for a certificate anew in time, put everything back in place.
+//! What is done again for a member: a certificate is renewed in time, files are installed once more.
 
 use std::time::Duration;
 
-use super::{Bootstrap, Former, Now, Outcome, Phase};
+use super::{Bootstrap, Former, Now, Outcome, Phase, StepKind};
 
 /// What a bootstrap may do on a node that has joined already; by default nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Maintenance {
-    /// Asks for a new certificate once its time has come, and gives up after this.
+    /// Renews a certificate that is due, and gives up after this.
     pub renew: Option<Duration>,
     /// Installs what was granted once more.
     pub reinstall: bool,
 }
 
 impl Bootstrap {
-    /// Allows upkeep. Where a renewal is under way already, it goes on within that budget.
+    /// Allows maintenance. A renewal that is under way goes on within that budget.
     #[must_use]
     pub fn with(mut self, maintenance: Maintenance, now: Now) -> Self {
         if let (Some(_), Some(budget)) = (&self.journal.working.former, maintenance.renew) {
@@ -24,48 +24,45 @@ impl Bootstrap {
         self
     }
 
-    /// Takes up what is due on a member.
+    /// Begins what is due on a member.
     pub(super) fn begin_maintenance(&mut self, now: Now) {
-        let record = &mut self.journal.working;
-        if record.phase != Phase::Joined {
-            return;
-        }
+        let record = &self.journal.working;
+        let Phase::Joined { grant } = record.phase.clone() else { return };
+        let since = record.since;
         let is_due = record.renewal_at().is_some_and(|at| at <= now.unix);
         match self.maintenance {
-            Maintenance { reinstall: true, .. } if record.grant.is_some() => {
-                let since = record.since;
-                self.journal.step_done("repair", "everything is put in place anew".to_owned());
-                // A repair has a budget of its own, whatever the join used of its.
+            Maintenance { reinstall: true, .. } => {
+                self.journal.step_done(StepKind::Repair, "everything is installed once more");
+                // A repair has a budget of its own, whatever the join used of its budget.
                 let budget = self.journal.pace.budget();
                 self.journal.pace.begin_anew(budget, now);
-                self.enter(now, Phase::Installing);
+                self.journal.enter(now, Phase::Installing { grant, planned: Vec::new() });
                 // It is the same membership, and its certificate is no younger.
                 self.journal.working.since = since;
             }
             Maintenance { renew: Some(budget), .. } if is_due => {
-                let Some(grant) = record.grant.take() else { return };
-                let (authority, since) = (record.authority.take(), record.since);
-                record.former = Some(Former { grant, authority, since });
-                // Who the authority is may have changed in all this time.
-                self.authority = None;
-                self.is_held = true;
                 self.journal.pace.begin_anew(budget, now);
-                self.journal.step_done("renewal", "the certificate's time has come".to_owned());
-                self.ask_anew(now, Phase::New);
+                self.journal.step_done(StepKind::Renewal, "the certificate is due");
+                self.journal.enter(now, Phase::New);
+                // The authority may be another one after all this time, so it is discovered anew.
+                self.authority = None;
+                self.hold_is_done = true;
+                let record = &mut self.journal.working;
+                let authority = record.authority.take();
+                record.former = Some(Former { grant, authority, since });
             }
             _ => {}
         }
     }
 
     /// A renewal came to nothing: the node is what it was before, and the record says why.
-    pub(super) fn stay_with_former(&mut self) {
+    pub(super) fn stay_with_former(&mut self, now: Now) {
         let record = &mut self.journal.working;
         let Some(Former { grant, authority, since }) = record.former.take() else { return };
-        record.grant = Some(grant);
-        record.authority = authority;
-        record.since = since;
-        record.ticket = None;
-        record.phase = Phase::Joined;
+        let fault = record.fault.take();
+        self.journal.enter(now, Phase::Joined { grant });
+        let record = &mut self.journal.working;
+        (record.authority, record.since, record.fault) = (authority, since, fault);
         let outcome = Outcome::Joined { already: true, record: Box::new(record.clone()) };
         self.journal.end(outcome);
     }

@@ -1,98 +1,99 @@
-//! The state machines that take one target from nothing to joined, and back. Pure.
+//! The state machines that take a node from nothing to joined, keep it there, and take it out again.
+//! Pure: they know neither a target nor an engine by name.
 //!
-//! ```text
-//!          facts, survey, hold, key               create            watch
-//!   New ───────────────────────────▶ Creating ───────────▶ Watching ───────▶ Installing ──▶ Joined
-//!    ▲                               │  ▲  │                  │ │                ▲   │
-//!    │                       in doubt└──┘  └───── adopted ────┼─┼────────────────┘   │
-//!    │                                  ▲───────── forgotten ─┘ │   secret lost      │
-//!    │                                  └───────────────────────┼────────────────────┘
-//!    └──────────────────────── FAILED ──────────────────────────┘
-//! ```
+//! [`phase`] lists the phases and every way from one to another. The rule that makes this safe
+//! against crashes is to write ahead: while the working record differs from the one on disk, `poll`
+//! returns nothing but `Persist`. So a record that is bound to this machine stands before anything
+//! else is done, and each phase is on disk before what happens in it. All that happens within a
+//! phase can be done again after a crash, but for the creating call. It has the phase `Creating` to
+//! itself, and a start that finds that phase is in doubt: it asks the target what became of the call.
 //!
-//! Every arrow is persisted before what stands behind it happens (the write-ahead rule): while
-//! the working record differs from the durable one, [`Bootstrap::poll`] returns nothing but
-//! `Persist`. So a record, bound to this machine, stands before anything else of ours does. What lies within a phase is idempotent and simply done again after a crash; the one
-//! exception, the creating call, has the phase `Creating` to itself. Resuming there is a doubt:
-//! the target says how it is settled, by asking, by adopting what it finds, or by repeating.
+//! A member whose certificate is renewed goes the same way again ([`Maintenance`]). It keeps the
+//! former certificate until the new one is installed; a renewal that fails leads back to it.
 //!
-//! A member whose certificate is to be renewed goes the same way once more (`upkeep`), with the
-//! former certificate in hand until the new one is in place: whatever goes wrong on the way leads
-//! back to `Joined` with that one.
-//!
-//! A fault that can pass (`Transient`, `Denied`) is waited out within the budget, in any phase.
-//! Every other one ends the bootstrap with the phase kept, so that the next start goes on there.
+//! A fault that can pass (`Transient`, `Denied`) is waited out within the budget, in any phase. Any
+//! other one ends the start with the phase kept, and the next start goes on from there.
 
 pub mod backoff;
 pub mod clock;
+mod decide;
 mod effect;
 mod failing;
 mod handle;
-mod held;
-mod inspection;
 mod journal;
 mod leave;
 mod maintenance;
 mod monitor;
 mod pace;
+pub mod phase;
 mod record;
 mod status;
 
 use std::time::Duration;
 
-pub use effect::{Effect, Event, Installed, Now, Outcome};
-pub use inspection::{Finding, Found, ObservedFile, findings, used};
+pub use crate::engines::{Finding, Installed};
+pub use effect::{Effect, Event, Now, Outcome};
 pub use leave::Leave;
 pub use maintenance::Maintenance;
 pub use monitor::{Monitor, Need};
-pub use record::{FaultNote, Former, Phase, Record, SCHEMA};
-pub use status::{Report, Status, Step, Waiting};
+pub use phase::{Phase, PhaseName};
+pub use record::{FaultNote, Former, KeyFingerprints, Record, SCHEMA};
+pub use status::{Report, Status, Step, StepKind, Waiting};
 
+use crate::engines::{Authority, Engine, Engines, KeyReport, NodeContext, Observed};
 use crate::facts::Facts;
 use crate::fault::{Fault, Kind};
 use crate::secret::Secret;
-use crate::targets::{
-    Answer, Authority, Creation, Discovery, Doubt, FactsWanted, Installation, KeyReport, KeySpec,
-    NameTemplate, NodeContext, Target, invariant,
-};
+use crate::targets::{Answer, NameTemplate, Target, state_dir};
 use journal::Journal;
 use pace::RetrySchedule;
 
 /// What one bootstrap is to do.
 pub struct Plan {
     pub target: Box<dyn Target>,
+    pub engines: Engines,
     /// None: the instance id on EC2, else the FQDN.
     pub name: Option<NameTemplate>,
-    /// How long faults that can pass, and an authority that takes its time, are waited for.
+    /// How long to wait for faults to pass and for the authority to decide.
     pub budget: Duration,
 }
 
-/// A state machine that the driver can drive.
+/// A state machine that the driver drives: it polls an effect, performs it, and hands in what became
+/// of it.
 pub trait StateMachine {
-    /// What is to be done now: the same answer until it is handled.
-    fn poll(&self, now: Now) -> Effect;
-    /// Takes in what became of the effect that `poll` last returned.
+    /// What is to be done now: the same until it is handled.
+    fn poll(&self) -> Effect;
+    /// Takes in what became of that effect, and decides what comes next.
     fn handle(&mut self, now: Now, event: Event);
     /// For people and for the service manager.
     fn status(&self, now: Now) -> Status;
 }
 
-/// One bootstrap, in the middle of it.
+/// One bootstrap of one target.
 pub struct Bootstrap {
     plan: Plan,
     journal: Journal,
-    facts: Option<Facts>,
-    /// In the record only once we ask under it.
+    state_dir: String,
+    /// What was gathered in this start.
+    facts: Option<(Facts, Observed)>,
+    hand_over_is_settled: bool,
+    /// In the record only once the authority is asked under it.
     name: Option<String>,
     authority: Option<Authority>,
-    is_held: bool,
+    /// Whether the hold is done: what will be written was checked, and the engine does not run.
+    hold_is_done: bool,
     key: Key,
-    /// Some: the creating call may have taken effect; the answers to what was asked about it.
-    doubt: Option<Vec<Answer>>,
-    /// What came with the grant and is nobody's to write down.
+    /// Whether the creating call may have taken effect, which `reconcile` finds out.
+    is_in_doubt: bool,
+    /// The answers to the question that is being asked.
+    answers: Vec<Answer>,
+    /// What came with the grant: never written to disk.
     secret: Option<Secret>,
-    aside: Option<Vec<String>>,
+    /// Files of another machine, which are moved away first.
+    other_machines_files: Option<Vec<String>>,
     maintenance: Maintenance,
+    /// What comes next, once the journal has nothing due.
+    decided: Option<Effect>,
 }
 
 enum Key {
@@ -101,62 +102,64 @@ enum Key {
     Known(KeyReport),
 }
 
-/// Takes up a bootstrap where its record says it is, or begins one. The seed spreads the nodes
-/// of a fleet: make it from the instance or machine id.
+/// Goes on with a bootstrap where its record says it is, or begins one. The seed spreads the nodes
+/// of a fleet in time: make it from the instance or machine id.
 #[must_use]
 pub fn resume(plan: Plan, record: Option<Record>, seed: u64, now: Now) -> Bootstrap {
-    let word = plan.target.id();
+    let id = plan.target.id();
     let authority_name = plan.target.authority_name();
-    let anew = || Record::new(word, &authority_name, now.unix);
-    let mut working = record.clone().unwrap_or_else(anew);
+    let new_record = || Record::new(id, &authority_name, now.unix);
+    let mut working = record.clone().unwrap_or_else(new_record);
     let mut outcome = None;
-    if working.phase == Phase::Leaving {
-        outcome = Some(Outcome::Failed(leaving(&working)));
+    if working.phase.name() == PhaseName::Leaving {
+        outcome = Some(Outcome::Failed(is_leaving(&working)));
     } else if working.authority_name != authority_name {
-        match working.phase {
-            Phase::New => {
-                let bound = (working.machine.take(), working.mark.take());
-                working = anew();
-                (working.machine, working.mark) = bound;
-            }
-            _ => outcome = Some(Outcome::Failed(other_authority(&working, &authority_name))),
+        if working.phase == Phase::New {
+            let (machine, mark) = (working.machine.take(), working.mark.take());
+            working = Record { machine, mark, ..new_record() };
+        } else {
+            outcome = Some(Outcome::Failed(other_authority(&working, &authority_name)));
         }
     }
     // The last start came to a verdict, so this one has a budget of its own.
     if working.fault.as_ref().is_some_and(|fault| fault.is_final) {
         working.elapsed_ms = 0;
     }
-    let is_asked = working.phase != Phase::New;
-    // The engine goes on with the former certificate meanwhile.
+    let was_asked = working.phase != Phase::New;
+    // During a renewal the engine goes on with the former certificate.
     let is_renewal = working.former.is_some();
     let pace =
         RetrySchedule::new(seed, plan.budget, Duration::from_millis(working.elapsed_ms), now);
-    Bootstrap {
+    let mut bootstrap = Bootstrap {
+        state_dir: state_dir(id),
         name: working.name.clone(),
-        // Before anything was asked under it, what was known of the authority may be out of date.
-        authority: working.authority.clone().filter(|_| is_asked),
-        doubt: (working.phase == Phase::Creating).then(Vec::new),
+        // Before the node is asked for under its name, what was discovered may be out of date.
+        authority: working.authority.clone().filter(|_| was_asked),
+        is_in_doubt: working.phase == Phase::Creating,
         // Nothing is owed to disk before there is something to say.
         journal: Journal::new(working.clone(), record.unwrap_or(working), pace, outcome),
         facts: None,
-        is_held: is_renewal,
+        hand_over_is_settled: false,
+        hold_is_done: is_renewal,
         key: Key::Unknown,
+        answers: Vec::new(),
         secret: None,
-        aside: None,
+        other_machines_files: None,
         maintenance: Maintenance::default(),
+        decided: None,
         plan,
-    }
+    };
+    bootstrap.decide(now);
+    bootstrap
 }
 
 impl StateMachine for Bootstrap {
-    fn poll(&self, now: Now) -> Effect {
-        if let Some(effect) = self.journal.due(now) {
-            return effect;
-        }
-        if let Some(paths) = &self.aside {
-            return Effect::SetAside(paths.clone());
-        }
-        self.step(now).unwrap_or_else(|fault| Effect::Finish(Outcome::Failed(fault)))
+    fn poll(&self) -> Effect {
+        let next = self.journal.due().or_else(|| self.decided.clone());
+        next.unwrap_or_else(|| {
+            let fault = crate::targets::invariant("nothing was decided");
+            Effect::Finish(Outcome::Failed(fault))
+        })
     }
 
     fn handle(&mut self, now: Now, event: Event) {
@@ -164,100 +167,24 @@ impl StateMachine for Bootstrap {
     }
 
     fn status(&self, now: Now) -> Status {
-        self.journal.status(&*self.plan.target, self.name.clone(), &self.poll(now), now)
+        self.journal.status(&*self.plan.target, self.name.clone(), &self.poll(), now)
     }
 }
 
 impl Bootstrap {
-    /// The step that the phase and what is known ask for.
-    fn step(&self, now: Now) -> Result<Effect, Fault> {
-        let Some(facts) = &self.facts else {
-            return Ok(Effect::GatherFacts(self.inquiry()));
-        };
-        if self.journal.working.phase == Phase::Joined {
-            return Ok(Effect::Finish(self.joined(true)));
-        }
-        let target = &self.plan.target;
-        let (Some(name), Some(authority)) = (&self.name, &self.authority) else {
-            return match target.survey() {
-                Discovery::Ask(request) => Ok(Effect::Call(request)),
-                Discovery::Known(_) => {
-                    Err(invariant("what is known of the authority was not taken"))
-                }
-            };
-        };
-        let known = NodeContext { facts, name, authority, key: self.key.report() };
-        if !self.is_held
-            && let Some(bundle) = target.hold(&known)
-        {
-            return Ok(Effect::Hold(bundle));
-        }
-        if let Key::Unknown = self.key {
-            let spec =
-                target.key(&known)?.ok_or_else(|| invariant("there is no key to be made"))?;
-            let must_stand = self.journal.working.former.is_some();
-            return Ok(Effect::EnsureKey(Box::new(KeySpec { must_stand, ..spec })));
-        }
-        match (
-            self.journal.working.phase,
-            &self.journal.working.ticket,
-            &self.journal.working.grant,
-        ) {
-            (Phase::Creating, _, _) => self.creating(&known, now),
-            (Phase::Watching, Some(ticket), _) => Ok(Effect::Call(target.watch(ticket))),
-            (Phase::Installing, _, Some(grant)) => {
-                match target.install(&known, grant, self.secret.as_ref())? {
-                    Some(Installation::Bundle(bundle)) => Ok(Effect::Install(bundle)),
-                    Some(Installation::HandOver(hand_over)) => {
-                        Ok(Effect::HandOver(Box::new(hand_over)))
-                    }
-                    None => Err(invariant("the grant's secret is not known")),
-                }
-            }
-            (phase, _, _) => {
-                Err(invariant(&format!("the record lacks what phase {phase:?} needs")))
-            }
-        }
+    /// The engine that the authority works with; before that is known, the likeliest one.
+    fn engine(&self) -> &dyn Engine {
+        let known = self.authority.as_ref().or(self.journal.working.authority.as_ref());
+        let id = known.map_or_else(|| self.plan.target.engine(), Authority::engine);
+        self.plan.engines.get(id)
     }
 
-    fn creating(&self, known: &NodeContext<'_>, now: Now) -> Result<Effect, Fault> {
-        if let Some(Doubt::Ask(request)) = self.doubted(known)? {
-            return Ok(Effect::Call(request));
-        }
-        match self.plan.target.create(known, &self.mark(), now.unix)? {
-            Creation::Call(request) => Ok(Effect::Call(request)),
-            Creation::Given(_) => Err(invariant("there is nothing to create")),
-        }
-    }
-
-    /// How the doubt stands, if there is one.
-    fn doubted(&self, known: &NodeContext<'_>) -> Result<Option<Doubt>, Fault> {
-        let Some(answers) = &self.doubt else {
-            return Ok(None);
-        };
-        self.plan.target.in_doubt(known, &self.mark(), answers).map(Some)
-    }
-
-    /// Everything that is needed to ask; none while something is missing.
-    fn known(&self) -> Option<NodeContext<'_>> {
-        let (Some(facts), Some(name), Some(authority)) = (&self.facts, &self.name, &self.authority)
-        else {
-            return None;
-        };
-        Some(NodeContext { facts, name, authority, key: self.key.report() })
-    }
-
-    fn inquiry(&self) -> FactsWanted {
-        let mut inquiry = self.plan.target.inquiry();
-        if let Some(site) = &mut inquiry.puppet {
-            site.known = self.journal.working.puppet.clone().map(Box::new);
-            // Nothing stands there yet; Puppet may have been installed since.
-            site.known.take_if(|_| self.journal.working.phase == Phase::New);
-        }
-        let is_first =
-            self.journal.working.phase == Phase::New && !self.journal.working.is_member();
-        inquiry.key = inquiry.key.filter(|_| is_first);
-        inquiry
+    /// Everything that is needed to ask the authority; none while something is missing.
+    fn node(&self) -> Option<NodeContext<'_>> {
+        let ((facts, observed), name, authority) =
+            (self.facts.as_ref()?, self.name.as_ref()?, self.authority.as_ref()?);
+        let key = self.key.report();
+        Some(NodeContext { facts, observed, name, authority, key, state_dir: &self.state_dir })
     }
 
     fn mark(&self) -> String {
@@ -278,12 +205,12 @@ impl Key {
     }
 }
 
-fn leaving(record: &Record) -> Fault {
+fn is_leaving(record: &Record) -> Fault {
     Fault::new(
         Kind::Config,
         "this node is leaving, and has not finished",
         format!("target {}, {}", record.target, record.authority_name),
-        "finish it with `enlist leave`, then join anew",
+        format!("run `enlist leave --target {0}`, then `enlist join --target {0}`", record.target),
     )
 }
 

@@ -1,15 +1,16 @@
-//! The time between joining and leaving: looks at what is installed now and then, and ends when
-//! there is something to do. Pure.
+//! The time between joining and leaving: looks at what is installed from time to time, and ends
+//! when there is something to do. Pure.
 
 use std::fmt;
 use std::time::Duration;
 
-use super::inspection::{Finding, ObservedFile, findings};
-use super::{Effect, Event, Now, Outcome, Phase, Record, Status, Waiting, backoff};
+use super::{Effect, Event, Now, Outcome, PhaseName, Record, Status, Waiting, backoff};
+use crate::engines::inspection::findings;
+use crate::engines::{Finding, ObservedFile};
 use crate::facts::MachineIdentity;
 use crate::fault::Fault;
 
-/// What a member's quiet time ends with.
+/// What is to be done for a member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Need {
     /// A new certificate is to be asked for.
@@ -18,7 +19,7 @@ pub enum Need {
     Reinstallation,
     /// The key is lost, and with it the membership: leave, and join with a new one.
     Rejoin,
-    /// This node has left, or is leaving; by somebody's hand.
+    /// This node has left or is leaving: somebody ran `enlist leave`.
     Left,
     /// The record is another machine's: this one joins anew.
     OtherMachine,
@@ -38,7 +39,7 @@ impl fmt::Display for Need {
     }
 }
 
-/// One member, watched over.
+/// The monitor of one member.
 pub struct Monitor {
     target: &'static str,
     record: Record,
@@ -50,6 +51,7 @@ pub struct Monitor {
     looks: u32,
     /// On the clock of [`Now::mono`].
     next: Duration,
+    is_waiting: bool,
     findings: Vec<Finding>,
     fault: Option<Fault>,
     need: Option<Need>,
@@ -74,17 +76,18 @@ impl Monitor {
             seed,
             looks: 0,
             next: now.mono,
+            is_waiting: false,
             findings: Vec::new(),
             fault: None,
             need: None,
         }
     }
 
-    fn seen(
+    fn inspected(
         &mut self,
         now: Now,
         record: Option<Record>,
-        sights: &[ObservedFile],
+        files: &[ObservedFile],
         here: &MachineIdentity,
     ) {
         let Some(record) = record.filter(Record::is_member) else {
@@ -96,10 +99,10 @@ impl Monitor {
             self.need = Some(Need::OtherMachine);
             return;
         }
-        self.findings = findings(&record, sights, now.unix);
+        self.findings = findings(&record.membership(), files, now.unix);
         self.record = record;
         let is_due = self.record.renewal_at().is_some_and(|at| at <= now.unix);
-        self.need = if self.repairs && self.findings.iter().any(Finding::is_key) {
+        self.need = if self.repairs && self.findings.iter().any(Finding::is_key_lost) {
             Some(Need::Rejoin)
         } else if self.repairs && !self.findings.is_empty() {
             Some(Need::Reinstallation)
@@ -117,26 +120,31 @@ impl Monitor {
             Duration::from_secs(u64::try_from(at.saturating_sub(now.unix)).unwrap_or(0).max(1))
         });
         self.next = now.mono + pause.min(until_renewal);
+        self.is_waiting = true;
     }
 }
 
 impl super::StateMachine for Monitor {
-    fn poll(&self, now: Now) -> Effect {
+    fn poll(&self) -> Effect {
         match &self.need {
             Some(need) => Effect::Finish(Outcome::Due(need.clone())),
-            None if now.mono < self.next => Effect::WaitUntil(self.next),
+            None if self.is_waiting => Effect::WaitUntil(self.next),
             None => Effect::Inspect,
         }
     }
 
     fn handle(&mut self, now: Now, event: Event) {
         match event {
-            Event::Inspected(record, sights, here) => {
+            Event::Inspected(record, files, here) => {
                 self.fault = None;
-                self.seen(now, record.map(|record| *record), &sights, &here);
+                self.inspected(now, record.map(|record| *record), &files, &here);
             }
-            // Not to be looked at now; perhaps the next time.
+            // It can't be looked at now; perhaps the next time.
             Event::Failed(fault) => self.fault = Some(fault),
+            Event::Woke if now.mono >= self.next => {
+                self.is_waiting = false;
+                return;
+            }
             _ => return,
         }
         self.pause(now);
@@ -160,7 +168,7 @@ impl super::StateMachine for Monitor {
         Status {
             target: self.target,
             authority,
-            phase: Phase::Joined,
+            phase: PhaseName::Joined,
             name: self.record.name.clone(),
             doing,
             waiting,

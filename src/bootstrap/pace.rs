@@ -88,6 +88,11 @@ impl RetrySchedule {
         self.spent(now) >= self.budget
     }
 
+    /// What is being waited for, be it that its time has come.
+    pub fn wait(&self) -> Option<&Waiting> {
+        self.wait.as_ref()
+    }
+
     /// What is being waited for, until when, while it is not due.
     pub fn waiting(&self, now: Now) -> Option<&Waiting> {
         self.wait.as_ref().filter(|wait| wait.until > now.mono)

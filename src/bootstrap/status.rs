@@ -1,5 +1,6 @@
 //! Where a bootstrap stands: for people, for JSON, for the service manager.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -7,8 +8,9 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::Now;
-use super::inspection::Finding;
-use super::record::{FaultNote, Phase, Record};
+use super::phase::PhaseName;
+use super::record::{FaultNote, Record};
+use crate::engines::{Finding, Installed};
 use crate::facts::machine::Difference;
 use crate::fault::Kind;
 
@@ -17,7 +19,7 @@ use crate::fault::Kind;
 pub struct Status {
     pub target: &'static str,
     pub authority: String,
-    pub phase: Phase,
+    pub phase: PhaseName,
     pub name: Option<String>,
     /// What is being done now, as a phrase: `asking server p for its CA`.
     pub doing: String,
@@ -75,9 +77,51 @@ fn moment(now: Now, at: Duration) -> String {
 /// A step that is done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// `facts`, `authority`, `key`, `association`, `certificate`, `install`.
-    pub word: &'static str,
+    pub kind: StepKind,
     pub result: String,
+}
+
+/// What was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepKind {
+    /// The record of another machine was found.
+    Clone,
+    Facts,
+    Authority,
+    Key,
+    /// The authority was asked to accept this node.
+    Association,
+    Granted,
+    /// An earlier creating call turned out to have taken effect.
+    Reconciled,
+    /// The secret that came with a grant is lost.
+    Secret,
+    Install,
+    Renewal,
+    Repair,
+    /// The authority does not have this node any more.
+    Departed,
+    Left,
+}
+
+impl fmt::Display for StepKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Clone => "clone",
+            Self::Facts => "facts",
+            Self::Authority => "authority",
+            Self::Key => "key",
+            Self::Association => "association",
+            Self::Granted => "granted",
+            Self::Reconciled => "reconciled",
+            Self::Secret => "secret",
+            Self::Install => "install",
+            Self::Renewal => "renewal",
+            Self::Repair => "repair",
+            Self::Departed => "left the authority",
+            Self::Left => "left",
+        })
+    }
 }
 
 /// What a record says to `status`: the documented form of `enlist status --json`.
@@ -85,7 +129,7 @@ pub struct Step {
 pub struct Report {
     pub target: String,
     pub authority: String,
-    pub phase: Phase,
+    pub phase: PhaseName,
     pub joined: bool,
     /// Unix seconds when the phase was entered.
     pub since: Option<i64>,
@@ -99,7 +143,7 @@ pub struct Report {
     pub renewal_at: Option<i64>,
     /// The id that the authority knows this node by, where that is not its name.
     pub member_id: Option<String>,
-    pub installed: Vec<super::Installed>,
+    pub installed: Vec<Installed>,
     /// What of it is missing or damaged.
     pub findings: Vec<Finding>,
     /// The file that keeps the engine from running, where it is ours.
@@ -118,11 +162,11 @@ impl Report {
         Self {
             target: record.target.clone(),
             authority: record.authority_name.clone(),
-            phase: record.phase,
+            phase: record.phase.name(),
             joined: record.is_member(),
             since: Some(record.since),
             name: record.name.clone(),
-            key_sha256: record.key.clone(),
+            key_sha256: record.key.as_ref().map(|key| key.sha256.clone()),
             attempts: record.attempts,
             certificate_serial: record.certificate().map(|(serial, _)| serial.to_owned()),
             certificate_not_after: record.certificate().map(|(_, not_after)| not_after),
@@ -133,7 +177,7 @@ impl Report {
             held_by: None,
             fault: record.fault.clone(),
             other_machine: None,
-            next: next(record.phase),
+            next: next(record.phase.name()),
         }
     }
 
@@ -144,7 +188,7 @@ impl Report {
         Self {
             joined: false,
             other_machine: Some(format!("the record is another machine's: {difference}")),
-            next: "set that record and its key aside, and join anew: run `enlist join`",
+            next: "run `enlist join`: it moves that record and its key to the backups, and joins this machine",
             ..self
         }
     }
@@ -157,14 +201,14 @@ impl Report {
     }
 }
 
-fn next(phase: Phase) -> &'static str {
+fn next(phase: PhaseName) -> &'static str {
     match phase {
-        Phase::New => "learn who the authority is, make a key, ask to be accepted",
-        Phase::Creating => "ask to be accepted, again with the same key",
-        Phase::Watching => "ask how far the authority is",
-        Phase::Installing => "put everything in place",
-        Phase::Joined => "nothing: this node has joined",
-        Phase::Leaving => "finish leaving: run `enlist leave`",
+        PhaseName::New => "learn who the authority is, make a key, ask to be accepted",
+        PhaseName::Creating => "ask to be accepted, again with the same key",
+        PhaseName::Watching => "ask how far the authority is",
+        PhaseName::Installing => "put everything in place",
+        PhaseName::Joined => "nothing: this node has joined",
+        PhaseName::Leaving => "finish leaving: run `enlist leave`",
     }
 }
 

@@ -1,12 +1,13 @@
 //! `enlist facts`: what this node would say of itself.
 
 use clap::Args;
+use serde::Serialize;
 
 use super::{Global, printer, runtime};
+use crate::engines::{Engines, FactsWanted, Observed};
 use crate::facts::{Ec2, Facts};
 use crate::fault::Fault;
 use crate::host::{AwsSettings, Environment, Host, HttpClients};
-use crate::targets::{FactsWanted, PuppetWanted};
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -15,36 +16,40 @@ pub struct Options {
     json: bool,
 }
 
+/// What the node knows of itself, and of the engines on it.
+#[derive(Serialize)]
+struct All<'a> {
+    #[serde(flatten)]
+    facts: &'a Facts,
+    #[serde(flatten)]
+    observed: &'a Observed,
+}
+
 /// Needs no settings: it is what one asks before there are any. Those there are say where
 /// Puppet's directories are.
 pub fn run(global: &Global, options: &Options) -> Result<u8, Fault> {
     let root = global.root()?;
-    let site = match global.settings(&root) {
-        Ok(settings) => settings.targets().iter().find_map(|target| target.inquiry().puppet),
+    let engines = match global.settings(&root) {
+        Ok(settings) => settings.engines,
         Err(fault) => {
             tracing::debug!("facts without settings: {fault}");
-            None
+            Engines::default()
         }
     };
-    let inquiry = FactsWanted {
-        puppet: Some(site.unwrap_or_else(PuppetWanted::default)),
-        ssm: true,
-        opsworks: true,
-        ..FactsWanted::default()
-    };
+    let wanted = FactsWanted { engine: engines.wanted(), key: None };
     let environment = Environment::read(&AwsSettings::default())?;
     let net = HttpClients::new(&environment);
     let mut host = Host::new(root, "facts", environment, net);
-    let facts = runtime()?.block_on(host.gather(inquiry))?;
+    let (facts, observed) = runtime()?.block_on(host.gather(wanted))?;
     if options.json {
-        printer::json(&facts);
+        printer::json(&All { facts: &facts, observed: &observed });
     } else {
-        printer::out(&text(&facts));
+        printer::out(&text(&facts, &observed));
     }
     Ok(0)
 }
 
-fn text(facts: &Facts) -> String {
+fn text(facts: &Facts, observed: &Observed) -> String {
     let mut rows = Rows::default();
     rows.add("hostname", Some(&facts.hostname));
     rows.add("fqdn", Some(&facts.fqdn));
@@ -67,7 +72,7 @@ fn text(facts: &Facts) -> String {
         rows.add("public IP", facts.public_ip.map(|address| address.to_string()).as_deref());
         rows.add("EC2", Some("no"));
     }
-    if let Some(site) = &facts.puppet {
+    if let Some(site) = &observed.puppet {
         rows.say(
             "Puppet",
             format!(
@@ -76,7 +81,7 @@ fn text(facts: &Facts) -> String {
             ),
         );
     }
-    if let Some(site) = facts.ssm.as_ref().filter(|site| site.agent.is_some()) {
+    if let Some(site) = observed.ssm_agent.as_ref().filter(|site| site.agent.is_some()) {
         rows.add("SSM Agent", Some(site.instance.as_deref().unwrap_or("not registered")));
     }
     printer::columns(&rows.0)

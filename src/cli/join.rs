@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::drive::{self, Begin, Selection};
 use super::progress::Progress;
 use super::{Global, printer};
-use crate::bootstrap::{Maintenance, Outcome, Plan, Record, resume};
+use crate::bootstrap::{Finding, Maintenance, Outcome, Plan, Record, resume};
 use crate::fault::{Fault, Kind};
 use crate::host::{Root, Store, inspect};
 
@@ -20,7 +20,12 @@ pub fn run(global: &Global, selection: &Selection, progress: &Progress) -> Resul
         selection,
         progress,
         |settings, Begin { target, record, seed, now }| {
-            let plan = Plan { target, name: settings.name.clone(), budget: settings.budget };
+            let plan = Plan {
+                target,
+                engines: settings.engines.clone(),
+                name: settings.name.clone(),
+                budget: settings.budget,
+            };
             resume(plan, record, seed, now).with(MAINTENANCE, now)
         },
         &async |root: &Root, outcome: &Outcome| match outcome {
@@ -39,8 +44,11 @@ pub fn run(global: &Global, selection: &Selection, progress: &Progress) -> Resul
 fn summary(root: &Root, record: &Record, already: bool) -> String {
     let word = if already { "already joined" } else { "joined" };
     let name = record.name.as_deref().unwrap_or("?");
-    let mut rows: Vec<(String, String)> =
-        record.installed.iter().map(|file| (file.what.clone(), root.shown(&file.path))).collect();
+    let mut rows: Vec<(String, String)> = record
+        .installed
+        .iter()
+        .map(|file| (file.item.to_string(), root.shown(&file.path)))
+        .collect();
     if let Some((_, not_after)) = record.certificate() {
         rows.push(("valid until".to_owned(), printer::time(not_after)));
     }
@@ -71,11 +79,11 @@ async fn look(root: &Root, record: &Record) -> Result<(), Fault> {
     for finding in &findings {
         tracing::warn!("{finding}; to get it back, run `enlist leave`, then `enlist join`");
     }
-    let elsewhere = findings.into_iter().find(|finding| finding.is_diverted);
+    let elsewhere = findings.into_iter().find(Finding::is_diverted);
     elsewhere.map_or(Ok(()), |finding| {
         let what = "this node has joined, but its engine's settings now lead elsewhere";
         let todo = "correct or remove the line, or run `enlist leave`, then `enlist join`; `enlist run` with run.repair = true corrects it by itself";
         let on = root.at(&finding.path).display().to_string();
-        Err(Fault::new(Kind::Host, what, on, todo).cause(finding.problem))
+        Err(Fault::new(Kind::Host, what, on, todo).cause(finding.problem.to_string()))
     })
 }

@@ -4,9 +4,10 @@ use super::drive::{self, Begin, Selection};
 use super::progress::Progress;
 use super::{Global, printer};
 use crate::bootstrap::{Leave, Outcome, Record};
+use crate::engines::Grant;
 use crate::fault::Fault;
 use crate::host::Root;
-use crate::targets::{Grant, state_dir};
+use crate::targets::state_dir;
 
 /// Leaving what was never joined, or twice, is success.
 pub fn run(global: &Global, selection: &Selection, progress: &Progress) -> Result<u8, Fault> {
@@ -15,7 +16,7 @@ pub fn run(global: &Global, selection: &Selection, progress: &Progress) -> Resul
         selection,
         progress,
         |settings, Begin { target, record, seed, now }| {
-            Leave::new(target, record, settings.budget, seed, now)
+            Leave::new(target, settings.engines.clone(), record, settings.budget, seed, now)
         },
         &async |root: &Root, outcome: &Outcome| {
             Ok(match outcome {
@@ -33,7 +34,7 @@ fn summary(root: &Root, record: &Record) -> String {
     let name = record.name.as_deref().unwrap_or("?");
     let backup = root.shown(&format!("{}/backup", state_dir(&record.target)));
     let mut rows = vec![("backups".to_owned(), backup)];
-    if let Some(Grant::Managed { .. }) = record.grant {
+    if let Some(Grant::Managed { .. }) = record.phase.grant() {
         let note = "its own files are left as they are; `amazon-ssm-agent -register -clear` empties its vault";
         rows.push(("agent".to_owned(), note.to_owned()));
     }

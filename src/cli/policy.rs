@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{Global, printer};
 use crate::fault::Fault;
-use crate::targets::Actions;
+use crate::targets::Permissions;
 
 #[derive(Debug, Args)]
 pub struct Options {}
@@ -15,12 +15,12 @@ pub fn run(global: &Global, _: &Options) -> Result<u8, Fault> {
     let root = global.root()?;
     let targets = global.settings(&root)?.targets();
     let statements: Vec<Value> =
-        targets.iter().flat_map(|target| statements(target.id(), &target.actions())).collect();
+        targets.iter().flat_map(|target| statements(target.id(), &target.permissions())).collect();
     printer::json(&json!({ "Version": "2012-10-17", "Statement": statements }));
     Ok(0)
 }
 
-fn statements(word: &str, actions: &Actions) -> Vec<Value> {
+fn statements(word: &str, actions: &Permissions) -> Vec<Value> {
     // A Sid has letters and digits only.
     let target: String = word.split('-').map(capitalized).collect();
     let purposes =

@@ -12,6 +12,7 @@ pub struct Options {}
 /// Installs nothing and asks nobody.
 pub fn run(global: &Global, _: &Options) -> Result<u8, Fault> {
     let root = global.root()?;
-    sandbox::prepare(&root, &global.settings(&root)?.targets())?;
+    let settings = global.settings(&root)?;
+    sandbox::prepare(&root, &settings.targets(), &settings.engines)?;
     Ok(0)
 }

@@ -61,7 +61,7 @@ impl Progress {
     fn draw(&mut self, bar: &ProgressBar, status: &Status, now: Now) {
         for step in status.steps.iter().skip(self.shown) {
             let target = self.word.map(|word| format!("{word}: ")).unwrap_or_default();
-            bar.println(format!("{:>12}  {target}{}", step.word, step.result));
+            bar.println(format!("{:>12}  {target}{}", step.kind, step.result));
         }
         self.shown = status.steps.len();
         let doing = match &status.waiting {

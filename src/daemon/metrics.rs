@@ -10,7 +10,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 
 use super::status_table::{Entry, StatusTable};
-use crate::bootstrap::Phase;
 use crate::fault::Fault;
 use crate::host::{Root, files};
 
@@ -87,7 +86,7 @@ pub fn text(entries: &[Entry]) -> String {
     });
     head(&mut text, "enlist_phase", "gauge", "Where the bootstrap is.");
     for entry in entries {
-        let (word, phase) = (entry.word, phase(entry.phase));
+        let (word, phase) = (entry.word, entry.phase.id());
         let _ = writeln!(text, "enlist_phase{{target=\"{word}\",phase=\"{phase}\"}} 1");
     }
     head(&mut text, "enlist_faults_total", "counter", "Failures since the settings were read.");
@@ -103,18 +102,6 @@ pub fn text(entries: &[Entry]) -> String {
 
 fn head(text: &mut String, name: &str, kind: &str, help: &str) {
     let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
-}
-
-/// As the record spells it.
-fn phase(phase: Phase) -> &'static str {
-    match phase {
-        Phase::New => "new",
-        Phase::Creating => "creating",
-        Phase::Watching => "watching",
-        Phase::Installing => "installing",
-        Phase::Joined => "joined",
-        Phase::Leaving => "leaving",
-    }
 }
 
 /// Makes the socket; one that a former daemon left behind is replaced.

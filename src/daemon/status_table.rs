@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::metrics::Publisher;
-use crate::bootstrap::{Phase, Record, Status};
+use crate::bootstrap::{PhaseName, Record, Status};
 use crate::config::settings::Ready;
 use crate::fault::{Fault, Kind};
 use crate::host::Notifier;
@@ -29,7 +29,7 @@ pub struct Entry {
     pub state: MembershipState,
     /// As a phrase.
     pub doing: String,
-    pub phase: Phase,
+    pub phase: PhaseName,
     pub attempts: u32,
     /// Unix seconds.
     pub not_after: Option<i64>,
@@ -60,7 +60,7 @@ impl Entry {
             word,
             state: MembershipState::Pending,
             doing: "starting".to_owned(),
-            phase: Phase::New,
+            phase: PhaseName::New,
             attempts: 0,
             not_after: None,
             renewal_at: None,
@@ -92,7 +92,7 @@ impl Entry {
     }
 
     pub fn know(&mut self, record: &Record) {
-        self.phase = record.phase;
+        self.phase = record.phase.name();
         self.attempts = record.attempts;
         self.not_after = record.certificate().map(|(_, not_after)| not_after);
         self.renewal_at = record.renewal_at();

@@ -61,7 +61,14 @@ impl<'a> TargetWorker<'a> {
     pub async fn leave(&self, budget: Duration) -> Result<(), Fault> {
         let _lock = self.supervisor.lock().await?;
         let (record, mut host) = (self.store().load()?, self.host());
-        let mut leave = Leave::new(self.target()?, record, budget, self.seed, host.now());
+        let mut leave = Leave::new(
+            self.target()?,
+            self.supervisor.settings.engines.clone(),
+            record,
+            budget,
+            self.seed,
+            host.now(),
+        );
         if let Outcome::Failed(fault) = self.drive(&mut leave, &mut host).await {
             return Err(fault);
         }
@@ -82,8 +89,12 @@ impl<'a> TargetWorker<'a> {
         let _lock = self.supervisor.lock().await?;
         let (record, mut host) = (self.store().load()?, self.host());
         let settings = self.supervisor.settings;
-        let plan =
-            Plan { target: self.target()?, name: settings.name.clone(), budget: settings.budget };
+        let plan = Plan {
+            target: self.target()?,
+            engines: settings.engines.clone(),
+            name: settings.name.clone(),
+            budget: settings.budget,
+        };
         let now = host.now();
         let mut bootstrap = resume(plan, record, self.seed, now).with(maintenance, now);
         match self.drive(&mut bootstrap, &mut host).await {
@@ -220,7 +231,7 @@ impl Observer for DriftReporter<'_, '_> {
             tracing::info!(
                 message_id = milestones::REPAIRED,
                 "{word}: the {} is as it should be: {}",
-                known.what,
+                known.what(),
                 known.path
             );
         }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{Observer, milestones};
-use crate::bootstrap::{Now, Phase, Status};
+use crate::bootstrap::{Now, PhaseName, Status, StepKind};
 
 #[derive(Clone, Debug, Default)]
 pub struct Log {
@@ -13,7 +13,7 @@ pub struct Log {
     shown: usize,
     waiting: Option<(String, Duration)>,
     failures: u32,
-    phase: Option<Phase>,
+    phase: Option<PhaseName>,
 }
 
 impl Log {
@@ -59,11 +59,14 @@ impl Log {
     /// Joined just now, not long ago.
     fn milestone(&mut self, status: &Status) {
         let before = self.phase.replace(status.phase);
-        if status.phase != Phase::Joined || before.is_none_or(|before| before == Phase::Joined) {
+        if status.phase != PhaseName::Joined
+            || before.is_none_or(|before| before == PhaseName::Joined)
+        {
             return;
         }
-        let took = |word| status.steps.iter().any(|step| step.word == word);
-        let (id, what) = match (took("granted"), took("renewal"), took("repair")) {
+        let took = |kind| status.steps.iter().any(|step| step.kind == kind);
+        let (granted, renewal) = (took(StepKind::Granted), took(StepKind::Renewal));
+        let (id, what) = match (granted, renewal, took(StepKind::Repair)) {
             (true, true, _) => (milestones::RENEWED, "renewed at"),
             // A renewal that came to nothing led back here.
             (false, true, _) => return,
@@ -78,7 +81,7 @@ impl Log {
 impl Observer for Log {
     fn observe(&mut self, status: &Status, now: Now) {
         for step in status.steps.iter().skip(self.shown) {
-            tracing::info!("{}{}: {}", self.prefix(), step.word, step.result);
+            tracing::info!("{}{}: {}", self.prefix(), step.kind, step.result);
         }
         self.shown = status.steps.len();
         self.failure(status);

@@ -27,7 +27,7 @@ pub async fn drive(
 ) -> Outcome {
     loop {
         let now = host.now();
-        let effect = machine.poll(now);
+        let effect = machine.poll();
         observer.observe(&machine.status(now), now);
         if let Effect::Finish(outcome) = effect {
             return outcome;

@@ -1,16 +1,85 @@
 //! The OpsWorks Stacks agent: what it read its identity from.
 
-use super::{Action, Bundle, Place};
-use crate::facts::OpsworksSite;
+use serde::Serialize;
+
+use super::{
+    Action, Authority, Bundle, Engine, EngineRecord, ExpectedKey, Grant, Installation, Installed,
+    Item, KeySpec, NodeContext, Observed, Place, Wanted, invariant, node,
+};
+use crate::fault::Fault;
+use crate::secret::Secret;
 
 const DIRECTORY: &str = "/etc/aws/opsworks";
+
+/// The directory that the units let enlist write.
+pub const WRITABLE: [&str; 1] = [DIRECTORY];
 
 /// Stands for the private key in the agent's file.
 const MARKER: &str = "@PRIVATE-KEY@";
 
+/// The original agent's.
+const KEY_BITS: u32 = 2048;
+
+/// The agent; it has no settings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OpsworksAgent;
+
+/// `instance-agent.yml`, as far as it is public.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct OpsworksSite {
+    /// The instance that this node is registered as; none where the file does not say.
+    pub instance: Option<String>,
+    /// SHA-1 of its public key, lower-case hexadecimal digits.
+    pub fingerprint: Option<String>,
+}
+
+impl Engine for OpsworksAgent {
+    fn wanted(&self, _: &EngineRecord) -> Wanted {
+        Wanted { opsworks_agent: true, ..Wanted::default() }
+    }
+
+    fn expected_key(&self, state_dir: &str) -> Option<ExpectedKey> {
+        let (staged, at) = (node::staged_key(state_dir), Some(key_place().path));
+        Some(ExpectedKey { bits: KEY_BITS, staged, at })
+    }
+
+    fn directories(&self, _: &Observed) -> Vec<Place> {
+        directories().to_vec()
+    }
+
+    fn hold(&self, _: &NodeContext<'_>) -> Option<Bundle> {
+        let mut hold = Bundle::default();
+        hold.check_first(&install("", "", "", ""), None);
+        Some(hold)
+    }
+
+    fn key(&self, node: &NodeContext<'_>) -> Result<Option<KeySpec>, Fault> {
+        Ok(Some(KeySpec::plain(node, key_place(), KEY_BITS)))
+    }
+
+    fn install(
+        &self,
+        node: &NodeContext<'_>,
+        grant: &Grant,
+        _: Option<&Secret>,
+    ) -> Result<Installation, Fault> {
+        let (Authority::Stack { .. }, Grant::Instance { id }) = (node.authority, grant) else {
+            return Err(invariant("the OpsWorks agent is installed as an instance of a stack"));
+        };
+        let key = &node.key()?.public;
+        let bundle = install(id, &key.to_pem(), &key.sha1_fingerprint(), &node.staged_key());
+        Ok(Installation::Bundle(bundle))
+    }
+
+    fn clear(&self, installed: &[Installed], _: &EngineRecord, _: &str) -> Bundle {
+        let actions = installed.iter();
+        let actions = actions.map(|file| Action::RemoveWithBackup { path: file.path.clone() });
+        Bundle::of(actions.collect())
+    }
+}
+
 /// Where the instance's private key stands.
-#[must_use]
-pub fn key_place() -> Place {
+fn key_place() -> Place {
     place("instance-key.pem", 0o600)
 }
 
@@ -36,8 +105,7 @@ pub fn read(text: &str) -> OpsworksSite {
 }
 
 /// The key, and `instance-agent.yml` with the four members that the original agent kept.
-#[must_use]
-pub fn install(instance: &str, public_key: &str, fingerprint: &str, staged: &str) -> Bundle {
+fn install(instance: &str, public_key: &str, fingerprint: &str, staged: &str) -> Bundle {
     let public_key: String = public_key.lines().map(|line| format!("  {line}\n")).collect();
     // Identity and fingerprint are hexadecimal digits and dashes; quoted, they are YAML texts.
     let content = format!(
@@ -49,26 +117,24 @@ pub fn install(instance: &str, public_key: &str, fingerprint: &str, staged: &str
         Action::Directory(parent),
         Action::Directory(own),
         Action::Key { at: key.clone(), from: staged.to_owned() },
-        Action::WithKey { what: "agent", at: agent_file(), content, marker: MARKER, key: key.path },
+        Action::WithKey {
+            item: Item::AgentIdentity,
+            at: agent_file(),
+            content,
+            marker: MARKER,
+            key: key.path,
+        },
     ];
-    Bundle { actions, ..Bundle::default() }
+    Bundle::of(actions)
 }
 
 /// The agent's directory, and the one above it.
-#[must_use]
-pub fn directories() -> [Place; 2] {
+fn directories() -> [Place; 2] {
     [("/etc/aws", 0o755), (DIRECTORY, 0o700)].map(|(path, mode)| Place {
         path: path.to_owned(),
         mode,
         owner: None,
     })
-}
-
-/// Takes back what [`install`] put there.
-#[must_use]
-pub fn clear(installed: &[(String, String)]) -> Bundle {
-    let actions = installed.iter().map(|(_, path)| Action::RemoveWithBackup { path: path.clone() });
-    Bundle { actions: actions.collect(), ..Bundle::default() }
 }
 
 fn place(name: &str, mode: u32) -> Place {

@@ -3,12 +3,10 @@
 //! (`environment`); the SDK itself reads none of it.
 
 mod answer;
-mod calls;
 mod classify;
 mod container;
 mod credentials;
 pub mod environment;
-mod fingerprints;
 mod instance;
 mod process;
 mod profiles;
@@ -29,8 +27,8 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use super::net::{HttpClients, Since1970, Trace};
 use super::root::Root;
 use crate::fault::{Fault, Kind};
-use crate::targets::{Answer, Request};
-use classify::{fault_of, is_not_found};
+use crate::targets::Call;
+use classify::{Action, fault_of, is_not_found};
 use credentials::{CredentialCache, Slot};
 use environment::{Api, Environment};
 
@@ -50,33 +48,25 @@ pub struct AwsSettings {
     pub allow_http: bool,
 }
 
-/// The APIs, with region and credentials settled.
-pub struct Client {
-    opsworkscm: aws_sdk_opsworkscm::Client,
-    opsworks: aws_sdk_opsworks::Client,
-    ssm: aws_sdk_ssm::Client,
-    wallet: CredentialCache,
+/// What the AWS services have in common: region, credentials, limits, and what was asked last.
+pub struct Session {
+    base: SdkConfig,
+    endpoints: std::collections::BTreeMap<Api, String>,
+    slot: Slot,
+    credentials: CredentialCache,
     trace: Arc<Trace>,
 }
 
-impl Client {
+impl Session {
     /// # Errors
     /// `Config` where no region is known.
-    pub fn connect(
+    pub fn open(
         root: &Root,
         net: &HttpClients,
         environment: &Environment,
-        own_region: Option<&str>,
+        region: Option<String>,
     ) -> Result<Self, Fault> {
-        let region = region_of(environment, own_region).ok_or_else(|| {
-            let todo = "set region in [aws], or AWS_REGION";
-            Fault::new(
-                Kind::Config,
-                "no region is known",
-                "settings, environment, profile, instance metadata",
-                todo,
-            )
-        })?;
+        let region = region.ok_or_else(no_region)?;
         let trace = Arc::new(Trace::new(net.skew().clone()));
         let slot = Slot::default();
         let timeouts = TimeoutConfig::builder()
@@ -95,65 +85,74 @@ impl Client {
             .use_fips(environment.fips)
             .use_dual_stack(environment.dualstack)
             .build();
-        let of = |api: Api| {
-            let mut config = base.to_builder();
-            config.set_endpoint_url(environment.endpoints.get(&api).cloned());
-            config.credentials_provider(slot.shared()).build()
-        };
-        let (cm, stacks, ssm, sts) =
-            (of(Api::OpsworksCm), of(Api::Opsworks), of(Api::Ssm), of(Api::Sts));
+        let endpoints = environment.endpoints.clone();
+        let sts = config(&base, &endpoints, &slot, Api::Sts);
         let sources = environment.sources.clone();
-        Ok(Self {
-            opsworkscm: aws_sdk_opsworkscm::Client::new(&cm),
-            opsworks: aws_sdk_opsworks::Client::new(&stacks),
-            ssm: aws_sdk_ssm::Client::new(&ssm),
-            wallet: CredentialCache::new(root, net, sources, (sts, trace.clone()), slot),
-            trace,
-        })
+        let credentials =
+            CredentialCache::new(root, net, sources, (sts, trace.clone()), slot.clone());
+        Ok(Self { base, endpoints, slot, credentials, trace })
     }
 
-    /// Makes one call, once.
+    /// What a service's client is made from.
+    #[must_use]
+    pub fn config(&self, api: Api) -> SdkConfig {
+        config(&self.base, &self.endpoints, &self.slot, api)
+    }
+
+    /// A call for this request. `not_found` is the answer where its resource does not exist.
+    pub fn of<A>(&self, request: &impl Call, not_found: fn(String) -> A) -> SessionCall<'_, A> {
+        let action = Action {
+            name: request.action(),
+            if_refused: request.if_refused(),
+            answer_is_secret: request.answer_is_secret(),
+        };
+        SessionCall { session: self, action, on: request.on(), not_found }
+    }
+}
+
+/// One call of a service.
+pub struct SessionCall<'a, A> {
+    session: &'a Session,
+    action: Action,
+    on: String,
+    not_found: fn(String) -> A,
+}
+
+impl<A> SessionCall<'_, A> {
+    /// Sees to the credentials, sends the request once, and says what the answer means.
     ///
     /// # Errors
     /// Classified by what answered, or that nothing did.
-    pub async fn call(&self, request: Request) -> Result<Answer, Fault> {
-        let action = request.action();
-        tracing::debug!(action, on = request.on(), "calling");
-        let ready = self.wallet.refresh().await;
+    pub async fn answer<T, E: classify::ApiError>(
+        self,
+        sending: impl Future<Output = Result<T, classify::Sdk<E>>>,
+        meaning: impl FnOnce(T) -> A,
+    ) -> Result<A, Fault> {
+        let Self { session, action, on, not_found } = self;
+        let ready = session.credentials.refresh().await;
         ready.map_err(|fault| fault.so_that(&format!("{action} could not be signed")))?;
-        self.perform(request).await
-    }
-
-    fn answer<T, E: classify::ApiError>(
-        &self,
-        result: Result<T, classify::Sdk<E>>,
-        action: &'static str,
-        on: String,
-        meaning: impl FnOnce(T) -> Answer,
-    ) -> Result<Answer, Fault> {
-        match result {
+        match sending.await {
             Ok(output) => Ok(meaning(output)),
             Err(error) => match is_not_found(&error) {
-                Some(message) => Ok(Answer::NotFound(message)),
-                None => Err(fault_of(&error, action, on, &self.trace)),
+                Some(message) => Ok(not_found(crate::text::line(&message))),
+                None => Err(fault_of(&error, action, on, &session.trace)),
             },
         }
     }
 }
 
-/// The region that the API is asked in: settings, environment, profile, this instance's own.
-#[must_use]
-pub fn region_of(environment: &Environment, own: Option<&str>) -> Option<String> {
-    environment.region.clone().or_else(|| own.map(str::to_owned))
+fn config(
+    base: &SdkConfig,
+    endpoints: &std::collections::BTreeMap<Api, String>,
+    slot: &Slot,
+    api: Api,
+) -> SdkConfig {
+    let mut config = base.to_builder();
+    config.set_endpoint_url(endpoints.get(&api).cloned());
+    config.credentials_provider(slot.shared()).build()
 }
 
-/// That no client was made is a bug; it is made right before it is used.
-#[must_use]
-pub fn no_client() -> Fault {
-    Fault::new(
-        Kind::Invariant,
-        "there is no API client",
-        "host",
-        "this is a bug in enlist; please report it",
-    )
+fn no_region() -> Fault {
+    let on = "settings, environment, profile, instance metadata";
+    Fault::new(Kind::Config, "no region is known", on, "set region in [aws], or AWS_REGION")
 }

@@ -7,12 +7,11 @@ use sysinfo::System;
 use super::imds;
 use super::root::Root;
 use super::{names, network};
-use crate::engines::opsworks_agent;
-use crate::facts::{Ec2, Facts, MachineIdentity, OpsworksSite, Platform, PuppetSite};
+use crate::facts::{Ec2, Facts, MachineIdentity, Platform};
 
 /// Names, addresses and platform, with what others found out already.
 #[must_use]
-pub fn gather(root: &Root, ec2: Option<Ec2>, puppet: Option<PuppetSite>) -> Facts {
+pub fn gather(root: &Root, ec2: Option<Ec2>) -> Facts {
     let (hostname, fqdn) = names::of(root);
     let addresses = network::addresses();
     let (private_ip, public_ip) = network::choose(root, &addresses);
@@ -28,9 +27,6 @@ pub fn gather(root: &Root, ec2: Option<Ec2>, puppet: Option<PuppetSite>) -> Fact
         product_uuid: machine.product_uuid,
         firmware_instance_id: machine.instance_id,
         ec2,
-        puppet,
-        ssm: None,
-        opsworks: None,
     }
 }
 
@@ -53,14 +49,6 @@ pub fn machine_id(root: &Root) -> Option<String> {
         && id.bytes().all(|b| b.is_ascii_hexdigit())
         && id.bytes().any(|b| b != b'0');
     is_id.then_some(id)
-}
-
-/// What the OpsWorks agent's file says of this node's registration.
-#[must_use]
-pub fn opsworks_site(root: &Root) -> Option<OpsworksSite> {
-    // There is a private key in it.
-    let text = zeroize::Zeroizing::new(root.text(&opsworks_agent::agent_file().path)?);
-    Some(opsworks_agent::read(&text))
 }
 
 /// Makes a seed from what tells this machine from others that booted with it.

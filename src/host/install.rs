@@ -4,14 +4,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::clock::unix_now;
-use super::files::{self, ids_of};
+use super::files::{self, LinkLock, ids_of};
 use super::lock::take_pid_lock;
 use super::process;
 use super::root::Root;
 use super::store::Store;
-use super::{engine, preflight, program};
-use crate::bootstrap::Installed;
-use crate::engines::{Action, Bundle, Place, Run, block, puppet_conf};
+use super::{engines, preflight, program};
+use crate::engines::{Action, Bundle, Installed, PidLock, Place, Run, block, ini};
 use crate::fault::{Fault, Kind};
 
 /// How long the engine's first run may take.
@@ -23,36 +22,21 @@ const RUN_LIMIT: Duration = Duration::from_mins(30);
 /// `Host`; what was done so far stands, and doing it again does no harm.
 pub async fn perform(root: &Root, store: &Store, bundle: &Bundle) -> Result<Vec<Installed>, Fault> {
     let lock = match &bundle.lock {
-        Some(place) => {
-            if let Some(directory) =
-                bundle.actions.iter().find_map(|action| parent_of(action, place))
-            {
-                make(root, directory)?;
-            }
-            // Where its directory is gone, there is nothing to guard.
-            if Path::new(&place.path)
-                .parent()
-                .and_then(Path::to_str)
-                .is_some_and(|directory| files::is_directory(root, directory))
-            {
-                let owner = ids_of(root, place.owner);
-                Some(take_pid_lock(root, &place.path, place.mode, owner).await?)
-            } else {
-                None
-            }
-        }
+        Some(lock) => take_lock(root, bundle, lock).await?,
         None => None,
     };
     let mut installed = Vec::new();
     for action in &bundle.actions {
         match action {
-            Action::Writable(written) => preflight::check(root, written)?,
-            Action::Foresee(used) => engine::foresee(root, used)?,
-            Action::Confirm(used) => Box::pin(engine::confirm(root, store, used)).await?,
-            _ => one(root, store, action)?,
+            Action::CheckWritable(written) => preflight::check(root, written)?,
+            Action::CheckSettings(required) => engines::check_settings(root, required)?,
+            Action::ConfirmSettings(required) => {
+                Box::pin(engines::confirm_settings(root, store, required)).await?;
+            }
+            _ => perform_action(root, store, action)?,
         }
-        if let Some((what, path)) = action.installed_file() {
-            installed.push(Installed::new(what, path));
+        if let Some((item, path)) = action.installed_file() {
+            installed.push(Installed::new(item, path));
         }
     }
     drop(lock);
@@ -60,6 +44,22 @@ pub async fn perform(root: &Root, store: &Store, bundle: &Bundle) -> Result<Vec<
         first_run(root, run).await;
     }
     Ok(installed)
+}
+
+/// Where the lock's directory does not exist, there is nothing to guard.
+async fn take_lock(
+    root: &Root,
+    bundle: &Bundle,
+    lock: &PidLock,
+) -> Result<Option<LinkLock>, Fault> {
+    if let Some(directory) = bundle.actions.iter().find_map(|action| parent_of(action, &lock.at)) {
+        make(root, directory)?;
+    }
+    let parent = Path::new(&lock.at.path).parent().and_then(Path::to_str);
+    if !parent.is_some_and(|directory| files::is_directory(root, directory)) {
+        return Ok(None);
+    }
+    take_pid_lock(root, lock).await.map(Some)
 }
 
 /// The directory that the lock lies in has to be there before the lock.
@@ -74,7 +74,7 @@ fn parent_of<'a>(action: &'a Action, lock: &Place) -> Option<&'a Place> {
     }
 }
 
-fn one(root: &Root, store: &Store, action: &Action) -> Result<(), Fault> {
+fn perform_action(root: &Root, store: &Store, action: &Action) -> Result<(), Fault> {
     match action {
         Action::Directory(place) => make(root, place),
         Action::File { at, content, outdates, .. } => {
@@ -83,9 +83,7 @@ fn one(root: &Root, store: &Store, action: &Action) -> Result<(), Fault> {
         Action::Key { at, from } => place_key(root, at, from),
         Action::Settings { at, values, overriding } => {
             let (values, overriding) = (borrowed(values), borrowed(overriding));
-            edit(root, store, at, |text| {
-                puppet_conf::correct(&puppet_conf::set(text, &values), &overriding)
-            })
+            edit(root, store, at, |text| ini::correct(&ini::set(text, &values), &overriding))
         }
         Action::Block { at, content, .. } => {
             edit(root, store, at, |text| block::set(text, content))
@@ -109,11 +107,11 @@ fn one(root: &Root, store: &Store, action: &Action) -> Result<(), Fault> {
             files::remove(root, path).and_then(|()| files::remove_temporaries(root, path))
         }
         Action::RemoveSettings { path, names } => {
-            take_out(root, store, path, |text| puppet_conf::unset(text, names))
+            take_out(root, store, path, |text| ini::unset(text, names))
         }
         Action::RemoveBlock { path } => take_out(root, store, path, block::unset),
-        // Looks, which are not done to the disk.
-        Action::Writable(_) | Action::Foresee(_) | Action::Confirm(_) => Ok(()),
+        // Checks, which write nothing.
+        Action::CheckWritable(_) | Action::CheckSettings(_) | Action::ConfirmSettings(_) => Ok(()),
     }
 }
 
@@ -127,7 +125,7 @@ fn borrowed<'a>(values: &'a [(&'static str, String)]) -> Vec<(&'a str, &'a str)>
 /// `Host` where it can't be read or written.
 pub fn set(root: &Root, store: &Store, path: &str, values: &[(&str, &str)]) -> Result<(), Fault> {
     let at = Place { path: path.to_owned(), mode: 0o644, owner: None };
-    edit(root, store, &at, |text| puppet_conf::set(text, values))
+    edit(root, store, &at, |text| ini::set(text, values))
 }
 
 fn place_file(

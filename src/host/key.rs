@@ -4,11 +4,10 @@ use tokio::sync::oneshot;
 
 use super::files;
 use super::root::Root;
-use crate::facts::PuppetSite;
+use crate::engines::{ExpectedKey, KeyReport, KeySpec};
 use crate::fault::{Fault, Kind};
 use crate::pki::private_key::KeyError;
 use crate::pki::{PrivateKey, csr};
-use crate::targets::{ExpectedKey, KeyReport, KeySpec};
 
 /// A key that AWS-LC is making on a thread of its own. Not a runtime's blocking thread: the
 /// program can end without waiting for a key that nobody wants any more.
@@ -21,17 +20,16 @@ pub struct KeyGeneration {
 #[must_use]
 pub fn begin_if_none(
     root: &Root,
-    site: Option<&PuppetSite>,
+    key_directory: Option<&str>,
     likely: &ExpectedKey,
 ) -> Option<KeyGeneration> {
     if files::exists(root, &likely.staged) {
         return None;
     }
-    let has_keys = match (&likely.at, site) {
+    let has_keys = match (&likely.at, key_directory) {
         (Some(path), _) => files::exists(root, path),
-        (None, Some(site)) => {
-            let keys = format!("{}/private_keys", site.ssldir);
-            files::names(root, &keys).is_ok_and(|names| !names.is_empty())
+        (None, Some(directory)) => {
+            files::names(root, directory).is_ok_and(|names| !names.is_empty())
         }
         (None, None) => true,
     };
@@ -62,11 +60,27 @@ pub async fn ensure(
     };
     let csr = spec.csr.as_ref().map(|wanted| csr::build(wanted, &key)).transpose();
     let csr = csr.map_err(|error| {
-        let todo = "check extension_requests in [puppet] and csr_attributes.yaml";
-        Fault::new(Kind::Config, "the certificate request can't be made", &spec.at.path, todo)
-            .because(&error)
+        let what = "the certificate request can't be made";
+        Fault::new(Kind::Config, what, &spec.at.path, spec.csr_advice).because(&error)
     })?;
     Ok(KeyReport { public: key.public().clone(), csr })
+}
+
+/// Signs bytes with the key that stands in its place, else the staged one (RSASSA-PKCS1-v1_5 with
+/// SHA-256, RFC 8017, section 8.2).
+///
+/// # Errors
+/// `Host` where neither is there, `Data` where the key can't be used.
+pub fn sign(root: &Root, spec: &KeySpec, bytes: &[u8]) -> Result<Vec<u8>, Fault> {
+    let standing = load(root, &spec.at.path)?;
+    let key = match standing {
+        Some(key) => key,
+        None => load(root, &spec.staged)?.ok_or_else(|| missing(root, spec))?,
+    };
+    key.sign(bytes).map_err(|error| {
+        let on = root.shown(&spec.at.path);
+        Fault::new(Kind::Data, "the private key can't sign", on, "check the key").because(&error)
+    })
 }
 
 fn missing(root: &Root, spec: &KeySpec) -> Fault {

@@ -9,6 +9,7 @@ use super::files::{self, Ids, LinkLock};
 use super::proc;
 use super::root::Root;
 use super::timer;
+use crate::engines::PidLock;
 use crate::fault::{Fault, Kind};
 use crate::targets::STATE_DIR;
 
@@ -91,17 +92,14 @@ fn try_lock(root: &Root, name: &str) -> Result<Option<InstanceLock>, Fault> {
     }
 }
 
-/// Takes Puppet's `ssl.lock`, a file that holds the pid of whoever works on the ssldir, waiting a
-/// little for its holder. It is removed when dropped.
+/// Takes an engine's lock, a file that holds the pid of whoever has it, and waits a little for its
+/// holder. It is removed when dropped.
 ///
 /// # Errors
 /// `Host` where it is held, with the pid, or can't be made.
-pub async fn take_pid_lock(
-    root: &Root,
-    path: &str,
-    mode: u32,
-    owner: Option<Ids>,
-) -> Result<LinkLock, Fault> {
+pub async fn take_pid_lock(root: &Root, lock: &PidLock) -> Result<LinkLock, Fault> {
+    let (path, mode) = (lock.at.path.as_str(), lock.at.mode);
+    let owner = files::ids_of(root, lock.at.owner);
     let began = clock::instant();
     let pid = std::process::id().to_string();
     loop {
@@ -110,7 +108,7 @@ pub async fn take_pid_lock(
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => return Err(files::fault(root, "could not make the lock", path, &error)),
         }
-        match holder(root, path, began.elapsed(), owner)? {
+        match holder(root, lock, began.elapsed(), owner)? {
             // Whoever may write there can make one anew as often as it is removed.
             None if began.elapsed() >= PATIENCE => {
                 let todo = "find out what makes it, then join again; nothing was written";
@@ -121,21 +119,21 @@ pub async fn take_pid_lock(
                 tracing::info!(path = root.shown(path), "removing a lock whose holder is gone");
                 files::remove(root, path)?;
             }
-            Some(pid) if began.elapsed() >= PATIENCE => return Err(held(root, path, pid)),
+            Some(pid) if began.elapsed() >= PATIENCE => return Err(held(root, lock, pid)),
             Some(_) => timer::pause(PAUSE).await,
         }
     }
 }
 
-/// The living process that holds the lock. As Puppet itself has it, a pid that now belongs to
-/// some other program holds nothing; nor does a process of somebody else than root, ourselves and
-/// the lock's owner.
+/// The living process that holds the lock. A pid that now belongs to some other program holds
+/// nothing; nor does a process of another user than root, ourselves and the lock's owner.
 fn holder(
     root: &Root,
-    path: &str,
+    lock: &PidLock,
     waited: Duration,
     owner: Option<Ids>,
 ) -> Result<Option<u32>, Fault> {
+    let path = lock.at.path.as_str();
     let text = match files::read_text(root, path, LARGEST_LOCK) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -150,17 +148,17 @@ fn holder(
         },
     };
     let owner = owner.map(|(user, _)| user);
-    let is_one = |argument: &String| argument.contains("puppet") || argument.contains("enlist");
+    let is_one = |argument: &String| argument.contains(lock.program) || argument.contains("enlist");
     // The owner first: another user chooses the name of its process, and can delay reading it.
     let holds = proc::is_trusted(pid, owner.as_slice()) && proc::arguments(pid).iter().any(is_one);
     Ok(holds.then_some(pid))
 }
 
-fn held(root: &Root, path: &str, pid: u32) -> Fault {
-    Fault::new(
-        Kind::Host,
-        format!("the lock is held by process {pid}"),
-        root.shown(path),
-        "let that puppet finish or stop it, then join again; nothing was written",
-    )
+fn held(root: &Root, lock: &PidLock, pid: u32) -> Fault {
+    let todo = format!(
+        "let that {} finish or stop it, then join again; nothing was written",
+        lock.program
+    );
+    let what = format!("the lock is held by process {pid}");
+    Fault::new(Kind::Host, what, root.shown(&lock.at.path), todo)
 }

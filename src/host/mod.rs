@@ -4,13 +4,11 @@
 #![allow(clippy::disallowed_types, reason = "the module that does I/O")]
 
 pub mod aws;
-pub mod chef;
 pub mod clock;
 pub mod core_dumps;
-pub mod engine;
+pub mod engines;
 pub mod facts;
 pub mod files;
-pub mod handover;
 pub mod imds;
 pub mod inspect;
 pub mod install;
@@ -27,20 +25,19 @@ pub mod preflight;
 mod proc;
 pub mod process;
 pub mod program;
-pub mod puppet;
 pub mod root;
 pub mod sandbox;
 pub mod store;
 pub mod timer;
+pub mod transports;
 pub mod variables;
 
 use std::time::Duration;
 
 use crate::bootstrap::{Effect, Event, Now};
+use crate::engines::{FactsWanted, Observed};
 use crate::facts::Facts;
 use crate::fault::Fault;
-use crate::secret::Secret;
-use crate::targets::{Answer, FactsWanted, Request};
 
 pub use aws::AwsSettings;
 pub use aws::environment::Environment;
@@ -49,39 +46,37 @@ pub use net::HttpClients;
 pub use notify::Notifier;
 pub use root::Root;
 pub use store::Store;
+use transports::Transports;
 
-/// Performs one bootstrap's effects on this machine.
+/// Performs the effects of one target on this machine.
 pub struct Host {
     root: Root,
     clock: Clock,
     store: Store,
-    net: HttpClients,
-    environment: Environment,
-    client: Option<aws::Client>,
-    region: Option<String>,
+    http: HttpClients,
+    transports: Transports,
+    /// A key that is being made before it is asked for.
     key: Option<key::KeyGeneration>,
-    asked: puppet::Asked,
+    answers: engines::EngineAnswers,
 }
 
 impl Host {
     #[must_use]
-    pub fn new(root: Root, target: &str, environment: Environment, net: HttpClients) -> Self {
+    pub fn new(root: Root, target: &str, environment: Environment, http: HttpClients) -> Self {
         Self {
             store: Store::new(root.clone(), target),
-            root,
             clock: Clock::start(),
-            net,
-            environment,
-            client: None,
-            region: None,
+            transports: Transports::new(root.clone(), http.clone(), environment),
+            http,
+            root,
             key: None,
-            asked: puppet::Asked::default(),
+            answers: engines::EngineAnswers::default(),
         }
     }
 
     #[must_use]
     pub fn now(&self) -> Now {
-        Now { skew: self.net.skew().seconds(), ..self.clock.now() }
+        Now { skew: self.http.skew().seconds(), ..self.clock.now() }
     }
 
     /// Performs the effect and reports what became of it.
@@ -93,95 +88,76 @@ impl Host {
     }
 
     async fn attempt(&mut self, effect: Effect) -> Result<Event, Fault> {
+        let (root, store) = (&self.root, &self.store);
         Ok(match effect {
-            Effect::GatherFacts(inquiry) => {
-                if inquiry.ssm {
-                    handover::settle(&self.root).await?;
-                }
-                Event::Facts(Box::new(self.gather(inquiry).await?))
+            Effect::SettleHandOver => {
+                engines::settle_hand_over(root).await.map(|()| Event::HandOverSettled)?
+            }
+            Effect::GatherFacts(wanted) => {
+                let (facts, observed) = self.gather(wanted).await?;
+                Event::Facts(Box::new(facts), Box::new(observed))
             }
             Effect::EnsureKey(spec) => {
-                Event::Key(Box::new(key::ensure(&self.root, &spec, self.key.take()).await?))
+                Event::Key(Box::new(key::ensure(root, &spec, self.key.take()).await?))
             }
-            Effect::Persist(record) => self.store.persist(&record).map(|()| Event::Persisted)?,
-            Effect::Call(request) => Event::Answered(self.call(request).await?),
+            Effect::Sign(spec, bytes) => Event::Signed(key::sign(root, &spec, &bytes)?),
+            Effect::Persist(record) => store.persist(&record).map(|()| Event::Persisted)?,
+            Effect::Call(request) => Event::Answered(self.transports.call(request).await?),
             Effect::WaitUntil(mono) => {
                 self.sleep_until(mono).await;
                 Event::Woke
             }
             Effect::Hold(bundle) => {
-                install::perform(&self.root, &self.store, &bundle).await.map(|_| Event::Held)?
+                install::perform(root, store, &bundle).await.map(|_| Event::Held)?
             }
             Effect::Release(bundle) => {
-                install::perform(&self.root, &self.store, &bundle).await.map(|_| Event::Released)?
+                install::perform(root, store, &bundle).await.map(|_| Event::Released)?
             }
             Effect::Install(bundle) => {
-                Event::Installed(install::perform(&self.root, &self.store, &bundle).await?)
+                Event::Installed(install::perform(root, store, &bundle).await?)
             }
             Effect::HandOver(wanted) => {
-                let region = aws::region_of(&self.environment, self.region.as_deref());
-                Event::HandedOver(
-                    handover::perform(&self.root, &self.store, &wanted, region).await?,
-                )
+                let region = self.transports.region();
+                Event::HandedOver(engines::hand_over(root, store, &wanted, region).await?)
             }
             Effect::Clear(bundle) => {
-                install::perform(&self.root, &self.store, &bundle).await.map(|_| Event::Cleared)?
+                install::perform(root, store, &bundle).await.map(|_| Event::Cleared)?
             }
-            Effect::Forget => self.store.forget(self.now().unix).map(|()| Event::Forgotten)?,
+            Effect::Forget => store.forget(self.now().unix).map(|()| Event::Forgotten)?,
             Effect::Keep(evidence) => {
-                self.store.keep(&evidence, self.now().unix).map(|()| Event::Kept)?
+                store.keep(&evidence, self.now().unix).map(|()| Event::Kept)?
             }
             Effect::SetAside(paths) => {
-                self.store.set_aside(&paths, self.now().unix).map(|()| Event::IsAside)?
+                store.set_aside(&paths, self.now().unix).map(|()| Event::IsAside)?
             }
             Effect::Inspect => {
-                let (record, sights) =
-                    inspect::inspect(&self.root, &self.store, &mut self.asked).await?;
-                Event::Inspected(record.map(Box::new), sights, facts::machine(&self.root))
+                let (record, files) = inspect::inspect(root, store, &mut self.answers).await?;
+                Event::Inspected(record.map(Box::new), files, facts::machine(root))
             }
             // The driver ends here; there is nothing to perform.
             Effect::Finish(_) => Event::Woke,
         })
     }
 
-    /// What this node is, and where its engine's files stand. Starts on the key meanwhile, where
-    /// none can be there yet.
-    pub async fn gather(&mut self, inquiry: FactsWanted) -> Result<Facts, Fault> {
-        let (ec2, puppet) = tokio::join!(
-            imds::ask(&self.root, &self.net),
-            puppet::site(&self.root, inquiry.puppet),
+    /// What this node is, and what stands here of its engine. Begins to make the key meanwhile,
+    /// where none can be there yet.
+    pub async fn gather(&mut self, wanted: FactsWanted) -> Result<(Facts, Observed), Fault> {
+        let (ec2, observed) = tokio::join!(
+            imds::ask(&self.root, &self.http),
+            engines::observe(&self.root, wanted.engine),
         );
-        let puppet = puppet?;
-        if let Some(likely) = &inquiry.key {
-            // The facts may be gathered again and again; one key is enough.
+        let observed = observed?;
+        if let Some(expected) = &wanted.key {
+            // Facts may be gathered again and again; one key is enough.
             if self.key.is_none() {
-                self.key = key::begin_if_none(&self.root, puppet.as_ref(), likely);
+                let directory = observed.key_directory();
+                self.key = key::begin_if_none(&self.root, directory.as_deref(), expected);
             }
         }
-        let mut facts = facts::gather(&self.root, ec2?, puppet);
-        let ssm = inquiry.ssm.then(|| handover::site(&self.root, inquiry.ssm_agent.as_deref()));
-        facts.ssm = ssm.transpose()?;
-        facts.opsworks = inquiry.opsworks.then(|| facts::opsworks_site(&self.root)).flatten();
-        self.region = facts.ec2.as_ref().and_then(|ec2| ec2.region.clone());
-        Ok(outside::facts(facts))
-    }
-
-    async fn call(&mut self, request: Request) -> Result<Answer, Fault> {
-        if self.client.is_none() {
-            let own = self.region.as_deref();
-            self.client =
-                Some(aws::Client::connect(&self.root, &self.net, &self.environment, own)?);
-        }
-        match &self.client {
-            Some(client) => {
-                let secret = request.secret().map(|text| Secret::new(text.to_owned()));
-                client.call(request).await.map(outside::answer).map_err(|fault| match &secret {
-                    Some(secret) => fault.without(secret.expose()),
-                    None => fault,
-                })
-            }
-            None => Err(aws::no_client()),
-        }
+        let facts = facts::gather(&self.root, ec2?);
+        let region = facts.ec2.as_ref().and_then(|ec2| ec2.region.clone());
+        self.transports.set_own_region(region);
+        Ok((outside::facts(facts), outside::observed(observed)))
     }
 
     async fn sleep_until(&self, mono: Duration) {

@@ -2,60 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::engines::Observed;
 use crate::facts::Facts;
 use crate::pki::oid;
 use crate::secret::Secret;
-use crate::targets::Answer;
 use crate::text;
-
-/// An answer whose texts can be shown. What is parsed and checked whole (engine attributes, with
-/// certificates in them) and what is a secret stay as they came.
-#[must_use]
-pub fn answer(mut answer: Answer) -> Answer {
-    match &mut answer {
-        Answer::Servers(servers) => {
-            for server in servers {
-                clean([
-                    &mut server.name,
-                    &mut server.status,
-                    &mut server.status_reason,
-                    &mut server.endpoint,
-                    &mut server.engine,
-                ]);
-            }
-        }
-        Answer::Associated { token } => clean([token]),
-        Answer::AssociationStatus { status, .. } => clean([status]),
-        Answer::Stacks(stacks) => {
-            for stack in stacks {
-                clean([&mut stack.id, &mut stack.name, &mut stack.region]);
-            }
-        }
-        Answer::Registered { instance } => clean([instance]),
-        Answer::Instances(instances) => {
-            for instance in instances {
-                clean([
-                    &mut instance.id,
-                    &mut instance.ec2_instance_id,
-                    &mut instance.hostname,
-                    &mut instance.private_ip,
-                    &mut instance.infrastructure,
-                ]);
-            }
-        }
-        Answer::Activation { id, .. } => clean([id]),
-        Answer::Activations { list, next } => {
-            for activation in list {
-                clean([&mut activation.id, &mut activation.description]);
-            }
-            clean([next]);
-        }
-        Answer::Managed(ids) => ids.iter_mut().for_each(|id| *id = text::line(id)),
-        Answer::NotFound(message) => *message = text::line(message),
-        Answer::Done => {}
-    }
-    answer
-}
 
 /// Facts that can be shown. The identity document stays: its signature is over these very bytes.
 #[must_use]
@@ -92,16 +43,23 @@ pub fn facts(mut facts: Facts) -> Facts {
         ec2.secret_tags =
             secret.into_iter().map(|(name, value)| (name, Secret::new(value))).collect();
     }
-    if let Some(site) = &mut facts.opsworks {
-        clean([&mut site.instance, &mut site.fingerprint]);
-    }
-    if let Some(ssm) = &mut facts.ssm {
-        clean([&mut ssm.agent, &mut ssm.instance, &mut ssm.handed_over]);
-    }
     facts
 }
 
-fn clean<const N: usize>(texts: [&mut Option<String>; N]) {
+/// What was found of the engines, likewise.
+#[must_use]
+pub fn observed(mut observed: Observed) -> Observed {
+    if let Some(site) = &mut observed.opsworks_agent {
+        clean([&mut site.instance, &mut site.fingerprint]);
+    }
+    if let Some(site) = &mut observed.ssm_agent {
+        clean([&mut site.agent, &mut site.instance, &mut site.handed_over]);
+    }
+    observed
+}
+
+/// Makes texts of a service fit to be shown.
+pub fn clean<const N: usize>(texts: [&mut Option<String>; N]) {
     for text in texts.into_iter().flatten() {
         *text = text::line(text);
     }

@@ -8,36 +8,21 @@
 use std::path::{Path, PathBuf};
 
 use super::files::{self, ids_of};
-use super::puppet::packaged;
 use super::root::Root;
 use super::variables;
-use crate::facts::PuppetSite;
+use crate::engines::{EngineRecord, Engines, writable_directories};
 use crate::fault::Fault;
-use crate::targets::{PuppetWanted, Target};
-
-/// What the units' `ReadWritePaths=` name, besides the state and runtime directories; a test
-/// compares them.
-pub const WRITABLE: [&str; 10] = [
-    "/etc/puppet",
-    "/var/lib/puppet",
-    "/var/cache/puppet",
-    "/etc/puppetlabs/puppet",
-    "/opt/puppetlabs/puppet/cache",
-    "/etc/chef",
-    "/etc/cinc",
-    "/etc/aws/opsworks",
-    "/var/lib/amazon/ssm",
-    "/var/log/amazon/ssm",
-];
+use crate::targets::Target;
 
 /// Makes the directories that these targets' engines need, where they are missing.
 ///
 /// # Errors
 /// `Host`, for the first that can't be made.
-pub fn prepare(root: &Root, targets: &[Box<dyn Target>]) -> Result<(), Fault> {
-    for target in targets {
-        let site = target.inquiry().puppet.map(|inquiry| likely_site(root, inquiry));
-        for place in target.directories(site.as_ref()) {
+pub fn prepare(root: &Root, targets: &[Box<dyn Target>], engines: &Engines) -> Result<(), Fault> {
+    let ids = targets.iter().flat_map(|target| target.engines());
+    for engine in ids.map(|id| engines.get(id)) {
+        let expected = super::engines::expect(root, engine.wanted(&EngineRecord::default()));
+        for place in engine.directories(&expected) {
             if !files::is_directory(root, &place.path) {
                 let owner = ids_of(root, place.owner);
                 files::make_directory(root, &place.path, place.mode, owner)?;
@@ -46,18 +31,6 @@ pub fn prepare(root: &Root, targets: &[Box<dyn Target>]) -> Result<(), Fault> {
         }
     }
     Ok(())
-}
-
-/// As the settings and the packagers' layouts have it. Puppet itself is not asked: what it runs to
-/// answer is not for outside of the sandbox.
-fn likely_site(root: &Root, inquiry: PuppetWanted) -> PuppetSite {
-    let packaged = packaged(root);
-    PuppetSite {
-        confdir: inquiry.confdir.unwrap_or(packaged.confdir),
-        ssldir: inquiry.ssldir.unwrap_or(packaged.ssldir),
-        statedir: inquiry.statedir.unwrap_or(packaged.statedir),
-        ..packaged
-    }
 }
 
 /// What to do about a file system that is read-only: under a unit that is most likely its sandbox.
@@ -74,7 +47,7 @@ pub fn advice(root: &Root, path: &str) -> String {
 }
 
 fn advice_in(unit: &str, path: &Path, is_there: &dyn Fn(&Path) -> bool) -> String {
-    if WRITABLE.iter().any(|known| path.starts_with(known)) {
+    if writable_directories().any(|known| path.starts_with(known)) {
         return format!(
             "`systemctl restart {unit}`: its directory was missing when the unit started, or the disk is read-only"
         );
@@ -115,7 +88,7 @@ fn unit_in(cgroups: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{WRITABLE, advice_in, unit_in};
+    use super::{advice_in, unit_in, writable_directories};
     use std::path::Path;
 
     #[test]
@@ -126,7 +99,9 @@ mod tests {
         ] {
             let lines = text.lines().filter_map(|line| line.strip_prefix("ReadWritePaths="));
             let paths: Vec<&str> = lines.flat_map(str::split_whitespace).collect();
-            assert_eq!(paths, WRITABLE.map(|path| format!("-{path}")), "{unit}");
+            let writable: Vec<String> =
+                writable_directories().map(|path| format!("-{path}")).collect();
+            assert_eq!(paths, writable, "{unit}");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use rcgen::{KeyPair, PKCS_RSA_SHA256, PublicKeyData, RsaKeySize};
+use rcgen::{KeyPair, PKCS_RSA_SHA256, PublicKeyData, RsaKeySize, SigningKey};
 use rsa::pkcs1::RsaPrivateKey as Pkcs1PrivateKey;
 use rsa::pkcs8::PrivateKeyInfo;
 use rsa::pkcs8::der::asn1::AnyRef;
@@ -44,6 +44,8 @@ pub enum KeyError {
     Size(u32),
     #[error("AWS-LC could not make a key ({0})")]
     Generation(String),
+    #[error("AWS-LC could not sign with it ({0})")]
+    Signature(String),
 }
 
 impl PrivateKey {
@@ -105,6 +107,14 @@ impl PrivateKey {
     pub fn to_pem(&self) -> Zeroizing<String> {
         let block = pem::Pem::new("RSA PRIVATE KEY", self.pkcs1.to_vec());
         Zeroizing::new(pem::encode_config(&block, pem_lines()))
+    }
+
+    /// Signs with RSASSA-PKCS1-v1_5 and SHA-256 (RFC 8017, section 8.2).
+    ///
+    /// # Errors
+    /// Where AWS-LC fails.
+    pub fn sign(&self, bytes: &[u8]) -> Result<Vec<u8>, KeyError> {
+        self.pair.sign(bytes).map_err(|error| KeyError::Signature(error.to_string()))
     }
 
     pub(super) fn pair(&self) -> &KeyPair {

@@ -1,15 +1,14 @@
-//! Who we enlist with. Pure: one file per target says what to ask next and what an answer means.
+//! Whom the node enlists with. Pure: a folder per target says what to ask its authority and what
+//! an answer means. The files of an engine belong to `engines`.
 //!
-//! The order of a bootstrap is the same for all of them and belongs to `bootstrap`; a target
-//! fills in the questions:
+//! The order of a bootstrap is the same for all targets and belongs to `bootstrap`:
 //!
 //! ```text
-//! survey    read-only: who is the authority, is it ready, how is it to be verified
-//! create    the one call that makes us a member; it takes no client token
-//! in_doubt  whether it took effect, where its reply is not known
-//! watch     read-only: how far is it, and in the end, what did we get
-//! install   what is written, or who is told
-//! depart    the way out
+//! discover   read-only: who is the authority, is it ready, how is it verified
+//! create     the one call that makes the node a member
+//! reconcile  whether that call took effect, where its reply is not known
+//! wait       read-only: has the authority decided, and what did it give
+//! leave      the way out
 //! ```
 
 pub mod address;
@@ -19,336 +18,189 @@ pub mod opsworks;
 pub mod opsworks_cm;
 pub mod ssm;
 
-use serde::{Deserialize, Serialize};
-
-pub use api::{Answer, Request, Server};
+pub use api::{Answer, Call, Request};
 pub use name::NameTemplate;
 
-use crate::engines::{Bundle, Place};
-use crate::facts::{Facts, PuppetSite};
+use crate::engines::{Authority, EngineId, Grant, NodeContext, Observed};
+use crate::facts::{Facts, MachineIdentity};
 use crate::fault::{Fault, Kind};
-use crate::pki::{CsrSpec, PublicKey};
 use crate::secret::Secret;
 
 /// Where records, staged keys, evidence and backups stand.
 pub const STATE_DIR: &str = "/var/lib/enlist";
 
-/// The authority, once we know it: what is public about it enters the record.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum Authority {
-    /// `endpoint` is `host` or `host:port`; `ca` is PEM, root and intermediates.
-    Puppet { endpoint: String, ca: String },
-    /// Likewise; without a CA the system's own are asked.
-    Chef { endpoint: String, ca: Option<String> },
-    /// OpsWorks Stacks.
-    Stack { name: String, region: Option<String> },
-    /// An AWS service, of which there is nothing to know beforehand.
-    Service,
-}
-
-/// How to get to know the authority.
+/// A question that can take several answers: the next step, given the answers so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Discovery {
-    /// The settings say it all, or there is nothing to know.
-    Known(Authority),
+pub enum Question<T> {
     Ask(Request),
+    /// Asks this a little later. Its answer takes the place of the last one.
+    AskLater(Request),
+    /// Has this signed with the node's key. The signature is the next answer.
+    Sign(Vec<u8>),
+    Done(T),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Discovered {
-    Ready(Authority),
-    /// It may heal; a word for what it is doing now.
-    NotYet(String),
-}
-
-/// What making us a member comes to.
+/// What makes the node a member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Creation {
     Call(Request),
-    /// Somebody else made the call: there is nothing to ask for.
+    /// Somebody else made the call, and this is what it gave.
     Given(Grant),
 }
 
 /// What the creating call's answer means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Created {
-    /// The decision is still to come; the ticket is what to ask with.
+    /// The authority has still to decide; it is asked with this ticket.
     Ticket(String),
-    /// It is done. A secret that came with it is kept in memory only.
+    /// A secret that came with the grant is kept in memory only.
     Granted(Grant, Option<Secret>),
 }
 
-/// What to do where the creating call may or may not have taken effect.
+/// What became of a creating call whose reply is not known.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Doubt {
-    /// Asks; the next decision is made with this answer too.
-    Ask(Request),
-    /// It took effect, and here is what it gave.
-    Adopt(Grant),
-    /// It did not, or asking again does no harm.
-    Repeat,
+pub enum Reconciled {
+    /// It took effect, and this is what it gave.
+    Granted(Grant),
+    /// It had no effect, or making it again does no harm.
+    CallAgain,
 }
 
+/// What the authority has decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Watched {
-    Pending,
+pub enum Decision {
     Granted(Grant),
-    /// The authority does not remember that we asked: ask it to create anew.
+    /// It does not remember the ticket: the creating call is made again.
     Forgotten,
 }
 
-/// The way out, call by call.
+/// The IAM actions that a target needs, by what they are for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Leaving {
-    Ask(Request),
-    /// The same question again, a little later.
-    AskLater(Request),
-    Gone,
-}
-
-/// What we were given, checked. Public: it enters the record.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum Grant {
-    /// `not_after` in Unix seconds.
-    Certificate { pem: String, serial: String, not_after: i64 },
-    /// Our public key was accepted.
-    Client,
-    /// OpsWorks Stacks: the id of the instance.
-    Instance { id: String },
-    /// Systems Manager: the id of an activation; its code is nobody's to write down.
-    Activation { id: String },
-    /// Systems Manager: the `mi-` id under which the agent registered.
-    Managed { id: String, activation: Option<String> },
-}
-
-impl Grant {
-    /// For people.
-    #[must_use]
-    pub fn describe(&self) -> String {
-        match self {
-            Self::Certificate { serial, .. } => {
-                format!("certificate {serial}, for our key and name, signed by the authority's CA")
-            }
-            Self::Client => "the authority took our public key".to_owned(),
-            Self::Instance { id } => format!("instance {id}"),
-            Self::Activation { id } => format!("activation {id}"),
-            Self::Managed { id, .. } => format!("managed instance {id}"),
-        }
-    }
-}
-
-/// Which key is wanted, and what is to be signed with it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeySpec {
-    /// Where it will stand, and may stand already: a key found here is used as it is.
-    pub at: Place,
-    /// Where it is made and waits until everything is in place.
-    pub staged: String,
-    pub bits: u32,
-    pub csr: Option<CsrSpec>,
-    /// For the log: what was left out of the request and why.
-    pub notes: Vec<String>,
-    /// A member's key: where it is missing, none is made in its place.
-    pub must_stand: bool,
-}
-
-/// Everything learned so far.
-#[derive(Clone, Copy, Debug)]
-pub struct NodeContext<'a> {
-    pub facts: &'a Facts,
-    pub name: &'a str,
-    pub authority: &'a Authority,
-    pub key: Option<&'a KeyReport>,
-}
-
-impl NodeContext<'_> {
-    /// # Errors
-    /// `Invariant` where there is none yet.
-    pub fn key(&self) -> Result<&KeyReport, Fault> {
-        self.key.ok_or_else(|| invariant("the key is not known"))
-    }
-}
-
-/// Our key as far as the core knows it: its public half, and what it signed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyReport {
-    pub public: PublicKey,
-    /// PEM; it may hold a secret.
-    pub csr: Option<Secret>,
-}
-
-/// Which directories of Puppet's the facts are to name.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PuppetWanted {
-    pub confdir: Option<String>,
-    pub ssldir: Option<String>,
-    pub statedir: Option<String>,
-    /// Puppet's program.
-    pub program: Option<String>,
-    /// As recorded by an earlier start: then nobody need be asked.
-    pub known: Option<Box<PuppetSite>>,
-}
-
-/// What the facts must hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FactsWanted {
-    pub puppet: Option<PuppetWanted>,
-    /// Whether to look for the Systems Manager agent's registration.
-    pub ssm: bool,
-    /// Whether to read the OpsWorks agent's file.
-    pub opsworks: bool,
-    /// That agent's program, where the settings name it.
-    pub ssm_agent: Option<String>,
-    /// The key that will be wanted, unless one stands already: it may be begun meanwhile.
-    pub key: Option<ExpectedKey>,
-}
-
-/// A key that nobody has asked for yet. KeyGeneration it is no effect on the world: it is in memory
-/// until `EnsureKey` writes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ExpectedKey {
-    pub bits: u32,
-    pub staged: String,
-    /// None: in Puppet's private_keys, under whatever name.
-    pub at: Option<String>,
-}
-
-/// What is asked of the host once we are in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Installation {
-    Bundle(Bundle),
-    HandOver(crate::engines::ssm_agent::HandOver),
-}
-
-/// IAM actions, by what they are for, and on what.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Actions {
-    /// An ARN or `*`, where the service knows no resources (IAM's Service Authorization Reference).
+pub struct Permissions {
+    /// An ARN, or `*` where the service knows no resources (IAM's Service Authorization Reference).
     pub resource: String,
-    /// The role that is passed on to Systems Manager.
+    /// The role that is passed on to the service.
     pub passes_role: Option<String>,
     pub join: &'static [&'static str],
     pub reconcile: &'static [&'static str],
     pub leave: &'static [&'static str],
 }
 
-/// What of a record a target's way out needs.
+/// What is known of a membership that ends.
 #[derive(Clone, Copy, Debug)]
 pub struct Member<'a> {
     pub name: Option<&'a str>,
-    /// None: it had not been asked yet who that is.
+    /// None: it was not discovered yet.
     pub authority: Option<&'a Authority>,
     pub grant: Option<&'a Grant>,
-    /// Whether files stand because of the grant.
+    /// Whether files were installed with the grant.
     pub is_installed: bool,
     /// Whether the creating call was ever attempted.
     pub was_attempted: bool,
-    /// Our mark, for what can't be found otherwise.
+    /// The text that marks what is ours at the authority.
     pub mark: &'a str,
-    pub machine: Option<&'a crate::facts::MachineIdentity>,
+    pub machine: Option<&'a MachineIdentity>,
     /// SHA-1 of the public key that was sent.
     pub key_sha1: Option<&'a str>,
     pub facts: &'a Facts,
+    pub observed: &'a Observed,
 }
 
-/// One target. Errors are faults: what an answer means includes whether it is acceptable.
+/// One target. An error is a fault: what an answer means includes whether it is acceptable.
 pub trait Target: Send {
-    /// The word for it: the settings' table, `--target`, the record's directory.
+    /// The settings' table, `--target`, the directory of the record: `opsworks-cm`.
     fn id(&self) -> &'static str;
+
     /// Which authority, for people and for the record: `server my-puppet`.
     fn authority_name(&self) -> String;
-    fn inquiry(&self) -> FactsWanted;
-    /// The directories that its engine needs to be there before the units' sandbox is set up, the
-    /// parents first.
-    fn directories(&self, site: Option<&PuppetSite>) -> Vec<Place>;
-    /// Whether this node, under this name, can join at all.
+
+    /// The engine that the node is enlisted for; where the authority still has to say, the likeliest.
+    fn engine(&self) -> EngineId;
+
+    /// Every engine that it may turn out to be.
+    fn engines(&self) -> Vec<EngineId> {
+        vec![self.engine()]
+    }
+
+    /// Whether this node can join under this name, as far as the authority is concerned.
     ///
     /// # Errors
     /// `Config`, with the rule.
-    fn check(&self, facts: &Facts, name: &str) -> Result<(), Fault>;
-    fn survey(&self) -> Discovery;
-    /// # Errors
-    /// `Rejected` where the authority will never be ready, `Data` where it can't be used.
-    fn surveyed(&self, facts: &Facts, answer: Answer) -> Result<Discovered, Fault>;
-    /// What is looked at before the authority is asked, and what keeps the engine still until we
-    /// are done.
-    fn hold(&self, known: &NodeContext<'_>) -> Option<Bundle>;
-    /// What lets the engine run again as before, where joining came to nothing.
-    fn release(&self, site: Option<&PuppetSite>) -> Option<Bundle> {
-        let _ = site;
-        None
+    fn check(&self, facts: &Facts, name: &str) -> Result<(), Fault> {
+        let _ = (facts, name);
+        Ok(())
     }
-    /// None: this target needs no key of ours.
+
+    /// Who the authority is.
     ///
     /// # Errors
-    /// `Config` where the settings or the node's own files can't be used.
-    fn key(&self, known: &NodeContext<'_>) -> Result<Option<KeySpec>, Fault>;
-    /// `mark` is a text of ours that nothing else holds.
+    /// `Transient` where it is not ready yet, `Rejected` where it will never be, `Data` where it
+    /// can't be used.
+    fn discover(&self, facts: &Facts, answers: &[Answer]) -> Result<Question<Authority>, Fault>;
+
+    /// Whether the node shows a registration that no record knows of. Then `reconcile` is asked
+    /// before anything is created.
+    fn shows_registration(&self, observed: &Observed) -> bool {
+        let _ = observed;
+        false
+    }
+
+    /// The creating call. `mark` is a text that nothing else of ours at the authority holds; `unix`
+    /// is the time in seconds.
     ///
     /// # Errors
     /// `Config` where a value does not fit the API.
-    fn create(&self, known: &NodeContext<'_>, mark: &str, unix: i64) -> Result<Creation, Fault>;
-    /// Whether the node shows a registration that no record knows of. Then the authority is asked, as
-    /// in doubt, before anything is created.
-    fn shows_registration(&self, facts: &Facts) -> bool {
-        let _ = facts;
-        false
-    }
-    /// What to do next, given the answers to what was asked so far about this doubt.
-    ///
-    /// # Errors
-    /// As for the answers of any call.
-    fn in_doubt(
-        &self,
-        known: &NodeContext<'_>,
-        mark: &str,
-        answers: &[Answer],
-    ) -> Result<Doubt, Fault>;
+    fn create(&self, node: &NodeContext<'_>, mark: &str, unix: i64) -> Result<Creation, Fault>;
+
     /// # Errors
     /// `Protocol` where the answer lacks what it must hold.
-    fn created(&self, answer: Answer) -> Result<Created, Fault>;
-    fn watch(&self, ticket: &str) -> Request;
-    /// # Errors
-    /// `Rejected` where it failed, `Data` where what came back is not acceptable.
-    fn watched(&self, known: &NodeContext<'_>, answer: Answer, unix: i64)
-    -> Result<Watched, Fault>;
-    /// `secret` came with the grant, and is gone after a restart; none returned: it is needed.
+    fn created(&self, answer: &Answer) -> Result<Created, Fault>;
+
+    /// What became of a creating call whose reply is not known. By default it is made again.
     ///
     /// # Errors
-    /// `Invariant` where something is missing that must be known by now.
-    fn install(
+    /// As for the answers of any call.
+    fn reconcile(
         &self,
-        known: &NodeContext<'_>,
-        grant: &Grant,
-        secret: Option<&Secret>,
-    ) -> Result<Option<Installation>, Fault>;
-    /// What the facts show to be installed already, by a start that ended before it could say so.
-    fn is_installed(&self, facts: &Facts, before: Option<&str>, grant: &Grant) -> Option<Grant> {
-        let _ = (facts, before, grant);
-        None
+        node: &NodeContext<'_>,
+        mark: &str,
+        answers: &[Answer],
+    ) -> Result<Question<Reconciled>, Fault> {
+        let _ = (node, mark, answers);
+        Ok(Question::Done(Reconciled::CallAgain))
     }
+
+    /// What the authority has decided. A target whose creating call grants at once has no ticket.
+    ///
+    /// # Errors
+    /// `Rejected` where it said no, `Data` where what it gave is not acceptable.
+    fn wait(
+        &self,
+        node: &NodeContext<'_>,
+        ticket: &str,
+        answers: &[Answer],
+        unix: i64,
+    ) -> Result<Question<Decision>, Fault> {
+        let _ = (node, ticket, answers, unix);
+        Ok(Question::Done(Decision::Forgotten))
+    }
+
+    /// The way out.
+    ///
     /// # Errors
     /// As for the answers of any call.
-    fn depart(&self, member: &Member<'_>, answers: &[Answer]) -> Result<Leaving, Fault>;
-    /// What is taken back of what was installed.
-    fn clear(&self, installed: &[(String, String)], site: Option<&PuppetSite>) -> Bundle;
-    fn actions(&self) -> Actions;
+    fn leave(&self, member: &Member<'_>, answers: &[Answer]) -> Result<Question<()>, Fault>;
+
+    fn permissions(&self) -> Permissions;
 }
 
 /// The directory of a target's record, staged key, evidence and backups.
 #[must_use]
-pub fn state_dir(word: &str) -> String {
-    format!("{STATE_DIR}/{word}")
+pub fn state_dir(id: &str) -> String {
+    format!("{STATE_DIR}/{id}")
 }
 
-/// Where a target's key is made.
-#[must_use]
-pub fn staged_key(word: &str) -> String {
-    format!("{}/key.pem", state_dir(word))
-}
-
+/// That an answer does not fit its question.
 pub(crate) fn mismatch(action: &str) -> Fault {
     invariant(&format!("the answer to {action} is of another kind"))
 }

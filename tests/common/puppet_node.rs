@@ -1,35 +1,47 @@
 //! A node and a target for the pure core: what the settings and the host would make of them.
 
+use std::time::Duration;
+
+use enlist::bootstrap::{Event, Plan};
 use enlist::config::settings::Settings;
 use enlist::config::{Input, fragments};
-use enlist::facts::{Ec2, Facts, PuppetSite};
+use enlist::engines::puppet::PuppetSite;
+use enlist::engines::{Engines, Observed};
+use enlist::facts::{Ec2, Facts};
 use enlist::targets::opsworks_cm::OpsworksCm;
 
 /// `[opsworks-cm]` of this server, with everything else as the settings have it by default but
 /// for keys of 2048 bits.
-pub fn opsworks_cm(server: &str) -> OpsworksCm {
+pub fn opsworks_cm(server: &str) -> (OpsworksCm, Engines) {
     let text = format!(
         "[opsworks-cm]\nserver = \"{server}\"\n[puppet]\nkey_bits = 2048\n[chef]\nkey_bits = 2048\n"
     );
     let mut input = Input::default();
     fragments::add_text(&mut input, &text, "the test").unwrap();
     let settings = Settings::parse(&input, &|path| Err(format!("{path}: no file here")));
-    settings.unwrap().opsworks_cm.unwrap()
+    let settings = settings.unwrap();
+    (settings.opsworks_cm.unwrap(), settings.engines)
+}
+
+/// To join that server, within this time.
+pub fn plan((target, engines): (OpsworksCm, Engines), budget: Duration) -> Plan {
+    Plan { target: Box::new(target), engines, name: None, budget }
 }
 
 /// An EC2 instance that Puppet is to manage.
-pub fn facts(instance: &str) -> Facts {
-    Facts {
+pub fn facts(instance: &str) -> Event {
+    let facts = Facts {
         hostname: "web1".to_owned(),
         fqdn: "web1.example".to_owned(),
         ec2: Some(Ec2 { instance_id: instance.to_owned(), ..Ec2::default() }),
-        puppet: Some(PuppetSite {
-            confdir: "/c".to_owned(),
-            ssldir: "/s".to_owned(),
-            statedir: "/st".to_owned(),
-            said_by: "test".to_owned(),
-            ..PuppetSite::default()
-        }),
         ..Facts::default()
-    }
+    };
+    let puppet = Some(PuppetSite {
+        confdir: "/c".to_owned(),
+        ssldir: "/s".to_owned(),
+        statedir: "/st".to_owned(),
+        said_by: "test".to_owned(),
+        ..PuppetSite::default()
+    });
+    Event::Facts(Box::new(facts), Box::new(Observed { puppet, ..Observed::default() }))
 }

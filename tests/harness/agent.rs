@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use enlist::engines::ssm_agent::{Code, HandOver};
 use enlist::fault::Fault;
-use enlist::host::{Store, handover};
+use enlist::host::{Store, engines};
 use enlist_emulator::http::Response;
 use serde_json::Value;
 
@@ -98,7 +98,7 @@ pub fn hand_over(
     node.write(TOLD, &told.as_ref().map_or_else(String::new, |id| format!("{id}\n")));
     let region = Some("us-east-1".to_owned());
     let root = node.root.clone();
-    let result = node.runtime.block_on(handover::perform(&root, store, wanted, region));
+    let result = node.runtime.block_on(engines::hand_over(&root, store, wanted, region));
     let after = node.tree();
     let mut states = vec![at_work.clone()];
     if result.is_ok() {
@@ -122,7 +122,7 @@ pub fn settle(node: &mut Node) -> Result<Result<(), Fault>, Crash> {
         return Ok(Ok(()));
     }
     let root = node.root.clone();
-    let result = node.runtime.block_on(handover::settle(&root));
+    let result = node.runtime.block_on(engines::settle_hand_over(&root));
     let after = node.tree();
     let mut states = vec![before.clone()];
     if [VAULT, REGISTRATION].iter().any(|path| below(&before, path) != below(&after, path)) {

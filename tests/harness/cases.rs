@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use enlist::engines::Engines;
+use enlist::engines::ssm_agent::{HandOverTo, SsmAgent};
 use enlist::targets::Target;
 use enlist::targets::opsworks::{Infrastructure, Opsworks};
-use enlist::targets::ssm::{HandOverTo, Ssm};
+use enlist::targets::ssm::Ssm;
 use enlist_emulator::control::DEFAULT_STACK;
 
 use super::agent;
@@ -19,7 +21,8 @@ pub struct Case {
     pub is_ec2: bool,
     /// Whether the authority shows the key of what it lists.
     pub shows_keys: bool,
-    pub target: fn() -> Box<dyn Target>,
+    /// The target and its engines.
+    pub target: fn() -> (Box<dyn Target>, Engines),
     /// The creating call.
     pub creating: &'static str,
     /// What stands on the disk before.
@@ -44,7 +47,10 @@ pub const PUPPET: Case = Case {
     word: "opsworks-cm",
     is_ec2: true,
     shows_keys: false,
-    target: || Box::new(opsworks_cm("puppet-test")),
+    target: || {
+        let (target, engines) = opsworks_cm("puppet-test");
+        (Box::new(target), engines)
+    },
     creating: "AssociateNode",
     prepare: |node| {
         node.write("etc/puppetlabs/puppet/puppet.conf", CONF);
@@ -70,9 +76,9 @@ pub const PUPPET: Case = Case {
 pub const CHEF: Case = Case {
     name: "opsworks-cm (Chef)",
     target: || {
-        let mut chef = opsworks_cm("chef-test");
-        chef.chef.run_list.push("recipe[base]".to_owned());
-        Box::new(chef)
+        let (target, mut engines) = opsworks_cm("chef-test");
+        engines.chef.run_list.push("recipe[base]".to_owned());
+        (Box::new(target), engines)
     },
     prepare: |node| node.write("etc/chef/client.rb", CLIENT_RB),
     key: Some("etc/chef/client.pem"),
@@ -85,7 +91,7 @@ pub const CHEF: Case = Case {
 pub const OPSWORKS: Case = Case {
     name: "opsworks (EC2)",
     word: "opsworks",
-    target: || Box::new(opsworks(Infrastructure::Ec2)),
+    target: || opsworks(Infrastructure::Ec2),
     creating: "RegisterInstance",
     prepare: |_| {},
     key: Some("etc/aws/opsworks/instance-key.pem"),
@@ -99,7 +105,7 @@ pub const OPSWORKS_ON_PREMISES: Case = Case {
     name: "opsworks (on premises)",
     is_ec2: false,
     shows_keys: true,
-    target: || Box::new(opsworks(Infrastructure::OnPremises)),
+    target: || opsworks(Infrastructure::OnPremises),
     ..OPSWORKS
 };
 
@@ -115,7 +121,7 @@ pub const SSM: Case = Case {
     word: "ssm",
     is_ec2: false,
     shows_keys: false,
-    target: || Box::new(ssm(HandOverTo::Agent)),
+    target: || ssm(HandOverTo::Agent),
     creating: "CreateActivation",
     prepare: |node| agent::install(node, None),
     key: None,
@@ -132,35 +138,36 @@ pub const SSM_REGISTERED: Case = Case {
 
 pub const SSM_FILE: Case = Case {
     name: "ssm (file)",
-    target: || Box::new(ssm(HandOverTo::File)),
+    target: || ssm(HandOverTo::File),
     prepare: |_| {},
     kept: &["var/lib/enlist/ssm/activation.json"],
     gone: &["var/lib/enlist/ssm/activation.json"],
     ..SSM
 };
 
-fn opsworks(infrastructure: Infrastructure) -> Opsworks {
+fn opsworks(infrastructure: Infrastructure) -> (Box<dyn Target>, Engines) {
     let is_ec2 = infrastructure == Infrastructure::Ec2;
-    Opsworks {
+    let target = Opsworks {
         stack_id: DEFAULT_STACK.to_owned(),
         infrastructure,
         hostname: None,
         private_ip: Some([10, 0, 0, 8].into()).filter(|_| !is_ec2),
         public_ip: None,
-    }
+    };
+    (Box::new(target), Engines::default())
 }
 
-fn ssm(hand_over: HandOverTo) -> Ssm {
-    Ssm {
+fn ssm(hand_over: HandOverTo) -> (Box<dyn Target>, Engines) {
+    let target = Ssm {
         iam_role: Some("service-role/SSM".to_owned()),
         default_instance_name: None,
         description: "web".to_owned(),
         registration_limit: 1,
         expires_in: Duration::from_hours(1),
         tags: BTreeMap::from([("role".to_owned(), "web".to_owned())]),
-        hand_over,
         given: None,
         on_ec2: false,
-        agent: None,
-    }
+    };
+    let ssm_agent = SsmAgent { hand_over, ..SsmAgent::default() };
+    (Box::new(target), Engines { ssm_agent, ..Engines::default() })
 }

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use enlist::bootstrap::{Effect, Outcome, Phase};
+use enlist::bootstrap::{Effect, KeyFingerprints, Outcome, Phase, PhaseName};
 use enlist::pki::PrivateKey;
-use enlist::targets::Request;
+use enlist::targets::opsworks_cm::api as cm;
+use enlist::targets::{Call, Request};
 use serde_json::Value;
 
 use super::agent;
@@ -30,12 +31,12 @@ pub fn joined(node: &Node, case: &Case, shape_of_reference: &Shape) {
     assert_eq!(&shape(node), shape_of_reference, "what stands on the disk");
     nothing_half_written(node);
     let record = node.store(case).load().unwrap().expect("there is a record");
-    assert_eq!(record.phase, Phase::Joined);
+    assert_eq!(record.phase.name(), PhaseName::Joined);
     let key = case.key.map(|path| {
         let text = std::fs::read(node.path(path)).expect("the key is in its place");
         PrivateKey::from_pem(&text).unwrap().public().clone()
     });
-    assert_eq!(record.key, key.as_ref().map(enlist::pki::PublicKey::fingerprint));
+    assert_eq!(record.key, key.as_ref().map(KeyFingerprints::of));
     match case.word {
         "opsworks-cm" => {
             let mut all = node.plane.opsworks_cm().associations().iter();
@@ -113,31 +114,26 @@ pub fn nothing_half_written(node: &Node) {
 /// fingerprint, asking with the ticket, installing with what was granted, clearing as leaving.
 pub fn wrote_ahead(node: &Node, case: &Case, effect: &Effect) {
     let record = node.store(case).load().expect("the record can be read");
-    let phase = record.as_ref().map_or(Phase::New, |record| record.phase);
-    let is_leaving = phase == Phase::Leaving;
+    let state = record.as_ref().map_or(Phase::New, |record| record.phase.clone());
+    let phase = state.name();
+    let is_leaving = phase == PhaseName::Leaving;
     let as_intended = match effect {
-        Effect::Call(
-            Request::AssociateNode { .. }
-            | Request::RegisterInstance(_)
-            | Request::CreateActivation(_),
-        ) => {
+        Effect::Call(request) if request.action() == case.creating => {
             let whole = record.as_ref().is_some_and(|record| {
                 record.name.is_some()
                     && record.attempts > 0
                     && record.key.is_some() == case.key.is_some()
             });
-            phase == Phase::Creating && whole
+            phase == PhaseName::Creating && whole
         }
-        Effect::Call(Request::DescribeNodeAssociationStatus { token, .. }) => {
-            let ticket = record.as_ref().and_then(|record| record.ticket.as_ref());
-            is_leaving || (phase == Phase::Watching && ticket == Some(token))
-        }
-        Effect::Install(_) | Effect::HandOver(_) => {
-            let grant = record.as_ref().and_then(|record| record.grant.as_ref());
-            phase == Phase::Installing && grant.is_some()
-        }
-        Effect::Clear(_) | Effect::Call(Request::DisassociateNode { .. }) => is_leaving,
-        Effect::Finish(Outcome::Joined { .. }) => phase == Phase::Joined,
+        Effect::Call(Request::OpsworksCm(cm::Request::DescribeNodeAssociationStatus {
+            token,
+            ..
+        })) => is_leaving || matches!(&state, Phase::Watching { ticket } if ticket == token),
+        Effect::Install(_) | Effect::HandOver(_) => phase == PhaseName::Installing,
+        Effect::Clear(_) => is_leaving,
+        Effect::Call(request) if request.action() == "DisassociateNode" => is_leaving,
+        Effect::Finish(Outcome::Joined { .. }) => phase == PhaseName::Joined,
         Effect::Finish(Outcome::Left { .. }) => record.is_none(),
         _ => true,
     };

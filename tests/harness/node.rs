@@ -6,11 +6,12 @@ use std::time::Duration;
 use enlist::bootstrap::{
     Effect, Event, Leave, Maintenance, Now, Outcome, Plan, StateMachine, resume,
 };
-use enlist::engines::Bundle;
+use enlist::engines::{Bundle, Installed, KeyReport, KeySpec};
 use enlist::facts::{Ec2, Facts, InstanceIdentity};
 use enlist::fault::Fault;
-use enlist::host::{Root, Store, facts, files, handover, install, key, lock, puppet};
-use enlist::targets::{Answer, FactsWanted, KeySpec, Request};
+use enlist::host::{Root, Store, engines, facts, files, install, key, lock};
+use enlist::targets::ssm::api as ssm;
+use enlist::targets::{Answer, Request};
 use enlist_emulator::control::{
     ControlPlane, ControlSettings, OpsWorksCmSettings, OpsWorksSettings, ServerSpec, StackSpec,
 };
@@ -118,7 +119,8 @@ impl Node {
         let now = self.start(crash);
         let _lock = self.own_lock();
         let record = self.store(case).load().expect("the record can be read");
-        let plan = Plan { target: (case.target)(), name: None, budget: Duration::from_mins(30) };
+        let (target, engines) = (case.target)();
+        let plan = Plan { target, engines, name: None, budget: Duration::from_mins(30) };
         let mut machine = resume(plan, record, 7, now).with(upkeep, now);
         self.drive(case, &mut machine)
     }
@@ -129,7 +131,8 @@ impl Node {
         let _lock = self.own_lock();
         let record = self.store(case).load().expect("the record can be read");
         let budget = Duration::from_mins(30);
-        let mut machine = Leave::new((case.target)(), record, budget, 7, now);
+        let (target, engines) = (case.target)();
+        let mut machine = Leave::new(target, engines, record, budget, 7, now);
         self.drive(case, &mut machine)
     }
 
@@ -192,8 +195,8 @@ impl Node {
     fn drive(&mut self, case: &Case, machine: &mut dyn StateMachine) -> End {
         for _ in 0..2000 {
             let now = self.now();
-            let effect = machine.poll(now);
-            assert_eq!(effect, machine.poll(now), "the same answer until it is handled");
+            let effect = machine.poll();
+            assert_eq!(effect, machine.poll(), "the same answer until it is handled");
             self.hold_no_secret(&format!("{:?}", machine.status(now)), "the status");
             if self.pass().is_err() {
                 return End::Crashed;
@@ -228,9 +231,11 @@ impl Node {
         let store = self.store(case);
         let unix = self.now().unix;
         let event = match effect {
-            Effect::GatherFacts(inquiry) => {
-                let settled = if inquiry.ssm { agent::settle(self)? } else { Ok(()) };
-                settled.map(|()| Event::Facts(Box::new(self.facts(case, inquiry))))
+            Effect::SettleHandOver => agent::settle(self)?.map(|()| Event::HandOverSettled),
+            Effect::GatherFacts(wanted) => {
+                let observed = self.runtime.block_on(engines::observe(&self.root, wanted.engine));
+                observed
+                    .map(|observed| Event::Facts(Box::new(self.facts(case)), Box::new(observed)))
             }
             Effect::EnsureKey(spec) => self.on_disk(|node| {
                 node.ensure_key(&spec).map(|report| Event::Key(Box::new(report)))
@@ -258,6 +263,7 @@ impl Node {
             Effect::SetAside(paths) => {
                 self.on_disk(|_| store.set_aside(&paths, unix).map(|()| Event::IsAside))?
             }
+            Effect::Sign(..) => panic!("nobody has anything signed"),
             Effect::Inspect => panic!("only what stays a member looks after it"),
             Effect::Finish(_) => panic!("nothing to perform"),
         };
@@ -304,7 +310,7 @@ impl Node {
         &mut self,
         store: &Store,
         bundle: &Bundle,
-    ) -> Result<Result<Vec<enlist::bootstrap::Installed>, Fault>, Crash> {
+    ) -> Result<Result<Vec<Installed>, Fault>, Crash> {
         let root = self.root.clone();
         if self.plan.is_none() {
             return Ok(self.runtime.block_on(install::perform(&root, store, bundle)));
@@ -321,7 +327,9 @@ impl Node {
             }
             if !self.pass_all(before.states_between(&after)) {
                 let states = before.states_towards(&after).into_iter();
-                let states = states.map(|state| locked(state, bundle.lock.as_ref())).collect();
+                let states = states
+                    .map(|state| locked(state, bundle.lock.as_ref().map(|lock| &lock.at)))
+                    .collect();
                 self.pass_through(&after, states)?;
             }
         }
@@ -330,7 +338,7 @@ impl Node {
     }
 
     /// As `host::key` does it, but that a new key is one that was made beforehand.
-    fn ensure_key(&mut self, spec: &KeySpec) -> Result<enlist::targets::KeyReport, Fault> {
+    fn ensure_key(&mut self, spec: &KeySpec) -> Result<KeyReport, Fault> {
         let staged = self.root.at(&spec.staged);
         if !staged.exists() && !self.root.at(&spec.at.path).exists() {
             let (directory, _) = spec.staged.rsplit_once('/').unwrap();
@@ -343,8 +351,7 @@ impl Node {
         self.runtime.block_on(key::ensure(&root, spec, None))
     }
 
-    fn facts(&self, case: &Case, inquiry: FactsWanted) -> Facts {
-        let puppet = self.runtime.block_on(puppet::site(&self.root, inquiry.puppet));
+    fn facts(&self, case: &Case) -> Facts {
         let document =
             r#"{ "instanceId": "i-0123456789abcdef0", "region": "us-east-1" }"#.to_owned();
         let ec2 = Ec2 {
@@ -360,9 +367,6 @@ impl Node {
             hostname,
             machine_id: facts::machine_id(&self.root),
             ec2: Some(ec2).filter(|_| case.is_ec2),
-            puppet: puppet.unwrap(),
-            ssm: inquiry.ssm.then(|| handover::site(&self.root, None).unwrap()),
-            opsworks: inquiry.opsworks.then(|| facts::opsworks_site(&self.root)).flatten(),
             ..Facts::default()
         }
     }
@@ -370,7 +374,8 @@ impl Node {
     fn call(&mut self, request: &Request) -> Result<Result<Answer, Fault>, Crash> {
         let response = self.ask(&wire::call(request));
         if let Ok(response) = &response
-            && let Ok(Answer::Activation { code: Some(code), .. }) = wire::answer(request, response)
+            && let Ok(Answer::SystemsManager(ssm::Answer::Created { code: Some(code), .. })) =
+                wire::answer(request, response)
         {
             self.secrets.push(code.expose().to_owned());
         }

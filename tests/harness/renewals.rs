@@ -25,7 +25,11 @@ fn due() -> Node {
 
 fn installed(node: &Node) -> String {
     let record = node.store(&PUPPET).load().unwrap().expect("there is a record");
-    let file = record.installed.iter().find(|file| file.what == "certificate").unwrap();
+    let file = record
+        .installed
+        .iter()
+        .find(|file| file.item == enlist::engines::Item::Certificate)
+        .unwrap();
     std::fs::read_to_string(node.path(&file.path)).expect("the certificate is in its place")
 }
 

@@ -3,8 +3,10 @@
 
 use enlist::fault::{Fault, Kind};
 use enlist::secret::Secret;
-use enlist::targets::api::{Activation, Instance, Stack};
-use enlist::targets::{Answer, Request, Server};
+use enlist::targets::opsworks::api as stacks;
+use enlist::targets::opsworks_cm::api as cm;
+use enlist::targets::ssm::api as ssm;
+use enlist::targets::{Answer, Call, Request};
 use enlist_emulator::http;
 use enlist_emulator::http::Delivery;
 use serde_json::{Value, json};
@@ -33,27 +35,35 @@ pub fn register_managed_instance(id: &str, code: &str, public_key: &str) -> http
 
 fn body(request: &Request) -> (&'static str, Value) {
     match request {
-        Request::DescribeServers { server } => (OPSWORKS_CM, json!({ "ServerName": server })),
-        Request::AssociateNode { server, node, attributes } => {
+        Request::OpsworksCm(request) => (OPSWORKS_CM, cm_body(request)),
+        Request::OpsworksStacks(request) => (OPSWORKS, stacks_body(request)),
+        Request::SystemsManager(request) => (SSM, ssm_body(request)),
+    }
+}
+
+fn cm_body(request: &cm::Request) -> Value {
+    match request {
+        cm::Request::DescribeServers { server } => json!({ "ServerName": server }),
+        cm::Request::AssociateNode { server, node, attributes } => {
             let attributes = engine_attributes(attributes);
-            let body =
-                json!({ "ServerName": server, "NodeName": node, "EngineAttributes": attributes });
-            (OPSWORKS_CM, body)
+            json!({ "ServerName": server, "NodeName": node, "EngineAttributes": attributes })
         }
-        Request::DisassociateNode { server, node, attributes } => {
+        cm::Request::DisassociateNode { server, node, attributes } => {
             let attributes = Some(engine_attributes(attributes)).filter(|_| !attributes.is_empty());
-            let body =
-                json!({ "ServerName": server, "NodeName": node, "EngineAttributes": attributes });
-            (OPSWORKS_CM, body)
+            json!({ "ServerName": server, "NodeName": node, "EngineAttributes": attributes })
         }
-        Request::DescribeNodeAssociationStatus { server, token } => {
-            let body = json!({ "ServerName": server, "NodeAssociationStatusToken": token });
-            (OPSWORKS_CM, body)
+        cm::Request::DescribeNodeAssociationStatus { server, token } => {
+            json!({ "ServerName": server, "NodeAssociationStatusToken": token })
         }
-        Request::DescribeStacks { stack } => (OPSWORKS, json!({ "StackIds": [stack] })),
-        Request::RegisterInstance(new) => {
+    }
+}
+
+fn stacks_body(request: &stacks::Request) -> Value {
+    match request {
+        stacks::Request::DescribeStacks { stack } => json!({ "StackIds": [stack] }),
+        stacks::Request::RegisterInstance(new) => {
             let identity = new.identity.as_ref();
-            let body = json!({
+            json!({
                 "StackId": new.stack,
                 "Hostname": new.hostname,
                 "PrivateIp": new.private_ip,
@@ -64,18 +74,16 @@ fn body(request: &Request) -> (&'static str, Value) {
                     "Document": identity.document,
                     "Signature": identity.signature,
                 })),
-            });
-            (OPSWORKS, body)
+            })
         }
-        Request::DescribeInstances { stack } => (OPSWORKS, json!({ "StackId": stack })),
-        Request::DeregisterInstance { instance } => (OPSWORKS, json!({ "InstanceId": instance })),
-        other => (SSM, ssm_body(other)),
+        stacks::Request::DescribeInstances { stack } => json!({ "StackId": stack }),
+        stacks::Request::DeregisterInstance { instance } => json!({ "InstanceId": instance }),
     }
 }
 
-fn ssm_body(request: &Request) -> Value {
+fn ssm_body(request: &ssm::Request) -> Value {
     match request {
-        Request::CreateActivation(new) => {
+        ssm::Request::CreateActivation(new) => {
             let tags = new.tags.iter().map(|(key, value)| json!({ "Key": key, "Value": value }));
             json!({
                 "IamRole": new.iam_role,
@@ -86,18 +94,18 @@ fn ssm_body(request: &Request) -> Value {
                 "Tags": tags.collect::<Vec<_>>(),
             })
         }
-        Request::DescribeActivations { name, next } => json!({
+        ssm::Request::DescribeActivations { name, next } => json!({
             "Filters": [{ "FilterKey": "DefaultInstanceName", "FilterValues": [name] }],
             "MaxResults": 50,
             "NextToken": next,
         }),
-        Request::DeleteActivation { activation } => json!({ "ActivationId": activation }),
-        Request::DescribeInstanceInformation { activation } => json!({
+        ssm::Request::DeleteActivation { activation } => json!({ "ActivationId": activation }),
+        ssm::Request::DescribeInstanceInformation { activation, next } => json!({
             "Filters": [{ "Key": "ActivationIds", "Values": [activation] }],
             "MaxResults": 50,
+            "NextToken": next,
         }),
-        Request::DeregisterManagedInstance { instance } => json!({ "InstanceId": instance }),
-        other => panic!("{} has no translation", other.action()),
+        ssm::Request::DeregisterManagedInstance { instance } => json!({ "InstanceId": instance }),
     }
 }
 
@@ -141,7 +149,7 @@ pub fn answer(request: &Request, response: &http::Response) -> Result<Answer, Fa
             | "InvalidActivationId"
             | "InvalidInstanceId",
             _,
-        ) => Ok(Answer::NotFound(message)),
+        ) => Ok(not_found(request, message)),
         ("ThrottlingException", _) => Err(fault(Kind::Transient, &said).throttled()),
         ("InvalidStateException", _) => Err(fault(Kind::Transient, &said)),
         ("AccessDeniedException", _) => Err(fault(Kind::Denied, &said)),
@@ -151,24 +159,49 @@ pub fn answer(request: &Request, response: &http::Response) -> Result<Answer, Fa
     }
 }
 
+fn not_found(request: &Request, message: String) -> Answer {
+    match request {
+        Request::OpsworksCm(_) => cm::Answer::NotFound(message).into(),
+        Request::OpsworksStacks(_) => stacks::Answer::NotFound(message).into(),
+        Request::SystemsManager(_) => ssm::Answer::NotFound(message).into(),
+    }
+}
+
 fn success(request: &Request, body: &Value) -> Answer {
     match request {
-        Request::DescribeServers { .. } => Answer::Servers(list(body, "Servers", server)),
-        Request::AssociateNode { .. } | Request::DisassociateNode { .. } => {
-            Answer::Associated { token: text(body, "NodeAssociationStatusToken") }
+        Request::OpsworksCm(request) => cm_success(request, body).into(),
+        Request::OpsworksStacks(request) => stacks_success(request, body).into(),
+        Request::SystemsManager(request) => ssm_success(request, body).into(),
+    }
+}
+
+fn cm_success(request: &cm::Request, body: &Value) -> cm::Answer {
+    match request {
+        cm::Request::DescribeServers { .. } => cm::Answer::Servers(list(body, "Servers", server)),
+        cm::Request::AssociateNode { .. } | cm::Request::DisassociateNode { .. } => {
+            cm::Answer::Associated { token: text(body, "NodeAssociationStatusToken") }
         }
-        Request::DescribeNodeAssociationStatus { .. } => Answer::AssociationStatus {
+        cm::Request::DescribeNodeAssociationStatus { .. } => cm::Answer::AssociationStatus {
             status: text(body, "NodeAssociationStatus"),
             attributes: list(body, "EngineAttributes", pair),
         },
-        Request::DescribeStacks { .. } => Answer::Stacks(list(body, "Stacks", |row| Stack {
-            id: text(row, "StackId"),
-            name: text(row, "Name"),
-            region: text(row, "Region"),
-        })),
-        Request::RegisterInstance(_) => Answer::Registered { instance: text(body, "InstanceId") },
-        Request::DescribeInstances { .. } => {
-            Answer::Instances(list(body, "Instances", |row| Instance {
+    }
+}
+
+fn stacks_success(request: &stacks::Request, body: &Value) -> stacks::Answer {
+    match request {
+        stacks::Request::DescribeStacks { .. } => {
+            stacks::Answer::Stacks(list(body, "Stacks", |row| stacks::Stack {
+                id: text(row, "StackId"),
+                name: text(row, "Name"),
+                region: text(row, "Region"),
+            }))
+        }
+        stacks::Request::RegisterInstance(_) => {
+            stacks::Answer::Registered { instance: text(body, "InstanceId") }
+        }
+        stacks::Request::DescribeInstances { .. } => {
+            stacks::Answer::Instances(list(body, "Instances", |row| stacks::Instance {
                 public_ip: text(row, "PublicIp"),
                 created_at: text(row, "CreatedAt"),
                 fingerprint: text(row, "RsaPublicKeyFingerprint"),
@@ -179,31 +212,36 @@ fn success(request: &Request, body: &Value) -> Answer {
                 infrastructure: text(row, "InfrastructureClass"),
             }))
         }
-        Request::CreateActivation(_) => Answer::Activation {
+        stacks::Request::DeregisterInstance { .. } => stacks::Answer::Deregistered,
+    }
+}
+
+fn ssm_success(request: &ssm::Request, body: &Value) -> ssm::Answer {
+    match request {
+        ssm::Request::CreateActivation(_) => ssm::Answer::Created {
             id: text(body, "ActivationId"),
             code: text(body, "ActivationCode").map(Secret::new),
         },
-        Request::DescribeActivations { .. } => Answer::Activations {
-            list: list(body, "ActivationList", |row| Activation {
+        ssm::Request::DescribeActivations { .. } => ssm::Answer::Activations {
+            list: list(body, "ActivationList", |row| ssm::Activation {
                 id: text(row, "ActivationId"),
                 description: text(row, "Description"),
                 registrations: i32::try_from(row["RegistrationsCount"].as_i64().unwrap()).unwrap(),
             }),
             next: text(body, "NextToken"),
         },
-        Request::DescribeInstanceInformation { .. } => {
-            Answer::Managed(list(body, "InstanceInformationList", |row| {
-                text(row, "InstanceId").unwrap()
-            }))
+        ssm::Request::DescribeInstanceInformation { .. } => ssm::Answer::ManagedInstances {
+            ids: list(body, "InstanceInformationList", |row| text(row, "InstanceId").unwrap()),
+            next: text(body, "NextToken"),
+        },
+        ssm::Request::DeleteActivation { .. } | ssm::Request::DeregisterManagedInstance { .. } => {
+            ssm::Answer::Removed
         }
-        Request::DeregisterInstance { .. }
-        | Request::DeleteActivation { .. }
-        | Request::DeregisterManagedInstance { .. } => Answer::Done,
     }
 }
 
-fn server(row: &Value) -> Server {
-    Server {
+fn server(row: &Value) -> cm::Server {
+    cm::Server {
         name: text(row, "ServerName"),
         status: text(row, "Status"),
         status_reason: text(row, "StatusReason"),

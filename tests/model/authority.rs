@@ -3,9 +3,10 @@
 
 use enlist::engines::ssm_agent::{Code, HandOver};
 use enlist::engines::{Action, Bundle};
-use enlist::fault::{Fault, Kind};
-use enlist::targets::api::{Activation, Instance, Stack};
-use enlist::targets::{Answer, Request, Server};
+use enlist::targets::opsworks::api as stacks;
+use enlist::targets::opsworks_cm::api as cm;
+use enlist::targets::ssm::api as ssm;
+use enlist::targets::{Answer, Request};
 
 use super::Fate;
 use super::world::{CA, GOOD, KEY, NAME, STACK};
@@ -56,71 +57,80 @@ impl Authority {
         format!("00000000-0000-0000-0000-{:012x}", self.ids)
     }
 
-    pub fn answer(&mut self, request: Request, fate: Fate) -> Result<Answer, Fault> {
+    pub fn answer(&mut self, request: Request, fate: Fate) -> Answer {
         assert!(!self.is_closed, "{request:?} by a node that has joined");
-        Ok(match request {
-            Request::DescribeServers { .. } => self.servers(fate),
-            Request::AssociateNode { .. } => {
+        match request {
+            Request::OpsworksCm(request) => self.opsworks_cm(request, fate).into(),
+            Request::OpsworksStacks(request) => self.stacks(request).into(),
+            Request::SystemsManager(request) => self.systems_manager(request).into(),
+        }
+    }
+
+    fn opsworks_cm(&mut self, request: cm::Request, fate: Fate) -> cm::Answer {
+        match request {
+            cm::Request::DescribeServers { .. } => self.servers(fate),
+            cm::Request::AssociateNode { .. } => {
                 let token = self.id();
                 self.tokens.push(token.clone());
-                Answer::Associated { token: Some(token) }
+                cm::Answer::Associated { token: Some(token) }
             }
-            Request::DescribeNodeAssociationStatus { token, .. } => self.status(&token, fate),
-            Request::DescribeStacks { .. } => Answer::Stacks(vec![Stack {
+            cm::Request::DescribeNodeAssociationStatus { token, .. } => self.status(&token, fate),
+            other @ cm::Request::DisassociateNode { .. } => panic!("{other:?} in a join"),
+        }
+    }
+
+    fn stacks(&mut self, request: stacks::Request) -> stacks::Answer {
+        match request {
+            stacks::Request::DescribeStacks { .. } => stacks::Answer::Stacks(vec![stacks::Stack {
                 id: Some(STACK.to_owned()),
                 name: Some("s".to_owned()),
                 region: None,
             }]),
-            Request::RegisterInstance(_) => {
+            stacks::Request::RegisterInstance(_) => {
                 let id = self.id();
                 self.instances.push(id.clone());
-                Answer::Registered { instance: Some(id) }
+                stacks::Answer::Registered { instance: Some(id) }
             }
-            Request::DescribeInstances { .. } => {
-                let ours = |id: &String| Instance {
+            stacks::Request::DescribeInstances { .. } => {
+                let ours = |id: &String| stacks::Instance {
                     id: Some(id.clone()),
                     ec2_instance_id: Some(NAME.to_owned()),
-                    ..Instance::default()
+                    ..stacks::Instance::default()
                 };
-                let on_premises = |id: &str, key: &str| Instance {
+                let on_premises = |id: &str, key: &str| stacks::Instance {
                     id: Some(id.to_owned()),
                     hostname: Some("web1".to_owned()),
                     private_ip: Some("10.0.0.1".to_owned()),
                     fingerprint: Some(key.to_owned()),
-                    ..Instance::default()
+                    ..stacks::Instance::default()
                 };
                 let list = self.instances.iter();
-                Answer::Instances(match self.which {
+                stacks::Answer::Instances(match self.which {
                     ON_PREMISES => std::iter::once(on_premises(OTHER_HOST, "0123"))
                         .chain(list.map(|id| on_premises(id, &KEY.sha1_fingerprint())))
                         .collect(),
                     _ => list.map(ours).collect(),
                 })
             }
-            Request::CreateActivation(new) => {
-                let id = self.id();
-                self.activations.push((id.clone(), new.description, 0));
-                Answer::Activation { id: Some(id), code: Some(Secret::new(CODE.to_owned())) }
-            }
-            other => return self.tidied(other),
-        })
+            other @ stacks::Request::DeregisterInstance { .. } => panic!("{other:?} in a join"),
+        }
     }
 
-    fn servers(&self, fate: Fate) -> Answer {
+    fn servers(&self, fate: Fate) -> cm::Answer {
         let status = if fate == Fate::Slow { "CREATING" } else { "HEALTHY" };
         let engine = if self.which == CHEF { "Chef" } else { "Puppet" };
-        Answer::Servers(vec![Server {
+        cm::Answer::Servers(vec![cm::Server {
             name: Some("p".to_owned()),
             status: Some(status.to_owned()),
             endpoint: Some("puppet.example".to_owned()),
             engine: Some(engine.to_owned()),
             attributes: vec![("PUPPET_API_CA_CERT".to_owned(), CA.to_owned())],
-            ..Server::default()
+            ..cm::Server::default()
         }])
     }
 
-    fn status(&mut self, token: &str, fate: Fate) -> Answer {
-        let answer = |status: &str, attributes| Answer::AssociationStatus {
+    fn status(&mut self, token: &str, fate: Fate) -> cm::Answer {
+        let answer = |status: &str, attributes| cm::Answer::AssociationStatus {
             status: Some(status.to_owned()),
             attributes,
         };
@@ -128,7 +138,7 @@ impl Authority {
             self.tokens.retain(|known| known != token);
         }
         if !self.tokens.iter().any(|known| known == token) {
-            return Answer::NotFound("no such token".to_owned());
+            return cm::Answer::NotFound("no such token".to_owned());
         }
         // A token that was refused stays so.
         if fate == Fate::No {
@@ -143,38 +153,42 @@ impl Authority {
         }
     }
 
-    /// What is asked to settle a doubt about activations.
-    fn tidied(&mut self, request: Request) -> Result<Answer, Fault> {
-        Ok(match request {
-            Request::DescribeActivations { .. } => {
-                let known = |(id, description, registrations): &(String, String, i32)| Activation {
-                    id: Some(id.clone()),
-                    description: Some(description.clone()),
-                    registrations: *registrations,
-                };
-                Answer::Activations {
-                    list: self.activations.iter().map(known).collect(),
-                    next: None,
-                }
+    fn systems_manager(&mut self, request: ssm::Request) -> ssm::Answer {
+        match request {
+            ssm::Request::CreateActivation(new) => {
+                let id = self.id();
+                self.activations.push((id.clone(), new.description, 0));
+                ssm::Answer::Created { id: Some(id), code: Some(Secret::new(CODE.to_owned())) }
             }
-            Request::DescribeInstanceInformation { activation } => {
+            // What is asked to settle a doubt.
+            ssm::Request::DescribeActivations { .. } => {
+                let known =
+                    |(id, description, registrations): &(String, String, i32)| ssm::Activation {
+                        id: Some(id.clone()),
+                        description: Some(description.clone()),
+                        registrations: *registrations,
+                    };
+                let list = self.activations.iter().map(known).collect();
+                ssm::Answer::Activations { list, next: None }
+            }
+            ssm::Request::DescribeInstanceInformation { activation, .. } => {
                 let with = self.managed.iter().filter(|(_, by)| *by == activation);
-                Answer::Managed(with.map(|(id, _)| id.clone()).collect())
+                let ids = with.map(|(id, _)| id.clone()).collect();
+                ssm::Answer::ManagedInstances { ids, next: None }
             }
-            Request::DeregisterManagedInstance { instance } => {
+            ssm::Request::DeregisterManagedInstance { instance } => {
                 self.managed.retain(|(id, _)| *id != instance);
-                Answer::Done
+                ssm::Answer::Removed
             }
-            Request::DeleteActivation { activation } => {
+            ssm::Request::DeleteActivation { activation } => {
                 let known = self.activations.len();
                 self.activations.retain(|(id, ..)| *id != activation);
                 if self.activations.len() == known {
-                    return Ok(Answer::NotFound("no such activation".to_owned()));
+                    return ssm::Answer::NotFound("no such activation".to_owned());
                 }
-                Answer::Done
+                ssm::Answer::Removed
             }
-            other => return Err(Fault::new(Kind::Invariant, format!("{other:?}"), "x", "y")),
-        })
+        }
     }
 
     /// The agent registers, if its activation is good for one more.

@@ -14,8 +14,8 @@ mod world;
 use std::time::Duration;
 
 use enlist::bootstrap::{Effect, Event, Now, Outcome, Plan, Record, StateMachine, resume};
+use enlist::config::Settings;
 use enlist::fault::{Fault, Kind};
-use enlist::targets::Target;
 use proptest::prelude::*;
 
 use authority::Authority;
@@ -80,7 +80,7 @@ const ON_PREMISES: usize = 7;
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        // Small inputs are shrunk to in seconds; a seed in a file would wait_for_running_agent what it found.
+        // Small inputs are shrunk to in seconds; a seed in a file would outlive what it found.
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
@@ -129,13 +129,13 @@ impl Run {
         }
     }
 
-    fn target(&self) -> Box<dyn Target> {
+    fn plan(&self) -> Plan {
         let text = TARGETS[self.which];
         let mut input = enlist::config::Input::looked_for_in("here".to_owned());
         enlist::config::fragments::add_text(&mut input, text, "f").unwrap();
-        let settings =
-            enlist::config::Settings::parse(&input, &|_| Ok(world::CA.to_owned())).unwrap();
-        settings.targets().remove(0)
+        let settings = Settings::parse(&input, &|_| Ok(world::CA.to_owned())).unwrap();
+        let target = settings.targets().remove(0);
+        Plan { target, engines: settings.engines, name: None, budget: self.budget }
     }
 
     fn drive(mut self) {
@@ -158,13 +158,12 @@ impl Run {
     }
 
     fn start(&mut self) -> Ended {
-        let plan = Plan { target: self.target(), name: None, budget: self.budget };
-        let mut core = resume(plan, self.disk.clone(), self.seed, self.now);
+        let mut core = resume(self.plan(), self.disk.clone(), self.seed, self.now);
         self.rules.started(self.now, self.disk.as_ref());
         for _ in 0..2000 {
-            let effect = core.poll(self.now);
+            let effect = core.poll();
             core.status(self.now);
-            assert!(effect == core.poll(self.now), "the same answer until it is handled");
+            assert!(effect == core.poll(), "the same answer until it is handled");
             if let Effect::Finish(outcome) = effect {
                 return self.finished(&core, &outcome);
             }
@@ -172,7 +171,7 @@ impl Run {
             let mut fate = self.fates.next().unwrap_or(Fate::Fine);
             if fate == Fate::Stirred {
                 core.handle(self.now, Event::Woke);
-                assert!(core.poll(self.now) == effect, "a wake-up changes nothing");
+                assert!(core.poll() == effect, "a wake-up changes nothing");
                 fate = Fate::Fine;
             }
             if let Fate::Jump(days) = fate {
@@ -186,10 +185,7 @@ impl Run {
     }
 
     fn finished(&mut self, core: &impl StateMachine, outcome: &Outcome) -> Ended {
-        for later in [0, 3600] {
-            let now = Now { mono: self.now.mono + Duration::from_secs(later), ..self.now };
-            assert!(matches!(core.poll(now), Effect::Finish(_)), "after the end comes nothing");
-        }
+        assert!(matches!(core.poll(), Effect::Finish(_)), "after the end comes nothing");
         // The next start comes a while later, with a clock that is right by then.
         self.now.mono += Duration::from_mins(1);
         self.now.unix = world::NOW;
@@ -244,11 +240,11 @@ impl Run {
         self.now.mono += Duration::from_millis(20);
         match effect {
             Effect::GatherFacts(_) => {
-                let mut facts = world::facts();
-                let ssm = facts.ssm.as_mut().unwrap();
+                let mut observed = world::observed();
+                let ssm = observed.ssm_agent.as_mut().unwrap();
                 ssm.instance.clone_from(&self.authority.vault);
                 ssm.handed_over.clone_from(&self.authority.handed_over);
-                Event::Facts(Box::new(facts))
+                Event::Facts(Box::new(world::facts()), Box::new(observed))
             }
             Effect::EnsureKey(_) => Event::Key(Box::new(world::key_report())),
             Effect::Persist(record) => {
@@ -257,10 +253,8 @@ impl Run {
                 self.disk = Some(*record);
                 Event::Persisted
             }
-            Effect::Call(request) => match self.authority.answer(request, fate) {
-                Ok(answer) => Event::Answered(answer),
-                Err(fault) => Event::Failed(fault),
-            },
+            Effect::Call(request) => Event::Answered(self.authority.answer(request, fate)),
+            Effect::SettleHandOver => Event::HandOverSettled,
             Effect::WaitUntil(until) => {
                 self.now.mono = self.now.mono.max(until);
                 Event::Woke

@@ -5,13 +5,26 @@ use std::collections::BTreeMap;
 use super::reader::Reader;
 use crate::config::ConfigError;
 use crate::config::input::{Entry, Value};
+use crate::engines::Engines;
 use crate::engines::chef::{Chef, check_organization};
+use crate::engines::opsworks_agent::OpsworksAgent;
 use crate::engines::puppet::Puppet;
 use crate::pki::oid;
 use crate::secret::Secret;
 
 impl Reader<'_> {
-    pub(super) fn puppet(&self) -> Result<Puppet, ConfigError> {
+    /// Every engine, whichever of them a target leads to.
+    pub(super) fn engines(&self) -> Result<Engines, ConfigError> {
+        let ssm = self.input.table("ssm").map(|origin| self.ssm_agent(origin));
+        Ok(Engines {
+            puppet: self.puppet()?,
+            chef: self.chef()?,
+            ssm_agent: ssm.transpose()?.unwrap_or_default(),
+            opsworks_agent: OpsworksAgent,
+        })
+    }
+
+    fn puppet(&self) -> Result<Puppet, ConfigError> {
         const NAME: &str = "1 to 100 lower-case letters, digits and _";
         Ok(Puppet {
             ssldir: self.path("puppet", "ssldir")?,
@@ -46,25 +59,28 @@ impl Reader<'_> {
         })
     }
 
-    pub(super) fn chef(&self) -> Result<Chef, ConfigError> {
-        const ATTRIBUTE: &str = "an attribute's name, such as CHEF_NODE_PUBLIC_KEY";
+    fn chef(&self) -> Result<Chef, ConfigError> {
         const ORGANIZATION: &str = "lower-case letters, digits, - and _, 255 at most";
         let organization = |text: &str| check_organization(text).ok().map(|()| text.to_owned());
         let organization = self.parsed("chef", "organization", ORGANIZATION, organization)?;
-        let attribute = self.parsed("chef", "key_attribute", ATTRIBUTE, attribute)?;
         Ok(Chef {
             confdir: self.path("chef", "confdir")?.unwrap_or_default(),
             key_bits: self.key_bits("chef")?,
             organization: organization
                 .ok_or_else(|| self.invalid("chef", "organization", ORGANIZATION))?,
-            key_attribute: attribute
-                .ok_or_else(|| self.invalid("chef", "key_attribute", ATTRIBUTE))?,
             run_list: self.run_list()?,
             environment: self.chef_name("environment")?,
             policy: self.policy()?,
             run: self.boolean("chef", "run")?,
             program: self.path("chef", "program")?,
         })
+    }
+
+    /// The engine attribute that carries a Chef node's public key.
+    pub(super) fn chef_key_attribute(&self) -> Result<String, ConfigError> {
+        const ATTRIBUTE: &str = "an attribute's name, such as CHEF_NODE_PUBLIC_KEY";
+        let attribute = self.parsed("chef", "key_attribute", ATTRIBUTE, attribute)?;
+        attribute.ok_or_else(|| self.invalid("chef", "key_attribute", ATTRIBUTE))
     }
 
     fn run_list(&self) -> Result<Vec<String>, ConfigError> {

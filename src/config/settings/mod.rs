@@ -13,6 +13,7 @@ use std::time::Duration;
 use super::ConfigError;
 use super::input::Input;
 use super::schema::TARGETS;
+use crate::engines::Engines;
 use crate::targets::address::{self, Url};
 use crate::targets::{NameTemplate, Target};
 use reader::Reader;
@@ -28,6 +29,7 @@ pub struct Settings {
     pub run: Run,
     pub metrics: Metrics,
     pub aws: Aws,
+    pub engines: Engines,
     pub opsworks_cm: Option<crate::targets::opsworks_cm::OpsworksCm>,
     pub opsworks: Option<crate::targets::opsworks::Opsworks>,
     pub ssm: Option<crate::targets::ssm::Ssm>,
@@ -52,6 +54,7 @@ impl Settings {
             return Err(ConfigError::NoTarget { searched: input.searched.clone() });
         }
         let table = |word: &str| input.table(word);
+        let engines = reader.engines()?;
         Ok(Self {
             name: reader.parsed(
                 "node",
@@ -70,10 +73,11 @@ impl Settings {
             metrics: reader.metrics()?,
             aws: reader.aws()?,
             opsworks_cm: table("opsworks-cm")
-                .map(|origin| reader.opsworks_cm(origin))
+                .map(|origin| reader.opsworks_cm(origin, &engines.chef))
                 .transpose()?,
             opsworks: table("opsworks").map(|origin| reader.opsworks(origin)).transpose()?,
             ssm: table("ssm").map(|origin| reader.ssm(origin)).transpose()?,
+            engines,
         })
     }
 

@@ -3,12 +3,17 @@
 use super::reader::{Reader, required};
 use crate::config::ConfigError;
 use crate::config::input::Origin;
-use crate::engines::Engine;
+use crate::engines::EngineId;
+use crate::engines::chef::Chef;
 use crate::pki::CaBundle;
 use crate::targets::opsworks_cm::{ID, OpsworksCm, endpoint};
 
 impl Reader<'_> {
-    pub(super) fn opsworks_cm(&self, origin: &Origin) -> Result<OpsworksCm, ConfigError> {
+    pub(super) fn opsworks_cm(
+        &self,
+        origin: &Origin,
+        chef: &Chef,
+    ) -> Result<OpsworksCm, ConfigError> {
         const SERVER: &str = "1 to 40 letters, digits and -, beginning with a letter";
         let server = self.parsed(ID, "server", SERVER, server_name)?;
         Ok(OpsworksCm {
@@ -21,8 +26,8 @@ impl Reader<'_> {
             engine: self.parsed(ID, "engine", "\"puppet\" or \"chef\"", engine)?,
             endpoint: self.parsed(ID, "endpoint", "a host name, or host:port", endpoint)?,
             ca: self.ca()?,
-            puppet: self.puppet()?,
-            chef: self.chef()?,
+            chef_organization: chef.organization.clone(),
+            chef_key_attribute: self.chef_key_attribute()?,
         })
     }
 
@@ -43,10 +48,10 @@ impl Reader<'_> {
     }
 }
 
-fn engine(text: &str) -> Option<Engine> {
+fn engine(text: &str) -> Option<EngineId> {
     match text {
-        "puppet" => Some(Engine::Puppet),
-        "chef" => Some(Engine::Chef),
+        "puppet" => Some(EngineId::Puppet),
+        "chef" => Some(EngineId::Chef),
         _ => None,
     }
 }

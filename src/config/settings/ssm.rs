@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::reader::{Reader, absolute, required};
 use crate::config::ConfigError;
 use crate::config::input::Origin;
-use crate::targets::ssm::{HandOverTo, ID, Ssm, check_instance_name, is_id};
+use crate::engines::ssm_agent::{HandOverTo, SsmAgent};
+use crate::targets::ssm::{ID, Ssm, check_instance_name, is_id};
 
 /// 256 characters, less ` (enlist 0123456789abcdef)`, which marks an activation as ours.
 const LONGEST_DESCRIPTION: usize = 256 - 26;
@@ -21,9 +22,7 @@ impl Reader<'_> {
             Some(_) => role,
             None => Some(required(role, origin, "ssm.iam_role", ROLE)?),
         };
-        let hand_over = self.parsed(ID, "hand_over", "\"agent\" or \"file\"", hand_over)?;
-        let hand_over = hand_over.unwrap_or(HandOverTo::Agent);
-        if given.is_some() && hand_over == HandOverTo::File {
+        if given.is_some() && self.hand_over()? == HandOverTo::File {
             return Err(self.invalid(
                 ID,
                 "hand_over",
@@ -48,11 +47,23 @@ impl Reader<'_> {
                 "\"1h\"",
             )?,
             tags: self.tags()?,
-            hand_over,
-            given,
+            given: given.map(|(id, _)| id),
             on_ec2: self.boolean(ID, "on_ec2")?,
-            agent: self.path(ID, "agent")?,
         })
+    }
+
+    /// The agent's part of the table.
+    pub(super) fn ssm_agent(&self, origin: &Origin) -> Result<SsmAgent, ConfigError> {
+        Ok(SsmAgent {
+            program: self.path(ID, "agent")?,
+            hand_over: self.hand_over()?,
+            code_source: self.given(origin)?.map(|(_, source)| source),
+        })
+    }
+
+    fn hand_over(&self) -> Result<HandOverTo, ConfigError> {
+        let hand_over = self.parsed(ID, "hand_over", "\"agent\" or \"file\"", hand_over)?;
+        Ok(hand_over.unwrap_or(HandOverTo::Agent))
     }
 
     fn given(&self, origin: &Origin) -> Result<Option<(String, String)>, ConfigError> {

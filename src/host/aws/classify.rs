@@ -1,7 +1,7 @@
 //! From the SDK's errors to faults.
 
 use std::error::Error;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::io::ErrorKind;
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -15,6 +15,22 @@ use crate::host::limited_body;
 use crate::host::net::{ProxyRefused, Trace};
 
 pub type Sdk<E> = SdkError<E, HttpResponse>;
+
+/// The action that was asked for, as far as its errors depend on it.
+#[derive(Clone, Copy, Debug)]
+pub struct Action {
+    pub name: &'static str,
+    /// What to do where the service refuses it.
+    pub if_refused: &'static str,
+    /// Whether its answer holds a secret: then nothing of a broken one is kept as evidence.
+    pub answer_is_secret: bool,
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
 
 /// Any operation's own error.
 pub trait ApiError: ProvideErrorMetadata + Error + Send + Sync + 'static {}
@@ -82,9 +98,6 @@ const THROTTLED: [&str; 8] = [
     "TooManyRequestsException",
 ];
 
-/// Whose answer holds a secret: what is left of a broken one is not kept.
-const SECRETIVE: &str = "CreateActivation";
-
 /// Whatever answers does not know the API at all.
 const STRANGE: [&str; 3] = ["InvalidAction", "UnknownOperationException", "MissingAction"];
 
@@ -101,7 +114,7 @@ pub fn is_not_found<E: ApiError>(error: &Sdk<E>) -> Option<String> {
 }
 
 /// From an error of a call to a fault. The trace says what was asked.
-pub fn fault_of<E: ApiError>(error: &Sdk<E>, action: &str, on: String, trace: &Trace) -> Fault {
+pub fn fault_of<E: ApiError>(error: &Sdk<E>, action: Action, on: String, trace: &Trace) -> Fault {
     let place = Place::of(trace);
     if let Some(fault) = chain(error).find_map(|error| error.downcast_ref::<Fault>()) {
         return fault.clone();
@@ -129,12 +142,12 @@ pub fn fault_of<E: ApiError>(error: &Sdk<E>, action: &str, on: String, trace: &T
 }
 
 /// No answer came. The cause is said once, in our words; the SDK's layers are not repeated.
-fn unanswered<E: ApiError>(error: &Sdk<E>, action: &str, on: String, place: &Place) -> Fault {
+fn unanswered<E: ApiError>(error: &Sdk<E>, action: Action, on: String, place: &Place) -> Fault {
     if let Some(refused) = chain(error).find_map(|error| error.downcast_ref::<ProxyRefused>()) {
         return by_proxy(refused, action, on, place);
     }
     if let Some(reason) = tls::reason(error) {
-        return tls::fault(&reason, action, on, &place.to_string());
+        return tls::fault(&reason, action.name, on, &place.to_string());
     }
     let deepest = chain(error).last().map(ToString::to_string).unwrap_or_default();
     if is_unsent(error) {
@@ -146,7 +159,7 @@ fn unanswered<E: ApiError>(error: &Sdk<E>, action: &str, on: String, place: &Pla
         .in_doubt()
 }
 
-fn by_proxy(refused: &ProxyRefused, action: &str, on: String, place: &Place) -> Fault {
+fn by_proxy(refused: &ProxyRefused, action: Action, on: String, place: &Place) -> Fault {
     let what = format!("{action} could not be sent");
     let cause = format!("{refused} to the request for {}", place.endpoint);
     match refused.status {
@@ -165,7 +178,7 @@ fn by_proxy(refused: &ProxyRefused, action: &str, on: String, place: &Place) -> 
 fn service<E: ApiError>(
     whole: &Sdk<E>,
     error: &E,
-    action: &str,
+    action: Action,
     on: String,
     trace: &Trace,
 ) -> Fault {
@@ -191,7 +204,7 @@ fn judged<E: ApiError>(
     whole: &Sdk<E>,
     code: Option<&str>,
     status: u16,
-    action: &str,
+    action: Action,
     on: String,
 ) -> Fault {
     match (code, status) {
@@ -208,24 +221,16 @@ fn judged<E: ApiError>(
         }
         (_, 429) => passing(format!("{action} was throttled"), on).throttled(),
         (_, 500..=599) => passing(format!("{action} met an error of the service"), on).in_doubt(),
-        (Some(code), _) if !STRANGE.contains(&code) => Fault::new(
-            Kind::Rejected,
-            format!("{action} was refused"),
-            on,
-            match action {
-                "AssociateNode" => {
-                    "correct what the service's reason names; if this node was rebuilt under the same name, run `aws opsworks-cm disassociate-node --server-name SERVER --node-name NODE`, then `enlist join`"
-                }
-                _ => "correct what the service's reason names",
-            },
-        ),
+        (Some(code), _) if !STRANGE.contains(&code) => {
+            Fault::new(Kind::Rejected, format!("{action} was refused"), on, action.if_refused)
+        }
         // No error, and not what was asked for either: it may have been done.
         (None, ..=399) => strange(whole, action, on).in_doubt(),
         _ => strange(whole, action, on),
     }
 }
 
-fn denied(action: &str, on: String) -> Fault {
+fn denied(action: Action, on: String) -> Fault {
     let todo = "check the role or key, its policy for this action, and this node's clock";
     Fault::new(Kind::Denied, format!("{action} was denied"), on, todo)
 }
@@ -235,12 +240,12 @@ fn passing(what: String, on: String) -> Fault {
     Fault::new(Kind::Transient, what, on, todo)
 }
 
-fn strange<E: ApiError>(error: &Sdk<E>, action: &str, on: String) -> Fault {
+fn strange<E: ApiError>(error: &Sdk<E>, action: Action, on: String) -> Fault {
     let todo = "check the endpoint (aws.endpoint_url, AWS_ENDPOINT_URL) and whether a proxy answers in its place";
     let fault =
         Fault::new(Kind::Protocol, format!("what answered {action} is not the API"), on, todo);
     match error.raw_response() {
-        Some(raw) => fault.with_evidence("answer", shown(raw, action != SECRETIVE)),
+        Some(raw) => fault.with_evidence("answer", shown(raw, !action.answer_is_secret)),
         None => fault,
     }
 }

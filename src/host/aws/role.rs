@@ -4,7 +4,7 @@ use aws_credential_types::Credentials;
 use aws_sdk_sts::types::Credentials as Given;
 use std::time::SystemTime;
 
-use super::classify::{ApiError, Sdk, fault_of};
+use super::classify::{Action, ApiError, Sdk, fault_of};
 use super::credentials::{Slot, Sts};
 use super::environment::absolute;
 use super::sources::Role;
@@ -13,6 +13,7 @@ use crate::host::clock::unix_now;
 use crate::host::files;
 use crate::host::net::Trace;
 use crate::host::root::Root;
+use crate::targets::api::IF_REFUSED;
 
 /// The largest token; those of Kubernetes have 1 to 2 KiB, and STS takes 20,000 characters.
 const LARGEST_TOKEN: u64 = 20_000;
@@ -76,13 +77,14 @@ fn session(role: &Role) -> String {
 }
 
 fn usable<E: ApiError>(
-    action: &str,
+    action: &'static str,
     role: &Role,
     trace: &Trace,
     answer: Result<Option<Given>, Sdk<E>>,
 ) -> Result<Credentials, Fault> {
     let on = format!("role {}", role.arn);
-    let given = answer.map_err(|error| fault_of(&error, action, on.clone(), trace))?;
+    let asked = Action { name: action, if_refused: IF_REFUSED, answer_is_secret: true };
+    let given = answer.map_err(|error| fault_of(&error, asked, on.clone(), trace))?;
     let strange = |what: &str| {
         let todo = "check AWS_ENDPOINT_URL_STS and whether a proxy answers in its place";
         let said = format!("what answered {action} is not the API");

@@ -1,9 +1,9 @@
 //! Which instance of a stack's list is this node's. It is taken for that with a proof alone: a host
 //! name and an address may be another host's too (decision 0003).
 
-use crate::facts::OpsworksSite;
+use super::api::Instance;
+use crate::engines::opsworks_agent::OpsworksSite;
 use crate::fault::{Fault, Kind};
-use crate::targets::api::Instance;
 
 /// What this node knows itself by.
 #[derive(Clone, Debug, Default)]
@@ -141,8 +141,8 @@ fn describe(instance: &Instance) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Found, Own, find};
-    use crate::facts::OpsworksSite;
-    use crate::targets::api::Instance;
+    use crate::engines::opsworks_agent::OpsworksSite;
+    use crate::targets::opsworks::api::Instance;
 
     const ID: &str = "0f0e0d0c-0b0a-4908-8706-050403020100";
     const OTHER_ID: &str = "1f0e0d0c-0b0a-4908-8706-050403020100";

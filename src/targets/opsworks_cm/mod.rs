@@ -3,20 +3,16 @@
 //! Source: AWS OpsWorks CM API Reference, API version 2016-11-01: DescribeServers,
 //! AssociateNode, DescribeNodeAssociationStatus, DisassociateNode.
 
-mod hold;
+pub mod api;
 mod server;
 
-use super::{
-    Actions, Answer, Authority, Created, Creation, Discovered, Discovery, Doubt, ExpectedKey,
-    FactsWanted, Grant, Installation, KeyReport, KeySpec, Leaving, Member, NodeContext,
-    PuppetWanted, Request, Target, Watched, invariant, mismatch, staged_key, state_dir,
-};
-use crate::engines::{Action, Bundle, Engine, Place, chef, puppet};
-use crate::facts::{Facts, PuppetSite};
+use super::{Answer, Created, Creation, Decision, Member, Permissions, Question, Target, mismatch};
+use crate::engines::puppet;
+use crate::engines::{Authority, EngineId, Grant, NodeContext};
+use crate::facts::Facts;
 use crate::fault::{Fault, Kind};
-use crate::pki::certificate::{self, Expectation};
 use crate::pki::{CaBundle, name};
-use crate::secret::Secret;
+use api::Request;
 
 pub use server::endpoint;
 
@@ -25,19 +21,21 @@ pub const ID: &str = "opsworks-cm";
 /// The longest value of an engine attribute, in characters.
 const LONGEST_VALUE: usize = 10_000;
 
-/// The `[opsworks-cm]` settings, and those of the engines it may lead to.
+/// The `[opsworks-cm]` settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpsworksCm {
     /// 1 to 40 characters, `[a-zA-Z][a-zA-Z0-9\-]*`.
     pub server: String,
-    /// None: what DescribeServers says.
-    pub engine: Option<Engine>,
+    /// Puppet or Chef; none: what DescribeServers says.
+    pub engine: Option<EngineId>,
     /// Pinned: `host` or `host:port`.
     pub endpoint: Option<String>,
-    /// Pinned: what the server's CA has to be.
+    /// Pinned: the server's CA.
     pub ca: Option<CaBundle>,
-    pub puppet: puppet::Puppet,
-    pub chef: chef::Chef,
+    /// Of `[chef]`: the organization that a node is associated with.
+    pub chef_organization: String,
+    /// Of `[chef]`: the engine attribute that carries the public key.
+    pub chef_key_attribute: String,
 }
 
 impl Target for OpsworksCm {
@@ -49,108 +47,45 @@ impl Target for OpsworksCm {
         format!("server {}", self.server)
     }
 
-    fn inquiry(&self) -> FactsWanted {
-        let site = PuppetWanted {
-            confdir: self.puppet.confdir.clone(),
-            ssldir: self.puppet.ssldir.clone(),
-            statedir: self.puppet.statedir.clone(),
-            program: self.puppet.program.clone(),
-            known: None,
-        };
-        let is_chef = self.engine == Some(Engine::Chef);
-        let (bits, at) = match self.engine {
-            Some(Engine::Chef) => (self.chef.key_bits, Some(chef::key_place(&self.chef).path)),
-            _ => (self.puppet.key_bits, None),
-        };
-        FactsWanted {
-            opsworks: false,
-            puppet: Some(site).filter(|_| !is_chef),
-            key: Some(ExpectedKey { bits, staged: staged_key(ID), at }),
-            ..FactsWanted::default()
+    fn engine(&self) -> EngineId {
+        self.engine.unwrap_or(EngineId::Puppet)
+    }
+
+    fn engines(&self) -> Vec<EngineId> {
+        match self.engine {
+            Some(engine) => vec![engine],
+            None => vec![EngineId::Puppet, EngineId::Chef],
         }
     }
 
-    fn directories(&self, site: Option<&PuppetSite>) -> Vec<Place> {
-        // Without the setting, the server says later on which engine it is.
-        let puppet = site.filter(|_| self.engine != Some(Engine::Chef)).map(puppet::directories_of);
-        let chef =
-            Some(chef::directory(&self.chef)).filter(|_| self.engine != Some(Engine::Puppet));
-        puppet.into_iter().flatten().chain(chef).collect()
-    }
-
     fn check(&self, _: &Facts, name: &str) -> Result<(), Fault> {
-        let certname = match self.engine {
-            Some(Engine::Chef) => Ok(()),
-            _ => name::check_certname(name),
-        };
-        name::check_api(name).and(certname).map_err(|error| {
+        name::check_api(name).map_err(|error| {
             let on = format!("{name:?}, for {}", self.authority_name());
             let todo = "set node.name, for example to \"{instance_id}\" or \"{fqdn}\"";
             Fault::new(Kind::Config, "the node's name can't be used", on, todo).because(&error)
         })
     }
 
-    fn survey(&self) -> Discovery {
-        let pinned = match (self.engine, &self.endpoint, &self.ca) {
-            (Some(Engine::Chef), Some(endpoint), ca) => Some(Authority::Chef {
-                endpoint: endpoint.clone(),
-                ca: ca.as_ref().map(CaBundle::to_pem),
-            }),
-            (_, Some(endpoint), Some(ca)) => {
-                Some(Authority::Puppet { endpoint: endpoint.clone(), ca: ca.to_pem() })
+    fn discover(&self, _: &Facts, answers: &[Answer]) -> Result<Question<Authority>, Fault> {
+        match (self.pinned(), super::api::own(answers)?.as_slice()) {
+            (Some(authority), _) => Ok(Question::Done(authority)),
+            (None, []) => {
+                let server = self.server.clone();
+                Ok(Question::Ask(Request::DescribeServers { server }.into()))
             }
-            _ => None,
-        };
-        match pinned {
-            Some(authority) => Discovery::Known(authority),
-            None => Discovery::Ask(Request::DescribeServers { server: self.server.clone() }),
+            (None, [answer, ..]) => self.read_servers(answer).map(Question::Done),
         }
     }
 
-    fn surveyed(&self, _: &Facts, answer: Answer) -> Result<Discovered, Fault> {
-        self.read_survey(answer)
-    }
-
-    fn hold(&self, known: &NodeContext<'_>) -> Option<Bundle> {
-        self.look_and_hold(known)
-    }
-
-    fn release(&self, site: Option<&PuppetSite>) -> Option<Bundle> {
-        site.map(puppet::release)
-    }
-
-    fn key(&self, known: &NodeContext<'_>) -> Result<Option<KeySpec>, Fault> {
-        let staged = staged_key(ID);
-        if let Authority::Chef { .. } = known.authority {
-            let (at, bits) = (chef::key_place(&self.chef), self.chef.key_bits);
-            return Ok(Some(KeySpec {
-                at,
-                staged,
-                bits,
-                csr: None,
-                notes: Vec::new(),
-                must_stand: false,
-            }));
-        }
-        let site = site(known)?;
-        let plan = puppet::csr(&self.puppet, known.facts, site, known.name)?;
-        Ok(Some(KeySpec {
-            at: puppet::key_place(site, known.name),
-            staged,
-            bits: self.puppet.key_bits,
-            csr: Some(plan.spec),
-            notes: plan.notes,
-            must_stand: false,
-        }))
-    }
-
-    fn create(&self, known: &NodeContext<'_>, _: &str, _: i64) -> Result<Creation, Fault> {
-        let attributes = match known.authority {
+    /// A lost reply is settled by asking again with the same name and the same key (decision 0001),
+    /// so `reconcile` keeps its default.
+    fn create(&self, node: &NodeContext<'_>, _: &str, _: i64) -> Result<Creation, Fault> {
+        let attributes = match node.authority {
             Authority::Chef { .. } => vec![
-                ("CHEF_ORGANIZATION".to_owned(), self.chef.organization.clone()),
-                (self.chef.key_attribute.clone(), known.key()?.public.to_pem()),
+                ("CHEF_ORGANIZATION".to_owned(), self.chef_organization.clone()),
+                (self.chef_key_attribute.clone(), node.key()?.public.to_pem()),
             ],
-            _ => vec![("PUPPET_NODE_CSR".to_owned(), csr_of(known.key()?)?.to_owned())],
+            _ => vec![("PUPPET_NODE_CSR".to_owned(), node.key()?.csr()?.to_owned())],
         };
         if let Some((attribute, value)) =
             attributes.iter().find(|(_, value)| value.chars().count() > LONGEST_VALUE)
@@ -160,127 +95,78 @@ impl Target for OpsworksCm {
                 value.chars().count()
             );
             let todo = "ask for fewer or shorter extension requests";
-            return Err(Fault::new(Kind::Config, what, format!("node {}", known.name), todo));
+            return Err(Fault::new(Kind::Config, what, format!("node {}", node.name), todo));
         }
-        let (server, node) = (self.server.clone(), known.name.to_owned());
-        Ok(Creation::Call(Request::AssociateNode { server, node, attributes }))
+        let (server, node) = (self.server.clone(), node.name.to_owned());
+        Ok(Creation::Call(Request::AssociateNode { server, node, attributes }.into()))
     }
 
-    /// Decision 0001: asked again with the same name and the same key.
-    fn in_doubt(&self, _: &NodeContext<'_>, _: &str, _: &[Answer]) -> Result<Doubt, Fault> {
-        Ok(Doubt::Repeat)
-    }
-
-    fn created(&self, answer: Answer) -> Result<Created, Fault> {
-        match answer {
-            Answer::Associated { token: Some(token) } if !token.is_empty() => {
-                Ok(Created::Ticket(token))
+    fn created(&self, answer: &Answer) -> Result<Created, Fault> {
+        match super::api::own(std::slice::from_ref(answer))?.as_slice() {
+            [api::Answer::Associated { token: Some(token) }] if !token.is_empty() => {
+                Ok(Created::Ticket(token.clone()))
             }
-            Answer::NotFound(message) => Err(self.no_server(message)),
-            Answer::Associated { .. } => Err(self.protocol("AssociateNode gave no token")),
+            [api::Answer::NotFound(message)] => Err(self.no_server(message)),
+            [api::Answer::Associated { .. }] => Err(self.protocol("AssociateNode gave no token")),
             _ => Err(mismatch("AssociateNode")),
         }
     }
 
-    fn watch(&self, ticket: &str) -> Request {
-        Request::DescribeNodeAssociationStatus {
-            server: self.server.clone(),
-            token: ticket.to_owned(),
-        }
-    }
-
-    fn watched(
+    fn wait(
         &self,
-        known: &NodeContext<'_>,
-        answer: Answer,
+        node: &NodeContext<'_>,
+        ticket: &str,
+        answers: &[Answer],
         unix: i64,
-    ) -> Result<Watched, Fault> {
+    ) -> Result<Question<Decision>, Fault> {
+        let answers = super::api::own(answers)?;
+        let Some(answer) = answers.last() else {
+            return Ok(Question::Ask(self.ask_status(ticket)));
+        };
         match self.status(answer, "the association")? {
-            Progress::Unknown => Ok(Watched::Forgotten),
-            Progress::Pending => Ok(Watched::Pending),
-            Progress::Failed => Err(self.failed(known.name)),
+            Progress::Unknown => Ok(Question::Done(Decision::Forgotten)),
+            Progress::Pending => Ok(Question::AskLater(self.ask_status(ticket))),
+            Progress::Failed => Err(self.failed(node.name)),
             Progress::Success(attributes) => {
-                self.accept(known, &attributes, unix).map(Watched::Granted)
+                let grant = self.accept(node, attributes, unix)?;
+                Ok(Question::Done(Decision::Granted(grant)))
             }
         }
     }
 
-    fn install(
-        &self,
-        known: &NodeContext<'_>,
-        grant: &Grant,
-        _: Option<&Secret>,
-    ) -> Result<Option<Installation>, Fault> {
-        let staged = staged_key(ID);
-        let bundle = match (known.authority, grant) {
-            (Authority::Puppet { endpoint, ca }, Grant::Certificate { pem, .. }) => {
-                let csr = csr_of(known.key()?)?;
-                let member = puppet::InstallInput {
-                    name: known.name,
-                    endpoint,
-                    certificate: pem,
-                    ca,
-                    csr,
-                    staged_key: &staged,
-                };
-                puppet::install(&self.puppet, site(known)?, &member)
-            }
-            (Authority::Chef { endpoint, ca }, Grant::Client) => {
-                chef::install(&self.chef, known.name, endpoint, ca.as_deref(), &staged)
-            }
-            _ => return Err(invariant("the grant does not fit the authority")),
-        };
-        Ok(Some(Installation::Bundle(bundle)))
-    }
-
-    fn depart(&self, member: &Member<'_>, answers: &[Answer]) -> Result<Leaving, Fault> {
+    fn leave(&self, member: &Member<'_>, answers: &[Answer]) -> Result<Question<()>, Fault> {
         let (Some(name), true) = (member.name, member.was_attempted) else {
-            return Ok(Leaving::Gone);
+            return Ok(Question::Done(()));
         };
+        let answers = super::api::own(answers)?;
         let token = match answers.first() {
-            None => return Ok(Leaving::Ask(self.disassociate(name, member.authority))),
-            // It does not have this node (any more): that is what leaving means.
-            Some(Answer::NotFound(_)) => return Ok(Leaving::Gone),
-            Some(Answer::Associated { token: Some(token) }) => token,
+            None => return Ok(Question::Ask(self.disassociate(name, member.authority))),
+            // It does not have this node, or not any more: that is what leaving means.
+            Some(api::Answer::NotFound(_)) => return Ok(Question::Done(())),
+            Some(api::Answer::Associated { token: Some(token) }) => token,
             Some(_) => return Err(self.protocol("DisassociateNode gave no token")),
         };
-        match answers.last().filter(|_| answers.len() > 1) {
-            None => Ok(Leaving::Ask(self.watch(token))),
-            Some(answer) => match self.status(answer.clone(), "the disassociation")? {
-                Progress::Unknown | Progress::Success(_) => Ok(Leaving::Gone),
-                Progress::Pending => Ok(Leaving::AskLater(self.watch(token))),
+        match answers.get(1) {
+            None => Ok(Question::Ask(self.ask_status(token))),
+            Some(answer) => match self.status(answer, "the disassociation")? {
+                Progress::Unknown | Progress::Success(_) => Ok(Question::Done(())),
+                Progress::Pending => Ok(Question::AskLater(self.ask_status(token))),
                 Progress::Failed => Err(self.disassociation_failed(name)),
             },
         }
     }
 
-    fn clear(&self, installed: &[(String, String)], site: Option<&PuppetSite>) -> Bundle {
-        let is_chef =
-            installed.iter().any(|(_, path)| path.starts_with(&format!("{}/", self.chef.confdir)));
-        match site {
-            _ if is_chef => chef::clear(installed),
-            Some(site) => {
-                let mut bundle = puppet::clear(installed, site);
-                // What Puppet said, kept beside the record.
-                let path = format!("{}/puppet.json", state_dir(ID));
-                bundle.actions.push(Action::RemoveWithBackup { path });
-                bundle
-            }
-            None => Bundle::default(),
-        }
-    }
-
-    fn actions(&self) -> Actions {
-        Actions {
+    fn permissions(&self) -> Permissions {
+        Permissions {
             resource: "*".to_owned(),
             passes_role: None,
-            join: match self.survey() {
-                Discovery::Ask(_) => &[
+            join: match self.pinned() {
+                None => &[
                     "opsworks-cm:DescribeServers",
                     "opsworks-cm:AssociateNode",
                     "opsworks-cm:DescribeNodeAssociationStatus",
                 ],
-                Discovery::Known(_) => {
+                Some(_) => {
                     &["opsworks-cm:AssociateNode", "opsworks-cm:DescribeNodeAssociationStatus"]
                 }
             },
@@ -291,19 +177,38 @@ impl Target for OpsworksCm {
 }
 
 /// What DescribeNodeAssociationStatus says.
-enum Progress {
+enum Progress<'a> {
     Pending,
-    Success(Vec<(String, String)>),
+    Success(&'a [(String, String)]),
     Failed,
     /// There is no such token, or not any more.
     Unknown,
 }
 
 impl OpsworksCm {
-    fn status(&self, answer: Answer, of: &str) -> Result<Progress, Fault> {
+    /// The authority, where the settings say all of it.
+    fn pinned(&self) -> Option<Authority> {
+        match (self.engine, &self.endpoint, &self.ca) {
+            (Some(EngineId::Chef), Some(endpoint), ca) => Some(Authority::Chef {
+                endpoint: endpoint.clone(),
+                ca: ca.as_ref().map(CaBundle::to_pem),
+            }),
+            (_, Some(endpoint), Some(ca)) => {
+                Some(Authority::Puppet { endpoint: endpoint.clone(), ca: ca.to_pem() })
+            }
+            _ => None,
+        }
+    }
+
+    fn ask_status(&self, token: &str) -> super::Request {
+        let (server, token) = (self.server.clone(), token.to_owned());
+        Request::DescribeNodeAssociationStatus { server, token }.into()
+    }
+
+    fn status<'a>(&self, answer: &'a api::Answer, of: &str) -> Result<Progress<'a>, Fault> {
         let (status, attributes) = match answer {
-            Answer::AssociationStatus { status, attributes } => (status, attributes),
-            Answer::NotFound(_) => return Ok(Progress::Unknown),
+            api::Answer::AssociationStatus { status, attributes } => (status, attributes),
+            api::Answer::NotFound(_) => return Ok(Progress::Unknown),
             _ => return Err(mismatch("DescribeNodeAssociationStatus")),
         };
         match status.as_deref() {
@@ -319,50 +224,31 @@ impl OpsworksCm {
 
     fn accept(
         &self,
-        known: &NodeContext<'_>,
+        node: &NodeContext<'_>,
         attributes: &[(String, String)],
         unix: i64,
     ) -> Result<Grant, Fault> {
-        let Authority::Puppet { ca, .. } = known.authority else {
+        let Authority::Puppet { .. } = node.authority else {
             return Ok(Grant::Client);
         };
+        let who = self.authority_name();
         // By its name, never by its place: other attributes may stand before it.
-        let Some(text) = attribute(attributes, "PUPPET_NODE_CERT") else {
+        let Some(certificate) = attribute(attributes, "PUPPET_NODE_CERT") else {
             let names: Vec<&str> = attributes.iter().map(|(name, _)| name.as_str()).collect();
             let got = format!("attributes: {}", names.join(", "));
-            let fault = self.refused(known).cause("there is no attribute PUPPET_NODE_CERT");
+            let fault = puppet::refused(node, &who).cause("there is no attribute PUPPET_NODE_CERT");
             return Err(fault.with_evidence("answer", got));
         };
-        let refused = |error: &certificate::CertificateError| {
-            let fault = self.refused(known).because(error).with_evidence("certificate", text);
-            if error.is_about_time() { fault.about_time() } else { fault }
-        };
-        let ca = CaBundle::from_pem(ca).map_err(|error| refused(&error))?;
-        let expected =
-            Expectation { key: &known.key()?.public, name: known.name, ca: &ca, now: unix };
-        let checked = certificate::check(text, &expected).map_err(|error| refused(&error))?;
-        Ok(Grant::Certificate {
-            pem: checked.pem,
-            serial: checked.serial,
-            not_after: checked.not_after,
-        })
+        puppet::accept(node, certificate, unix, &who)
     }
 
-    fn disassociate(&self, name: &str, authority: Option<&Authority>) -> Request {
-        // Required for Chef, and nothing is for Puppet.
+    fn disassociate(&self, name: &str, authority: Option<&Authority>) -> super::Request {
+        // Chef requires the organization, Puppet nothing.
         let is_chef = matches!(authority, Some(Authority::Chef { .. }));
-        let organization = ("CHEF_ORGANIZATION".to_owned(), self.chef.organization.clone());
+        let organization = ("CHEF_ORGANIZATION".to_owned(), self.chef_organization.clone());
         let attributes = if is_chef { vec![organization] } else { Vec::new() };
-        Request::DisassociateNode { server: self.server.clone(), node: name.to_owned(), attributes }
-    }
-
-    fn refused(&self, known: &NodeContext<'_>) -> Fault {
-        Fault::new(
-            Kind::Data,
-            "the certificate that came back is not acceptable, and nothing was installed",
-            format!("node {}, {}", known.name, self.authority_name()),
-            "compare it with the server's CA and with this node's key; it is kept as evidence beside the record",
-        )
+        let (server, node) = (self.server.clone(), name.to_owned());
+        Request::DisassociateNode { server, node, attributes }.into()
     }
 
     fn failed(&self, name: &str) -> Fault {
@@ -393,12 +279,4 @@ impl OpsworksCm {
 fn attribute<'a>(attributes: &'a [(String, String)], name: &str) -> Option<&'a str> {
     let found = attributes.iter().find(|(known, _)| known == name);
     found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
-}
-
-fn site<'a>(known: &NodeContext<'a>) -> Result<&'a PuppetSite, Fault> {
-    known.facts.puppet.as_ref().ok_or_else(|| invariant("Puppet's directories are not known"))
-}
-
-fn csr_of(key: &KeyReport) -> Result<&str, Fault> {
-    key.csr.as_ref().map(Secret::expose).ok_or_else(|| invariant("there is no certificate request"))
 }

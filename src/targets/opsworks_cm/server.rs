@@ -1,13 +1,14 @@
 //! What DescribeServers says of the server, and whether it can be used.
 
+use super::api::{Answer, Server};
 use super::{OpsworksCm, attribute};
-use crate::engines::Engine;
+use crate::engines::{Authority, EngineId};
 use crate::fault::{Fault, Kind};
 use crate::pki::CaBundle;
-use crate::targets::{Answer, Authority, Discovered, Server, Target, mismatch};
+use crate::targets::{Target, mismatch};
 
 impl OpsworksCm {
-    pub(super) fn read_survey(&self, answer: Answer) -> Result<Discovered, Fault> {
+    pub(super) fn read_servers(&self, answer: &Answer) -> Result<Authority, Fault> {
         let servers = match answer {
             Answer::Servers(servers) => servers,
             Answer::NotFound(message) => return Err(self.no_server(message)),
@@ -20,9 +21,9 @@ impl OpsworksCm {
             );
         };
         match server.status.as_deref() {
-            Some("HEALTHY") => Ok(Discovered::Ready(self.authority(server)?)),
+            Some("HEALTHY") => self.authority(server),
             Some(status @ ("DELETING" | "TERMINATED" | "FAILED")) => Err(self.gone(server, status)),
-            Some(status) => Ok(Discovered::NotYet(format!("the server is {status}"))),
+            Some(status) => Err(self.not_ready(status)),
             None => Err(self.protocol("DescribeServers gave no status")),
         }
     }
@@ -30,8 +31,8 @@ impl OpsworksCm {
     /// What a HEALTHY server says of itself, with the pinned settings over it.
     fn authority(&self, server: &Server) -> Result<Authority, Fault> {
         let engine = match server.engine.as_deref() {
-            Some("Puppet") => Engine::Puppet,
-            Some("Chef" | "ChefAutomate") => Engine::Chef,
+            Some("Puppet") => EngineId::Puppet,
+            Some("Chef" | "ChefAutomate") => EngineId::Chef,
             other => {
                 let other = other.unwrap_or("not said");
                 return Err(self.protocol(&format!(
@@ -50,7 +51,7 @@ impl OpsworksCm {
             (None, None) => return Err(self.protocol("DescribeServers gave no endpoint")),
         };
         let pinned = self.ca.as_ref().map(CaBundle::to_pem);
-        if engine == Engine::Chef {
+        if engine == EngineId::Chef {
             return Ok(Authority::Chef { endpoint, ca: pinned });
         }
         let ca = match (pinned, attribute(&server.attributes, "PUPPET_API_CA_CERT")) {
@@ -61,6 +62,15 @@ impl OpsworksCm {
             (None, None) => return Err(self.protocol("DescribeServers gave no PUPPET_API_CA_CERT")),
         };
         Ok(Authority::Puppet { endpoint, ca })
+    }
+
+    fn not_ready(&self, status: &str) -> Fault {
+        Fault::new(
+            Kind::Transient,
+            format!("the server is {status}"),
+            self.authority_name(),
+            "wait, or look into the server's state",
+        )
     }
 
     fn gone(&self, server: &Server, status: &str) -> Fault {
@@ -76,13 +86,13 @@ impl OpsworksCm {
         }
     }
 
-    pub(super) fn no_server(&self, message: String) -> Fault {
+    pub(super) fn no_server(&self, message: &str) -> Fault {
         let todo = "check server in [opsworks-cm], and the region and account that are asked";
         Fault::new(Kind::Rejected, "there is no such server", self.authority_name(), todo)
             .cause(message)
     }
 
-    fn wrong_engine(&self, engine: Engine, wanted: Engine) -> Fault {
+    fn wrong_engine(&self, engine: EngineId, wanted: EngineId) -> Fault {
         Fault::new(
             Kind::Config,
             format!("the server's engine is {engine}, and the settings say {wanted}"),

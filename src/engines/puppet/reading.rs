@@ -1,7 +1,7 @@
 //! How Puppet reads `puppet.conf` (its source, `settings/ini_file.rb` and `settings/config_file.rb`): whole,
 //! or not at all.
 
-use super::puppet_conf::{BYTE_ORDER_MARK, SECTIONS, header, is_empty, setting};
+use super::conf::{BYTE_ORDER_MARK, SECTIONS, header, is_empty, setting};
 
 /// Sections that Puppet knows; any other makes it refuse the whole file.
 const KNOWN_SECTIONS: [&str; 5] = ["main", "server", "master", "agent", "user"];

@@ -1,16 +1,16 @@
 //! The files that chef-client reads after `client.rb`.
 
-use super::files;
-use super::root::Root;
-use crate::engines::chef_settings::{self, Source};
+use crate::engines::chef::client_rb::{self as settings, Source};
+use crate::host::files;
+use crate::host::root::Root;
 
 /// What is in the way of our settings: file, line and setting.
 #[must_use]
 pub fn problems(root: &Root, client_rb: &str, content: &str) -> Vec<String> {
     let text = root.text(client_rb).unwrap_or_default();
     let client_rb = Source { path: client_rb.to_owned(), text };
-    let directory = chef_settings::directory(&client_rb);
-    let names = chef_settings::read_in_order(files::names(root, &directory).unwrap_or_default());
+    let directory = settings::directory(&client_rb);
+    let names = settings::read_in_order(files::names(root, &directory).unwrap_or_default());
     let later: Vec<Source> = names
         .into_iter()
         .filter_map(|name| {
@@ -18,5 +18,5 @@ pub fn problems(root: &Root, client_rb: &str, content: &str) -> Vec<String> {
             Some(Source { text: root.text(&path)?, path })
         })
         .collect();
-    chef_settings::conflicts(&client_rb, &later, content)
+    settings::conflicts(&client_rb, &later, content)
 }

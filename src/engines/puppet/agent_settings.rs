@@ -6,10 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use super::puppet_conf;
-use super::puppet_reading::value_of;
-use super::puppet_service::ServiceOption;
-use crate::facts::PuppetSite;
+use super::reading::value_of;
+use super::service::ServiceOption;
+use super::{PuppetSite, conf};
 
 /// Puppet's own port.
 const PORT: &str = "8140";
@@ -215,7 +214,7 @@ impl Expected {
         };
         let mut lines = text.lines().enumerate();
         lines.find_map(|(index, line)| {
-            let (name, value) = puppet_conf::setting(line)?;
+            let (name, value) = conf::setting(line)?;
             is_meant(name, value)
                 .then(|| format!("{}: {complaint}", self.problem(index + 1, line.trim()).0))
         })
@@ -273,7 +272,7 @@ pub(super) fn is_compared(name: &str) -> bool {
     ASKED.contains(&name) || MADE_OF.iter().any(|(_, of)| *of == name)
 }
 
-/// Every setting that [`super::puppet_conf`] may be told to set, for taking them back.
+/// Every setting that [`super::conf`] may be told to set, for taking them back.
 pub const OURS: [&str; 17] = [
     "server",
     "certname",

@@ -5,20 +5,20 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::clock;
-use super::files;
-use super::proc;
-use super::process::{self, Reach};
-use super::program;
-use super::root::Root;
-use super::store::Store;
-use super::timer;
-use super::variables;
 use crate::engines::ssm_agent::{
-    Code, HandOver, PROGRAM, REGISTRATION, SERVICES, VAULT, VAULT_DIRECTORY,
+    Code, HandOver, PROGRAM, REGISTRATION, SERVICES, SsmSite, VAULT, VAULT_DIRECTORY,
+    activation_file,
 };
-use crate::facts::SsmSite;
 use crate::fault::{Fault, Kind};
+use crate::host::clock;
+use crate::host::files;
+use crate::host::proc;
+use crate::host::process::{self, Reach};
+use crate::host::program;
+use crate::host::root::Root;
+use crate::host::store::Store;
+use crate::host::timer;
+use crate::host::variables;
 use crate::secret::Secret;
 use crate::targets::{ssm, state_dir};
 
@@ -33,7 +33,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// # Errors
 /// `Config` where the settings name an agent that others may write.
 pub fn site(root: &Root, told: Option<&str>) -> Result<SsmSite, Fault> {
-    let handed_over = read_json(root, &ssm::activation_file());
+    let handed_over = read_json(root, &activation_file(&state_dir(ssm::ID)));
     Ok(SsmSite {
         agent: program::find(root, &[PROGRAM], told)?,
         instance: registered(root),

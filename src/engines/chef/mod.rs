@@ -2,21 +2,29 @@
 //!
 //! Source: Chef's documentation, "client.rb" and "chef-client (executable)".
 
+pub mod block;
+pub mod client_rb;
+
 use serde_json::json;
 
-use super::{Action, Bundle, Place, Run, Use};
+use super::{
+    Action, Authority, Bundle, Engine, EngineRecord, ExpectedKey, Grant, Installation, Installed,
+    Item, KeySpec, NodeContext, Observed, Place, RequiredSettings, Run, invariant, node,
+};
 use crate::fault::{Fault, Kind};
 use crate::pki::CaBundle;
+use crate::secret::Secret;
+
+/// The directories of its packages that the units let enlist write.
+pub const WRITABLE: [&str; 2] = ["/etc/chef", "/etc/cinc"];
 
 /// The `[chef]` settings.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Chef {
     pub confdir: String,
     /// 2048, 3072 or 4096.
     pub key_bits: u32,
     pub organization: String,
-    /// The engine attribute that carries the public key.
-    pub key_attribute: String,
     pub run_list: Vec<String>,
     pub environment: Option<String>,
     /// Policy name and group; instead of a run list.
@@ -27,27 +35,62 @@ pub struct Chef {
     pub program: Option<String>,
 }
 
+impl Engine for Chef {
+    fn expected_key(&self, state_dir: &str) -> Option<ExpectedKey> {
+        let (bits, staged) = (self.key_bits, node::staged_key(state_dir));
+        Some(ExpectedKey { bits, staged, at: Some(key_place(self).path) })
+    }
+
+    fn directories(&self, _: &Observed) -> Vec<Place> {
+        vec![directory(self)]
+    }
+
+    fn hold(&self, node: &NodeContext<'_>) -> Option<Bundle> {
+        let Authority::Chef { endpoint, ca } = node.authority else { return None };
+        let mut hold = Bundle::default();
+        let later = install(self, node.name, endpoint, ca.as_deref(), "");
+        hold.check_first(&later, Some(required(self, node.name, endpoint)));
+        Some(hold)
+    }
+
+    fn key(&self, node: &NodeContext<'_>) -> Result<Option<KeySpec>, Fault> {
+        Ok(Some(KeySpec::plain(node, key_place(self), self.key_bits)))
+    }
+
+    fn install(
+        &self,
+        node: &NodeContext<'_>,
+        grant: &Grant,
+        _: Option<&Secret>,
+    ) -> Result<Installation, Fault> {
+        let (Authority::Chef { endpoint, ca }, Grant::Client) = (node.authority, grant) else {
+            return Err(invariant("Chef is installed as a client of its server"));
+        };
+        let bundle = install(self, node.name, endpoint, ca.as_deref(), &node.staged_key());
+        Ok(Installation::Bundle(bundle))
+    }
+
+    fn clear(&self, installed: &[Installed], _: &EngineRecord, _: &str) -> Bundle {
+        let action = |file: &Installed| match file.item {
+            Item::Settings => Action::RemoveBlock { path: file.path.clone() },
+            _ => Action::RemoveWithBackup { path: file.path.clone() },
+        };
+        Bundle::of(installed.iter().map(action).collect())
+    }
+}
+
 /// Where the client's private key stands.
-#[must_use]
-pub fn key_place(settings: &Chef) -> Place {
+fn key_place(settings: &Chef) -> Place {
     place(settings, "client.pem", 0o600)
 }
 
 /// Chef's own directory.
-#[must_use]
-pub fn directory(settings: &Chef) -> Place {
+fn directory(settings: &Chef) -> Place {
     place(settings, "", 0o755)
 }
 
 /// Key, CA, client.rb, first-boot.json.
-#[must_use]
-pub fn install(
-    settings: &Chef,
-    name: &str,
-    endpoint: &str,
-    ca: Option<&str>,
-    staged: &str,
-) -> Bundle {
+fn install(settings: &Chef, name: &str, endpoint: &str, ca: Option<&str>, staged: &str) -> Bundle {
     let mut actions = vec![
         Action::Directory(directory(settings)),
         Action::Directory(place(settings, "trusted_certs", 0o755)),
@@ -62,43 +105,32 @@ pub fn install(
             _ => format!("trusted_certs/enlist-ca-{}.pem", index + 1),
         };
         actions.push(Action::File {
-            what: "CA",
+            item: Item::Ca,
             at: place(settings, &name, 0o644),
             content: certificate,
             outdates: Vec::new(),
         });
     }
     actions.push(Action::File {
-        what: "first boot",
+        item: Item::FirstBoot,
         at: place(settings, "first-boot.json", 0o644),
         content: first_boot(settings),
         outdates: Vec::new(),
     });
     // Last: with it, chef-client is ready to run.
     actions.push(Action::Block {
-        what: "settings",
+        item: Item::Settings,
         at: place(settings, "client.rb", 0o644),
         content: client_rb_lines(settings, name, endpoint),
     });
-    actions.push(Action::Confirm(expected(settings, name, endpoint)));
+    actions.push(Action::ConfirmSettings(required(settings, name, endpoint)));
     Bundle { lock: None, actions, run: settings.run.then(|| first_run(settings)) }
 }
 
-/// What chef-client has to use afterwards.
-#[must_use]
-pub fn expected(settings: &Chef, name: &str, endpoint: &str) -> Use {
+/// What chef-client has to use once it is installed.
+fn required(settings: &Chef, name: &str, endpoint: &str) -> RequiredSettings {
     let client_rb = place(settings, "client.rb", 0o644).path;
-    Use::Chef { client_rb, content: client_rb_lines(settings, name, endpoint) }
-}
-
-/// Takes back what [`install`] put there.
-#[must_use]
-pub fn clear(installed: &[(String, String)]) -> Bundle {
-    let action = |(what, path): &(String, String)| match what.as_str() {
-        "settings" => Action::RemoveBlock { path: path.clone() },
-        _ => Action::RemoveWithBackup { path: path.clone() },
-    };
-    Bundle { actions: installed.iter().map(action).collect(), ..Bundle::default() }
+    RequiredSettings::Chef { client_rb, content: client_rb_lines(settings, name, endpoint) }
 }
 
 /// An organization's name: lower-case letters, digits, `-` and `_`, beginning with a letter or

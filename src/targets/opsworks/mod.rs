@@ -3,31 +3,25 @@
 //! Source: AWS OpsWorks Stacks API Reference, API version 2013-02-18: DescribeStacks,
 //! RegisterInstance, DescribeInstances, DeregisterInstance; and what the original agent sent.
 
+pub mod api;
 mod claim;
 
 use std::net::Ipv4Addr;
 
-use super::api::{Registration, Stack};
 use super::name::{is_host_name, no_host_name};
 use super::{
-    Actions, Answer, Authority, Created, Creation, Discovered, Discovery, Doubt, ExpectedKey,
-    FactsWanted, Grant, Installation, KeySpec, Leaving, Member, NodeContext, Request, Target,
-    Watched, invariant, mismatch, staged_key,
+    Answer, Created, Creation, Member, Permissions, Question, Reconciled, Target, mismatch,
 };
-use crate::engines::{Bundle, Place, opsworks_agent};
-use crate::facts::{Facts, PuppetSite};
+use crate::engines::{Authority, EngineId, Grant, NodeContext, Observed};
+use crate::facts::Facts;
 use crate::fault::{Fault, Kind};
-use crate::secret::Secret;
+use api::{Registration, Request, Stack};
 use claim::{Found, Own};
 
 pub const ID: &str = "opsworks";
 
-/// The original agent's.
-const KEY_BITS: u32 = 2048;
-
-/// Longest host names, in characters (RegisterInstance, `Hostname`).
+/// The longest host name, in characters (RegisterInstance, `Hostname`).
 pub const LONGEST_HOSTNAME: usize = 63;
-pub const LONGEST_HOSTNAME_WINDOWS: usize = 15;
 
 /// The `[opsworks]` settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,17 +49,8 @@ impl Target for Opsworks {
         format!("stack {}", self.stack_id)
     }
 
-    fn inquiry(&self) -> FactsWanted {
-        let at = Some(opsworks_agent::key_place().path);
-        FactsWanted {
-            opsworks: true,
-            key: Some(ExpectedKey { bits: KEY_BITS, staged: staged_key(ID), at }),
-            ..FactsWanted::default()
-        }
-    }
-
-    fn directories(&self, _: Option<&PuppetSite>) -> Vec<Place> {
-        opsworks_agent::directories().to_vec()
+    fn engine(&self) -> EngineId {
+        EngineId::OpsworksAgent
     }
 
     fn check(&self, facts: &Facts, _: &str) -> Result<(), Fault> {
@@ -94,14 +79,112 @@ impl Target for Opsworks {
         }
     }
 
-    fn survey(&self) -> Discovery {
-        Discovery::Ask(Request::DescribeStacks { stack: self.stack_id.clone() })
+    fn discover(&self, facts: &Facts, answers: &[Answer]) -> Result<Question<Authority>, Fault> {
+        match super::api::own(answers)?.as_slice() {
+            [] => {
+                let stack = self.stack_id.clone();
+                Ok(Question::Ask(Request::DescribeStacks { stack }.into()))
+            }
+            [answer, ..] => self.read_stacks(facts, answer).map(Question::Done),
+        }
     }
 
-    fn surveyed(&self, facts: &Facts, answer: Answer) -> Result<Discovered, Fault> {
+    /// The agent's file stands, though its record may be gone.
+    fn shows_registration(&self, observed: &Observed) -> bool {
+        observed.opsworks_agent.is_some()
+    }
+
+    fn create(&self, node: &NodeContext<'_>, _: &str, _: i64) -> Result<Creation, Fault> {
+        let key = &node.key()?.public;
+        let (private_ip, public_ip) = addresses(self, node.facts);
+        let ec2 = node.facts.ec2.as_ref().filter(|_| self.infrastructure == Infrastructure::Ec2);
+        let registration = Registration {
+            stack: self.stack_id.clone(),
+            hostname: self.hostname(node.facts),
+            private_ip,
+            public_ip,
+            public_key: key.to_pem(),
+            fingerprint: key.sha1_fingerprint(),
+            identity: ec2.map(|ec2| ec2.identity.clone()),
+        };
+        Ok(Creation::Call(Request::RegisterInstance(Box::new(registration)).into()))
+    }
+
+    fn created(&self, answer: &Answer) -> Result<Created, Fault> {
+        match super::api::own(std::slice::from_ref(answer))?.as_slice() {
+            [api::Answer::Registered { instance: Some(id) }] if is_id(id) => {
+                Ok(Created::Granted(Grant::Instance { id: id.clone() }, None))
+            }
+            [api::Answer::Registered { .. }] => {
+                Err(self.protocol("RegisterInstance gave no InstanceId").in_doubt())
+            }
+            [api::Answer::NotFound(message)] => Err(self.no_stack(message)),
+            _ => Err(mismatch("RegisterInstance")),
+        }
+    }
+
+    /// RegisterInstance takes no token: the stack's instances are searched for this node.
+    fn reconcile(
+        &self,
+        node: &NodeContext<'_>,
+        _: &str,
+        answers: &[Answer],
+    ) -> Result<Question<Reconciled>, Fault> {
+        let answers = super::api::own(answers)?;
+        let Some(answer) = answers.first() else { return Ok(Question::Ask(self.ask_instances())) };
+        let own = self.own(node.facts, node.observed);
+        let own = Own { fingerprint: Some(node.key()?.public.sha1_fingerprint()), ..own };
+        Ok(Question::Done(match self.find(answer, &own, "enlist join")? {
+            Some(id) => Reconciled::Granted(Grant::Instance { id }),
+            None => Reconciled::CallAgain,
+        }))
+    }
+
+    fn leave(&self, member: &Member<'_>, answers: &[Answer]) -> Result<Question<()>, Fault> {
+        let deregister = |id: &str| {
+            Question::Ask(Request::DeregisterInstance { instance: id.to_owned() }.into())
+        };
+        let answers = super::api::own(answers)?;
+        match (member.grant, answers.as_slice()) {
+            (_, [.., api::Answer::Deregistered | api::Answer::NotFound(_)]) => {
+                Ok(Question::Done(()))
+            }
+            (Some(Grant::Instance { id }), []) => Ok(deregister(id)),
+            (None, []) if !member.was_attempted => Ok(Question::Done(())),
+            // Whether it was registered is not known: the stack's list says.
+            (_, []) => Ok(Question::Ask(self.ask_instances())),
+            // As in doubt on the way in.
+            (_, [answer, ..]) => {
+                let recorded = member.machine.and_then(|machine| machine.instance_id.clone());
+                let is_ec2 = self.infrastructure == Infrastructure::Ec2;
+                let own = self.own(member.facts, member.observed);
+                let own = Own {
+                    ec2: recorded.filter(|_| is_ec2).or(own.ec2),
+                    fingerprint: member.key_sha1.map(str::to_owned),
+                    ..own
+                };
+                let found = self.find(answer, &own, "enlist leave")?;
+                Ok(found.map_or(Question::Done(()), |id| deregister(&id)))
+            }
+        }
+    }
+
+    fn permissions(&self) -> Permissions {
+        Permissions {
+            resource: format!("arn:aws:opsworks:*:*:stack/{}/", self.stack_id),
+            passes_role: None,
+            join: &["opsworks:DescribeStacks", "opsworks:RegisterInstance"],
+            reconcile: &["opsworks:DescribeInstances"],
+            leave: &["opsworks:DeregisterInstance"],
+        }
+    }
+}
+
+impl Opsworks {
+    fn read_stacks(&self, facts: &Facts, answer: &api::Answer) -> Result<Authority, Fault> {
         let stacks = match answer {
-            Answer::Stacks(stacks) => stacks,
-            Answer::NotFound(message) => return Err(self.no_stack(message)),
+            api::Answer::Stacks(stacks) => stacks,
+            api::Answer::NotFound(message) => return Err(self.no_stack(message)),
             _ => return Err(mismatch("DescribeStacks")),
         };
         let ours = |stack: &&Stack| stack.id.as_deref() == Some(&self.stack_id);
@@ -119,155 +202,25 @@ impl Target for Opsworks {
             return Err(self.config(&what, "name a stack of the instance's own region"));
         }
         let name = stack.name.clone().unwrap_or_default();
-        Ok(Discovered::Ready(Authority::Stack { name, region: stack.region.clone() }))
+        Ok(Authority::Stack { name, region: stack.region.clone() })
     }
 
-    fn hold(&self, _: &NodeContext<'_>) -> Option<Bundle> {
-        let mut hold = Bundle::default();
-        hold.look_first(&opsworks_agent::install("", "", "", ""), None);
-        Some(hold)
+    fn ask_instances(&self) -> super::Request {
+        Request::DescribeInstances { stack: self.stack_id.clone() }.into()
     }
 
-    fn key(&self, _: &NodeContext<'_>) -> Result<Option<KeySpec>, Fault> {
-        Ok(Some(KeySpec {
-            at: opsworks_agent::key_place(),
-            staged: staged_key(ID),
-            bits: KEY_BITS,
-            csr: None,
-            notes: Vec::new(),
-            must_stand: false,
-        }))
-    }
-
-    fn create(&self, known: &NodeContext<'_>, _: &str, _: i64) -> Result<Creation, Fault> {
-        let key = &known.key()?.public;
-        let (private_ip, public_ip) = addresses(self, known.facts);
-        let ec2 = known.facts.ec2.as_ref().filter(|_| self.infrastructure == Infrastructure::Ec2);
-        Ok(Creation::Call(Request::RegisterInstance(Box::new(Registration {
-            stack: self.stack_id.clone(),
-            hostname: self.hostname(known.facts),
-            private_ip,
-            public_ip,
-            public_key: key.to_pem(),
-            fingerprint: key.sha1_fingerprint(),
-            identity: ec2.map(|ec2| ec2.identity.clone()),
-        }))))
-    }
-
-    /// The agent's file stands, be it that its record is gone.
-    fn shows_registration(&self, facts: &Facts) -> bool {
-        facts.opsworks.is_some()
-    }
-
-    /// RegisterInstance takes no token: the stack's instances are looked through for this node.
-    fn in_doubt(
-        &self,
-        known: &NodeContext<'_>,
-        _: &str,
-        answers: &[Answer],
-    ) -> Result<Doubt, Fault> {
-        let Some(answer) = answers.first() else {
-            return Ok(Doubt::Ask(Request::DescribeInstances { stack: self.stack_id.clone() }));
-        };
-        let key = &known.key()?.public;
-        let own = Own { fingerprint: Some(key.sha1_fingerprint()), ..self.own(known.facts) };
-        Ok(match self.find(answer, &own, "enlist join")? {
-            Some(id) => Doubt::Adopt(Grant::Instance { id }),
-            None => Doubt::Repeat,
-        })
-    }
-
-    fn created(&self, answer: Answer) -> Result<Created, Fault> {
-        match answer {
-            Answer::Registered { instance: Some(id) } if is_id(&id) => {
-                Ok(Created::Granted(Grant::Instance { id }, None))
-            }
-            Answer::Registered { .. } => {
-                Err(self.protocol("RegisterInstance gave no InstanceId").in_doubt())
-            }
-            Answer::NotFound(message) => Err(self.no_stack(message)),
-            _ => Err(mismatch("RegisterInstance")),
-        }
-    }
-
-    fn watch(&self, _: &str) -> Request {
-        Request::DescribeInstances { stack: self.stack_id.clone() }
-    }
-
-    fn watched(&self, _: &NodeContext<'_>, _: Answer, _: i64) -> Result<Watched, Fault> {
-        Err(invariant("a registration is not watched"))
-    }
-
-    fn install(
-        &self,
-        known: &NodeContext<'_>,
-        grant: &Grant,
-        _: Option<&Secret>,
-    ) -> Result<Option<Installation>, Fault> {
-        let Grant::Instance { id } = grant else {
-            return Err(invariant("the grant is no instance"));
-        };
-        let key = &known.key()?.public;
-        let bundle =
-            opsworks_agent::install(id, &key.to_pem(), &key.sha1_fingerprint(), &staged_key(ID));
-        Ok(Some(Installation::Bundle(bundle)))
-    }
-
-    fn depart(&self, member: &Member<'_>, answers: &[Answer]) -> Result<Leaving, Fault> {
-        let deregister =
-            |id: &str| Leaving::Ask(Request::DeregisterInstance { instance: id.to_owned() });
-        match (member.grant, answers) {
-            (_, [.., Answer::Done | Answer::NotFound(_)]) => Ok(Leaving::Gone),
-            (Some(Grant::Instance { id }), []) => Ok(deregister(id)),
-            (None, []) if !member.was_attempted => Ok(Leaving::Gone),
-            // Whether it was registered is not known: the stack's list says.
-            (_, []) => {
-                Ok(Leaving::Ask(Request::DescribeInstances { stack: self.stack_id.clone() }))
-            }
-            // As in doubt on the way in.
-            (_, [answer, ..]) => {
-                let recorded = member.machine.and_then(|machine| machine.instance_id.clone());
-                let is_ec2 = self.infrastructure == Infrastructure::Ec2;
-                let own = self.own(member.facts);
-                let own = Own {
-                    ec2: recorded.filter(|_| is_ec2).or(own.ec2),
-                    fingerprint: member.key_sha1.map(str::to_owned),
-                    ..own
-                };
-                let found = self.find(answer, &own, "enlist leave")?;
-                Ok(found.map_or(Leaving::Gone, |id| deregister(&id)))
-            }
-        }
-    }
-
-    fn clear(&self, installed: &[(String, String)], _: Option<&PuppetSite>) -> Bundle {
-        opsworks_agent::clear(installed)
-    }
-
-    fn actions(&self) -> Actions {
-        Actions {
-            resource: format!("arn:aws:opsworks:*:*:stack/{}/", self.stack_id),
-            passes_role: None,
-            join: &["opsworks:DescribeStacks", "opsworks:RegisterInstance"],
-            reconcile: &["opsworks:DescribeInstances"],
-            leave: &["opsworks:DeregisterInstance"],
-        }
-    }
-}
-
-impl Opsworks {
     /// The first label, as the original agent sent it.
     fn hostname(&self, facts: &Facts) -> String {
         let full = self.hostname.as_deref().unwrap_or(&facts.hostname);
         full.split('.').next().unwrap_or_default().to_owned()
     }
 
-    fn own(&self, facts: &Facts) -> Own {
+    fn own(&self, facts: &Facts, observed: &Observed) -> Own {
         let ec2 = facts.ec2.as_ref().filter(|_| self.infrastructure == Infrastructure::Ec2);
         Own {
             ec2: ec2.map(|ec2| ec2.instance_id.clone()),
             fingerprint: None,
-            file: facts.opsworks.clone(),
+            file: observed.opsworks_agent.clone(),
             hostname: self.hostname(facts),
             private_ip: addresses(self, facts).0,
         }
@@ -275,10 +228,10 @@ impl Opsworks {
 
     /// The instance of the list that is this node's. `next` is the command to run once a person has
     /// decided.
-    fn find(&self, answer: &Answer, own: &Own, next: &str) -> Result<Option<String>, Fault> {
+    fn find(&self, answer: &api::Answer, own: &Own, next: &str) -> Result<Option<String>, Fault> {
         let instances = match answer {
-            Answer::Instances(instances) => instances,
-            Answer::NotFound(message) => return Err(self.no_stack(message.clone())),
+            api::Answer::Instances(instances) => instances,
+            api::Answer::NotFound(message) => return Err(self.no_stack(message)),
             _ => return Err(mismatch("DescribeInstances")),
         };
         match claim::find(instances, own) {
@@ -298,7 +251,7 @@ impl Opsworks {
         Fault::new(Kind::Config, what, self.authority_name(), todo)
     }
 
-    fn no_stack(&self, message: String) -> Fault {
+    fn no_stack(&self, message: &str) -> Fault {
         let todo = "check stack_id in [opsworks], and the region and account that are asked";
         Fault::new(Kind::Rejected, "there is no such stack", self.authority_name(), todo)
             .cause(message)

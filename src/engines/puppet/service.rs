@@ -1,7 +1,7 @@
 //! The options that the packages' unit gives the agent: `PUPPET_EXTRA_OPTS`, from a file.
 
-use super::puppet_reading::unquoted;
-use super::puppet_settings::is_compared;
+use super::agent_settings::is_compared;
+use super::reading::unquoted;
 
 /// A file that gives the agent's service its options, and its text.
 #[derive(Clone, Debug, PartialEq, Eq)]

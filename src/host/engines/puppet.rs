@@ -8,19 +8,18 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::files;
-use super::process::{self, Reach};
-use super::program;
-use super::root::Root;
-use super::store::Store;
-use crate::engines::puppet_reading;
-use crate::engines::puppet_service::{OPTIONS_FILES, OptionsFile, ServiceOption, service_options};
-use crate::engines::puppet_settings::{self, Expected, Printed, arguments};
-use crate::facts::PuppetSite;
+use crate::engines::puppet::agent_settings::{self, Expected, Printed, arguments};
+use crate::engines::puppet::reading;
+use crate::engines::puppet::service::{OPTIONS_FILES, OptionsFile, ServiceOption, service_options};
+use crate::engines::puppet::{PuppetSite, PuppetWanted};
 use crate::fault::Fault;
+use crate::host::files;
+use crate::host::process::{self, Reach};
+use crate::host::program;
+use crate::host::root::Root;
+use crate::host::store::Store;
 use crate::pki::public_key::hex;
 use crate::secret::Secret;
-use crate::targets::PuppetWanted;
 
 /// A second, several on a machine that is still booting.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -47,21 +46,21 @@ pub struct Asked {
 ///
 /// # Errors
 /// `Config` where the settings name a program that others may write.
-pub async fn site(root: &Root, inquiry: Option<PuppetWanted>) -> Result<Option<PuppetSite>, Fault> {
-    let Some(inquiry) = inquiry else { return Ok(None) };
-    let program = inquiry.program.clone();
+pub async fn site(root: &Root, wanted: Option<PuppetWanted>) -> Result<Option<PuppetSite>, Fault> {
+    let Some(wanted) = wanted else { return Ok(None) };
+    let program = wanted.program.clone();
     program::find(root, &[], program.as_deref())?;
-    let mut site = match inquiry.known {
+    let mut site = match wanted.known {
         Some(known) => *known,
-        None => match (&inquiry.confdir, &inquiry.ssldir, &inquiry.statedir) {
+        None => match (&wanted.confdir, &wanted.ssldir, &wanted.statedir) {
             (Some(_), Some(_), Some(_)) => packaged(root),
             _ => printed_site(root, program.as_deref()).await.unwrap_or_else(|| packaged(root)),
         },
     };
     let told = [
-        (inquiry.confdir, &mut site.confdir),
-        (inquiry.ssldir, &mut site.ssldir),
-        (inquiry.statedir, &mut site.statedir),
+        (wanted.confdir, &mut site.confdir),
+        (wanted.ssldir, &mut site.ssldir),
+        (wanted.statedir, &mut site.statedir),
     ];
     for (setting, place) in told {
         if let Some(setting) = setting {
@@ -72,7 +71,7 @@ pub async fn site(root: &Root, inquiry: Option<PuppetWanted>) -> Result<Option<P
     site.program = program;
     let conf = root.text(&format!("{}/puppet.conf", site.confdir)).unwrap_or_default();
     let named = |name: &str, default: &str| {
-        let value = puppet_reading::value_of(&conf, name).map(|(_, value)| value);
+        let value = reading::value_of(&conf, name).map(|(_, value)| value);
         let value = value.map(|value| value.replace("$confdir", &site.confdir));
         value
             .filter(|value| value.starts_with('/'))
@@ -132,7 +131,7 @@ fn led_away(root: &Root, expected: &Expected) -> Option<String> {
         .filter_map(|conf| Some((conf, root.text(conf)?)))
         .find_map(|(conf, text)| {
             let said = |name: &str, is_away: &dyn Fn(&str) -> bool| {
-                let (line, value) = puppet_reading::value_of(&text, name)?;
+                let (line, value) = reading::value_of(&text, name)?;
                 is_away(&value).then(|| format!("{conf}, line {line}: {name} = {value}"))
             };
             let is_own = conf == named;
@@ -277,7 +276,7 @@ impl Asked {
 }
 
 fn unreadable(conf: &str, text: &str) -> Option<String> {
-    let (line, why) = puppet_reading::unreadable(text)?;
+    let (line, why) = reading::unreadable(text)?;
     Some(format!("{conf}, line {line}: {why}, and would run on its defaults"))
 }
 
@@ -298,7 +297,7 @@ async fn ask(root: &Root, program: &str, options: &[ServiceOption]) -> std::io::
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let program = root.at(program).display().to_string();
     let ended = process::run(&program, &arguments, LIMIT, Reach::Local).await?;
-    Ok(puppet_settings::parse(&ended.stdout, &ended.stderr, ended.code))
+    Ok(agent_settings::parse(&ended.stdout, &ended.stderr, ended.code))
 }
 
 async fn printed_site(root: &Root, told: Option<&str>) -> Option<PuppetSite> {
@@ -333,7 +332,7 @@ async fn printed_site(root: &Root, told: Option<&str>) -> Option<PuppetSite> {
 }
 
 /// Debian's layout where its directory stands and the vendor's does not, else the vendor's.
-pub(super) fn packaged(root: &Root) -> PuppetSite {
+fn packaged(root: &Root) -> PuppetSite {
     let is_debian =
         files::is_directory(root, "/etc/puppet") && !files::is_directory(root, "/etc/puppetlabs");
     let (confdir, ssldir, statedir, said_by) = if is_debian {
@@ -364,5 +363,17 @@ fn yaml(root: &Root, path: &str, unread: &mut Option<(String, String)>) -> Optio
             unread.get_or_insert_with(|| (path.to_owned(), error.to_string()));
             None
         }
+    }
+}
+
+/// As the settings and the packagers' layouts have it. Puppet itself is not asked: what it runs to
+/// answer is not for outside of the sandbox.
+pub fn likely_site(root: &Root, wanted: PuppetWanted) -> PuppetSite {
+    let packaged = packaged(root);
+    PuppetSite {
+        confdir: wanted.confdir.unwrap_or(packaged.confdir),
+        ssldir: wanted.ssldir.unwrap_or(packaged.ssldir),
+        statedir: wanted.statedir.unwrap_or(packaged.statedir),
+        ..packaged
     }
 }

@@ -1,0 +1,162 @@
+//! The record's JSON (schema 1). Members that a phase does not have are null there.
+
+use serde::{Deserialize, Serialize};
+
+use super::{FaultNote, Former, KeyFingerprints, Phase, Record};
+use crate::bootstrap::phase::PhaseName;
+use crate::engines::{Authority, EngineRecord, Grant, Installed};
+use crate::facts::MachineIdentity;
+use crate::fault::{Fault, Kind};
+
+/// The version of the form that this program writes and reads.
+pub const SCHEMA: u32 = 1;
+
+/// The members of an [`EngineRecord`] among the others.
+const ENGINE_MEMBERS: [&str; 2] = ["before", "puppet"];
+
+#[derive(Serialize)]
+struct Written<'a> {
+    schema: u32,
+    #[serde(flatten)]
+    engine: &'a EngineRecord,
+    #[serde(flatten)]
+    members: Members,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Members {
+    target: String,
+    authority_name: String,
+    machine: Option<MachineIdentity>,
+    #[serde(default)]
+    mark: Option<String>,
+    phase: PhaseName,
+    since: i64,
+    name: Option<String>,
+    key: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key_sha1: Option<String>,
+    authority: Option<Authority>,
+    attempts: u32,
+    ticket: Option<String>,
+    grant: Option<Grant>,
+    was_attempted: bool,
+    installed: Vec<Installed>,
+    #[serde(default)]
+    planned: Vec<Installed>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    former: Option<Former>,
+    elapsed_ms: u64,
+    fault: Option<FaultNote>,
+}
+
+/// Reads a record's text.
+///
+/// # Errors
+/// `Invariant` where it is damaged, or of a schema that this version does not know.
+pub fn parse(text: &str, path: &str) -> Result<Record, Fault> {
+    let damaged = |error: &dyn std::fmt::Display| {
+        let todo = format!(
+            "if this node is to join anew, `mv {path} {path}.damaged`, then `enlist join`; its key is then used again where it stands"
+        );
+        Fault::new(Kind::Invariant, "the record is damaged", path, todo).cause(error.to_string())
+    };
+    let mut members: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(text).map_err(|error| damaged(&error))?;
+    let schema = members.remove("schema").and_then(|schema| schema.as_u64());
+    let schema = schema.ok_or_else(|| damaged(&"it has no schema"))?;
+    if schema != u64::from(SCHEMA) {
+        return Err(Fault::new(
+            Kind::Invariant,
+            format!(
+                "the record is of schema {schema}, and this version of enlist knows schema {SCHEMA}"
+            ),
+            path,
+            "use the version of enlist that wrote it, or a later one",
+        ));
+    }
+    let engine = ENGINE_MEMBERS.iter().filter_map(|name| members.remove_entry(*name)).collect();
+    let engine: EngineRecord =
+        serde_json::from_value(serde_json::Value::Object(engine)).map_err(|e| damaged(&e))?;
+    let members: Members =
+        serde_json::from_value(serde_json::Value::Object(members)).map_err(|e| damaged(&e))?;
+    members.into_record(engine).map_err(|missing| damaged(&missing))
+}
+
+/// JSON, as [`parse`] reads it.
+pub fn to_json(record: &Record) -> String {
+    let members = Members::of(record);
+    let written = Written { schema: SCHEMA, engine: &record.engine, members };
+    serde_json::to_string_pretty(&written).unwrap_or_default()
+}
+
+impl Members {
+    fn of(record: &Record) -> Self {
+        let phase = &record.phase;
+        let key = record.key.as_ref();
+        Self {
+            target: record.target.clone(),
+            authority_name: record.authority_name.clone(),
+            machine: record.machine.clone(),
+            mark: record.mark.clone(),
+            phase: phase.name(),
+            since: record.since,
+            name: record.name.clone(),
+            key: key.map(|key| key.sha256.clone()),
+            key_sha1: key.and_then(|key| key.sha1.clone()),
+            authority: record.authority.clone(),
+            attempts: record.attempts,
+            ticket: match phase {
+                Phase::Watching { ticket } => Some(ticket.clone()),
+                _ => None,
+            },
+            grant: phase.grant().cloned(),
+            was_attempted: matches!(phase, Phase::Leaving { was_attempted: true, .. }),
+            installed: record.installed.clone(),
+            planned: phase.planned().to_vec(),
+            former: record.former.clone(),
+            elapsed_ms: record.elapsed_ms,
+            fault: record.fault.clone(),
+        }
+    }
+
+    /// # Errors
+    /// What the phase lacks.
+    fn into_record(self, engine: EngineRecord) -> Result<Record, &'static str> {
+        let phase = match (self.phase, self.ticket, self.grant) {
+            (PhaseName::New, _, _) => Phase::New,
+            (PhaseName::Creating, _, _) => Phase::Creating,
+            (PhaseName::Watching, Some(ticket), _) => Phase::Watching { ticket },
+            (PhaseName::Watching, None, _) => return Err("phase watching has no ticket"),
+            (PhaseName::Installing, _, Some(grant)) => {
+                Phase::Installing { grant, planned: self.planned }
+            }
+            (PhaseName::Joined, _, Some(grant)) => Phase::Joined { grant },
+            (PhaseName::Installing | PhaseName::Joined, _, None) => {
+                return Err("nothing was granted, and its phase needs a grant");
+            }
+            (PhaseName::Leaving, _, grant) => {
+                let was_attempted = self.was_attempted;
+                Phase::Leaving { grant, planned: self.planned, was_attempted }
+            }
+        };
+        Ok(Record {
+            target: self.target,
+            authority_name: self.authority_name,
+            machine: self.machine,
+            mark: self.mark,
+            phase,
+            since: self.since,
+            name: self.name,
+            key: self.key.map(|sha256| KeyFingerprints { sha256, sha1: self.key_sha1 }),
+            authority: self.authority,
+            attempts: self.attempts,
+            engine,
+            installed: self.installed,
+            former: self.former,
+            elapsed_ms: self.elapsed_ms,
+            fault: self.fault,
+        })
+    }
+}

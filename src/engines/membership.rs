@@ -1,0 +1,103 @@
+//! What a target learns and an engine is installed with: who the authority is, and what it gave.
+//! Both are public and stand in the record.
+
+use serde::{Deserialize, Serialize};
+
+use super::EngineId;
+
+/// The authority as an engine has to know it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Authority {
+    /// A Puppet server. `endpoint` is `host` or `host:port`; `ca` is PEM, root and intermediates.
+    Puppet { endpoint: String, ca: String },
+    /// A Chef server, likewise. Without a CA, Chef uses the system's own.
+    Chef { endpoint: String, ca: Option<String> },
+    /// A stack of OpsWorks Stacks.
+    Stack { name: String, region: Option<String> },
+    /// Systems Manager: nothing need be known beforehand.
+    Service,
+}
+
+impl Authority {
+    /// The engine that works with it.
+    #[must_use]
+    pub fn engine(&self) -> EngineId {
+        match self {
+            Self::Puppet { .. } => EngineId::Puppet,
+            Self::Chef { .. } => EngineId::Chef,
+            Self::Stack { .. } => EngineId::OpsworksAgent,
+            Self::Service => EngineId::SsmAgent,
+        }
+    }
+
+    /// Its CA as PEM, where it has one of its own.
+    #[must_use]
+    pub fn ca(&self) -> Option<&str> {
+        match self {
+            Self::Puppet { ca, .. } => Some(ca),
+            Self::Chef { ca, .. } => ca.as_deref(),
+            Self::Stack { .. } | Self::Service => None,
+        }
+    }
+}
+
+/// What the authority gave this node, checked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Grant {
+    /// `not_after` in Unix seconds.
+    Certificate { pem: String, serial: String, not_after: i64 },
+    /// Our public key was accepted.
+    Client,
+    /// OpsWorks Stacks: the id of the instance.
+    Instance { id: String },
+    /// Systems Manager: the id of an activation. Its code is a secret and is never written down.
+    Activation { id: String },
+    /// Systems Manager: the `mi-` id under which the agent registered.
+    Managed { id: String, activation: Option<String> },
+}
+
+impl Grant {
+    /// For people.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Certificate { serial, .. } => {
+                format!("certificate {serial}, for our key and name, signed by the authority's CA")
+            }
+            Self::Client => "the authority took our public key".to_owned(),
+            Self::Instance { id } => format!("instance {id}"),
+            Self::Activation { id } => format!("activation {id}"),
+            Self::Managed { id, .. } => format!("managed instance {id}"),
+        }
+    }
+
+    /// Serial number and end (Unix seconds) of a certificate.
+    #[must_use]
+    pub fn certificate(&self) -> Option<(&str, i64)> {
+        match self {
+            Self::Certificate { serial, not_after, .. } => Some((serial, *not_after)),
+            _ => None,
+        }
+    }
+
+    /// What the authority calls this node, where that is not its name.
+    #[must_use]
+    pub fn member_id(&self) -> Option<&str> {
+        match self {
+            Self::Instance { id } | Self::Managed { id, .. } | Self::Activation { id } => Some(id),
+            Self::Certificate { .. } | Self::Client => None,
+        }
+    }
+
+    /// The grant once the engine has registered itself with it and got this id.
+    #[must_use]
+    pub fn registered(self, id: String) -> Self {
+        let activation = match self {
+            Self::Activation { id } => Some(id),
+            _ => None,
+        };
+        Self::Managed { id, activation }
+    }
+}

@@ -1,0 +1,186 @@
+//! The certificate request: what the node asks Puppet's CA for.
+//!
+//! Source: Puppet's documentation, "CSR attributes and certificate extensions".
+
+use std::collections::BTreeMap;
+
+use super::csr_attributes::Entry;
+use super::{Puppet, PuppetSite, csr_attributes};
+use crate::facts::Facts;
+use crate::fault::{Fault, Kind};
+use crate::pki::{CsrSpec, oid};
+use crate::secret::Secret;
+
+/// What is asked of the CA, and what was left out of it and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CsrPlan {
+    pub spec: CsrSpec,
+    pub notes: Vec<String>,
+}
+
+/// The request for `name`. A later source wins over an earlier one: instance tags, what the node
+/// knows of itself, `csr_attributes.yaml`, the settings.
+///
+/// # Errors
+/// When `csr_attributes.yaml` can't be used.
+pub fn csr(
+    settings: &Puppet,
+    facts: &Facts,
+    site: &PuppetSite,
+    name: &str,
+) -> Result<CsrPlan, Fault> {
+    let mut notes = Vec::new();
+    let mut extensions = BTreeMap::new();
+    add_tags(settings, facts, &mut extensions, &mut notes);
+    add_own(facts, &mut extensions);
+    let attributes = add_file(site, &mut extensions)?;
+    for (name, value) in &settings.extension_requests {
+        if let Some(dotted) = oid::resolve(name) {
+            extensions.insert(dotted, value.clone());
+        }
+    }
+    let spec = CsrSpec {
+        name: name.to_owned(),
+        extensions: extensions.into_iter().collect(),
+        attributes,
+        dns_names: Vec::new(),
+    };
+    Ok(CsrPlan { spec, notes })
+}
+
+fn add_tags(
+    settings: &Puppet,
+    facts: &Facts,
+    extensions: &mut BTreeMap<String, Secret>,
+    notes: &mut Vec<String>,
+) {
+    let Some(ec2) = &facts.ec2 else { return };
+    if settings.tag_prefix.is_empty() {
+        return;
+    }
+    let shown = ec2.tags.iter().map(|(tag, value)| (tag, value.as_str()));
+    let secret = ec2.secret_tags.iter().map(|(tag, value)| (tag, value.expose()));
+    for (tag, value) in shown.chain(secret).filter(|(tag, _)| tag.starts_with(&settings.tag_prefix))
+    {
+        match oid::resolve(tag) {
+            // Whoever may tag an instance must not be able to grant it rights on the server.
+            Some(dotted) if oid::is_under(&dotted, oid::AUTHORIZATION_ARC) => {
+                notes.push(format!("tag {tag} asks for an authorization extension, which tags may not; it is left out"));
+            }
+            Some(_) if value.is_empty() => {
+                notes.push(format!("tag {tag} is empty; it is left out"));
+            }
+            Some(dotted) => {
+                extensions.insert(dotted, Secret::new(value.to_owned()));
+            }
+            None => {
+                notes.push(format!(
+                    "tag {tag} is not an extension that Puppet knows; it is left out"
+                ));
+            }
+        }
+    }
+}
+
+fn add_own(facts: &Facts, extensions: &mut BTreeMap<String, Secret>) {
+    let mut add = |name: &str, value: Option<&str>| {
+        if let (Some(dotted), Some(value)) = (oid::resolve(name), value.filter(|v| !v.is_empty())) {
+            extensions.insert(dotted, Secret::new(value.to_owned()));
+        }
+    };
+    add("pp_hostname", Some(&facts.hostname));
+    if let Some(ec2) = &facts.ec2 {
+        add("pp_instance_id", Some(&ec2.instance_id));
+        add("pp_image_name", ec2.image_id.as_deref());
+        add("pp_region", ec2.region.as_deref());
+        add("pp_zone", ec2.zone.as_deref());
+        add("pp_cloudplatform", Some("aws"));
+    }
+}
+
+/// Attributes and extensions that Puppet's agent makes itself, and takes from nobody (its source,
+/// `ssl/certificate_request.rb`).
+const PUPPETS_OWN: [&str; 6] = [
+    "extReq",
+    "1.2.840.113549.1.9.14",
+    "msExtReq",
+    "1.3.6.1.4.1.311.2.1.14",
+    "subjectAltName",
+    "2.5.29.17",
+];
+
+/// Takes the extensions of `csr_attributes.yaml`, and returns its custom attributes.
+fn add_file(
+    site: &PuppetSite,
+    extensions: &mut BTreeMap<String, Secret>,
+) -> Result<Vec<(String, Secret)>, Fault> {
+    if let Some((path, why)) = &site.unread {
+        let what = "a file that the certificate request is made from can't be read";
+        let todo = "correct it (UTF-8, readable for enlist), or remove it";
+        return Err(Fault::new(Kind::Config, what, path, todo).cause(why));
+    }
+    let Some(text) = &site.csr_attributes else {
+        return Ok(Vec::new());
+    };
+    let names = site_names(site)?;
+    let default = format!("{}/csr_attributes.yaml", site.confdir);
+    let path = site.csr_attributes_path.as_ref().unwrap_or(&default);
+    let fault = |line: usize, what: String, todo: &str| {
+        Fault::new(Kind::Config, what, format!("{path}, line {line}"), todo)
+    };
+    let parsed = csr_attributes::parse(text.expose()).map_err(|error| {
+        let what = "csr_attributes.yaml can't be used".to_owned();
+        fault(error.line, what, "correct this line, or remove the file").because(&error)
+    })?;
+    let resolve = |name: &str| {
+        if PUPPETS_OWN.contains(&name) {
+            return None;
+        }
+        let dotted = oid::resolve(name).or_else(|| oid::resolve(names.get(name)?))?;
+        (!PUPPETS_OWN.contains(&dotted.as_str())).then_some(dotted)
+    };
+    for Entry { name, value, line } in parsed.extension_requests {
+        let dotted = resolve(&name).ok_or_else(|| {
+            fault(
+                line,
+                format!("{name:?} is not an extension that Puppet accepts"),
+                "use a name such as pp_role, a dotted OID, or one of custom_trusted_oid_mapping.yaml",
+            )
+        })?;
+        if oid::is_under(&dotted, oid::AUTHORIZATION_ARC) {
+            return Err(fault(
+                line,
+                format!(
+                    "{name} is an authorization extension, and those are taken from enlist's own settings only"
+                ),
+                "move it to extension_requests in [puppet]",
+            ));
+        }
+        extensions.insert(dotted, value);
+    }
+    let attribute = |Entry { name, value, line }: Entry| {
+        if name == "challengePassword" {
+            return Ok((oid::CHALLENGE_PASSWORD.to_owned(), value));
+        }
+        let is_name = oid::arcs(&name).is_some() || names.contains_key(&name);
+        let dotted = resolve(&name).filter(|_| is_name);
+        let dotted = dotted.ok_or_else(|| {
+            let what = format!("the custom attribute {name:?} is not an OID that Puppet accepts");
+            fault(line, what, "use a dotted OID, or challengePassword")
+        })?;
+        Ok((dotted, value))
+    };
+    parsed.custom_attributes.into_iter().map(attribute).collect()
+}
+
+/// Names for OIDs that the site has made up.
+fn site_names(site: &PuppetSite) -> Result<BTreeMap<String, String>, Fault> {
+    let Some((path, text)) = &site.oid_mapping else {
+        return Ok(BTreeMap::new());
+    };
+    csr_attributes::parse_mapping(text).map_err(|error| {
+        let what = "Puppet's file of names for OIDs can't be used";
+        let on = format!("{path}, line {}", error.line);
+        Fault::new(Kind::Config, what, on, "correct this line, or remove the file").because(&error)
+    })
+}

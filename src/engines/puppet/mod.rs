@@ -1,0 +1,282 @@
+//! Puppet: what its agent wants to find, and what its CA is asked for.
+//!
+//! Source: Puppet's documentation, "SSL directory (ssldir)".
+
+pub mod agent_settings;
+pub mod conf;
+pub mod csr;
+pub mod csr_attributes;
+mod install;
+pub mod psych;
+pub mod reading;
+pub mod service;
+mod yaml;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Action, Authority, Bundle, Engine, EngineRecord, ExpectedKey, Grant, Installation, Installed,
+    KeySpec, NodeContext, Observed, Place, RequiredSettings, Wanted, invariant, node,
+};
+use crate::fault::{Fault, Kind};
+use crate::pki::certificate::{self, CertificateError, Expectation};
+use crate::pki::{CaBundle, name};
+use crate::secret::Secret;
+use agent_settings::Expected;
+
+/// The account that Puppet's files belong to where it exists.
+pub const OWNER: Option<&str> = Some("puppet");
+
+/// The directories of its packages that the units let enlist write.
+pub const WRITABLE: [&str; 5] = [
+    "/etc/puppet",
+    "/var/lib/puppet",
+    "/var/cache/puppet",
+    "/etc/puppetlabs/puppet",
+    "/opt/puppetlabs/puppet/cache",
+];
+
+/// What `agent_disabled.lock` says while a join is under way; also how we know our own.
+const HELD: &str = "{\"disabled_message\":\"enlist has not joined this node yet; it removes this file once it has\"}";
+
+/// The `[puppet]` settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Puppet {
+    pub ssldir: Option<String>,
+    pub confdir: Option<String>,
+    pub statedir: Option<String>,
+    /// 2048, 3072 or 4096.
+    pub key_bits: u32,
+    /// Short name or dotted OID, and value; checked when the settings are.
+    pub extension_requests: BTreeMap<String, Secret>,
+    /// Instance tags whose names begin so become extension requests; empty: none do.
+    pub tag_prefix: String,
+    /// The environment to ask for; none: the server's choice.
+    pub environment: Option<String>,
+    /// Whether the agent's first run is started once joined.
+    pub run: bool,
+    /// Puppet's program; none: where it is usually found.
+    pub program: Option<String>,
+}
+
+/// Which directories of Puppet's are to be found out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PuppetWanted {
+    pub confdir: Option<String>,
+    pub ssldir: Option<String>,
+    pub statedir: Option<String>,
+    /// Puppet's program.
+    pub program: Option<String>,
+    /// As an earlier start recorded them: then Puppet is not asked.
+    pub known: Option<Box<PuppetSite>>,
+}
+
+/// Where Puppet keeps its files on this node, without the `--root` prefix.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PuppetSite {
+    pub confdir: String,
+    pub ssldir: String,
+    pub statedir: String,
+    /// Who said so: `settings`, `puppet config print`, `Debian's layout`, `the vendor's layout`.
+    pub said_by: String,
+    /// Puppet's program, where the settings name it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
+    /// Where `csr_attributes.yaml` is, where that is not in the confdir.
+    #[serde(skip)]
+    pub csr_attributes_path: Option<String>,
+    /// What Puppet said where it does not use its settings.
+    #[serde(skip)]
+    pub complaint: Option<String>,
+    /// Puppet's file of names for OIDs of the site's own: its path and its text.
+    #[serde(skip)]
+    pub oid_mapping: Option<(String, String)>,
+    /// The text of `csr_attributes.yaml`, where there is one. Never stored: it may hold a
+    /// challenge password.
+    #[serde(skip)]
+    pub csr_attributes: Option<Secret>,
+    /// A file that a certificate request is made from and that can't be read, and why.
+    #[serde(skip)]
+    pub unread: Option<(String, String)>,
+}
+
+impl PuppetSite {
+    /// As the record keeps it.
+    #[must_use]
+    pub fn recorded(&self) -> Self {
+        Self {
+            csr_attributes: None,
+            csr_attributes_path: None,
+            complaint: None,
+            oid_mapping: None,
+            ..self.clone()
+        }
+    }
+}
+
+impl Engine for Puppet {
+    fn wanted(&self, recorded: &EngineRecord) -> Wanted {
+        let puppet = PuppetWanted {
+            confdir: self.confdir.clone(),
+            ssldir: self.ssldir.clone(),
+            statedir: self.statedir.clone(),
+            program: self.program.clone(),
+            known: recorded.puppet.clone().map(Box::new),
+        };
+        Wanted { puppet: Some(puppet), ..Wanted::default() }
+    }
+
+    fn expected_key(&self, state_dir: &str) -> Option<ExpectedKey> {
+        Some(ExpectedKey { bits: self.key_bits, staged: node::staged_key(state_dir), at: None })
+    }
+
+    fn directories(&self, observed: &Observed) -> Vec<Place> {
+        observed.puppet.iter().flat_map(install::directories_of).collect()
+    }
+
+    fn check(&self, _: &Observed, name: &str) -> Result<(), Fault> {
+        name::check_certname(name).map_err(|error| {
+            let todo = "set node.name, for example to \"{instance_id}\" or \"{fqdn}\"";
+            let on = format!("{name:?}, for Puppet");
+            Fault::new(Kind::Config, "the node's name can't be used", on, todo).because(&error)
+        })
+    }
+
+    fn hold(&self, node: &NodeContext<'_>) -> Option<Bundle> {
+        let site = node.observed.puppet.as_ref()?;
+        let Authority::Puppet { endpoint, ca } = node.authority else { return None };
+        let later = install::Contents {
+            endpoint,
+            ca,
+            name: node.name,
+            certificate: "",
+            csr: "",
+            staged_key: "",
+        };
+        let mut hold = install::hold(site);
+        let required = RequiredSettings::Puppet(Box::new(self.expected(site, node.name, endpoint)));
+        hold.check_first(&install::install(self, site, &later), Some(required));
+        Some(hold)
+    }
+
+    fn held_by(&self, recorded: &EngineRecord) -> Option<(String, &'static str)> {
+        recorded.puppet.as_ref().map(held_by)
+    }
+
+    fn key(&self, node: &NodeContext<'_>) -> Result<Option<KeySpec>, Fault> {
+        let site = site(node)?;
+        let plan = csr::csr(self, node.facts, site, node.name)?;
+        let spec = KeySpec::plain(node, key_place(site, node.name), self.key_bits);
+        let csr_advice = "check extension_requests in [puppet] and csr_attributes.yaml";
+        Ok(Some(KeySpec { csr: Some(plan.spec), csr_advice, notes: plan.notes, ..spec }))
+    }
+
+    fn install(
+        &self,
+        node: &NodeContext<'_>,
+        grant: &Grant,
+        _: Option<&Secret>,
+    ) -> Result<Installation, Fault> {
+        let (Authority::Puppet { endpoint, ca }, Grant::Certificate { pem, .. }) =
+            (node.authority, grant)
+        else {
+            return Err(invariant("Puppet is installed with a certificate of its CA"));
+        };
+        let contents = install::Contents {
+            endpoint,
+            ca,
+            name: node.name,
+            certificate: pem,
+            csr: node.key()?.csr()?,
+            staged_key: &node.staged_key(),
+        };
+        Ok(Installation::Bundle(install::install(self, site(node)?, &contents)))
+    }
+
+    fn clear(&self, installed: &[Installed], recorded: &EngineRecord, state_dir: &str) -> Bundle {
+        let Some(site) = &recorded.puppet else { return Bundle::default() };
+        let mut bundle = install::clear(installed, site);
+        // What Puppet said, kept beside the record.
+        bundle.actions.push(Action::RemoveWithBackup { path: format!("{state_dir}/puppet.json") });
+        bundle
+    }
+}
+
+impl Puppet {
+    /// What the agent has to use once it is installed.
+    #[must_use]
+    pub fn expected(&self, site: &PuppetSite, name: &str, endpoint: &str) -> Expected {
+        Expected {
+            site: site.clone(),
+            endpoint: endpoint.to_owned(),
+            name: name.to_owned(),
+            environment: self.environment.clone(),
+        }
+    }
+}
+
+/// Checks a certificate that came from the authority: for our key and name, signed by its CA, valid
+/// at this time (Unix seconds).
+///
+/// # Errors
+/// `Data`, with the certificate as evidence. `who` names the authority.
+pub fn accept(
+    node: &NodeContext<'_>,
+    certificate: &str,
+    unix: i64,
+    who: &str,
+) -> Result<Grant, Fault> {
+    let refused = |error: &CertificateError| {
+        let fault = refused(node, who).because(error).with_evidence("certificate", certificate);
+        if error.is_about_time() { fault.about_time() } else { fault }
+    };
+    let ca = CaBundle::from_pem(node.authority.ca().unwrap_or_default());
+    let ca = ca.map_err(|error| refused(&error))?;
+    let expected = Expectation { key: &node.key()?.public, name: node.name, ca: &ca, now: unix };
+    let checked = certificate::check(certificate, &expected).map_err(|error| refused(&error))?;
+    Ok(Grant::Certificate {
+        pem: checked.pem,
+        serial: checked.serial,
+        not_after: checked.not_after,
+    })
+}
+
+/// That an answer with a certificate is not acceptable.
+#[must_use]
+pub fn refused(node: &NodeContext<'_>, who: &str) -> Fault {
+    Fault::new(
+        Kind::Data,
+        "the certificate that came back is not acceptable, and nothing was installed",
+        format!("node {}, {who}", node.name),
+        "compare it with the server's CA and with this node's key; it is kept as evidence beside the record",
+    )
+}
+
+/// Where the private key of `name` stands.
+#[must_use]
+pub fn key_place(site: &PuppetSite, name: &str) -> Place {
+    place(&format!("{}/private_keys/{name}.pem", site.ssldir), 0o640)
+}
+
+/// The file that keeps the agent from running, and its content where it is ours.
+#[must_use]
+pub fn held_by(site: &PuppetSite) -> (String, &'static str) {
+    (format!("{}/agent_disabled.lock", site.statedir), HELD)
+}
+
+/// Lets the agent run again as it did before.
+#[must_use]
+pub fn release(site: &PuppetSite) -> Bundle {
+    Bundle::of(vec![install::release_lock(site)])
+}
+
+fn site<'a>(node: &NodeContext<'a>) -> Result<&'a PuppetSite, Fault> {
+    let site = node.observed.puppet.as_ref();
+    site.ok_or_else(|| invariant("Puppet's directories are not known"))
+}
+
+fn place(path: &str, mode: u32) -> Place {
+    Place { path: path.to_owned(), mode, owner: OWNER }
+}

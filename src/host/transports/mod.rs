@@ -1,0 +1,104 @@
+//! The services that targets ask, one transport each. A request goes to its service's transport, and
+//! an answer comes back in that service's own terms, with its texts cleaned.
+
+mod fingerprints;
+mod opsworks_cm;
+mod opsworks_stacks;
+mod systems_manager;
+
+use std::rc::Rc;
+
+use super::aws::Session;
+use super::aws::environment::Environment;
+use super::net::HttpClients;
+use super::root::Root;
+use crate::fault::Fault;
+use crate::targets::{Answer, Call, Request};
+use opsworks_cm::OpsworksCm;
+use opsworks_stacks::OpsworksStacks;
+use systems_manager::SystemsManager;
+
+/// Makes the calls of one target. A transport is set up when it is first needed.
+pub struct Transports {
+    root: Root,
+    http: HttpClients,
+    environment: Environment,
+    /// The region of this EC2 instance.
+    own_region: Option<String>,
+    session: Option<Rc<Session>>,
+    opsworks_cm: Option<OpsworksCm>,
+    opsworks_stacks: Option<OpsworksStacks>,
+    systems_manager: Option<SystemsManager>,
+}
+
+impl Transports {
+    #[must_use]
+    pub fn new(root: Root, http: HttpClients, environment: Environment) -> Self {
+        Self {
+            root,
+            http,
+            environment,
+            own_region: None,
+            session: None,
+            opsworks_cm: None,
+            opsworks_stacks: None,
+            systems_manager: None,
+        }
+    }
+
+    /// Says which region this instance is in, once that is known.
+    pub fn set_own_region(&mut self, region: Option<String>) {
+        self.own_region = region;
+    }
+
+    /// The region that AWS services are asked in: settings, environment, profile, this instance's own.
+    #[must_use]
+    pub fn region(&self) -> Option<String> {
+        self.environment.region.clone().or_else(|| self.own_region.clone())
+    }
+
+    /// Makes one call, once.
+    ///
+    /// # Errors
+    /// Classified by what answered, or that nothing did; without the request's secret.
+    pub async fn call(&mut self, request: Request) -> Result<Answer, Fault> {
+        tracing::debug!(action = request.action(), on = request.on(), "calling");
+        let secret = request.secret().map(|text| crate::secret::Secret::new(text.to_owned()));
+        self.dispatch(request).await.map_err(|fault| match &secret {
+            Some(secret) => fault.without(secret.expose()),
+            None => fault,
+        })
+    }
+
+    async fn dispatch(&mut self, request: Request) -> Result<Answer, Fault> {
+        match request {
+            Request::OpsworksCm(request) => {
+                let session = self.session()?;
+                let service = self.opsworks_cm.get_or_insert_with(|| OpsworksCm::new(session));
+                service.call(request).await.map(Answer::OpsworksCm)
+            }
+            Request::OpsworksStacks(request) => {
+                let session = self.session()?;
+                let service =
+                    self.opsworks_stacks.get_or_insert_with(|| OpsworksStacks::new(session));
+                service.call(request).await.map(Answer::OpsworksStacks)
+            }
+            Request::SystemsManager(request) => {
+                let session = self.session()?;
+                let service =
+                    self.systems_manager.get_or_insert_with(|| SystemsManager::new(session));
+                service.call(request).await.map(Answer::SystemsManager)
+            }
+        }
+    }
+
+    /// What the AWS services have in common: region, credentials, limits.
+    fn session(&mut self) -> Result<Rc<Session>, Fault> {
+        if let Some(session) = &self.session {
+            return Ok(session.clone());
+        }
+        let region = self.region();
+        let session = Session::open(&self.root, &self.http, &self.environment, region)?;
+        Ok(self.session.insert(Rc::new(session)).clone())
+    }
+}

@@ -1,0 +1,129 @@
+//! Systems Manager, through its SDK.
+
+use std::rc::Rc;
+
+use aws_sdk_ssm::operation::create_activation::builders::CreateActivationFluentBuilder;
+use aws_sdk_ssm::operation::describe_activations::builders::DescribeActivationsFluentBuilder;
+use aws_sdk_ssm::operation::describe_instance_information::builders::DescribeInstanceInformationFluentBuilder;
+use aws_sdk_ssm::primitives::DateTime;
+use aws_sdk_ssm::types as sdk;
+
+use crate::fault::Fault;
+use crate::host::aws::Session;
+use crate::host::aws::environment::Api;
+use crate::host::outside::clean;
+use crate::secret::Secret;
+use crate::targets::invariant;
+use crate::targets::ssm::api::{Activation, Answer, NewActivation, Request};
+use crate::text;
+
+/// As many as one page may hold (DescribeActivations, DescribeInstanceInformation).
+const PAGE: i32 = 50;
+
+pub struct SystemsManager {
+    session: Rc<Session>,
+    client: aws_sdk_ssm::Client,
+}
+
+impl SystemsManager {
+    pub fn new(session: Rc<Session>) -> Self {
+        let client = aws_sdk_ssm::Client::new(&session.config(Api::Ssm));
+        Self { session, client }
+    }
+
+    /// # Errors
+    /// As for [`Session::call`].
+    pub async fn call(&self, request: Request) -> Result<Answer, Fault> {
+        let call = self.session.of(&request, Answer::NotFound);
+        match request {
+            Request::CreateActivation(new) => {
+                call.answer(self.create(*new)?.send(), |output| {
+                    let mut id = output.activation_id;
+                    clean([&mut id]);
+                    Answer::Created { id, code: output.activation_code.map(Secret::new) }
+                })
+                .await
+            }
+            Request::DescribeActivations { name, next } => {
+                call.answer(self.activations(name, next).send(), |output| {
+                    let list = output.activation_list.unwrap_or_default();
+                    let list = list.into_iter().map(activation_of).collect();
+                    Answer::Activations { list, next: next_page(output.next_token) }
+                })
+                .await
+            }
+            Request::DeleteActivation { activation } => {
+                let sent = self.client.delete_activation().activation_id(activation);
+                call.answer(sent.send(), |_| Answer::Removed).await
+            }
+            Request::DescribeInstanceInformation { activation, next } => {
+                call.answer(self.instances(activation, next)?.send(), |output| {
+                    let list = output.instance_information_list.unwrap_or_default();
+                    let ids = list.into_iter().filter_map(|known| known.instance_id);
+                    let ids = ids.map(|id| text::line(&id)).collect();
+                    Answer::ManagedInstances { ids, next: next_page(output.next_token) }
+                })
+                .await
+            }
+            Request::DeregisterManagedInstance { instance } => {
+                let sent = self.client.deregister_managed_instance().instance_id(instance);
+                call.answer(sent.send(), |_| Answer::Removed).await
+            }
+        }
+    }
+
+    fn activations(&self, name: String, next: Option<String>) -> DescribeActivationsFluentBuilder {
+        let filter = sdk::DescribeActivationsFilter::builder()
+            .filter_key(sdk::DescribeActivationsFilterKeys::DefaultInstanceName)
+            .filter_values(name)
+            .build();
+        let call = self.client.describe_activations().filters(filter);
+        call.max_results(PAGE).set_next_token(next)
+    }
+
+    fn instances(
+        &self,
+        activation: String,
+        next: Option<String>,
+    ) -> Result<DescribeInstanceInformationFluentBuilder, Fault> {
+        let filter = sdk::InstanceInformationStringFilter::builder()
+            .key("ActivationIds")
+            .values(activation)
+            .build()
+            .map_err(|error| invariant("the filter can't be made").because(&error))?;
+        let call = self.client.describe_instance_information().filters(filter);
+        Ok(call.max_results(PAGE).set_next_token(next))
+    }
+
+    fn create(&self, new: NewActivation) -> Result<CreateActivationFluentBuilder, Fault> {
+        let tag = |(key, value)| sdk::Tag::builder().key(key).value(value).build();
+        let tags: Result<Vec<_>, _> = new.tags.into_iter().map(tag).collect();
+        let tags = tags.map_err(|error| invariant("a tag can't be made").because(&error))?;
+        Ok(self
+            .client
+            .create_activation()
+            .iam_role(new.iam_role)
+            .default_instance_name(new.default_instance_name)
+            .description(new.description)
+            .expiration_date(DateTime::from_secs(new.expires_at))
+            .registration_limit(new.registration_limit)
+            .set_tags(Some(tags).filter(|tags| !tags.is_empty())))
+    }
+}
+
+fn activation_of(activation: sdk::Activation) -> Activation {
+    let mut activation = Activation {
+        id: activation.activation_id,
+        description: activation.description,
+        registrations: activation.registrations_count.unwrap_or_default(),
+    };
+    clean([&mut activation.id, &mut activation.description]);
+    activation
+}
+
+/// An empty token is none.
+fn next_page(token: Option<String>) -> Option<String> {
+    let mut token = token.filter(|token| !token.is_empty());
+    clean([&mut token]);
+    token
+}

@@ -1,0 +1,225 @@
+//! Systems Manager: an activation, with which the agent on this node registers itself.
+//!
+//! Source: AWS Systems Manager API Reference: CreateActivation, DescribeActivations,
+//! DeleteActivation, DescribeInstanceInformation, DeregisterManagedInstance.
+
+pub mod api;
+mod sweep;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::{
+    Answer, Created, Creation, Member, Permissions, Question, Reconciled, Target, invariant,
+    mismatch,
+};
+use crate::engines::{Authority, EngineId, Grant, NodeContext};
+use crate::facts::Facts;
+use crate::fault::{Fault, Kind};
+use api::{NewActivation, Request};
+use sweep::sweep;
+
+pub const ID: &str = "ssm";
+
+/// The `[ssm]` settings; lengths and patterns were checked with the settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ssm {
+    /// A role's name, such as `service-role/NAME`; needed to create an activation.
+    pub iam_role: Option<String>,
+    /// None: the node's name.
+    pub default_instance_name: Option<String>,
+    pub description: String,
+    /// 1 to 1000.
+    pub registration_limit: i32,
+    /// Up to 30 days.
+    pub expires_in: Duration,
+    pub tags: BTreeMap<String, String>,
+    /// The id of an activation that was made elsewhere.
+    pub given: Option<String>,
+    /// Whether to go ahead on an EC2 instance, which needs none of this.
+    pub on_ec2: bool,
+}
+
+impl Target for Ssm {
+    fn id(&self) -> &'static str {
+        ID
+    }
+
+    fn authority_name(&self) -> String {
+        "Systems Manager".to_owned()
+    }
+
+    fn engine(&self) -> EngineId {
+        EngineId::SsmAgent
+    }
+
+    fn check(&self, facts: &Facts, name: &str) -> Result<(), Fault> {
+        if facts.ec2.is_some() && !self.on_ec2 {
+            return Err(self.config(
+                "this is an EC2 instance, which needs no activation: Systems Manager knows it by its instance profile",
+                "give the instance a profile with AmazonSSMManagedInstanceCore and remove [ssm], or set on_ec2 = true",
+            ));
+        }
+        check_instance_name(&self.instance_name(name)).map_err(|rule| {
+            let what = format!(
+                "the default instance name {:?} can't be used: {rule}",
+                self.instance_name(name)
+            );
+            self.config(&what, "set default_instance_name in [ssm]")
+        })
+    }
+
+    fn discover(&self, _: &Facts, _: &[Answer]) -> Result<Question<Authority>, Fault> {
+        Ok(Question::Done(Authority::Service))
+    }
+
+    fn create(&self, node: &NodeContext<'_>, mark: &str, unix: i64) -> Result<Creation, Fault> {
+        if let Some(id) = &self.given {
+            return Ok(Creation::Given(Grant::Activation { id: id.clone() }));
+        }
+        let iam_role = self.iam_role.clone().ok_or_else(|| invariant("there is no role"))?;
+        let lifetime = i64::try_from(self.expires_in.as_secs()).unwrap_or(i64::MAX);
+        let activation = NewActivation {
+            iam_role,
+            default_instance_name: self.instance_name(node.name),
+            description: self.marked(mark),
+            expires_at: unix.saturating_add(lifetime),
+            registration_limit: self.registration_limit,
+            tags: self.tags.clone(),
+        };
+        Ok(Creation::Call(Request::CreateActivation(Box::new(activation)).into()))
+    }
+
+    fn created(&self, answer: &Answer) -> Result<Created, Fault> {
+        match super::api::own(std::slice::from_ref(answer))?.as_slice() {
+            // The API's length constraints: 20 to 250 characters.
+            [api::Answer::Created { id: Some(id), code: Some(code) }]
+                if is_id(id) && (20..=250).contains(&code.expose().chars().count()) =>
+            {
+                let grant = Grant::Activation { id: id.clone() };
+                Ok(Created::Granted(grant, Some(code.clone())))
+            }
+            [api::Answer::Created { .. }] => {
+                Err(protocol("CreateActivation gave no usable id and code").in_doubt())
+            }
+            _ => Err(mismatch("CreateActivation")),
+        }
+    }
+
+    /// The code can't be read back, so an activation of ours whose reply was lost is of no use:
+    /// the nodes that registered with it are deregistered, it is deleted, and another one is made.
+    fn reconcile(
+        &self,
+        node: &NodeContext<'_>,
+        mark: &str,
+        answers: &[Answer],
+    ) -> Result<Question<Reconciled>, Fault> {
+        let next = sweep(&self.instance_name(node.name), mark, answers)?;
+        let next = next.map(|request| Question::Ask(request.into()));
+        Ok(next.unwrap_or(Question::Done(Reconciled::CallAgain)))
+    }
+
+    fn leave(&self, member: &Member<'_>, answers: &[Answer]) -> Result<Question<()>, Fault> {
+        let is_ours = self.given.is_none();
+        let steps: Vec<Request> = match member.grant {
+            Some(Grant::Managed { id, activation }) => {
+                let first = Request::DeregisterManagedInstance { instance: id.clone() };
+                let second = activation.iter().filter(|_| is_ours);
+                let second = second.map(|id| Request::DeleteActivation { activation: id.clone() });
+                std::iter::once(first).chain(second).collect()
+            }
+            Some(Grant::Activation { id }) if is_ours && member.is_installed => {
+                vec![Request::DeleteActivation { activation: id.clone() }]
+            }
+            // How far that came is not known: an agent may have registered without telling us.
+            _ if member.was_attempted && is_ours => {
+                let name = self.instance_name(member.name.unwrap_or_default());
+                let next = sweep(&name, member.mark, answers)?;
+                return Ok(next.map_or(Question::Done(()), |next| Question::Ask(next.into())));
+            }
+            _ => Vec::new(),
+        };
+        // Removed, or not there any more: either way the next one.
+        let next = steps.into_iter().nth(answers.len());
+        Ok(next.map_or(Question::Done(()), |next| Question::Ask(next.into())))
+    }
+
+    fn permissions(&self) -> Permissions {
+        let role = self.iam_role.as_ref().filter(|_| self.given.is_none());
+        Permissions {
+            resource: "*".to_owned(),
+            passes_role: role.cloned(),
+            join: match (&self.given, self.tags.is_empty()) {
+                (Some(_), _) => &[],
+                (None, true) => &["ssm:CreateActivation"],
+                (None, false) => &["ssm:CreateActivation", "ssm:AddTagsToResource"],
+            },
+            reconcile: match self.given {
+                Some(_) => &[],
+                None => &[
+                    "ssm:DescribeActivations",
+                    "ssm:DescribeInstanceInformation",
+                    "ssm:DeregisterManagedInstance",
+                    "ssm:DeleteActivation",
+                ],
+            },
+            leave: match self.given {
+                Some(_) => &["ssm:DeregisterManagedInstance"],
+                None => &["ssm:DeregisterManagedInstance", "ssm:DeleteActivation"],
+            },
+        }
+    }
+}
+
+impl Ssm {
+    fn instance_name(&self, name: &str) -> String {
+        self.default_instance_name.clone().unwrap_or_else(|| name.to_owned())
+    }
+
+    /// The description, with our mark at its end; room for it was kept when it was checked.
+    fn marked(&self, mark: &str) -> String {
+        format!("{} (enlist {mark})", self.description).trim_start().to_owned()
+    }
+
+    fn config(&self, what: &str, todo: &str) -> Fault {
+        Fault::new(Kind::Config, what, self.authority_name(), todo)
+    }
+}
+
+/// `DefaultInstanceName`: at most 256 characters of `^([\p{L}\p{Z}\p{N}_.:/=+\-@]*)$`.
+///
+/// # Errors
+/// The rule.
+pub fn check_instance_name(text: &str) -> Result<(), &'static str> {
+    let allowed = |c: char| c.is_alphanumeric() || is_separator(c) || "_.:/=+-@".contains(c);
+    if text.chars().count() <= 256 && text.chars().all(allowed) {
+        return Ok(());
+    }
+    Err("at most 256 letters, digits, spaces and _ . : / = + - @")
+}
+
+/// Unicode's category Z (space, line and paragraph separators): white space but control codes.
+fn is_separator(c: char) -> bool {
+    c.is_whitespace() && !c.is_control()
+}
+
+fn protocol(what: &str) -> Fault {
+    let todo =
+        "check that the endpoint is the Systems Manager API (aws.endpoint_url, AWS_ENDPOINT_URL)";
+    Fault::new(Kind::Protocol, what, "Systems Manager", todo)
+}
+
+/// `^mi-[0-9a-f]{17}$`; older ones have eight digits.
+fn is_managed(text: &str) -> bool {
+    text.strip_prefix("mi-").is_some_and(|rest| {
+        matches!(rest.len(), 8 | 17) && rest.bytes().all(|b| b.is_ascii_hexdigit())
+    })
+}
+
+/// `^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`.
+#[must_use]
+pub fn is_id(text: &str) -> bool {
+    let lengths: Vec<usize> = text.split('-').map(str::len).collect();
+    lengths == [8, 4, 4, 4, 12]
+        && text.chars().all(|c| c == '-' || c.is_ascii_digit() || ('a'..='f').contains(&c))
+}
