@@ -11,7 +11,7 @@
 //! | [`config`] | fragments on disk, merged input, validated settings |
 //! | [`daemon`] | `enlist run`: every target joined, watched and reported on |
 //! | [`driver`] | the loop: poll, perform, handle |
-//! | [`bootstrap`] | pure: the state machine, its record and its pacing |
+//! | [`bootstrap`] | pure: the state machine, its record and its retries |
 //! | [`targets`] | pure: who the node enlists with; what to ask next, what an answer means |
 //! | [`engines`] | pure: what manages the node afterwards; what it needs, what is written for it |
 //! | [`pki`] | pure: keys, requests, certificates |

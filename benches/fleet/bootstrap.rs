@@ -10,8 +10,8 @@ use enlist::secret::Secret;
 use enlist::targets::Answer;
 
 use super::authority::shared_key;
-use super::lot::Lot;
 use super::puppet_node::{self, opsworks_cm};
+use super::rng::Rng;
 use super::simulation::{Client, Step};
 
 /// Long enough for the largest fleet; what the default of half an hour is good for is said in
@@ -32,7 +32,7 @@ pub struct Node {
 impl Node {
     pub fn new(index: usize, now_ms: u64, seed: u64) -> Self {
         // As different as the ids that a seed is made from.
-        let seed = Lot(seed ^ Lot(u64::try_from(index).unwrap()).next()).next();
+        let seed = Rng(seed ^ Rng(u64::try_from(index).unwrap()).next()).next();
         let machine = begin(seed, None);
         Self { index, seed, machine, disk: None, started: now_ms }
     }

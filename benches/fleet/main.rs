@@ -6,8 +6,8 @@
 //! cargo bench --bench fleet -- --nodes 100000 --only enlist
 //! cargo bench --bench fleet -- --write docs    writes docs/fleet.md and docs/fleet.svg
 //! ```
-//! `--spread SECONDS` (60) and `--association SECONDS` (20) change the world, `--seed N` (1) its luck;
-//! `--elsewhere` goes through many worlds, as `--write` does.
+//! `--spread SECONDS` (60) and `--association SECONDS` (20) change the world, `--seed N` (1) its random numbers;
+//! `--worlds` runs the many worlds of the page, as `--write` does.
 
 #![allow(
     clippy::unwrap_used,
@@ -20,11 +20,11 @@
 
 mod authority;
 mod bootstrap;
-mod least;
-mod lot;
+mod lower_bound;
 #[path = "../../tests/common/puppet_node.rs"]
 mod puppet_node;
 mod report;
+mod rng;
 mod simulation;
 mod strategies;
 mod svg;
@@ -58,18 +58,18 @@ fn main() {
             ..World::default()
         };
         for strategy in Strategy::ALL {
-            if only.as_ref().is_none_or(|only| only == strategy.word()) {
+            if only.as_ref().is_none_or(|only| only == strategy.id()) {
                 let result = run(&world, strategy);
                 println!("{}", report::line(&result));
                 results.push(result);
             }
         }
     }
-    let goes_elsewhere = arguments.iter().any(|it| it == "--elsewhere" || it == "--write");
-    let elsewhere = if goes_elsewhere { other_worlds() } else { Vec::new() };
+    let all_worlds = arguments.iter().any(|it| it == "--worlds" || it == "--write");
+    let worlds = if all_worlds { other_worlds() } else { Vec::new() };
     if let Some(directory) = value("--write") {
         let directory = std::path::Path::new(&directory);
-        std::fs::write(directory.join("fleet.md"), report::page(&results, &elsewhere)).unwrap();
+        std::fs::write(directory.join("fleet.md"), report::page(&results, &worlds)).unwrap();
         std::fs::write(directory.join("fleet.svg"), svg::plot(&results)).unwrap();
     }
 }

@@ -2,23 +2,23 @@
 
 use std::fmt::Write as _;
 
-use super::least;
+use super::lower_bound;
 use super::simulation::{Outcome, Strategy};
 
 /// One line for the terminal.
 pub fn line(it: &Outcome) -> String {
     format!(
         "{:>6} nodes  {:<9} joined {:>6} (names {:>6})  makespan {:>8.1} s = {:>5.2} of the least {:>7.1} s  \
-         calls/node {:>6.1}  refused/node {:>6.1}  wait: median {:>7.1} s, last {:>8.1} s",
+         calls/node {:>6.1}  throttled/node {:>6.1}  wait: median {:>7.1} s, last {:>8.1} s",
         it.nodes,
-        it.strategy.word(),
+        it.strategy.id(),
         it.joined,
         it.associations,
         it.makespan,
-        it.makespan / it.least,
-        it.least,
+        it.makespan / it.lower_bound,
+        it.lower_bound,
         per_node(it, it.calls),
-        per_node(it, it.refused),
+        per_node(it, it.throttled),
         it.median,
         it.longest,
     )
@@ -30,7 +30,7 @@ fn per_node(it: &Outcome, count: usize) -> f64 {
 
 fn row(it: &Outcome) -> String {
     let of_least = if it.joined == it.nodes {
-        format!("{:.2}", it.makespan / it.least)
+        format!("{:.2}", it.makespan / it.lower_bound)
     } else {
         "-".to_owned()
     };
@@ -40,9 +40,9 @@ fn row(it: &Outcome) -> String {
         name(it.strategy),
         it.joined,
         it.makespan,
-        it.least,
+        it.lower_bound,
         per_node(it, it.calls),
-        per_node(it, it.refused),
+        per_node(it, it.throttled),
         it.median,
         it.longest,
     )
@@ -108,13 +108,13 @@ another matter: they double to a minute. The rules, and what was tried, are in
 
 `enlist` over five seeds (10,000 nodes: one). *Promised* is the time by which the last node is to have
 joined: 10 s more than the least below 60 nodes, 1.25 of the least from 60, 1.10 from 1,000 on; of the
-last node's time in each seed, the part of what is promised, the mean and the worst. More than 1.00 is
-more than promised. The longest wait is one node's, from its boot to its join.
+last node's time in each seed, the part of what is allowed, the mean and the worst. More than 1.00 is
+more than allowed. The longest wait is one node's, from its boot to its join.
 
 ";
 
 const END: &str = "
-**Where it takes longer than promised.** In the mean of five seeds: 150 nodes within a minute whose
+**Where it takes longer than allowed.** In the mean of five seeds: 150 nodes within a minute whose
 associations take 20 or 60 s (1.29 of the least), 300 within a minute with 60 s (1.30), and 1,000 within
 five minutes with 60 s (1.12); and 50 at once with 20 s, by half a second. There nodes come about as fast as the limit lets them in: the first are hardly
 throttled, so they poll early, and each poll too early takes another node's turn. In the worst seed some
@@ -125,9 +125,9 @@ the least lets a node that crashes have made its calls before, and one that was 
 
 `benches/processes [NODES [ASSOCIATION [BOOT]]]` boots a fleet in real time: every node a process of its
 own, with a root directory, a machine-id and a key of its own, against one emulator; it fails where the
-last node joins later than promised.
+last node joins later than allowed.
 Debug builds on two cores that were compiling other things meanwhile: 60 nodes at once, an authority that
-answers at once, 42.0, 43.2 and (beside the whole test suite) 52.9 s, 42.5 s being promised and 34.0 the
+answers at once, 42.0, 43.2 and (beside the whole test suite) 52.9 s, 42.5 s being allowed and 34.0 the
 least; with associations of 20 s 54.6 s of 52.5; ten nodes 5.3 s of 14.0. So 60 processes are at the edge
 of the promise, and beyond it where the machine itself is short of CPU.
 
@@ -140,17 +140,17 @@ was spent goes on where the last one was, with a new budget.
 ";
 
 /// docs/fleet.md.
-pub fn page(results: &[Outcome], elsewhere: &[Vec<Outcome>]) -> String {
+pub fn page(results: &[Outcome], worlds: &[Vec<Outcome>]) -> String {
     let mut text = BEFORE.to_owned();
     for result in results {
         let _ = write!(text, "{}", row(result));
     }
     text.push_str(AFTER);
     text.push_str(
-        "| nodes | boot within, s | association, s | least, s | ratio | worst | of the promised | worst | calls a node | throttled a node | mean wait, s | longest wait, s |\n",
+        "| nodes | boot within, s | association, s | least, s | ratio | worst | of the allowed | worst | calls a node | throttled a node | mean wait, s | longest wait, s |\n",
     );
     text.push_str("|---|---|---|---|---|---|---|---|---|---|---|---|\n");
-    for seeds in elsewhere {
+    for seeds in worlds {
         let _ = write!(text, "{}", summary(seeds));
     }
     text + END
@@ -163,21 +163,21 @@ pub fn summary(seeds: &[Outcome]) -> String {
     assert!(whole, "every node joins, once");
     let mean =
         |of: &dyn Fn(&Outcome) -> f64| seeds.iter().map(of).sum::<f64>() / seeds.len() as f64;
-    let ratio = |it: &Outcome| it.makespan / it.least;
-    let promised = |it: &Outcome| it.makespan / least::allowed(it.nodes, it.least);
+    let ratio = |it: &Outcome| it.makespan / it.lower_bound;
+    let allowed = |it: &Outcome| it.makespan / lower_bound::allowed(it.nodes, it.lower_bound);
     let worst = |of: &dyn Fn(&Outcome) -> f64| seeds.iter().map(of).fold(0.0, f64::max);
     format!(
         "| {} | {} | {} | {:.0} | {:.2} | {:.2} | {:.2} | {:.2} | {:.1} | {:.1} | {:.0} | {:.0} |\n",
         first.nodes,
         first.spread_ms / 1000,
         first.association_ms / 1000,
-        mean(&|it| it.least),
+        mean(&|it| it.lower_bound),
         mean(&ratio),
         worst(&ratio),
-        mean(&promised),
-        worst(&promised),
+        mean(&allowed),
+        worst(&allowed),
         mean(&|it| per_node(it, it.calls)),
-        mean(&|it| per_node(it, it.refused)),
+        mean(&|it| per_node(it, it.throttled)),
         mean(&|it| it.mean),
         worst(&|it| it.longest),
     )

@@ -13,8 +13,8 @@ use enlist_emulator::http::{AMZ_JSON, Response};
 use enlist_emulator::now::Now;
 
 use super::authority::QuickCa;
-use super::lot::Lot;
-use super::{bootstrap, least, strategies, wire};
+use super::rng::Rng;
+use super::{bootstrap, lower_bound, strategies, wire};
 
 /// There and back: milliseconds. The service sees a call at its beginning.
 pub const ROUND_TRIP: u64 = 50;
@@ -34,8 +34,8 @@ pub struct World {
     pub spread_ms: u64,
     /// How long an association is IN_PROGRESS: milliseconds.
     pub association_ms: u64,
-    /// How many nodes crash once, at a moment that the lot picks: of a thousand. Half of them while
-    /// a node that nobody puts off makes its first calls, the others in their first 15 s.
+    /// How many nodes crash once, at a moment drawn at random: of a thousand. Half of them while
+    /// a node that is never throttled makes its first calls, the others in their first 15 s.
     pub crashes: u64,
     /// How many replies are lost after the call had its effect: of a thousand.
     pub losses: u64,
@@ -72,7 +72,7 @@ pub enum Strategy {
 impl Strategy {
     pub const ALL: [Self; 4] = [Self::Enlist, Self::Cli, Self::Fixed, Self::Doubling];
 
-    pub fn word(self) -> &'static str {
+    pub fn id(self) -> &'static str {
         match self {
             Self::Enlist => "enlist",
             Self::Cli => "cli",
@@ -118,9 +118,9 @@ pub struct Outcome {
     /// From the first boot to the last join.
     pub makespan: f64,
     /// The least that any strategy could take.
-    pub least: f64,
+    pub lower_bound: f64,
     pub calls: usize,
-    pub refused: usize,
+    pub throttled: usize,
     /// From its boot to its join: the longest, the mean and the median.
     pub longest: f64,
     pub mean: f64,
@@ -139,7 +139,7 @@ struct Machine {
     joined: Option<u64>,
 }
 
-enum Happening {
+enum Event {
     /// It looks what to do.
     Turn,
     Reply(Result<Answer, Fault>),
@@ -151,14 +151,14 @@ struct Fleet {
     world: World,
     plane: ControlPlane,
     throttle: Throttle,
-    luck: Lot,
+    rng: Rng,
     machines: Vec<Machine>,
     queue: BinaryHeap<Reverse<(u64, u64, usize)>>,
     /// What happens, by the number that the queue has it under.
-    happenings: BTreeMap<u64, (u32, Happening)>,
+    events: BTreeMap<u64, (u32, Event)>,
     next: u64,
     calls: usize,
-    refused: usize,
+    throttled: usize,
 }
 
 /// Boots a fleet and waits until every node has joined or given up.
@@ -168,18 +168,18 @@ pub fn run(world: &World, strategy: Strategy) -> Outcome {
         if at > HORIZON {
             break;
         }
-        let (start, happening) = fleet.happenings.remove(&number).expect("it is there");
+        let (start, event) = fleet.events.remove(&number).expect("it is there");
         let machine = &mut fleet.machines[index];
         if start != machine.starts || machine.joined.is_some() {
             continue;
         }
-        match happening {
-            Happening::Turn => {}
-            Happening::Reply(reply) => machine.client.reply(at, reply),
-            Happening::Restart => machine.client.restart(at),
-            Happening::Crash => {
+        match event {
+            Event::Turn => {}
+            Event::Reply(reply) => machine.client.reply(at, reply),
+            Event::Restart => machine.client.restart(at),
+            Event::Crash => {
                 machine.starts += 1;
-                fleet.schedule(at + REBOOT, index, Happening::Restart);
+                fleet.schedule(at + REBOOT, index, Event::Restart);
                 continue;
             }
         }
@@ -191,7 +191,7 @@ pub fn run(world: &World, strategy: Strategy) -> Outcome {
 impl Fleet {
     fn new(world: &World, strategy: Strategy) -> Self {
         let settings = ControlSettings {
-            // It stands in front: what is refused need not be kept in the plane's book of calls.
+            // It stands in front: what is throttled need not be kept in the plane's book of calls.
             throttle: None,
             seed: world.seed,
             opsworks_cm: OpsWorksCmSettings {
@@ -205,42 +205,42 @@ impl Fleet {
             world: world.clone(),
             plane: ControlPlane::new(settings, Box::new(QuickCa::new()), start),
             throttle: Throttle::new(Some(DOCUMENTED), start),
-            luck: Lot(world.seed),
+            rng: Rng(world.seed),
             machines: Vec::new(),
             queue: BinaryHeap::new(),
-            happenings: BTreeMap::new(),
+            events: BTreeMap::new(),
             next: 0,
             calls: 0,
-            refused: 0,
+            throttled: 0,
         };
         for index in 0..world.nodes {
-            let booted = fleet.luck.below(world.spread_ms);
-            let crashed = fleet.luck.strikes(world.crashes).then(|| {
-                let window = if fleet.luck.strikes(500) { EARLY_CRASH } else { LATE_CRASH };
-                booted + fleet.luck.below(window)
+            let booted = fleet.rng.below(world.spread_ms);
+            let crashed = fleet.rng.with_chance(world.crashes).then(|| {
+                let window = if fleet.rng.with_chance(500) { EARLY_CRASH } else { LATE_CRASH };
+                booted + fleet.rng.below(window)
             });
             let client = strategy.client(index, booted, world.seed);
-            let earliest = least::earliest(booted, crashed, world.association_ms);
+            let earliest = lower_bound::earliest(booted, crashed, world.association_ms);
             let (starts, joined) = (0, None);
             fleet.machines.push(Machine { client, booted, earliest, starts, joined });
             if let Some(crashed) = crashed {
-                fleet.schedule(crashed, index, Happening::Crash);
+                fleet.schedule(crashed, index, Event::Crash);
             }
-            fleet.schedule(booted, index, Happening::Turn);
+            fleet.schedule(booted, index, Event::Turn);
         }
         fleet
     }
 
-    fn schedule(&mut self, at: u64, index: usize, happening: Happening) {
+    fn schedule(&mut self, at: u64, index: usize, event: Event) {
         self.queue.push(Reverse((at, self.next, index)));
-        self.happenings.insert(self.next, (self.machines[index].starts, happening));
+        self.events.insert(self.next, (self.machines[index].starts, event));
         self.next += 1;
     }
 
     fn turn(&mut self, at: u64, index: usize) {
         match self.machines[index].client.step(at) {
             Step::Call(request) => self.call(at, index, &request),
-            Step::WaitUntil(until) => self.schedule(until.max(at + 1), index, Happening::Turn),
+            Step::WaitUntil(until) => self.schedule(until.max(at + 1), index, Event::Turn),
             Step::Joined => self.machines[index].joined = Some(at),
             Step::GaveUp => {}
         }
@@ -249,18 +249,18 @@ impl Fleet {
     fn call(&mut self, at: u64, index: usize, request: &Request) {
         self.calls += 1;
         let reply = self.answer(at, request);
-        self.schedule(at + ROUND_TRIP, index, Happening::Reply(reply));
+        self.schedule(at + ROUND_TRIP, index, Event::Reply(reply));
     }
 
     fn answer(&mut self, at: u64, request: &Request) -> Result<Answer, Fault> {
         let now = moment(at);
         if !self.throttle.admit(now) {
-            self.refused += 1;
+            self.throttled += 1;
             let body = r#"{"__type":"ThrottlingException","message":"Rate exceeded"}"#;
             return wire::answer(request, &Response::new(400, AMZ_JSON, body));
         }
         let response = self.plane.handle(now, &wire::call(request));
-        if self.luck.strikes(self.world.losses) {
+        if self.rng.with_chance(self.world.losses) {
             let lost = Fault::new(Kind::Transient, "no answer came", "the authority", "wait");
             return Err(lost.in_doubt());
         }
@@ -289,9 +289,9 @@ impl Fleet {
             joined: joins.len(),
             associations: self.plane.opsworks_cm().associations().len(),
             makespan: joins.last().copied().unwrap_or(0.0),
-            least: least::of(boots, association).max(seconds(earliest)),
+            lower_bound: lower_bound::of_fleet(boots, association).max(seconds(earliest)),
             calls: self.calls,
-            refused: self.refused,
+            throttled: self.throttled,
             longest: waits.last().copied().unwrap_or(0.0),
             mean: waits.iter().sum::<f64>() / waits.len().max(1) as f64,
             median: waits.get(waits.len() / 2).copied().unwrap_or(0.0),

@@ -6,11 +6,11 @@ use enlist::targets::Answer;
 use enlist::targets::opsworks_cm::api as cm;
 
 use super::bootstrap::name;
-use super::lot::Lot;
+use super::rng::Rng;
 use super::simulation::{Client, Step, Strategy};
 
 /// The AWS CLI's standard retry mode: three attempts in all, and a wait of up to 2^n s between
-/// them, by lot (AWS CLI User Guide, "AWS CLI retries").
+/// them, at random (AWS CLI User Guide, "AWS CLI retries").
 const CLI_ATTEMPTS: u32 = 3;
 /// Its waiter `node-associated`: fifteen times, every 15 s (botocore's waiters of opsworkscm).
 const CLI_POLLS: u32 = 15;
@@ -21,7 +21,7 @@ const LONGEST: u64 = 60_000;
 pub struct Script {
     strategy: Strategy,
     index: usize,
-    luck: Lot,
+    rng: Rng,
     /// 0: who is the server; 1: associate; 2: the status.
     stage: u32,
     token: String,
@@ -33,11 +33,11 @@ pub struct Script {
 
 impl Script {
     pub fn new(strategy: Strategy, index: usize, seed: u64) -> Self {
-        let luck = Lot(seed ^ Lot(u64::try_from(index).unwrap()).next());
+        let rng = Rng(seed ^ Rng(u64::try_from(index).unwrap()).next());
         Self {
             strategy,
             index,
-            luck,
+            rng,
             stage: 0,
             token: String::new(),
             failures: 0,
@@ -59,7 +59,7 @@ impl Script {
                 self.ended = Some(false);
                 0
             }
-            Strategy::Cli => self.luck.below(doubled),
+            Strategy::Cli => self.rng.below(doubled),
             Strategy::Doubling => doubled.min(LONGEST),
             _ => POLL,
         };

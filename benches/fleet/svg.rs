@@ -39,7 +39,7 @@ pub fn plot(results: &[Outcome]) -> String {
 
 fn panel(text: &mut String, x: f64, y: f64, results: &[&Outcome]) {
     let Some(first) = results.first() else { return };
-    let (least, nodes) = (first.least, first.nodes as f64);
+    let (least, nodes) = (first.lower_bound, first.nodes as f64);
     let (left, top) = (x + LEFT, y + TOP);
     let (wide, high) = (WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM);
     let across = |seconds: f64| left + wide * (seconds / (SHOWN * least)).min(1.0);

@@ -99,7 +99,7 @@ pub enum Stream {
 #[must_use]
 pub fn retry(seed: u64, failures: u32) -> Duration {
     let doubled = RETRY_FIRST.saturating_mul(1 << failures.saturating_sub(1).min(16));
-    doubled.min(RETRY_LONGEST).mul_f64(0.5 + 0.5 * unit(seed, Stream::Retry, failures))
+    doubled.min(RETRY_LONGEST).mul_f64(0.5 + 0.5 * uniform(seed, Stream::Retry, failures))
 }
 
 /// The wait after a throttled call, the nth of its episode (from 1), which has lasted this long.
@@ -111,14 +111,14 @@ pub fn throttled(seed: u64, call: Call, times: u32, lasted: Duration) -> Duratio
         Call::Poll => THROTTLED_POLL.at(lasted),
     };
     let jitter = if times <= 1 { FIRST_JITTER } else { THROTTLED_JITTER };
-    around(seed, Stream::Throttled, times, seconds.min(THROTTLED_LONGEST), jitter)
+    jittered(seed, Stream::Throttled, times, seconds.min(THROTTLED_LONGEST), jitter)
 }
 
 /// How long an episode counts as having lasted for a poll, when a node that had been throttled for
 /// so long `before` the authority began to decide is throttled at its polls: what keeps it now are
 /// the polls of others, which says nothing of how many have still to come.
 #[must_use]
-pub fn of_polls(before: Duration) -> Duration {
+pub fn poll_episode(before: Duration) -> Duration {
     before * POLLS_TIMES + POLLS_MORE
 }
 
@@ -129,7 +129,7 @@ pub fn poll(seed: u64, asked: u32, since: Duration) -> Duration {
     let index = usize::try_from(asked).unwrap_or(usize::MAX);
     let later = (since.as_secs_f64() * POLL_PART).clamp(POLL_LEAST, POLL_LONGEST);
     let seconds = POLL_FIRST.get(index).unwrap_or(&later);
-    around(seed, Stream::Poll, asked, *seconds, POLL_JITTER)
+    jittered(seed, Stream::Poll, asked, *seconds, POLL_JITTER)
 }
 
 /// The wait between the creating call and the first poll in a throttle episode.
@@ -137,7 +137,7 @@ pub fn poll(seed: u64, asked: u32, since: Duration) -> Duration {
 pub fn initial_delay(seed: u64, lasted: Duration) -> Duration {
     let late = lasted.as_secs_f64() * INITIAL_LATE;
     let seconds = INITIAL.at(lasted).min(INITIAL_MOST).max(late);
-    around(seed, Stream::InitialDelay, 0, seconds, EPISODE_JITTER)
+    jittered(seed, Stream::InitialDelay, 0, seconds, EPISODE_JITTER)
 }
 
 /// The wait before the nth further poll in a throttle episode, `since` the creating call.
@@ -146,23 +146,23 @@ pub fn repoll(seed: u64, asked: u32, since: Duration, lasted: Duration) -> Durat
     let lasted = lasted.as_secs_f64();
     let most = REPOLL_MOST.max(lasted * REPOLL_LATE);
     let seconds = (since.as_secs_f64() * REPOLL_PART).max(lasted * REPOLL_EPISODE_PART);
-    around(seed, Stream::Repoll, asked, seconds.clamp(REPOLL_LEAST, most), EPISODE_JITTER)
+    jittered(seed, Stream::Repoll, asked, seconds.clamp(REPOLL_LEAST, most), EPISODE_JITTER)
 }
 
 /// The nth of many pauses of one length, a quarter more or less, so that the nodes of a fleet do
 /// not fall into step.
 #[must_use]
 pub fn with_jitter(seed: u64, stream: Stream, count: u32, pause: Duration) -> Duration {
-    pause.mul_f64(0.75 + 0.5 * unit(seed, stream, count))
+    pause.mul_f64(0.75 + 0.5 * uniform(seed, stream, count))
 }
 
-/// Seconds, more or less by up to a part of them.
-fn around(seed: u64, stream: Stream, count: u32, seconds: f64, part: f64) -> Duration {
-    Duration::from_secs_f64(seconds * (1.0 - part + 2.0 * part * unit(seed, stream, count)))
+/// Seconds, with a jitter of up to this part of them.
+fn jittered(seed: u64, stream: Stream, count: u32, seconds: f64, part: f64) -> Duration {
+    Duration::from_secs_f64(seconds * (1.0 - part + 2.0 * part * uniform(seed, stream, count)))
 }
 
 /// A number in [0, 1) from a seed, a stream and a counter (SplitMix64, Steele, Lea and Flood 2014).
-fn unit(seed: u64, stream: Stream, counter: u32) -> f64 {
+fn uniform(seed: u64, stream: Stream, counter: u32) -> f64 {
     let place = ((stream as u64) << 32) + u64::from(counter) + 1;
     let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15u64.wrapping_mul(place));
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -176,7 +176,8 @@ fn unit(seed: u64, stream: Stream, counter: u32) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::{
-        Call, Stream, initial_delay, of_polls, poll, repoll, retry, throttled, unit, with_jitter,
+        Call, Stream, initial_delay, poll, poll_episode, repoll, retry, throttled, uniform,
+        with_jitter,
     };
     use std::time::Duration;
 
@@ -224,7 +225,7 @@ mod tests {
         for seed in [0, 7, u64::MAX] {
             let mut drawn: Vec<u64> = streams
                 .iter()
-                .flat_map(|stream| (0..2000).map(|count| unit(seed, *stream, count).to_bits()))
+                .flat_map(|stream| (0..2000).map(|count| uniform(seed, *stream, count).to_bits()))
                 .collect();
             drawn.sort_unstable();
             drawn.dedup();
@@ -311,6 +312,6 @@ mod tests {
                 "{since} s, {lasted} s: {wait} s"
             );
         }
-        assert_eq!(of_polls(25 * SECOND), 70 * SECOND);
+        assert_eq!(poll_episode(25 * SECOND), 70 * SECOND);
     }
 }

@@ -175,7 +175,7 @@ impl Bootstrap {
                 Ok(None)
             }
             Ok(Continue(Decision::Forgotten)) => {
-                self.journal.pace.set_back();
+                self.journal.schedule.count_setback();
                 self.journal.enter(now, Phase::Creating);
                 Err(self.forgotten())
             }
@@ -190,7 +190,7 @@ impl Bootstrap {
     }
 
     fn wait_longer(&mut self, now: Now) -> Result<(), Fault> {
-        if self.journal.pace.is_spent(now) {
+        if self.journal.schedule.is_spent(now) {
             self.answers.clear();
             let name = self.name.as_deref().unwrap_or("?");
             return Err(Fault::new(
@@ -200,7 +200,7 @@ impl Bootstrap {
                 "look into the server; the next join goes on waiting for the same association",
             ));
         }
-        self.journal.pace.watch(now, "the authority has not decided yet");
+        self.journal.schedule.poll_later(now, "the authority has not decided yet");
         Ok(())
     }
 

@@ -1,13 +1,13 @@
 //! What a fault means for a bootstrap: what is doubted, what is asked for again, and whether the
 //! engine runs again.
 
-use super::{Bootstrap, Now, Phase, PhaseName, clock};
+use super::{Bootstrap, Now, Phase, PhaseName, clock_skew};
 use crate::engines::Bundle;
 use crate::fault::Fault;
 
 impl Bootstrap {
     pub(super) fn fail(&mut self, now: Now, fault: Fault) {
-        let fault = clock::waits(fault, now);
+        let fault = clock_skew::retry_when_wrong(fault, now);
         let phase = self.journal.working.phase.name();
         if phase == PhaseName::Creating && !self.is_in_doubt {
             self.is_in_doubt = fault.may_have_happened;
@@ -18,7 +18,7 @@ impl Bootstrap {
         }
         // A secret that was of no use once will not be of use again: another grant is asked for.
         if phase == PhaseName::Installing && self.secret.take().is_some() {
-            self.journal.pace.set_back();
+            self.journal.schedule.count_setback();
             self.doubt_the_grant(now);
         }
         self.journal.fail(now, fault, self.still_held());

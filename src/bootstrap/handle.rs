@@ -22,7 +22,7 @@ impl Bootstrap {
         }
         is_well &= self.decide(now);
         if is_of_decided && is_well {
-            self.journal.pace.succeeded();
+            self.journal.schedule.succeeded();
         }
         if self.journal.has_ended() && !had_ended {
             let release = self.release();
@@ -130,7 +130,9 @@ impl Bootstrap {
             Created::Ticket(ticket) => {
                 self.journal.step_done(StepKind::Association, "asked to be accepted");
                 self.journal.enter(now, Phase::Watching { ticket });
-                self.journal.pace.watch_anew(now, "the authority is busy and gets time to decide");
+                self.journal
+                    .schedule
+                    .begin_polling(now, "the authority is busy and gets time to decide");
             }
             Created::Granted(grant, secret) => {
                 self.secret = secret;

@@ -2,8 +2,8 @@
 //! way from phase to phase, what is waited for, and how it ended.
 
 use super::backoff::Call;
-use super::pace::RetrySchedule;
 use super::phase::{Phase, PhaseName};
+use super::retry_schedule::RetrySchedule;
 use super::{Effect, Event, FaultNote, Now, Outcome, Record, Status, Step, StepKind};
 use crate::engines::{Bundle, Installed};
 use crate::fault::{Evidence, Fault};
@@ -15,7 +15,7 @@ pub(super) struct Journal {
     durable: Record,
     /// Set once the record could not be written: then nothing more is.
     store_is_broken: bool,
-    pub pace: RetrySchedule,
+    pub schedule: RetrySchedule,
     evidence: Option<Evidence>,
     /// What is still to be done before the end, so that the engine runs again.
     release: Option<Bundle>,
@@ -27,14 +27,14 @@ impl Journal {
     pub fn new(
         working: Record,
         durable: Record,
-        pace: RetrySchedule,
+        schedule: RetrySchedule,
         outcome: Option<Outcome>,
     ) -> Self {
         Self {
             working,
             durable,
             store_is_broken: false,
-            pace,
+            schedule,
             evidence: None,
             release: None,
             outcome,
@@ -56,15 +56,15 @@ impl Journal {
         if let Some(outcome) = &self.outcome {
             return Some(Effect::Finish(outcome.clone()));
         }
-        self.pace.wait().map(|wait| Effect::WaitUntil(wait.until))
+        self.schedule.wait().map(|wait| Effect::WaitUntil(wait.until))
     }
 
     /// Takes in what became of that; gives back an event of another effect.
     pub fn absorb(&mut self, now: Now, event: Event) -> Option<Event> {
         match event {
             Event::Woke => {
-                if self.pace.waiting(now).is_none() {
-                    self.pace.clear_wait();
+                if self.schedule.waiting(now).is_none() {
+                    self.schedule.clear_wait();
                 }
                 None
             }
@@ -92,7 +92,7 @@ impl Journal {
                 None
             }
             event => {
-                self.pace.clear_wait();
+                self.schedule.clear_wait();
                 Some(event)
             }
         }
@@ -110,7 +110,7 @@ impl Journal {
         self.working.phase = phase;
         self.working.since = now.unix;
         self.working.fault = None;
-        self.working.elapsed_ms = self.pace.spent_ms(now);
+        self.working.elapsed_ms = self.schedule.spent_ms(now);
     }
 
     /// Records what is going to be installed.
@@ -135,24 +135,24 @@ impl Journal {
 
     /// Waits out a fault that can pass, and ends with any other; `still_held` is said of the end.
     pub fn fail(&mut self, now: Now, fault: Fault, still_held: Option<String>) {
-        let times = self.pace.failed(now, &fault);
-        let is_final = !fault.is_retried() || self.pace.is_spent(now);
+        let times = self.schedule.failed(now, &fault);
+        let is_final = !fault.is_retried() || self.schedule.is_spent(now);
         let fault = match still_held.filter(|_| is_final) {
             Some(held) => fault.cause(held),
             None => fault,
         };
         self.working.fault = Some(FaultNote::of(&fault, now.unix, times, is_final));
-        self.working.elapsed_ms = self.pace.spent_ms(now);
+        self.working.elapsed_ms = self.schedule.spent_ms(now);
         if is_final {
             self.evidence.clone_from(&fault.evidence);
-            self.outcome = Some(Outcome::Failed(fault.given_up_after(self.pace.budget())));
+            self.outcome = Some(Outcome::Failed(fault.given_up_after(self.schedule.budget())));
         } else {
             let call = match self.working.phase.name() {
                 PhaseName::New | PhaseName::Leaving => Call::Discovery,
                 PhaseName::Creating | PhaseName::Installing | PhaseName::Joined => Call::Creation,
                 PhaseName::Watching => Call::Poll,
             };
-            self.pace.retry(now, call, &fault);
+            self.schedule.retry(now, call, &fault);
         }
     }
 
@@ -165,7 +165,7 @@ impl Journal {
         now: Now,
     ) -> Status {
         let authority = target.authority_name();
-        let waiting = self.pace.waiting(now);
+        let waiting = self.schedule.waiting(now);
         Status {
             target: target.id(),
             phase: self.working.phase.name(),
@@ -175,7 +175,7 @@ impl Journal {
                 _ => effect.describe(&authority),
             },
             waiting: waiting.cloned(),
-            failures: self.pace.failures(),
+            failures: self.schedule.failures(),
             fault: self.working.fault.as_ref().map(|fault| fault.kind),
             findings: Vec::new(),
             steps: self.steps.clone(),
@@ -185,7 +185,7 @@ impl Journal {
 
     /// Whether nothing but time or the end is ahead.
     pub fn is_waiting_or_over(&self) -> bool {
-        self.outcome.is_some() || self.pace.wait().is_some()
+        self.outcome.is_some() || self.schedule.wait().is_some()
     }
 
     pub fn has_ended(&self) -> bool {

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::journal::Journal;
-use super::pace::RetrySchedule;
+use super::retry_schedule::RetrySchedule;
 use super::{
     Effect, Event, Now, Outcome, Phase, PhaseName, Record, StateMachine, Status, StepKind,
 };
@@ -61,9 +61,9 @@ impl Leave {
         };
         let progress = if record.is_some() { Progress::Member } else { Progress::NoRecord };
         let record = record.unwrap_or_else(|| Record::new(target.id(), &wanted, now.unix));
-        let pace = RetrySchedule::new(seed, budget, Duration::ZERO, now);
+        let schedule = RetrySchedule::new(seed, budget, Duration::ZERO, now);
         let mut leave = Self {
-            journal: Journal::new(record.clone(), record, pace, outcome),
+            journal: Journal::new(record.clone(), record, schedule, outcome),
             target,
             engines,
             facts: None,
@@ -117,12 +117,12 @@ impl Leave {
         let question = self.ask_target();
         match question {
             Ok(Question::Ask(request)) => Ok(Some(Effect::Call(request))),
-            Ok(Question::AskLater(_)) if self.journal.pace.is_spent(now) => {
+            Ok(Question::AskLater(_)) if self.journal.schedule.is_spent(now) => {
                 Err(self.takes_too_long())
             }
             Ok(Question::AskLater(request)) => {
                 self.answers.pop();
-                self.journal.pace.watch(now, "the authority still has this node");
+                self.journal.schedule.poll_later(now, "the authority still has this node");
                 Ok(Some(Effect::Call(request)))
             }
             Ok(Question::Sign(_)) => Err(invariant("nothing is signed on the way out")),
@@ -250,7 +250,7 @@ impl StateMachine for Leave {
         }
         is_well &= self.decide(now);
         if is_of_decided && is_well {
-            self.journal.pace.succeeded();
+            self.journal.schedule.succeeded();
         }
     }
 

@@ -18,7 +18,7 @@ impl Bootstrap {
     #[must_use]
     pub fn with(mut self, maintenance: Maintenance, now: Now) -> Self {
         if let (Some(_), Some(budget)) = (&self.journal.working.former, maintenance.renew) {
-            self.journal.pace.begin_anew(budget, now);
+            self.journal.schedule.restart_budget(budget, now);
         }
         self.maintenance = maintenance;
         self
@@ -34,14 +34,14 @@ impl Bootstrap {
             Maintenance { reinstall: true, .. } => {
                 self.journal.step_done(StepKind::Repair, "everything is installed once more");
                 // A repair has a budget of its own, whatever the join used of its budget.
-                let budget = self.journal.pace.budget();
-                self.journal.pace.begin_anew(budget, now);
+                let budget = self.journal.schedule.budget();
+                self.journal.schedule.restart_budget(budget, now);
                 self.journal.enter(now, Phase::Installing { grant, planned: Vec::new() });
                 // It is the same membership, and its certificate is no younger.
                 self.journal.working.since = since;
             }
             Maintenance { renew: Some(budget), .. } if is_due => {
-                self.journal.pace.begin_anew(budget, now);
+                self.journal.schedule.restart_budget(budget, now);
                 self.journal.step_done(StepKind::Renewal, "the certificate is due");
                 self.journal.enter(now, Phase::New);
                 // The authority may be another one after all this time, so it is discovered anew.

@@ -15,7 +15,7 @@
 //! other one ends the start with the phase kept, and the next start goes on from there.
 
 pub mod backoff;
-pub mod clock;
+pub mod clock_skew;
 mod decide;
 mod effect;
 mod failing;
@@ -24,9 +24,9 @@ mod journal;
 mod leave;
 mod maintenance;
 mod monitor;
-mod pace;
 pub mod phase;
 mod record;
+mod retry_schedule;
 mod status;
 
 use std::time::Duration;
@@ -46,7 +46,7 @@ use crate::fault::{Fault, Kind};
 use crate::secret::Secret;
 use crate::targets::{Answer, NameTemplate, Target, state_dir};
 use journal::Journal;
-use pace::RetrySchedule;
+use retry_schedule::RetrySchedule;
 
 /// What one bootstrap is to do.
 pub struct Plan {
@@ -128,7 +128,7 @@ pub fn resume(plan: Plan, record: Option<Record>, seed: u64, now: Now) -> Bootst
     let was_asked = working.phase != Phase::New;
     // During a renewal the engine goes on with the former certificate.
     let is_renewal = working.former.is_some();
-    let pace =
+    let schedule =
         RetrySchedule::new(seed, plan.budget, Duration::from_millis(working.elapsed_ms), now);
     let mut bootstrap = Bootstrap {
         state_dir: state_dir(id),
@@ -137,7 +137,7 @@ pub fn resume(plan: Plan, record: Option<Record>, seed: u64, now: Now) -> Bootst
         authority: working.authority.clone().filter(|_| was_asked),
         is_in_doubt: working.phase == Phase::Creating,
         // Nothing is owed to disk before there is something to say.
-        journal: Journal::new(working.clone(), record.unwrap_or(working), pace, outcome),
+        journal: Journal::new(working.clone(), record.unwrap_or(working), schedule, outcome),
         facts: None,
         hand_over_is_settled: false,
         hold_is_done: is_renewal,

@@ -1,4 +1,4 @@
-//! Walking through every crash point, every pair, and triples by lot.
+//! Walking through every crash point, every pair, and triples at random.
 
 use enlist::bootstrap::Outcome;
 use enlist::fault::Kind;

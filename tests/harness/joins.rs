@@ -1,10 +1,10 @@
-//! Joining: every crash point; pairs of them, and triples by lot.
+//! Joining: every crash point; pairs of them, and triples at random.
 
 use super::cases::{
     CHEF, Case, OPSWORKS, OPSWORKS_ON_PREMISES, PUPPET, SSM, SSM_FILE, SSM_REGISTERED,
 };
 use super::explore::{Count, Reference, join, sample, share};
-use super::lot::Lot;
+use super::rng::Rng;
 
 /// Triples for each target, where all are gone.
 const TRIPLES: usize = 300;
@@ -25,11 +25,11 @@ fn every_point(case: &Case) {
             pairs += 1;
         }
     }
-    let mut lot = Lot(1);
+    let mut rng = Rng(1);
     let triples = share(TRIPLES);
     for _ in 0..triples {
         let points = u64::try_from(reference.points).unwrap();
-        let crashes = [(); 3].map(|()| usize::try_from(lot.below(points)).unwrap());
+        let crashes = [(); 3].map(|()| usize::try_from(rng.below(points)).unwrap());
         join(case, &reference, &crashes, &[]);
     }
     println!(

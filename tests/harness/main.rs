@@ -22,13 +22,13 @@ mod fleet;
 mod joins;
 mod keys;
 mod leaves;
-#[path = "../../benches/fleet/lot.rs"]
-mod lot;
 mod node;
 #[path = "../common/puppet_node.rs"]
 mod puppet_node;
 mod renewals;
 mod replies;
+#[path = "../../benches/fleet/rng.rs"]
+mod rng;
 mod syscalls;
 mod tree;
 mod wire;

@@ -9,7 +9,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::tls;
-use crate::bootstrap::clock;
+use crate::bootstrap::clock_skew;
 use crate::fault::{Fault, Kind, chain};
 use crate::host::limited_body;
 use crate::host::net::{ProxyRefused, Trace};
@@ -188,7 +188,7 @@ fn service<E: ApiError>(
         (Some(code), None) => code.to_owned(),
         (None, _) => format!("HTTP status {status}, without an error code"),
     };
-    let wrong = clock::wrong_by(trace.skew());
+    let wrong = clock_skew::describe(trace.skew());
     let is_about_time = error.code().is_some_and(|code| ABOUT_TIME.contains(&code));
     let cause = format!("{} answered {cause}", Place::of(trace));
     if let Some(wrong) = wrong.filter(|_| is_about_time) {

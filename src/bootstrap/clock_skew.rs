@@ -7,19 +7,20 @@ use crate::fault::{Fault, Kind, Outlook};
 /// minutes off (IAM user guide, "Signature Version 4").
 const WRONG: u64 = 300;
 
-/// Says how far this clock is off, where that matters; by how many seconds the other one is ahead.
+/// Says how far this clock is off, where that matters. `skew` is by how many seconds the
+/// authority's clock is ahead.
 #[must_use]
-pub fn wrong_by(skew: i64) -> Option<String> {
+pub fn describe(skew: i64) -> Option<String> {
     let off = skew.unsigned_abs();
     let side = if skew > 0 { "behind" } else { "ahead of" };
-    (off >= WRONG).then(|| format!("this clock is {} {side} the endpoint's", span(off)))
+    (off >= WRONG).then(|| format!("this clock is {} {side} the endpoint's", in_two_units(off)))
 }
 
-/// What depends on the time can't be judged by a clock that is wrong: it is waited for until that
-/// is set.
+/// Makes a fault that depends on the time transient while this clock is wrong, so that it is
+/// waited out until the clock is set.
 #[must_use]
-pub fn waits(fault: Fault, now: Now) -> Fault {
-    match wrong_by(now.skew).filter(|_| fault.outlook == Outlook::Clock) {
+pub fn retry_when_wrong(fault: Fault, now: Now) -> Fault {
+    match describe(now.skew).filter(|_| fault.outlook == Outlook::Clock) {
         Some(wrong) if !fault.is_retried() => {
             let todo = "wait until this clock is set; if it is not, start time synchronisation";
             let causes = fault.causes.iter().cloned();
@@ -32,7 +33,7 @@ pub fn waits(fault: Fault, now: Now) -> Fault {
 }
 
 /// In the two greatest units: `3 d 4 h`, `2 h 5 min`, `7 min`.
-fn span(seconds: u64) -> String {
+fn in_two_units(seconds: u64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
     match (days, hours) {
         (0, 0) => format!("{minutes} min"),
@@ -43,19 +44,19 @@ fn span(seconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::wrong_by;
+    use super::describe;
 
     #[test]
     fn a_clock_is_wrong_from_five_minutes_on_and_the_side_is_said() {
-        assert_eq!((wrong_by(0), wrong_by(299), wrong_by(-299)), (None, None, None));
+        assert_eq!((describe(0), describe(299), describe(-299)), (None, None, None));
         for (skew, said) in [
             (300, "this clock is 5 min behind the endpoint's"),
             (-300, "this clock is 5 min ahead of the endpoint's"),
             (7_500, "this clock is 2 h 5 min behind the endpoint's"),
             (3 * 86_400 + 4 * 3_600 + 59, "this clock is 3 d 4 h behind the endpoint's"),
         ] {
-            assert_eq!(wrong_by(skew).as_deref(), Some(said));
+            assert_eq!(describe(skew).as_deref(), Some(said));
         }
-        assert!(wrong_by(i64::MIN).is_some() && wrong_by(i64::MAX).is_some());
+        assert!(describe(i64::MIN).is_some() && describe(i64::MAX).is_some());
     }
 }

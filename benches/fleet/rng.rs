@@ -1,10 +1,10 @@
-//! Luck from a seed: the same run twice.
+//! Pseudo-random numbers from a seed, so that a run can be repeated.
 
 /// SplitMix64 (Steele, Lea and Flood 2014).
 #[derive(Clone, Debug)]
-pub struct Lot(pub u64);
+pub struct Rng(pub u64);
 
-impl Lot {
+impl Rng {
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -18,8 +18,8 @@ impl Lot {
         self.next().checked_rem(limit).unwrap_or(0)
     }
 
-    /// Whether something happens that happens so often in a thousand times.
-    pub fn strikes(&mut self, per_thousand: u64) -> bool {
+    /// True in so many of a thousand draws.
+    pub fn with_chance(&mut self, per_thousand: u64) -> bool {
         self.below(1000) < per_thousand
     }
 }

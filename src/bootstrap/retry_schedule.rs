@@ -1,4 +1,4 @@
-//! One budget, and what is being waited for within it.
+//! The time budget of one state machine, and the waits between its tries.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use super::backoff::Call;
 use super::{Now, Waiting, backoff};
 use crate::fault::Fault;
 
-/// A throttle episode is over when it was quiet for as long as it lasted, and this.
-const QUIET: Duration = Duration::from_mins(1);
+/// A throttle episode ends when no call was throttled for as long as it lasted, and this.
+const QUIET_PERIOD: Duration = Duration::from_mins(1);
 
-/// Counts what is spent of the budget over every start, and spaces the tries.
+/// Counts the budget spent over all starts, and schedules the next try.
 #[derive(Clone, Debug)]
 pub(super) struct RetrySchedule {
     seed: u64,
@@ -19,20 +19,20 @@ pub(super) struct RetrySchedule {
     spent_before: Duration,
     /// In a row, of every kind.
     failures: u32,
-    /// Those in a row that were more than throttling.
+    /// Those in a row that were not throttled calls.
     faults: u32,
     /// Successes in between do not shorten the waits after these.
     setbacks: u32,
     episode: Option<ThrottleEpisode>,
-    /// Since when the authority is deciding.
-    watched_from: Option<Duration>,
-    asked: u32,
-    /// How long the node had been throttled when the authority began to decide.
-    throttled_until_watched: Option<Duration>,
+    /// When the authority began to decide.
+    polling_since: Option<Duration>,
+    polls: u32,
+    /// How long the node had been throttled by then.
+    throttled_before_polling: Option<Duration>,
     wait: Option<Waiting>,
 }
 
-/// Others ask the same authority, which throttles us all.
+/// A time in which the authority throttles this node's calls: others call it too.
 #[derive(Clone, Debug)]
 struct ThrottleEpisode {
     from: Duration,
@@ -41,14 +41,13 @@ struct ThrottleEpisode {
 }
 
 impl ThrottleEpisode {
-    /// From the first throttled call to the last one: how long the node was kept from its next
-    /// step, and so a measure of how many others there are.
+    /// From the first throttled call to the last one. It grows with the number of other nodes.
     fn lasted(&self) -> Duration {
         self.last.saturating_sub(self.from)
     }
 
     fn goes_on(&self, now: Now) -> bool {
-        now.mono.saturating_sub(self.last) <= self.lasted() + QUIET
+        now.mono.saturating_sub(self.last) <= self.lasted() + QUIET_PERIOD
     }
 }
 
@@ -63,9 +62,9 @@ impl RetrySchedule {
             faults: 0,
             setbacks: 0,
             episode: None,
-            watched_from: None,
-            asked: 0,
-            throttled_until_watched: None,
+            polling_since: None,
+            polls: 0,
+            throttled_before_polling: None,
             wait: None,
         }
     }
@@ -98,7 +97,7 @@ impl RetrySchedule {
         self.wait.as_ref().filter(|wait| wait.until > now.mono)
     }
 
-    /// Something happened: nothing is waited for any more.
+    /// Ends the wait, because something happened.
     pub fn clear_wait(&mut self) {
         self.wait = None;
     }
@@ -107,7 +106,7 @@ impl RetrySchedule {
         (self.failures, self.faults) = (0, 0);
     }
 
-    /// How often it failed in a row, this time included.
+    /// Counts a failure; returns how many there were in a row.
     pub fn failed(&mut self, now: Now, fault: &Fault) -> u32 {
         self.failures += 1;
         if fault.is_throttled {
@@ -122,23 +121,23 @@ impl RetrySchedule {
         self.failures
     }
 
-    /// Another budget, from now on.
-    pub fn begin_anew(&mut self, budget: Duration, now: Now) {
+    /// Starts another budget, from now on.
+    pub fn restart_budget(&mut self, budget: Duration, now: Now) {
         *self = Self::new(self.seed, budget, Duration::ZERO, now);
     }
 
-    /// What was asked for has to be asked for anew.
-    pub fn set_back(&mut self) {
+    /// Counts that the creating call has to be made anew.
+    pub fn count_setback(&mut self) {
         self.setbacks += 1;
-        (self.watched_from, self.throttled_until_watched) = (None, None);
+        (self.polling_since, self.throttled_before_polling) = (None, None);
     }
 
-    /// Before a failed call is made again.
+    /// Waits before a failed call is made again.
     pub fn retry(&mut self, now: Now, call: Call, fault: &Fault) {
         let wait = match (&self.episode, self.throttled_for(now)) {
             (Some(episode), Some(lasted)) if fault.is_throttled => {
-                let crowd = match (call, self.throttled_until_watched) {
-                    (Call::Poll, Some(before)) => backoff::of_polls(before).min(lasted),
+                let crowd = match (call, self.throttled_before_polling) {
+                    (Call::Poll, Some(before)) => backoff::poll_episode(before).min(lasted),
                     _ => lasted,
                 };
                 backoff::throttled(self.seed, call, episode.times, crowd)
@@ -148,25 +147,25 @@ impl RetrySchedule {
         self.wait_for(now, wait, fault.line(), true);
     }
 
-    /// The authority begins to decide: it is polled at once, in a throttle episode later.
-    pub fn watch_anew(&mut self, now: Now, reason: &str) {
-        self.asked = 0;
-        self.watched_from = Some(now.mono);
-        self.throttled_until_watched = Some(self.throttled_for(now).unwrap_or_default());
+    /// The authority begins to decide: polls it at once, in a throttle episode later.
+    pub fn begin_polling(&mut self, now: Now, reason: &str) {
+        self.polls = 0;
+        self.polling_since = Some(now.mono);
+        self.throttled_before_polling = Some(self.throttled_for(now).unwrap_or_default());
         if let Some(lasted) = self.throttled_for(now) {
             let wait = backoff::initial_delay(self.seed, lasted);
             self.wait_for(now, wait, reason.to_owned(), false);
         }
     }
 
-    /// Before an authority that takes its time is polled again.
-    pub fn watch(&mut self, now: Now, reason: &str) {
-        self.asked += 1;
-        let from = *self.watched_from.get_or_insert(now.mono);
+    /// Waits before an authority that has not decided is polled again.
+    pub fn poll_later(&mut self, now: Now, reason: &str) {
+        self.polls += 1;
+        let from = *self.polling_since.get_or_insert(now.mono);
         let since = now.mono.saturating_sub(from);
         let wait = match self.throttled_for(now) {
-            Some(lasted) => backoff::repoll(self.seed, self.asked, since, lasted),
-            None => backoff::poll(self.seed, self.asked, since),
+            Some(lasted) => backoff::repoll(self.seed, self.polls, since, lasted),
+            None => backoff::poll(self.seed, self.polls, since),
         };
         self.wait_for(now, wait, reason.to_owned(), false);
     }

@@ -22,7 +22,7 @@ pub fn earliest(booted: u64, crashed: Option<u64>, association_ms: u64) -> u64 {
 /// What the request limit leaves: the nodes that boot from some moment on, be it the first boot or
 /// any later one, need three calls each through a bucket that is full at best; or two, and then the
 /// association of the last one. In seconds.
-pub fn of(mut boots: Vec<f64>, association: f64) -> f64 {
+pub fn of_fleet(mut boots: Vec<f64>, association: f64) -> f64 {
     let (rate, burst) = (f64::from(DOCUMENTED.per_second), f64::from(DOCUMENTED.burst));
     let through = |calls: f64| ((calls - burst) / rate).max(0.0);
     boots.sort_by(|one, other| other.total_cmp(one));
@@ -34,10 +34,10 @@ pub fn of(mut boots: Vec<f64>, association: f64) -> f64 {
 }
 
 /// What docs/fleet.md promises for a fleet of this size, seconds.
-pub fn allowed(nodes: usize, least: f64) -> f64 {
+pub fn allowed(nodes: usize, lower_bound: f64) -> f64 {
     match nodes {
-        ..60 => least + 10.0,
-        60..1000 => 1.25 * least,
-        _ => 1.10 * least,
+        ..60 => lower_bound + 10.0,
+        60..1000 => 1.25 * lower_bound,
+        _ => 1.10 * lower_bound,
     }
 }
