@@ -25,10 +25,10 @@ pub async fn perform(root: &Root, store: &Store, bundle: &Bundle) -> Result<Vec<
         Some(lock) => take_lock(root, bundle, lock).await?,
         None => None,
     };
-    let mut installed = Vec::new();
+    let (mut installed, mounts) = (Vec::new(), preflight::Mounts::default());
     for action in &bundle.actions {
         match action {
-            Action::CheckWritable(written) => preflight::check(root, written)?,
+            Action::CheckWritable(written) => preflight::check(root, &mounts, written)?,
             Action::CheckSettings(required) => engines::check_settings(root, required)?,
             Action::ConfirmSettings(required) => {
                 Box::pin(engines::confirm_settings(root, store, required)).await?;
