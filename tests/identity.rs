@@ -4,11 +4,13 @@
 
 mod common;
 
+use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
-use common::{NAME, Node, Run, STACK, expect, list, run, target_node};
+use common::{NAME, Node, Run, STACK, expect, list, openssl, run, target_node, text};
 use enlist_emulator::Options;
 use enlist_emulator::imds::Answering;
 
@@ -313,4 +315,43 @@ fn a_name_that_never_comes_is_in_the_status() {
     let status = node.enlist(&["status"]);
     assert_eq!(status.code, 78, "{}", status.stdout);
     assert!(status.stdout.contains("hostnamectl set-hostname"), "{}", status.stdout);
+}
+
+/// The key that a join checked is not checked again while its file is unchanged.
+#[test]
+fn a_key_that_changes_after_the_join_is_found() {
+    let node = Node::new();
+    node.join();
+    let note = node.read("var/lib/enlist/opsworks-cm/checked-key.json");
+    let key = fs::read_to_string(node.key()).unwrap();
+    let sha256 = openssl(&["dgst", "-sha256", "-r", text(&node.key())]);
+    assert!(note.contains(sha256.split(' ').next().unwrap()), "{note}: {sha256}");
+    let healthy = node.enlist(&["status"]);
+    assert!(!healthy.stdout.contains("the key"), "{}", healthy.stdout);
+
+    // Still PEM and still DER: only the check of the numbers finds it.
+    let middle = key.len() / 2;
+    let swapped = if key.as_bytes()[middle] == b'A' { "B" } else { "A" };
+    let damaged = format!("{}{swapped}{}", &key[..middle], &key[middle + 1..]);
+    let other = openssl(&["genrsa", "-traditional", "2048"]);
+    for (content, problem) in [
+        (damaged.as_str(), "the key is damaged"),
+        (other.as_str(), "the key is not the one that this node joined with"),
+    ] {
+        fs::write(node.key(), content).unwrap();
+        let status = node.enlist(&["status"]);
+        assert!(status.stdout.contains(problem), "{problem}: {}", status.stdout);
+        let join = node.enlist(&["join"]);
+        assert!(join.stderr.contains(problem), "{problem}: {}", join.stderr);
+    }
+
+    // The former file again: its mode is still looked at.
+    fs::write(node.key(), &key).unwrap();
+    fs::set_permissions(node.key(), fs::Permissions::from_mode(0o644)).unwrap();
+    let loose = node.enlist(&["status"]);
+    assert!(loose.stdout.contains("lets others read or write it (0644)"), "{}", loose.stdout);
+    fs::set_permissions(node.key(), fs::Permissions::from_mode(0o640)).unwrap();
+    assert_eq!(node.read("var/lib/enlist/opsworks-cm/checked-key.json"), note);
+    let healthy = node.enlist(&["status"]);
+    assert!(!healthy.stdout.contains("the key"), "{}", healthy.stdout);
 }

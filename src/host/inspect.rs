@@ -1,5 +1,6 @@
 //! Looks at what was installed, and changes nothing.
 
+use super::checked_key;
 use super::clock::unix_now;
 use super::engines::{self, EngineAnswers};
 use super::files;
@@ -9,7 +10,6 @@ use crate::bootstrap::Record;
 use crate::engines::inspection::{self, FileState, Finding, ObservedFile};
 use crate::engines::{Installed, Item};
 use crate::fault::Fault;
-use crate::pki::PrivateKey;
 
 /// What is done with what the engine answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub async fn inspect(
     if let Some(record) = &record {
         let owner = record.engine.file_owner();
         for file in &record.installed {
-            let mut state = look(root, file, owner);
+            let mut state = look(root, store, file, owner);
             let required = match &state {
                 FileState::Text(text) => {
                     inspection::required_settings(&record.membership(), file, text)
@@ -77,7 +77,7 @@ pub fn held_by(root: &Root, record: &Record) -> Option<String> {
     (root.text(&path)? == content).then(|| root.shown(&path))
 }
 
-fn look(root: &Root, file: &Installed, engines_account: Option<&str>) -> FileState {
+fn look(root: &Root, store: &Store, file: &Installed, engines_account: Option<&str>) -> FileState {
     let files::Existing { content, mode, owner, holder } = match files::existing(root, &file.path) {
         Ok(Some(found)) => found,
         Ok(None) => return FileState::Missing,
@@ -88,16 +88,16 @@ fn look(root: &Root, file: &Installed, engines_account: Option<&str>) -> FileSta
     let (content, user) = (zeroize::Zeroizing::new(content), owner.0);
     let is_foreign = || files::is_foreign(root, user, holder, files::ids_of(root, engines_account));
     match file.item {
-        Item::Key => match PrivateKey::from_pem(&content) {
+        Item::Key => match checked_key::public_key(store, &content) {
             Ok(key) if mode & files::LOOSE != 0 => {
                 let how = format!("lets others read or write it ({:04o})", mode & 0o777);
-                FileState::LooseKey(key.public().clone(), how)
+                FileState::LooseKey(key, how)
             }
             Ok(key) if is_foreign() => {
                 let how = format!("belongs to another user ({})", root.account(user));
-                FileState::LooseKey(key.public().clone(), how)
+                FileState::LooseKey(key, how)
             }
-            Ok(key) => FileState::Key(key.public().clone()),
+            Ok(key) => FileState::Key(key),
             Err(error) => FileState::Damaged(error.to_string()),
         },
         Item::Certificate | Item::Ca | Item::Settings => match std::str::from_utf8(&content) {

@@ -1,9 +1,12 @@
 //! The node's private key on disk. Made once; one that stands is used as it is.
 
 use tokio::sync::oneshot;
+use zeroize::Zeroizing;
 
+use super::checked_key;
 use super::files;
 use super::root::Root;
+use super::store::Store;
 use crate::engines::{ExpectedKey, KeyReport, KeySpec};
 use crate::fault::{Fault, Kind};
 use crate::pki::private_key::KeyError;
@@ -15,6 +18,9 @@ pub struct KeyGeneration {
     bits: u32,
     result: oneshot::Receiver<Result<PrivateKey, KeyError>>,
 }
+
+/// A key file's bytes.
+type Content = Zeroizing<Vec<u8>>;
 
 /// Begins a key early, where no key of any name stands, while the network is asked for the rest.
 #[must_use]
@@ -43,6 +49,7 @@ pub fn begin_if_none(
 /// `Host` where a key that stands can't be read or is damaged: that is no reason to make another.
 pub async fn ensure(
     root: &Root,
+    store: &Store,
     spec: &KeySpec,
     making: Option<KeyGeneration>,
 ) -> Result<KeyReport, Fault> {
@@ -53,11 +60,12 @@ pub async fn ensure(
     if standing.is_some() {
         files::tighten(root, &spec.at.path, files::ids_of(root, spec.at.owner))?;
     }
-    let key = match (standing, load(root, &spec.staged)?) {
+    let (key, content) = match (standing, load(root, &spec.staged)?) {
         (Some(key), _) | (None, Some(key)) => key,
         (None, None) if spec.must_stand => return Err(missing(root, spec)),
         (None, None) => make(root, spec, making).await?,
     };
+    checked_key::keep(store, &content, key.public());
     let csr = spec.csr.as_ref().map(|wanted| csr::build(wanted, &key)).transpose();
     let csr = csr.map_err(|error| {
         let what = "the certificate request can't be made";
@@ -73,7 +81,7 @@ pub async fn ensure(
 /// `Host` where neither is there, `Data` where the key can't be used.
 pub fn sign(root: &Root, spec: &KeySpec, bytes: &[u8]) -> Result<Vec<u8>, Fault> {
     let standing = load(root, &spec.at.path)?;
-    let key = match standing {
+    let (key, _) = match standing {
         Some(key) => key,
         None => load(root, &spec.staged)?.ok_or_else(|| missing(root, spec))?,
     };
@@ -99,23 +107,24 @@ fn begin(bits: u32) -> KeyGeneration {
     KeyGeneration { bits, result }
 }
 
-fn load(root: &Root, path: &str) -> Result<Option<PrivateKey>, Fault> {
-    let Some(text) = files::read_if_there(root, path)?.map(zeroize::Zeroizing::new) else {
+fn load(root: &Root, path: &str) -> Result<Option<(PrivateKey, Content)>, Fault> {
+    let Some(text) = files::read_if_there(root, path)?.map(Zeroizing::new) else {
         return Ok(None);
     };
-    PrivateKey::from_pem(&text).map(Some).map_err(|error| {
+    let key = PrivateKey::from_pem(&text).map_err(|error| {
         let todo =
             "put a usable key there, or move it away to have a new one made; it was not touched";
         Fault::new(Kind::Data, "the private key can't be used", root.shown(path), todo)
             .because(&error)
-    })
+    })?;
+    Ok(Some((key, text)))
 }
 
 async fn make(
     root: &Root,
     spec: &KeySpec,
     making: Option<KeyGeneration>,
-) -> Result<PrivateKey, Fault> {
+) -> Result<(PrivateKey, Content), Fault> {
     let making =
         making.filter(|making| making.bits == spec.bits).unwrap_or_else(|| begin(spec.bits));
     let failed = |cause: &str| {
@@ -135,6 +144,7 @@ async fn make(
     if let Some((directory, _)) = spec.staged.rsplit_once('/') {
         files::make_directory(root, directory, 0o700, None)?;
     }
-    files::replace(root, &spec.staged, key.to_pem().as_bytes(), 0o600, None)?;
-    Ok(key)
+    let content = Zeroizing::new(key.to_pem().as_bytes().to_vec());
+    files::replace(root, &spec.staged, &content, 0o600, None)?;
+    Ok((key, content))
 }

@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_types, reason = "the module that does I/O")]
 
 pub mod aws;
+pub mod checked_key;
 pub mod clock;
 pub mod core_dumps;
 pub mod engines;
@@ -98,7 +99,7 @@ impl Host {
                 Event::Facts(Box::new(facts), Box::new(observed))
             }
             Effect::EnsureKey(spec) => {
-                Event::Key(Box::new(key::ensure(root, &spec, self.key.take()).await?))
+                Event::Key(Box::new(key::ensure(root, store, &spec, self.key.take()).await?))
             }
             Effect::Sign(spec, bytes) => Event::Signed(key::sign(root, &spec, &bytes)?),
             Effect::Persist(record) => store.persist(&record).map(|()| Event::Persisted)?,

@@ -238,7 +238,7 @@ impl Node {
                     .map(|observed| Event::Facts(Box::new(self.facts(case)), Box::new(observed)))
             }
             Effect::EnsureKey(spec) => self.on_disk(|node| {
-                node.ensure_key(&spec).map(|report| Event::Key(Box::new(report)))
+                node.ensure_key(&store, &spec).map(|report| Event::Key(Box::new(report)))
             })?,
             Effect::Persist(record) => {
                 self.hold_no_secret(&record.to_text(), "the record");
@@ -338,7 +338,7 @@ impl Node {
     }
 
     /// As `host::key` does it, but that a new key is one that was made beforehand.
-    fn ensure_key(&mut self, spec: &KeySpec) -> Result<KeyReport, Fault> {
+    fn ensure_key(&mut self, store: &Store, spec: &KeySpec) -> Result<KeyReport, Fault> {
         let staged = self.root.at(&spec.staged);
         if !staged.exists() && !self.root.at(&spec.at.path).exists() {
             let (directory, _) = spec.staged.rsplit_once('/').unwrap();
@@ -348,7 +348,7 @@ impl Node {
             self.keys_made += 1;
         }
         let root = self.root.clone();
-        self.runtime.block_on(key::ensure(&root, spec, None))
+        self.runtime.block_on(key::ensure(&root, store, spec, None))
     }
 
     fn facts(&self, case: &Case) -> Facts {
