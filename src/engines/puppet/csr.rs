@@ -122,55 +122,69 @@ fn add_file(
     let Some(text) = &site.csr_attributes else {
         return Ok(Vec::new());
     };
-    let names = site_names(site)?;
     let default = format!("{}/csr_attributes.yaml", site.confdir);
-    let path = site.csr_attributes_path.as_ref().unwrap_or(&default);
-    let fault = |line: usize, what: String, todo: &str| {
-        Fault::new(Kind::Config, what, format!("{path}, line {line}"), todo)
-    };
+    let path = site.csr_attributes_path.clone().unwrap_or(default);
+    let file = AttributesFile { path, names: site_names(site)? };
     let parsed = csr_attributes::parse(text.expose()).map_err(|error| {
         let what = "csr_attributes.yaml can't be used".to_owned();
-        fault(error.line, what, "correct this line, or remove the file").because(&error)
+        file.fault(error.line, what, "correct this line, or remove the file").because(&error)
     })?;
-    let resolve = |name: &str| {
+    for entry in parsed.extension_requests {
+        let (dotted, value) = file.extension(entry)?;
+        extensions.insert(dotted, value);
+    }
+    parsed.custom_attributes.into_iter().map(|entry| file.attribute(entry)).collect()
+}
+
+/// `csr_attributes.yaml`, and the names for OIDs that the site has made up.
+struct AttributesFile {
+    path: String,
+    names: BTreeMap<String, String>,
+}
+
+impl AttributesFile {
+    fn fault(&self, line: usize, what: String, todo: &str) -> Fault {
+        Fault::new(Kind::Config, what, format!("{}, line {line}", self.path), todo)
+    }
+
+    /// The OID of this name, unless Puppet's agent makes that one itself.
+    fn resolve(&self, name: &str) -> Option<String> {
         if PUPPETS_OWN.contains(&name) {
             return None;
         }
-        let dotted = oid::resolve(name).or_else(|| oid::resolve(names.get(name)?))?;
+        let dotted = oid::resolve(name).or_else(|| oid::resolve(self.names.get(name)?))?;
         (!PUPPETS_OWN.contains(&dotted.as_str())).then_some(dotted)
-    };
-    for Entry { name, value, line } in parsed.extension_requests {
-        let dotted = resolve(&name).ok_or_else(|| {
-            fault(
-                line,
-                format!("{name:?} is not an extension that Puppet accepts"),
-                "use a name such as pp_role, a dotted OID, or one of custom_trusted_oid_mapping.yaml",
-            )
+    }
+
+    fn extension(&self, entry: Entry) -> Result<(String, Secret), Fault> {
+        let Entry { name, value, line } = entry;
+        let dotted = self.resolve(&name).ok_or_else(|| {
+            let what = format!("{name:?} is not an extension that Puppet accepts");
+            let todo = "use a name such as pp_role, a dotted OID, or one of custom_trusted_oid_mapping.yaml";
+            self.fault(line, what, todo)
         })?;
         if oid::is_under(&dotted, oid::AUTHORIZATION_ARC) {
-            return Err(fault(
-                line,
-                format!(
-                    "{name} is an authorization extension, and those are taken from enlist's own settings only"
-                ),
-                "move it to extension_requests in [puppet]",
-            ));
+            let what = format!(
+                "{name} is an authorization extension, and those are taken from enlist's own settings only"
+            );
+            return Err(self.fault(line, what, "move it to extension_requests in [puppet]"));
         }
-        extensions.insert(dotted, value);
+        Ok((dotted, value))
     }
-    let attribute = |Entry { name, value, line }: Entry| {
+
+    fn attribute(&self, entry: Entry) -> Result<(String, Secret), Fault> {
+        let Entry { name, value, line } = entry;
         if name == "challengePassword" {
             return Ok((oid::CHALLENGE_PASSWORD.to_owned(), value));
         }
-        let is_name = oid::arcs(&name).is_some() || names.contains_key(&name);
-        let dotted = resolve(&name).filter(|_| is_name);
+        let is_name = oid::arcs(&name).is_some() || self.names.contains_key(&name);
+        let dotted = self.resolve(&name).filter(|_| is_name);
         let dotted = dotted.ok_or_else(|| {
             let what = format!("the custom attribute {name:?} is not an OID that Puppet accepts");
-            fault(line, what, "use a dotted OID, or challengePassword")
+            self.fault(line, what, "use a dotted OID, or challengePassword")
         })?;
         Ok((dotted, value))
-    };
-    parsed.custom_attributes.into_iter().map(attribute).collect()
+    }
 }
 
 /// Names for OIDs that the site has made up.

@@ -1,0 +1,215 @@
+//! A scripted host and authority.
+
+use std::time::Duration;
+
+use enlist::bootstrap::{
+    Bootstrap, Effect, Event, Now, Outcome, Phase, Plan, Record, StateMachine, resume,
+};
+use enlist::engines::{Engines, Installed, Item, KeyReport};
+use enlist::fault::{Fault, Kind};
+use enlist::pki::{CsrSpec, PrivateKey, csr};
+use enlist::targets::opsworks_cm::OpsworksCm;
+use enlist::targets::opsworks_cm::api::{self, Server};
+use enlist::targets::{Answer, Call, Request};
+
+use super::puppet_node;
+
+const UNIX: i64 = 1_900_000_000;
+
+/// A CA and a node's key, made once per test: small, so that the suite stays quick.
+pub struct World {
+    pub ca: rcgen::CertifiedIssuer<'static, rcgen::KeyPair>,
+    pub key: PrivateKey,
+    pub mono: Duration,
+}
+
+impl World {
+    pub fn new() -> Self {
+        let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.distinguished_name.push(rcgen::DnType::CommonName, "Test CA");
+        let ca_key =
+            rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048)
+                .unwrap();
+        let ca = rcgen::CertifiedIssuer::self_signed(params, ca_key).unwrap();
+        Self { ca, key: PrivateKey::generate(2048).unwrap(), mono: Duration::ZERO }
+    }
+
+    pub fn now(&self) -> Now {
+        Now { mono: self.mono, unix: UNIX, skew: 0 }
+    }
+
+    pub fn report(&self) -> KeyReport {
+        let spec = CsrSpec { name: "i-1".into(), ..CsrSpec::default() };
+        KeyReport {
+            public: self.key.public().clone(),
+            csr: Some(csr::build(&spec, &self.key).unwrap()),
+        }
+    }
+
+    pub fn certificate(&self, name: &str) -> String {
+        let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        let public = rcgen::SubjectPublicKeyInfo::from_der(self.key.public().spki_der()).unwrap();
+        params.signed_by(&public, &self.ca).unwrap().pem()
+    }
+
+    pub fn healthy(&self) -> Answer {
+        server("HEALTHY", &self.ca.pem())
+    }
+
+    pub fn success(&self) -> Answer {
+        status("SUCCESS", &[("OTHER", "x"), ("PUPPET_NODE_CERT", &self.certificate("i-1"))])
+    }
+}
+
+pub fn server(status: &str, ca: &str) -> Answer {
+    api::Answer::Servers(vec![Server {
+        name: Some("p".into()),
+        status: Some(status.into()),
+        endpoint: Some("puppet.example".into()),
+        engine: Some("Puppet".into()),
+        attributes: vec![("PUPPET_API_CA_CERT".into(), ca.into())],
+        ..Server::default()
+    }])
+    .into()
+}
+
+pub fn status(status: &str, attributes: &[(&str, &str)]) -> Answer {
+    api::Answer::AssociationStatus {
+        status: Some(status.into()),
+        attributes: attributes.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect(),
+    }
+    .into()
+}
+
+pub fn token() -> Answer {
+    api::Answer::Associated { token: Some("t-1".into()) }.into()
+}
+
+pub fn facts(instance: &str) -> Event {
+    puppet_node::facts(instance)
+}
+
+pub fn target() -> (OpsworksCm, Engines) {
+    puppet_node::opsworks_cm("p")
+}
+
+pub fn plan(target: (OpsworksCm, Engines)) -> Plan {
+    puppet_node::plan(target, Duration::from_mins(30))
+}
+
+pub fn is_call(request: &Request, wanted: &str) -> bool {
+    request.action() == wanted
+}
+
+pub fn begin(world: &World, record: Option<Record>) -> Bootstrap {
+    resume(plan(target()), record, 7, world.now())
+}
+
+/// What a disk and a scripted authority would do, until the core finishes or has asked all.
+pub struct Script {
+    pub answers: Vec<Result<Answer, Fault>>,
+    pub asked: Vec<String>,
+    pub disk: Option<Record>,
+    pub instance: &'static str,
+    pub effects: Vec<&'static str>,
+}
+
+impl Script {
+    pub fn new(answers: Vec<Result<Answer, Fault>>) -> Self {
+        Self { answers, asked: Vec::new(), disk: None, instance: "i-1", effects: Vec::new() }
+    }
+
+    pub fn run(&mut self, world: &mut World, core: &mut Bootstrap) -> Outcome {
+        for _ in 0..1000 {
+            let effect = core.poll();
+            assert_eq!(effect, core.poll(), "poll gives the same answer until it is handled");
+            let (done, event) = match effect {
+                Effect::Finish(outcome) => return outcome,
+                Effect::GatherFacts(_) => ("facts", facts(self.instance)),
+                Effect::EnsureKey(_) => ("key", Event::Key(Box::new(world.report()))),
+                Effect::Persist(record) => {
+                    self.disk = Some(*record);
+                    ("persist", Event::Persisted)
+                }
+                Effect::Call(request) => {
+                    // Write-ahead: whatever is asked, its phase is on disk.
+                    if is_call(&request, "AssociateNode") {
+                        assert_eq!(self.disk.as_ref().unwrap().phase, Phase::Creating);
+                    }
+                    self.asked.push(request.action().into());
+                    assert!(
+                        !self.answers.is_empty(),
+                        "more was asked than scripted: {:?}",
+                        self.asked
+                    );
+                    let event = match self.answers.remove(0) {
+                        Ok(answer) => Event::Answered(answer),
+                        Err(fault) => Event::Failed(fault),
+                    };
+                    ("call", event)
+                }
+                Effect::WaitUntil(until) => {
+                    assert!(until > world.mono);
+                    world.mono = until;
+                    ("wait", Event::Woke)
+                }
+                Effect::Hold(_) => ("hold", Event::Held),
+                Effect::Release(_) => ("release", Event::Released),
+                Effect::Install(_) => {
+                    let phase = &self.disk.as_ref().unwrap().phase;
+                    assert!(matches!(phase, Phase::Installing { .. }), "{phase:?}");
+                    ("install", Event::Installed(vec![Installed::new(Item::Key, "/s/k")]))
+                }
+                Effect::Keep(_) => ("keep", Event::Kept),
+                Effect::SetAside(_) => {
+                    self.disk = None;
+                    ("aside", Event::IsAside)
+                }
+                other => panic!("{other:?} in a join of a Puppet server"),
+            };
+            self.effects.push(done);
+            core.handle(world.now(), event);
+        }
+        panic!("no end after 1000 effects");
+    }
+}
+
+pub fn passing() -> Fault {
+    Fault::new(Kind::Transient, "no network", "x", "wait")
+}
+
+/// Every call fails until this moment.
+pub fn fail_until(
+    end: Duration,
+    world: &mut World,
+    script: &mut Script,
+    core: &mut Bootstrap,
+    fault: impl Fn() -> Fault,
+) {
+    while world.mono < end {
+        let now = world.now();
+        match core.poll() {
+            Effect::GatherFacts(_) => core.handle(now, facts("i-1")),
+            Effect::Persist(record) => {
+                script.disk = Some(*record);
+                core.handle(now, Event::Persisted);
+            }
+            Effect::WaitUntil(until) => {
+                world.mono = until;
+                core.handle(world.now(), Event::Woke);
+            }
+            Effect::Call(_) => core.handle(now, Event::Failed(fault())),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+pub fn failed(outcome: Outcome) -> Fault {
+    match outcome {
+        Outcome::Failed(fault) => fault,
+        other => panic!("{other:?}"),
+    }
+}

@@ -1,0 +1,142 @@
+//! What is waited for, and for how long.
+
+use std::time::Duration;
+
+use enlist::bootstrap::Outcome;
+use enlist::fault::Kind;
+
+use super::script::{Script, World, begin, fail_until, failed, passing, server, status, token};
+
+#[test]
+fn in_progress_is_asked_again_at_a_slowing_pace() {
+    let mut world = World::new();
+    let mut answers = vec![Ok(world.healthy()), Ok(token())];
+    answers.extend((0..8).map(|_| Ok(status("IN_PROGRESS", &[]))));
+    answers.push(Ok(world.success()));
+    let mut script = Script::new(answers);
+    let mut core = begin(&world, None);
+    assert!(matches!(script.run(&mut world, &mut core), Outcome::Joined { .. }));
+    let waited = world.mono.as_secs_f64();
+    // 1 + 2 + 4 and five times 5 seconds, each a quarter more or less.
+    assert!((24.0..40.0).contains(&waited), "waited {waited} s");
+}
+
+/// Too early a poll would take the turn of one of those that are throttled with us; too late a one
+/// costs more than that where they are few.
+#[test]
+fn a_throttled_node_polls_after_a_part_of_the_time_that_it_was_throttled() {
+    let waited = |seconds: u64| {
+        let mut world = World::new();
+        let from = world.mono;
+        let mut script = Script::new(vec![Ok(world.healthy()), Ok(token()), Ok(world.success())]);
+        let mut core = begin(&world, None);
+        fail_until(Duration::from_secs(seconds), &mut world, &mut script, &mut core, || {
+            passing().throttled()
+        });
+        let throttled = world.mono.saturating_sub(from);
+        assert!(matches!(script.run(&mut world, &mut core), Outcome::Joined { .. }));
+        world.mono.saturating_sub(from + throttled).as_secs_f64()
+    };
+    // The next try, and two seconds, half of the time, or a minute.
+    for (throttled, least, most) in
+        [(1, 1.8, 4.5), (20, 9.0, 14.0), (60, 30.0, 42.0), (600, 59.0, 95.0)]
+    {
+        let waited = waited(throttled);
+        assert!((least..most).contains(&waited), "{throttled} s: {waited} s");
+    }
+}
+
+#[test]
+fn one_throttled_call_costs_a_lone_node_some_seconds() {
+    let mut world = World::new();
+    let mut script = Script::new(vec![
+        Err(passing().throttled()),
+        Ok(world.healthy()),
+        Ok(token()),
+        Err(passing().throttled()),
+        Ok(status("IN_PROGRESS", &[])),
+        Ok(world.success()),
+    ]);
+    let mut core = begin(&world, None);
+    assert!(matches!(script.run(&mut world, &mut core), Outcome::Joined { .. }));
+    let waited = world.mono.as_secs_f64();
+    // Around 0.9 s, 2 s, 1.4 s and 6.8 s.
+    assert!((7.0..15.0).contains(&waited), "waited {waited} s");
+    let waits = script.effects.iter().filter(|word| **word == "wait").count();
+    assert_eq!(waits, 4, "{:?}", script.effects);
+}
+
+#[test]
+fn a_start_after_ten_minutes_of_throttling_does_not_begin_with_quick_tries() {
+    let mut world = World::new();
+    let mut script = Script::new(vec![
+        Err(passing().throttled()),
+        Ok(world.healthy()),
+        Ok(token()),
+        Ok(world.success()),
+    ]);
+    let mut core = begin(&world, None);
+    fail_until(Duration::from_mins(10), &mut world, &mut script, &mut core, || {
+        passing().throttled()
+    });
+    let started = world.mono;
+    let mut core = begin(&world, script.disk.clone());
+    assert!(matches!(script.run(&mut world, &mut core), Outcome::Joined { .. }));
+    let waited = world.mono.saturating_sub(started).as_secs_f64();
+    // Around 18 s (the first wait of an episode: from a fifth of that on), and a minute for the authority.
+    assert!((3.0 + 59.0..33.0 + 70.0).contains(&waited), "waited {waited} s");
+}
+
+#[test]
+fn a_server_that_is_not_healthy_is_waited_for_and_one_that_is_gone_is_not() {
+    let mut world = World::new();
+    let wait = |word| Ok(server(word, ""));
+    let mut script = Script::new(vec![
+        wait("CREATING"),
+        wait("UNDER_MAINTENANCE"),
+        Ok(world.healthy()),
+        Ok(token()),
+        Ok(world.success()),
+    ]);
+    let mut core = begin(&world, None);
+    assert!(matches!(script.run(&mut world, &mut core), Outcome::Joined { .. }));
+    assert!(script.effects.iter().filter(|word| **word == "wait").count() >= 2);
+    for gone in ["DELETING", "TERMINATED", "FAILED"] {
+        let mut script = Script::new(vec![wait(gone)]);
+        let fault = failed(script.run(&mut world, &mut begin(&World::new(), None)));
+        assert_eq!(fault.kind, Kind::Rejected, "{gone}");
+    }
+}
+
+#[test]
+fn a_fault_that_passes_is_waited_out_and_the_budget_ends_it() {
+    let mut world = World::new();
+    let mut script = Script::new((0..500).map(|_| Err(passing())).collect());
+    let mut core = begin(&world, None);
+    let fault = failed(script.run(&mut world, &mut core));
+    assert_eq!(fault.kind, Kind::Transient);
+    assert_eq!(world.mono.as_secs(), 30 * 60, "the last try comes when the budget ends");
+    let record = script.disk.clone().unwrap();
+    assert!(record.fault.as_ref().unwrap().is_final);
+    // A verdict was reached, so the next start has a budget of its own.
+    let mut again =
+        Script::new(vec![Err(passing()), Ok(world.healthy()), Ok(token()), Ok(world.success())]);
+    let mut core = begin(&world, Some(record));
+    assert!(matches!(again.run(&mut world, &mut core), Outcome::Joined { .. }));
+}
+
+#[test]
+fn a_crash_does_not_renew_the_budget() {
+    let mut world = World::new();
+    let mut script = Script::new((0..500).map(|_| Err(passing())).collect());
+    let mut core = begin(&world, None);
+    fail_until(Duration::from_mins(20), &mut world, &mut script, &mut core, passing);
+    let started = world.mono;
+    let mut core = begin(&world, script.disk.clone());
+    failed(script.run(&mut world, &mut core));
+    let spent = world.mono.saturating_sub(started).as_secs();
+    assert!(
+        (9 * 60..=12 * 60).contains(&spent),
+        "ten minutes of thirty were left, and {spent} s were spent"
+    );
+}
