@@ -17,3 +17,11 @@ pub fn encode(bytes: &[u8]) -> String {
 pub fn sha256(bytes: &[u8]) -> String {
     encode(digest(&SHA256, bytes).as_ref())
 }
+
+/// A UUID that belongs to `text`.
+pub fn uuid_of(text: &str) -> String {
+    let digits = sha256(text.as_bytes());
+    let part = |from: usize, to: usize| digits.get(from..to).unwrap_or_default();
+    let (third, fourth) = (part(13, 16), part(17, 20));
+    format!("{}-{}-4{third}-8{fourth}-{}", part(0, 8), part(8, 12), part(20, 32))
+}

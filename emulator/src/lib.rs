@@ -22,6 +22,7 @@ pub mod options;
 pub mod random;
 mod setup;
 pub mod sigv4;
+mod tar;
 mod zip;
 
 pub use control::{Call, ControlPlane, Fault, FaultKind};

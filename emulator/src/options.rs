@@ -58,6 +58,8 @@ pub struct Options {
     pub stacks: Vec<StackSpec>,
     /// How long an instance is `registering` before it is `registered`.
     pub registration_time: Duration,
+    /// How long assigning an instance to a layer, and unassigning it, takes.
+    pub setup_time: Duration,
     /// The roles that Systems Manager can give to nodes; `None` for any.
     pub ssm_roles: Option<BTreeSet<String>>,
     /// How long an association is IN_PROGRESS.
@@ -123,6 +125,7 @@ impl Default for Options {
             endpoint: None,
             stacks: Vec::new(),
             registration_time: Duration::ZERO,
+            setup_time: Duration::ZERO,
             ssm_roles: None,
             association_time: Duration::ZERO,
             disassociation_time: Duration::ZERO,

@@ -91,6 +91,7 @@ pub(crate) fn control_settings(
         opsworks: OpsWorksSettings {
             stacks: options.stacks(),
             registration_time: options.registration_time,
+            setup_time: options.setup_time,
             identity: Some(identity),
             place,
         },

@@ -65,7 +65,7 @@ fn size(length: usize) -> u32 {
 }
 
 /// CRC-32 of ISO 3309, bit by bit: the files are small.
-fn crc32(bytes: &[u8]) -> u32 {
+pub fn crc32(bytes: &[u8]) -> u32 {
     const REVERSED: u32 = 0xedb8_8320;
     let step = |crc: u32, _| if crc & 1 == 1 { crc >> 1 ^ REVERSED } else { crc >> 1 };
     let one = |crc: u32, byte: &u8| (0..8).fold(crc ^ u32::from(*byte), step);

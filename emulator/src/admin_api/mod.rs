@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use crate::control::{CallList, Snapshot};
+use crate::control::{CallList, INSTALLER_PATH, Snapshot, installer};
 use crate::emulator::Shared;
 use crate::http::{Request, Response};
 
@@ -75,6 +75,10 @@ impl Pieces {
 /// Answers a request for the admin API; none for other paths, and for clients elsewhere.
 pub(crate) fn answer(request: &Request, peer: SocketAddr, shared: &Shared) -> Option<Reply> {
     let path = request.path.strip_prefix(ROOT)?;
+    // For the machines that are registered, which are elsewhere.
+    if request.path == INSTALLER_PATH && request.method == "GET" {
+        return Some(Reply::Response(Response::new(200, "application/gzip", installer())));
+    }
     if !peer.ip().to_canonical().is_loopback() {
         return None;
     }

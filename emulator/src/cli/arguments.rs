@@ -29,14 +29,17 @@ pub struct Arguments {
     #[arg(long, value_name = "HOST")]
     endpoint: Option<String>,
     /// A stack of the account: id=UUID, name=NAME, region=REGION, vpc=VPC,
-    /// unique-hostnames=true|false, fingerprints=true|false, separated by commas, each of them
-    /// optional [default: one stack
+    /// unique-hostnames=true|false, fingerprints=true|false, layer=SHORTNAME[:TYPE] (as often as
+    /// there are any; one custom layer by default), separated by commas, each of them optional [default: one stack
     /// 2f18b4cb-4de5-4429-a149-ff7da9f0d8ee]
     #[arg(long = "stack", value_name = "SPEC")]
     stacks: Vec<StackSpec>,
     /// How long an instance is registering before it is registered
     #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds)]
     registration_time: Duration,
+    /// How long an instance that is assigned to a layer is in running_setup
+    #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds)]
+    setup_time: Duration,
     /// A role that Systems Manager can give to nodes [default: any]
     #[arg(long = "ssm-role", value_name = "NAME")]
     ssm_roles: Vec<String>,
@@ -220,6 +223,7 @@ impl Arguments {
             endpoint: self.endpoint,
             stacks: self.stacks,
             registration_time: self.registration_time,
+            setup_time: self.setup_time,
             ssm_roles: Some(self.ssm_roles)
                 .filter(|roles| !roles.is_empty())
                 .map(|roles| roles.into_iter().collect()),

@@ -79,6 +79,8 @@ struct StackTable {
     region: Option<String>,
     vpc: Option<String>,
     unique_hostnames: Option<bool>,
+    #[serde(default)]
+    layers: Vec<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -181,6 +183,7 @@ impl StackTable {
             }
             text.push(format!("{key}={value}"));
         }
+        text.extend(self.layers.iter().map(|layer| format!("layer={layer}")));
         if text.is_empty() { Ok(StackSpec::default()) } else { parse(&text.join(",")) }
     }
 }

@@ -41,11 +41,15 @@ const OPSWORKS_CM: [(&str, Traits); 19] = [
     ("UpdateServerEngineAttributes", STARTS),
 ];
 
-const OPSWORKS: [(&str, Traits); 4] = [
+const OPSWORKS: [(&str, Traits); 8] = [
+    ("AssignInstance", Traits { fails: true, ..PLAIN }),
     ("DeregisterInstance", PLAIN),
     ("DescribeInstances", PLAIN),
+    ("DescribeLayers", PLAIN),
+    ("DescribeStackProvisioningParameters", PLAIN),
     ("DescribeStacks", PLAIN),
     ("RegisterInstance", Traits { fails: true, ..PLAIN }),
+    ("UnassignInstance", PLAIN),
 ];
 
 const SSM: [(&str, Traits); 6] = [

@@ -28,8 +28,8 @@ pub use call::{Call, CallList, Calls};
 pub use family::{Family, Operation};
 pub use fault::{Fault, FaultError, FaultKind, FaultPlan};
 pub use opsworks::{
-    DEFAULT_STACK, Identity, IdentityVerifier, OpsWorks, OpsWorksSettings, RegisteredInstance,
-    Stack, StackSpec, StackSpecError,
+    DEFAULT_STACK, INSTALLER_PATH, Identity, IdentityVerifier, Layer, LayerSpec, LayerSpecError,
+    OpsWorks, OpsWorksSettings, RegisteredInstance, Stack, StackSpec, StackSpecError, installer,
 };
 pub use opsworks_cm::{
     Association, Backup, DEFAULT_SERVER, Engine, HEALTHY, OpsWorksCm, OpsWorksCmSettings, Outcome,

@@ -29,6 +29,7 @@ mod constraints_stacks;
 mod fake_ssm_agent;
 mod faults;
 mod imds;
+mod layers;
 mod managed;
 mod openssl;
 mod ordinary_use;

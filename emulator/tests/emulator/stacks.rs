@@ -28,19 +28,19 @@ fn other(rest: &str) -> String {
     format!("id={OTHER},name=other{rest}")
 }
 
-fn register(plane: &mut ControlPlane, now: Now, stack: &str, hostname: &str) -> String {
+pub fn register(plane: &mut ControlPlane, now: Now, stack: &str, hostname: &str) -> String {
     let body = json!({ "StackId": stack, "Hostname": hostname });
     let response = ask(plane, now, STACKS, "RegisterInstance", &body);
     let id = json(&response)["InstanceId"].as_str().map(str::to_owned);
     id.unwrap_or_else(|| panic!("{:?}", verdict(&response)))
 }
 
-fn describe(plane: &mut ControlPlane, now: Now, body: &Value) -> Vec<Value> {
+pub fn describe(plane: &mut ControlPlane, now: Now, body: &Value) -> Vec<Value> {
     let response = json(&ask(plane, now, STACKS, "DescribeInstances", body));
     response["Instances"].as_array().cloned().unwrap_or_default()
 }
 
-fn after(seconds: u64) -> Now {
+pub fn after(seconds: u64) -> Now {
     START.plus(Duration::from_secs(seconds))
 }
 
@@ -130,7 +130,7 @@ fn call(emulator: &Emulator, action: &str, body: &Value) -> std::io::Result<Repl
 }
 
 /// The identity document and its signature, as the metadata service tells them.
-fn papers(emulator: &Emulator) -> std::io::Result<(String, String)> {
+pub fn papers(emulator: &Emulator) -> std::io::Result<(String, String)> {
     let header = |name: &str, value: &str| [(name.to_owned(), value.to_owned())];
     let ttl = header("x-aws-ec2-metadata-token-ttl-seconds", "60");
     let token = send(emulator.imds_url(), "PUT", "/latest/api/token", &ttl, "")?.body;

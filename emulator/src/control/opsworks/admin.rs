@@ -20,6 +20,9 @@ pub struct OpsWorksSettings {
     pub stacks: Vec<StackSpec>,
     /// How long an instance is `registering` before it is `registered`.
     pub registration_time: Duration,
+    /// How long an instance that is assigned to a layer is in `running_setup`, and one that is
+    /// unassigned in `unassigning`.
+    pub setup_time: Duration,
     /// Who checks instance identity documents; `None` takes every signature.
     pub identity: Option<Arc<dyn IdentityVerifier>>,
     /// Region and account, for ARNs and for stacks that name no region.
@@ -33,6 +36,7 @@ impl Default for OpsWorksSettings {
         Self {
             stacks: vec![StackSpec::default()],
             registration_time: Duration::ZERO,
+            setup_time: Duration::ZERO,
             identity: None,
             place: Place::default(),
         }

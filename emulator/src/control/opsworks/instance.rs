@@ -28,19 +28,31 @@ pub struct RegisteredInstance {
     pub fingerprint: Option<String>,
     /// When `RegisterInstance` was called.
     pub registered_at: Now,
-    /// When `registering` ends.
-    pub resolves_at: Now,
-    /// How it ends: `registered`, or `setup_failed`.
-    pub outcome: &'static str,
+    /// The identifiers of the layers that it is assigned to.
+    pub layers: Vec<String>,
+    /// What it is doing, or did last.
+    pub step: Step,
+}
+
+/// A state that passes into another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The state until then: `registering`, `running_setup` or `unassigning`.
+    pub during: &'static str,
+    /// When it ends.
+    pub until: Now,
+    /// The state from then on: `registered`, `online` or `setup_failed`.
+    pub then: &'static str,
 }
 
 impl RegisteredInstance {
     /// `Status` at `now`. The reference's list of statuses is that of instances the service
-    /// launches; the CLI's waiter for this action waits for `registered`, and gives up on
+    /// launches; of its words, `running_setup`, `setup_failed` and `online` are used here. The user
+    /// guide has the others; the CLI's waiters wait for `registered` and `online`, and give up on
     /// `setup_failed`.
     #[must_use]
     pub fn status(&self, now: Now) -> &'static str {
-        if now < self.resolves_at { "registering" } else { self.outcome }
+        if now < self.step.until { self.step.during } else { self.step.then }
     }
 
     /// `InfrastructureClass`.
@@ -70,7 +82,7 @@ impl RegisteredInstance {
         put("AgentVersion", json!("INHERIT"));
         put("EbsOptimized", json!(false));
         put("InstallUpdatesOnBoot", json!(true));
-        put("LayerIds", json!([]));
+        put("LayerIds", json!(self.layers));
         put("Os", json!("Custom"));
         // The agent that is installed on the instance reports it, later.
         put("ReportedOs", json!({}));
@@ -92,6 +104,7 @@ impl RegisteredInstance {
             "id": id,
             "stack": self.stack,
             "status": self.status(now),
+            "layers": self.layers,
             "hostname": self.hostname,
             "infrastructure": self.infrastructure(),
             "ec2_instance_id": self.identity.as_ref().map(|identity| &identity.instance_id),

@@ -1,8 +1,11 @@
-//! OpsWorks Stacks, API version 2013-02-18: what a registering instance calls.
+//! OpsWorks Stacks, API version 2013-02-18: what registering an instance and assigning it to a layer
+//! calls.
 
 mod admin;
 mod identity;
 mod instance;
+mod layer;
+mod provisioning;
 mod register;
 mod stack;
 
@@ -13,6 +16,8 @@ use serde_json::{Value, json};
 pub use admin::OpsWorksSettings;
 pub use identity::{Identity, IdentityVerifier};
 pub use instance::RegisteredInstance;
+pub use layer::{Layer, LayerSpec, LayerSpecError};
+pub use provisioning::{INSTALLER_PATH, installer};
 pub use stack::{DEFAULT_STACK, Stack, StackSpec, StackSpecError};
 
 use super::Context;
@@ -44,6 +49,12 @@ impl OpsWorks {
     ) -> Result<Value, ApiError> {
         let members = || Members::of(body);
         match action {
+            "AssignInstance" => self.assign_instance(context, members()?),
+            "DescribeLayers" => self.describe_layers(members()?),
+            "DescribeStackProvisioningParameters" => {
+                self.describe_stack_provisioning_parameters(context, members()?)
+            }
+            "UnassignInstance" => self.unassign_instance(context, members()?),
             "RegisterInstance" => self.register_instance(context, members()?),
             "DescribeInstances" => self.describe_instances(context, members()?),
             "DeregisterInstance" => self.deregister_instance(members()?),
@@ -82,8 +93,12 @@ impl OpsWorks {
                 let all = self.instances.iter();
                 all.filter(|(_, known)| known.stack == stack).map(|(id, _)| id.as_str()).collect()
             }
-            // Registering puts an instance into no layer, and there is no action to make one.
-            (None, Some(layer), None) => return Err(unknown("layer", layer)),
+            (None, Some(layer), None) => {
+                self.layer(layer)?;
+                let inside = |known: &RegisteredInstance| known.layers.iter().any(|id| id == layer);
+                let all = self.instances.iter();
+                all.filter(|(_, known)| inside(known)).map(|(id, _)| id.as_str()).collect()
+            }
             (None, None, Some(ids)) => ids,
             _ => {
                 return Err(ApiError::Validation(

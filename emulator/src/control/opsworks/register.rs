@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::OpsWorks;
 use super::identity::Identity;
-use super::instance::RegisteredInstance;
+use super::instance::{RegisteredInstance, Step};
 use super::stack::Stack;
 use crate::control::fault::FaultKind;
 use crate::control::public_key;
@@ -91,10 +91,14 @@ impl OpsWorks {
             public_key: key.der,
             fingerprint: key.fingerprint,
             registered_at: context.now,
-            resolves_at: context.now.plus(self.settings.registration_time),
-            outcome: match context.fault {
-                Some(FaultKind::Failed) => "setup_failed",
-                _ => "registered",
+            layers: Vec::new(),
+            step: Step {
+                during: "registering",
+                until: context.now.plus(self.settings.registration_time),
+                then: match context.fault {
+                    Some(FaultKind::Failed) => "setup_failed",
+                    _ => "registered",
+                },
             },
         };
         self.instances.insert(id.clone(), instance);

@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use serde_json::{Value, json};
 
+use super::layer::{Layer, LayerSpec, LayerSpecError};
 use crate::control::opsworks_cm::Place;
 use crate::control::validate::is_uuid;
 use crate::now::Now;
@@ -12,7 +13,8 @@ use crate::now::Now;
 pub const DEFAULT_STACK: &str = "2f18b4cb-4de5-4429-a149-ff7da9f0d8ee";
 
 /// A stack as it is asked for: `id=UUID,name=NAME,region=REGION,vpc=VPC,
-/// unique-hostnames=true|false,fingerprints=true|false`, all of them optional.
+/// unique-hostnames=true|false,fingerprints=true|false,layer=SHORTNAME[:TYPE]`, all of them optional;
+/// `layer` as often as there are any.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StackSpec {
     /// `StackId`; [`DEFAULT_STACK`] by default.
@@ -30,6 +32,8 @@ pub struct StackSpec {
     /// Whether `DescribeInstances` shows `RsaPublicKeyFingerprint`. The model has no such member of
     /// an instance; a service that implements the API anew may show it. By default it does not.
     pub fingerprints: bool,
+    /// The layers; none is one of the type `custom`, named so.
+    pub layers: Vec<LayerSpec>,
 }
 
 impl Default for StackSpec {
@@ -41,6 +45,7 @@ impl Default for StackSpec {
             vpc: None,
             unique_hostnames: false,
             fingerprints: false,
+            layers: Vec::new(),
         }
     }
 }
@@ -49,14 +54,10 @@ impl Default for StackSpec {
 #[derive(Debug, thiserror::Error)]
 pub enum StackSpecError {
     /// A part without `=`.
-    #[error(
-        "'{0}' is not KEY=VALUE; the keys are id, name, region, vpc, unique-hostnames, fingerprints"
-    )]
+    #[error("'{0}' is not KEY=VALUE; the keys are {KEYS}")]
     Form(String),
     /// A key beside the known ones.
-    #[error(
-        "'{0}' is no key of a stack; it is one of id, name, region, vpc, unique-hostnames, fingerprints"
-    )]
+    #[error("'{0}' is no key of a stack; it is one of {KEYS}")]
     Key(String),
     /// Not in the form of a UUID.
     #[error("'{0}' is no stack ID: a UUID in lower case, such as {DEFAULT_STACK}")]
@@ -64,7 +65,12 @@ pub enum StackSpecError {
     /// Neither true nor false.
     #[error("'{0}' is neither true nor false")]
     Truth(String),
+    /// A layer that cannot be read.
+    #[error(transparent)]
+    Layer(#[from] LayerSpecError),
 }
+
+const KEYS: &str = "id, name, region, vpc, unique-hostnames, fingerprints, layer";
 
 impl FromStr for StackSpec {
     type Err = StackSpecError;
@@ -89,6 +95,7 @@ impl FromStr for StackSpec {
                     let truth = value.parse();
                     spec.fingerprints = truth.map_err(|_| StackSpecError::Truth(value))?;
                 }
+                "layer" => spec.layers.push(value.parse()?),
                 _ => return Err(StackSpecError::Key(key.to_owned())),
             }
         }
@@ -109,7 +116,9 @@ pub struct Stack {
     pub unique_hostnames: bool,
     /// Whether `DescribeInstances` shows fingerprints.
     pub fingerprints: bool,
-    created_at: Now,
+    /// Its layers.
+    pub layers: Vec<Layer>,
+    pub(super) created_at: Now,
 }
 
 impl Stack {
@@ -120,6 +129,11 @@ impl Stack {
             vpc: spec.vpc.clone(),
             unique_hostnames: spec.unique_hostnames,
             fingerprints: spec.fingerprints,
+            layers: if spec.layers.is_empty() {
+                vec![Layer::new(&LayerSpec::default(), &spec.id)]
+            } else {
+                spec.layers.iter().map(|layer| Layer::new(layer, &spec.id)).collect()
+            },
             created_at: now,
         }
     }
@@ -163,6 +177,9 @@ impl Stack {
             "vpc": self.vpc,
             "unique_hostnames": self.unique_hostnames,
             "fingerprints": self.fingerprints,
+            "layers": self.layers.iter().map(|layer| json!({
+                "id": layer.id, "shortname": layer.shortname, "type": layer.kind,
+            })).collect::<Vec<_>>(),
         })
     }
 }

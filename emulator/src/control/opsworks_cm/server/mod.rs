@@ -138,7 +138,7 @@ impl Server {
             engine: spec.engine,
             endpoint,
             settings,
-            id: uuid_of(&spec.name),
+            id: hex::uuid_of(&spec.name),
         };
         let heal =
             |after| Progress { work: Work::Heal, fails: false, due: Due::At(now.plus(after)) };
@@ -215,12 +215,4 @@ impl Server {
             Engine::Chef => json!([]),
         })
     }
-}
-
-/// A UUID that belongs to `text`.
-fn uuid_of(text: &str) -> String {
-    let digits = hex::sha256(text.as_bytes());
-    let part = |from: usize, to: usize| digits.get(from..to).unwrap_or_default();
-    let (third, fourth) = (part(13, 16), part(17, 20));
-    format!("{}-{}-4{third}-8{fourth}-{}", part(0, 8), part(8, 12), part(20, 32))
 }
