@@ -12,14 +12,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use crate::ca::CaError;
-use crate::control::{Call, ControlPlane, ControlSettings, Fault};
+use crate::ca::{Authority, CaError};
+use crate::control::{Call, Change, ControlPlane, ControlSettings, Fault};
 use crate::imds::{self, IdentityKey, Imds, ImdsCall};
 use crate::listener::Room;
 use crate::log::Log;
 use crate::now::Now;
 use crate::options::Options;
 use crate::sigv4::Credentials;
+use crate::state::{self, Kept};
+use crate::store::{Receipt, StateError, Store};
 use crate::{listener, setup};
 
 /// An emulator that could not start.
@@ -54,6 +56,9 @@ pub enum StartError {
         /// Why not.
         reason: String,
     },
+    /// The file of the state cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
     /// No random seed or key.
     #[error("the machine gives no randomness")]
     Randomness,
@@ -87,6 +92,8 @@ pub(crate) struct Shared {
     clock_offset: AtomicI64,
     /// What it was started with, for a reset.
     start: Start,
+    /// Where the account is kept.
+    store: Option<Store>,
     pub log: Log,
     /// Names, beside addresses and localhost, that requests may be for.
     pub hosts: Vec<String>,
@@ -106,16 +113,17 @@ impl Emulator {
     /// When an address is taken, or the CA cannot be read.
     #[expect(clippy::needless_pass_by_value, reason = "options are written where they are used")]
     pub fn start(options: Options) -> Result<Self, StartError> {
-        let now = machine_now().shifted(options.clock_offset);
+        let kept = options.state.as_deref().map(Kept::open).transpose()?;
         let api = listen(options.listen)?;
         let imds = if options.no_imds { None } else { Some(listen(options.imds_listen)?) };
         let api_url = url(&api, options.listen);
         let imds_url = imds.as_ref().map(|listener| url(listener, options.imds_listen));
         let imds_url = imds_url.unwrap_or_else(|| NOBODY.to_owned());
 
-        let credentials = setup::credentials(&options)?;
+        let credentials = kept.as_ref().and_then(|kept| kept.credentials.clone());
+        let credentials = setup::credentials(&options, credentials)?;
         let environment = setup::environment(&options, &credentials, &api_url, &imds_url);
-        let shared = Arc::new(Shared::new(&options, credentials, now)?);
+        let shared = Arc::new(Shared::new(&options, credentials, kept)?);
         let (stop, stopped) = oneshot::channel();
         let thread = listener::spawn(api, imds, Arc::clone(&shared), stopped);
         let thread = Some(thread.map_err(StartError::Thread)?);
@@ -184,7 +192,11 @@ impl Emulator {
     pub fn with<T>(&self, change: impl FnOnce(&mut ControlPlane) -> T) -> T {
         let mut control = self.shared.control();
         control.settle(self.now());
-        change(&mut control)
+        let changed = change(&mut control);
+        let receipt = self.shared.commit(&mut control);
+        drop(control);
+        wait(receipt);
+        changed
     }
 
     /// Sees and changes the metadata service between two requests.
@@ -207,6 +219,8 @@ impl Emulator {
     /// Makes everything as it was at the start, but for the CA, the keys and the clock.
     pub fn reset(&self) {
         self.shared.reset();
+        let receipt = self.shared.commit(&mut self.shared.control());
+        wait(receipt);
     }
 }
 
@@ -229,16 +243,23 @@ impl Start {
 }
 
 impl Shared {
-    fn new(options: &Options, credentials: Credentials, now: Now) -> Result<Self, StartError> {
+    fn new(
+        options: &Options,
+        credentials: Credentials,
+        kept: Option<Kept>,
+    ) -> Result<Self, StartError> {
+        let offset = state::clock_offset(options, kept.as_ref());
+        let now = machine_now().shifted(offset);
         let seed = options.seed.map_or_else(setup::random_seed, Ok)?;
         let log = if options.log { Log::to_stderr() } else { Ok(Log::default()) };
         let log = log.map_err(StartError::Thread)?;
         let identity = Arc::new(IdentityKey::default());
         let imds = setup::imds(options, &credentials, Arc::clone(&identity), seed);
         let start = Start { options: options.clone(), credentials, identity, seed };
-        let ca = setup::signing_ca(options, now)?;
+        let ca = setup::signing_ca(options, kept.as_ref().and_then(|kept| kept.ca.as_ref()), now)?;
         let mut control = ControlPlane::new(start.settings(), Box::new(ca), now);
-        for node in &options.nodes {
+        let is_new = kept.as_ref().is_none_or(Kept::is_new);
+        for node in options.nodes.iter().filter(|_| is_new) {
             let refused = |reason| StartError::Node {
                 server: node.server.clone(),
                 node: node.name.clone(),
@@ -246,11 +267,16 @@ impl Shared {
             };
             control.seed_node(now, node).map_err(refused)?;
         }
+        let store = match kept {
+            Some(kept) => Some(kept.start(&mut control, &start.credentials, offset)?),
+            None => None,
+        };
         Ok(Self {
             control: Mutex::new(control),
             imds: Mutex::new(imds),
-            clock_offset: AtomicI64::new(options.clock_offset),
+            clock_offset: AtomicI64::new(offset),
             start,
+            store,
             log,
             hosts: options.hosts.clone(),
             read_timeout: options.read_timeout,
@@ -269,6 +295,37 @@ impl Shared {
 
     pub(crate) fn set_clock_offset(&self, seconds: i64) {
         self.clock_offset.store(seconds, Ordering::Relaxed);
+        self.commit_other(state::clock(seconds));
+    }
+
+    /// The keys that requests are signed with.
+    pub(crate) fn credentials(&self) -> &Credentials {
+        &self.start.credentials
+    }
+
+    /// Whether the CA signs authorization extensions.
+    pub(crate) fn allows_authorization_extensions(&self) -> bool {
+        self.start.options.allow_authorization_extensions
+    }
+
+    /// An empty account with the options of this one, to try rows out.
+    pub(crate) fn empty_account(&self, authority: Box<dyn Authority>) -> ControlPlane {
+        let mut control = ControlPlane::new(self.start.settings(), authority, self.now());
+        control.clear();
+        control
+    }
+
+    /// Hands a change over that is not the account's.
+    pub(crate) fn commit_other(&self, change: Change) {
+        if let Some(store) = &self.store {
+            // Whoever waits for what comes after it waits for it, too.
+            drop(store.commit(vec![change]));
+        }
+    }
+
+    /// Hands what has changed over to be written down; to be waited for before it is told.
+    pub(crate) fn commit(&self, control: &mut ControlPlane) -> Option<Receipt> {
+        self.store.as_ref().and_then(|store| store.commit(control.take_changes()))
     }
 
     /// Makes everything as it was at the start, but for the CA, the keys and the clock.
@@ -291,6 +348,12 @@ impl Shared {
     pub(crate) fn imds(&self) -> MutexGuard<'_, Imds> {
         self.imds.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Waits until a change is on the disk. When it cannot be written, a client is told, and the next
+/// change takes it along.
+fn wait(receipt: Option<Receipt>) {
+    drop(receipt.map(Receipt::blocking_written));
 }
 
 /// What the machine's clock shows.

@@ -22,6 +22,8 @@ pub mod options;
 pub mod random;
 mod setup;
 pub mod sigv4;
+mod state;
+mod store;
 mod tar;
 mod zip;
 
@@ -30,3 +32,4 @@ pub use emulator::{Emulator, StartError, machine_now};
 pub use now::Now;
 pub use options::{CaSource, Options, SeedNode};
 pub use setup::MISLEADING_ENV;
+pub use store::StateError;

@@ -25,6 +25,7 @@ use crate::admin_api::{self, Reply};
 use crate::emulator::Shared;
 use crate::error::ApiError;
 use crate::http::{Request, Response};
+use crate::store::Receipt;
 use payload::{Broken, Payload, deliver};
 
 pub(crate) use body::Room;
@@ -109,7 +110,12 @@ async fn answer(
     let (head, body) = request.into_parts();
     let mut request = request_of(&head);
     // The body's share of the memory is given back when it has been answered.
-    let (bytes, _room) = match shared.room.read(body, shared.read_timeout).await {
+    let time = shared.read_timeout;
+    let read = match admin_api::large_body(&request, peer, shared).filter(|_| role == Role::Api) {
+        Some(limit) => Room::read_large(body, limit, time).await,
+        None => shared.room.read(body, time).await,
+    };
+    let (bytes, _room) = match read {
         Ok(whole) => whole.into_parts(),
         Err(error) => {
             let refused = error.response().with_header("connection", "close");
@@ -121,11 +127,29 @@ async fn answer(
         Role::Imds => ask_imds(&request, shared),
         Role::Api => match admin_api::answer(&request, peer, shared) {
             Some(Reply::Pieces(pieces)) => return payload::stream(pieces),
-            Some(Reply::Response(response)) => response,
-            None => call(&request, shared),
+            Some(Reply::Response(response)) => {
+                let receipt = shared.commit(&mut shared.control());
+                written(receipt, response).await
+            }
+            None => {
+                let (response, receipt) = call(&request, shared);
+                written(receipt, response).await
+            }
         },
     };
     deliver(response, shared.now()).await
+}
+
+/// The response, once the changes it tells of are on the disk.
+async fn written(receipt: Option<Receipt>, response: Response) -> Response {
+    let Some(receipt) = receipt else { return response };
+    match receipt.written().await {
+        Ok(()) => response,
+        Err(error) => {
+            let text = format!("The state could not be written: {error}.");
+            ApiError::InternalFailure(text).response()
+        }
+    }
 }
 
 /// The name in the target, when it is a proxy's form of a request, and the one in the header.
@@ -141,7 +165,7 @@ fn check_host(request: &hyper::Request<Incoming>, names: &[String]) -> Result<()
     Ok(())
 }
 
-fn call(request: &Request, shared: &Shared) -> Response {
+fn call(request: &Request, shared: &Shared) -> (Response, Option<Receipt>) {
     let began = Instant::now();
     let mut control = shared.control();
     let response = control.handle(shared.now(), request);
@@ -151,7 +175,8 @@ fn call(request: &Request, shared: &Shared) -> Response {
     {
         shared.log.line(line);
     }
-    response
+    let receipt = shared.commit(&mut control);
+    (response, receipt)
 }
 
 fn ask_imds(request: &Request, shared: &Shared) -> Response {

@@ -1,5 +1,6 @@
 //! Time as an argument: the pure rooms are told what time it is, they never ask.
 
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 use time::OffsetDateTime;
@@ -11,7 +12,7 @@ use time::macros::{datetime, format_description};
 const LAST: OffsetDateTime = datetime!(9999-12-31 23:59:59 UTC);
 
 /// A moment, in milliseconds since 1970-01-01T00:00:00Z.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Now(u64);
 
 impl Now {

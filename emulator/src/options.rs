@@ -110,6 +110,8 @@ pub struct Options {
     pub log: bool,
     /// Names that requests may be for, beside addresses, localhost and AWS's names.
     pub hosts: Vec<String>,
+    /// The file that keeps the account across restarts; none keeps nothing.
+    pub state: Option<PathBuf>,
     /// How long the head of a request may take to come, and how long its body.
     pub read_timeout: Duration,
 }
@@ -150,6 +152,7 @@ impl Default for Options {
             no_imds: false,
             log: false,
             hosts: Vec::new(),
+            state: None,
             read_timeout: Duration::from_secs(20),
         }
     }

@@ -16,6 +16,12 @@ impl Random {
         Self { state: seed }
     }
 
+    /// What goes on with the same sequence, as a seed.
+    #[must_use]
+    pub const fn state(&self) -> u64 {
+        self.state
+    }
+
     /// The next 64 bits.
     pub fn next_u64(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::rand;
 
-use crate::ca::SigningCa;
+use crate::ca::{KeptCa, SigningCa};
 use crate::control::{
     ControlSettings, DEFAULT_SERVER, Fault, OpsWorksCmSettings, OpsWorksSettings, Place,
     SsmSettings,
@@ -99,30 +99,42 @@ pub(crate) fn control_settings(
     }
 }
 
-/// The CA of the Puppet servers.
+/// The CA of the Puppet servers: of files, or the one that was kept, or a new one.
 ///
 /// # Errors
 /// When it cannot be read or made.
-pub(crate) fn signing_ca(options: &Options, now: Now) -> Result<SigningCa, StartError> {
+pub(crate) fn signing_ca(
+    options: &Options,
+    kept: Option<&KeptCa>,
+    now: Now,
+) -> Result<SigningCa, StartError> {
     let read = |path: &Path| {
         let text = std::fs::read_to_string(path);
         text.map_err(|source| StartError::CaFile { path: path.to_owned(), source })
     };
-    let ca = match &options.ca {
-        CaSource::Own => SigningCa::generate(now, DEFAULT_SERVER)?,
-        CaSource::Shared => SigningCa::shared(now, DEFAULT_SERVER)?,
-        CaSource::Files { certificates, key } => {
+    let ca = match (&options.ca, kept) {
+        (CaSource::Files { certificates, key }, _) => {
             SigningCa::from_pem(&read(certificates)?, &read(key)?)?
         }
+        (_, Some(kept)) => SigningCa::from_kept(kept)?,
+        (CaSource::Own, None) => SigningCa::generate(now, DEFAULT_SERVER)?,
+        (CaSource::Shared, None) => SigningCa::shared(now, DEFAULT_SERVER)?,
     };
     Ok(ca.allow_authorization_extensions(options.allow_authorization_extensions))
 }
 
-/// Keys in AWS's form, thrown away with the run.
+/// Keys in AWS's form: those asked for, or kept, or new ones.
 ///
 /// # Errors
 /// When the machine gives no randomness.
-pub(crate) fn credentials(options: &Options) -> Result<Credentials, StartError> {
+pub(crate) fn credentials(
+    options: &Options,
+    kept: Option<Credentials>,
+) -> Result<Credentials, StartError> {
+    let fits = |kept: &Credentials| kept.session_token.is_some() == options.role.is_some();
+    if let Some(kept) = kept.filter(|kept| options.access_key.is_none() && fits(kept)) {
+        return Ok(kept);
+    }
     let mut random = Random::new(random_seed()?);
     // Long-term keys begin with AKIA, temporary ones with ASIA.
     let prefix = if options.role.is_some() { "ASIA" } else { "AKIA" };

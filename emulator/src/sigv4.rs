@@ -6,6 +6,7 @@ mod canonical;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac;
+use serde::{Deserialize, Serialize};
 use time::macros::format_description;
 use time::{OffsetDateTime, PrimitiveDateTime};
 
@@ -16,7 +17,7 @@ use crate::now::Now;
 use authorization::Authorization;
 
 /// Keys that a request can be signed with.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Credentials {
     /// The access key's identifier.
     pub access_key: String,

@@ -29,7 +29,10 @@ pub(super) fn change(method: &str, path: &str, body: &Value, shared: &Shared) ->
         ("PUT", ["servers", name, "status"]) => set_status(name, body, shared),
         (
             _,
-            ["reset" | "faults" | "clock" | "throttle" | "deny" | "health" | "state" | "calls"]
+            [
+                "reset" | "faults" | "clock" | "throttle" | "deny" | "health" | "state" | "calls"
+                | "export" | "import",
+            ]
             | ["servers", _, "status"],
         ) => Err(Problem::Method(method.to_owned())),
         _ => Err(Problem::NotFound(format!("/_emulator/v1/{path}"))),

@@ -5,6 +5,7 @@
 
 mod change;
 mod show;
+mod transfer;
 
 use std::net::SocketAddr;
 
@@ -13,6 +14,8 @@ use serde_json::{Value, json};
 use crate::control::{CallList, INSTALLER_PATH, Snapshot, installer};
 use crate::emulator::Shared;
 use crate::http::{Request, Response};
+use transfer::Export;
+pub(crate) use transfer::large_body;
 
 /// Where the API is; its version is part of the path.
 const ROOT: &str = "/_emulator/";
@@ -30,6 +33,10 @@ enum Problem {
     Method(String),
     #[error("{0}")]
     Invalid(String),
+    #[error(
+        "this takes the emulator's keys: curl -u \"$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY\" ..."
+    )]
+    Unauthorized,
     #[error("a web page of another site cannot change the emulator: {0}")]
     Foreign(&'static str),
 }
@@ -40,6 +47,7 @@ impl Problem {
             Self::NotFound(_) => 404,
             Self::Method(_) => 405,
             Self::Invalid(_) => 400,
+            Self::Unauthorized => 401,
             Self::Foreign(_) => 403,
         }
     }
@@ -60,6 +68,7 @@ pub(crate) enum Pieces {
     State(Snapshot),
     /// Calls, and whether the list stands alone.
     Calls(CallList, bool),
+    Export(Export),
 }
 
 impl Pieces {
@@ -68,6 +77,7 @@ impl Pieces {
         match self {
             Self::State(snapshot) => snapshot.write(sink),
             Self::Calls(calls, alone) => calls.write(*alone, sink),
+            Self::Export(export) => export.write(sink),
         }
     }
 }
@@ -87,6 +97,10 @@ pub(crate) fn answer(request: &Request, peer: SocketAddr, shared: &Shared) -> Op
     let Some(path) = path.strip_prefix(VERSION).or(Some(path).filter(|_| plain)) else {
         return Some(Reply::Response(respond(Err(Problem::NotFound(request.path.clone())))));
     };
+    if path == "import" && request.method == "POST" {
+        let done = own(request).and_then(|()| transfer::import(request, shared));
+        return Some(Reply::Response(respond(done)));
+    }
     if request.method != "GET" {
         let done = own(request).and_then(|()| body(request));
         let done = done.and_then(|body| change::change(&request.method, path, &body, shared));
@@ -94,6 +108,10 @@ pub(crate) fn answer(request: &Request, peer: SocketAddr, shared: &Shared) -> Op
     }
     Some(match path {
         "state" => Reply::Pieces(Pieces::State(shared.control().snapshot(shared.now()))),
+        "export" => match transfer::export(request, shared) {
+            Ok(export) => Reply::Pieces(Pieces::Export(export)),
+            Err(problem) => Reply::Response(respond(Err(problem))),
+        },
         "calls" => match show::calls(&request.query, plain, shared) {
             Ok(calls) => Reply::Pieces(Pieces::Calls(calls, plain)),
             Err(problem) => Reply::Response(respond(Err(problem))),

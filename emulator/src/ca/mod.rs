@@ -1,5 +1,6 @@
 //! The certificate authority of a Puppet server: it reads requests and signs them.
 
+mod crl;
 mod issue;
 mod key;
 mod request;
@@ -8,7 +9,7 @@ mod signing;
 use std::time::Duration;
 
 pub use request::{Csr, CsrError, CsrExtension, Refusal};
-pub use signing::{CaError, SigningCa};
+pub use signing::{CaError, KeptCa, SigningCa};
 
 use crate::now::Now;
 
@@ -66,6 +67,11 @@ pub trait Authority: Send {
     /// The whole CA bundle in PEM, as `PUPPET_API_CA_CERT` carries it: signer first, root last.
     fn bundle(&self) -> &str;
 
+    /// The authority with its key, to be written down; none when it is not to be.
+    fn keep(&self) -> Option<KeptCa> {
+        None
+    }
+
     /// Reads a certificate signing request in PEM.
     ///
     /// # Errors
@@ -90,4 +96,18 @@ pub trait Authority: Send {
     /// # Errors
     /// The reason why the authority will not sign.
     fn sign(&mut self, now: Now, order: &Order<'_>) -> Result<String, Refusal>;
+}
+
+/// An authority that signs nothing.
+#[derive(Debug)]
+pub struct Unable;
+
+impl Authority for Unable {
+    fn bundle(&self) -> &'static str {
+        ""
+    }
+
+    fn sign(&mut self, _: Now, _: &Order<'_>) -> Result<String, Refusal> {
+        Err(Refusal::Signing { reason: "there is no authority".to_owned() })
+    }
 }

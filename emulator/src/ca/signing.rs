@@ -6,10 +6,11 @@ use rcgen::{
     BasicConstraints, Certificate, CertificateParams, DistinguishedName, DnType, DnValue, IsCa,
     Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PublicKeyData,
 };
+use serde::{Deserialize, Serialize};
 use time::Duration;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::{Authority, Order, Refusal, WrongCertificate, issue, key};
+use super::{Authority, Order, Refusal, WrongCertificate, crl, issue, key};
 use crate::now::Now;
 
 /// What Puppet gives its own CA certificates: fifteen years.
@@ -43,7 +44,19 @@ pub struct SigningCa {
     issuer: Issuer<'static, KeyPair>,
     signer_der: Vec<u8>,
     bundle: String,
+    /// The CRLs of the authorities above, in PEM; empty when they are not known.
+    upper_crls: String,
     allow_authorization: bool,
+    /// Whether the key is of a file, which stays its only place.
+    is_of_files: bool,
+}
+
+/// A CA as it is written down.
+#[derive(Serialize, Deserialize)]
+pub struct KeptCa {
+    certificates: String,
+    key: String,
+    upper_crls: String,
 }
 
 impl SigningCa {
@@ -57,6 +70,7 @@ impl SigningCa {
         let root_params = ca_params(now, &format!("Puppet Root CA: {server_name}"), 1, &root_key);
         let root = root_params.self_signed(&root_key)?;
         let root_issuer = Issuer::new(root_params, root_key);
+        let root_crl = crl::list(&root_issuer, &[], 1, now, CA_LIFETIME)?;
 
         let key = key::generate()?;
         let params = ca_params(now, &format!("Puppet CA: {server_name}"), 2, &key);
@@ -65,7 +79,9 @@ impl SigningCa {
             issuer: Issuer::new(params, key),
             signer_der: signer.der().to_vec(),
             bundle: [&signer, &root].map(Certificate::pem).concat(),
+            upper_crls: root_crl,
             allow_authorization: false,
+            is_of_files: false,
         })
     }
 
@@ -74,13 +90,13 @@ impl SigningCa {
     /// # Errors
     /// When no key can be made.
     pub fn shared(now: Now, server_name: &str) -> Result<Self, CaError> {
-        static SHARED: Mutex<Option<(String, String)>> = Mutex::new(None);
+        static SHARED: Mutex<Option<KeptCa>> = Mutex::new(None);
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((certificates, key)) = shared.as_ref() {
-            return Self::from_pem(certificates, key);
+        if let Some(kept) = shared.as_ref() {
+            return Self::from_kept(kept);
         }
         let made = Self::generate(now, server_name)?;
-        *shared = Some((made.bundle.clone(), made.issuer.key().serialize_pem()));
+        *shared = Some(made.kept());
         Ok(made)
     }
 
@@ -100,8 +116,33 @@ impl SigningCa {
             issuer: Issuer::from_ca_cert_der(&signer.as_slice().into(), key)?,
             signer_der: signer,
             bundle: certificates.to_owned(),
+            upper_crls: String::new(),
             allow_authorization: false,
+            is_of_files: true,
         })
+    }
+
+    fn kept(&self) -> KeptCa {
+        KeptCa {
+            certificates: self.bundle.clone(),
+            key: self.issuer.key().serialize_pem(),
+            upper_crls: self.upper_crls.clone(),
+        }
+    }
+
+    /// The CA that was written down.
+    ///
+    /// # Errors
+    /// When it is not one.
+    pub fn from_kept(kept: &KeptCa) -> Result<Self, CaError> {
+        let ca = Self::from_pem(&kept.certificates, &kept.key)?;
+        Ok(Self { upper_crls: kept.upper_crls.clone(), is_of_files: false, ..ca })
+    }
+
+    /// The same with the CRLs of the authorities above, in PEM.
+    #[must_use]
+    pub fn with_upper_crls(self, upper_crls: String) -> Self {
+        Self { upper_crls, ..self }
     }
 
     /// Signs requests that carry authorization extensions too (1.3.6.1.4.1.34380.1.3).
@@ -135,6 +176,10 @@ impl SigningCa {
 impl Authority for SigningCa {
     fn bundle(&self) -> &str {
         &self.bundle
+    }
+
+    fn keep(&self) -> Option<KeptCa> {
+        Some(self.kept()).filter(|_| !self.is_of_files)
     }
 
     fn sign(&mut self, now: Now, order: &Order<'_>) -> Result<String, Refusal> {

@@ -25,6 +25,10 @@ pub struct Arguments {
     /// the options say
     #[arg(long, value_name = "FILE")]
     seed_file: Option<PathBuf>,
+    /// Keep the account, its CA and its keys in this file, across restarts. What servers, stacks and
+    /// nodes there are from the start is then asked of the options at the first start only
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
     /// Endpoint of servers that name none [default: NAME.example]
     #[arg(long, value_name = "HOST")]
     endpoint: Option<String>,
@@ -243,6 +247,7 @@ impl Arguments {
             secret_key: self.secret_key,
             region: self.instance.region.clone(),
             hosts: self.hosts,
+            state: self.state,
             denied: self.denied.into_iter().collect(),
             faults: self.faults,
             seed: self.seed,

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::ErrorKind;
 
-use enlist_emulator::StartError;
+use enlist_emulator::{StartError, StateError};
 use seed_file::SeedFileError;
 
 /// Exit codes of BSD's sysexits: the agent has the same.
@@ -88,7 +88,12 @@ impl Failure {
     fn exit_code(&self) -> u8 {
         match self {
             Self::SeedFile(SeedFileError::Read { .. }) => IO,
-            Self::SeedFile(_) | Self::Start(StartError::Ca(_) | StartError::Node { .. }) => DATA,
+            Self::SeedFile(_)
+            | Self::Start(
+                StartError::Ca(_)
+                | StartError::Node { .. }
+                | StartError::State(StateError::Damaged { .. } | StateError::Foreign { .. }),
+            ) => DATA,
             Self::Start(StartError::Randomness | StartError::Thread(_)) => SOFTWARE,
             Self::Start(_) | Self::Output(_) | Self::Signals(_) => IO,
             Self::Command { source, .. } => exec::not_started(source),

@@ -8,6 +8,7 @@ mod admin;
 mod call;
 mod family;
 mod fault;
+mod keep;
 mod opsworks;
 mod opsworks_cm;
 mod public_key;
@@ -15,6 +16,7 @@ mod secret;
 mod snapshot;
 mod span;
 mod ssm;
+mod table;
 mod tag;
 mod throttle;
 mod validate;
@@ -38,6 +40,7 @@ pub use opsworks_cm::{
 pub use snapshot::Snapshot;
 pub use span::{Span, SpanError};
 pub use ssm::{Activation, ManagedInstance, PING_STATUSES, Report, Ssm, SsmSettings};
+pub use table::{Change, RowError};
 pub use tag::Tag;
 pub use throttle::{DOCUMENTED, Rate, RateError, Throttle};
 pub use validate::{Attribute, Members, Pattern, Text};
@@ -102,6 +105,10 @@ pub struct ControlPlane {
     opsworks_cm: OpsWorksCm,
     opsworks: OpsWorks,
     ssm: Ssm,
+    /// Whether changes are noted, to be written down.
+    notes_changes: bool,
+    /// Changes by a reset, not yet handed over.
+    replaced: Vec<Change>,
 }
 
 /// What an action may use beside its own family's state.
@@ -139,11 +146,17 @@ impl ControlPlane {
             opsworks_cm: OpsWorksCm::new(settings.opsworks_cm, now),
             opsworks: OpsWorks::new(settings.opsworks, now),
             ssm: Ssm::new(settings.ssm),
+            notes_changes: false,
+            replaced: Vec::new(),
         }
     }
 
     /// Makes everything as it is at the start, with these settings; the authority stays.
     pub fn reset(&mut self, settings: ControlSettings, now: Now) {
+        self.replace(settings, now);
+    }
+
+    fn renew(&mut self, settings: ControlSettings, now: Now) {
         self.credentials = settings.credentials;
         self.region = settings.region;
         self.denied = targets(settings.denied);

@@ -1,5 +1,6 @@
 //! How long something takes, and when it is over: by the clock, or by counting calls.
 
+use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -40,7 +41,7 @@ impl FromStr for Span {
 }
 
 /// When something is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Due {
     /// From this moment on.
     At(Now),

@@ -1,11 +1,12 @@
 //! Tags of resources.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::validate::{Pattern, Text};
 
 /// A tag.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tag {
     /// Its key.
     pub key: String,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -47,6 +47,22 @@ impl Room {
     pub async fn read(&self, body: Incoming, time: Duration) -> Result<Whole, ApiError> {
         let read = tokio::time::timeout(time, self.collect(body)).await;
         read.unwrap_or(Err(ApiError::RequestTimeout))
+    }
+
+    /// Reads a body of up to `limit` bytes beside all others: that of an import, whose sender has
+    /// the emulator's keys.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn read_large(
+        body: Incoming,
+        limit: usize,
+        time: Duration,
+    ) -> Result<Whole, ApiError> {
+        let read = tokio::time::timeout(time, Limited::new(body, limit).collect()).await;
+        let whole = read.map_err(|_| ApiError::RequestTimeout)?;
+        let whole = whole.map_err(|_| ApiError::RequestEntityTooLarge)?;
+        Ok(Whole { bytes: whole.to_bytes().to_vec(), room: None })
     }
 
     async fn collect(&self, mut body: Incoming) -> Result<Whole, ApiError> {

@@ -46,8 +46,8 @@ fn layers_are_those_of_the_stack() -> Outcome {
     let default: Vec<_> = layers(&mut plane, DEFAULT_STACK).iter().map(named).collect();
     assert_eq!(default, [r#""custom":"custom""#], "a stack that names none has one");
     let other = layers(&mut plane, OTHER);
-    let names: Vec<_> = other.iter().map(named).collect();
-    assert_eq!(names, [r#""web":"custom""#, r#""db":"db-master""#]);
+    let both: Vec<_> = other.iter().map(named).collect();
+    assert_eq!(both, [r#""web":"custom""#, r#""db":"db-master""#]);
     let both = json!({ "LayerIds": [id(&other[1]), id(&other[0])] });
     let found = json(&ask(&mut plane, START, STACKS, "DescribeLayers", &both));
     assert_eq!(found["Layers"], json!([other[1], other[0]]));

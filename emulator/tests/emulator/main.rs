@@ -37,9 +37,13 @@ mod plane;
 mod reference;
 mod rows;
 mod seed_file;
+mod serving;
 mod signatures;
 mod stacks;
+mod state;
+mod state_killed;
 mod throttle;
+mod transfer;
 
 use enlist_emulator::{CaSource, Options};
 

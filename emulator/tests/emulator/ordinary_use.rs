@@ -1,9 +1,9 @@
 //! What an ordinary use meets: a log that nobody reads, many calls, large ones, unfinished ones, and
 //! requests for other hosts.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use enlist_emulator::control::ControlSettings;
@@ -12,50 +12,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use super::client::{self, Signing, call, call_target, send};
+use super::serving::Serving;
 use super::{Outcome, shared_ca};
 use super::{openssl, plane};
-
-/// The program, serving; it ends with this value.
-struct Serving {
-    child: Child,
-    environment: serde_json::Value,
-}
-
-impl Serving {
-    fn start(options: &[&str], stderr: Stdio) -> Result<Self, Box<dyn std::error::Error>> {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_enlist-emulator"))
-            .args(["serve", "--json"])
-            .args(options)
-            .stdout(Stdio::piped())
-            .stderr(stderr)
-            .spawn()?;
-        let output = child.stdout.take().ok_or("no output")?;
-        let line = BufReader::new(output).lines().next().ok_or("no line")??;
-        Ok(Self { child, environment: serde_json::from_str(&line)? })
-    }
-
-    fn variable(&self, name: &str) -> String {
-        self.environment[name].as_str().unwrap_or_default().to_owned()
-    }
-
-    fn url(&self) -> String {
-        self.variable("AWS_ENDPOINT_URL")
-    }
-
-    /// The most memory that it ever had, in KiB.
-    fn peak(&self) -> Result<u64, Box<dyn std::error::Error>> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find(|line| line.starts_with("VmHWM:")).ok_or("no VmHWM")?;
-        Ok(line.split_ascii_whitespace().nth(1).ok_or("no number")?.parse()?)
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 /// Many requests on one connection, so many at a time; how many answers came.
 fn pipelined(url: &str, request: &[u8], times: usize) -> std::io::Result<usize> {

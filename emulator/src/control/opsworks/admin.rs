@@ -11,6 +11,7 @@ use super::identity::IdentityVerifier;
 use super::instance::RegisteredInstance;
 use super::stack::{Stack, StackSpec};
 use crate::control::opsworks_cm::Place;
+use crate::control::table::Kept;
 use crate::now::Now;
 
 /// How the service behaves.
@@ -88,5 +89,12 @@ impl OpsWorks {
             "stacks": stacks.collect::<Vec<_>>(),
             "instances": instances.collect::<Vec<_>>(),
         })
+    }
+}
+
+impl OpsWorks {
+    /// What is written down of the service, by its name.
+    pub(in crate::control) fn tables(&mut self) -> Vec<(&'static str, &mut dyn Kept)> {
+        vec![("stacks", &mut self.stacks), ("instances", &mut self.instances)]
     }
 }

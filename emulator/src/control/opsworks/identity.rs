@@ -1,5 +1,6 @@
 //! Instance identity documents: who says so, and what they say.
 
+use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
@@ -14,7 +15,7 @@ pub trait IdentityVerifier: Debug + Send + Sync {
 }
 
 /// What an EC2 instance's document says of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// `instanceId`.
     pub instance_id: String,

@@ -1,5 +1,6 @@
 //! Instances that were registered with a stack.
 
+use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
 
 use serde_json::{Map, Value, json};
@@ -7,10 +8,11 @@ use serde_json::{Map, Value, json};
 use super::identity::Identity;
 use super::stack::date_time;
 use crate::control::public_key;
+use crate::control::table::Word;
 use crate::now::Now;
 
 /// An instance that was registered.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RegisteredInstance {
     /// `StackId`.
     pub stack: String,
@@ -23,6 +25,7 @@ pub struct RegisteredInstance {
     /// `PublicIp`.
     pub public_ip: Option<Ipv4Addr>,
     /// The public key: SubjectPublicKeyInfo in DER.
+    #[serde(with = "crate::control::table::bytes::optional")]
     pub public_key: Option<Vec<u8>>,
     /// `RsaPublicKeyFingerprint`, as sent.
     pub fingerprint: Option<String>,
@@ -35,14 +38,16 @@ pub struct RegisteredInstance {
 }
 
 /// A state that passes into another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
     /// The state until then: `registering`, `running_setup` or `unassigning`.
-    pub during: &'static str,
+    #[serde(deserialize_with = "crate::control::table::word::deserialize")]
+    pub during: Word,
     /// When it ends.
     pub until: Now,
     /// The state from then on: `registered`, `online` or `setup_failed`.
-    pub then: &'static str,
+    #[serde(deserialize_with = "crate::control::table::word::deserialize")]
+    pub then: Word,
 }
 
 impl RegisteredInstance {

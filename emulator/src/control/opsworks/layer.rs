@@ -1,5 +1,6 @@
 //! Layers of stacks, and assigning registered instances to them.
 
+use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
 use serde_json::{Value, json};
@@ -9,13 +10,14 @@ use super::stack::date_time;
 use super::{OpsWorks, unknown};
 use crate::control::Context;
 use crate::control::fault::FaultKind;
+use crate::control::table::Word;
 use crate::control::validate::{Members, Text};
 use crate::error::ApiError;
 use crate::hex;
 use crate::now::Now;
 
 /// The values of `LayerType`.
-const TYPES: [&str; 12] = [
+pub const TYPES: [&str; 12] = [
     "aws-flow-ruby",
     "custom",
     "db-master",
@@ -82,14 +84,15 @@ impl Default for LayerSpec {
 }
 
 /// A layer that exists.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Layer {
     /// `LayerId`; it belongs to the stack's identifier and the short name.
     pub id: String,
     /// `Shortname`.
     pub shortname: String,
     /// `Type`.
-    pub kind: &'static str,
+    #[serde(deserialize_with = "crate::control::table::word::deserialize")]
+    pub kind: Word,
 }
 
 impl Layer {

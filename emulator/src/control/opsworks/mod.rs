@@ -9,18 +9,18 @@ mod provisioning;
 mod register;
 mod stack;
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 
 pub use admin::OpsWorksSettings;
 pub use identity::{Identity, IdentityVerifier};
 pub use instance::RegisteredInstance;
+pub(super) use layer::TYPES as LAYER_TYPES;
 pub use layer::{Layer, LayerSpec, LayerSpecError};
 pub use provisioning::{INSTALLER_PATH, installer};
 pub use stack::{DEFAULT_STACK, Stack, StackSpec, StackSpecError};
 
 use super::Context;
+use super::table::Table;
 use super::validate::{Members, Text};
 use crate::error::ApiError;
 use crate::now::Now;
@@ -29,8 +29,8 @@ use crate::now::Now;
 #[derive(Debug)]
 pub struct OpsWorks {
     settings: OpsWorksSettings,
-    stacks: BTreeMap<String, Stack>,
-    instances: BTreeMap<String, RegisteredInstance>,
+    stacks: Table<String, Stack>,
+    instances: Table<String, RegisteredInstance>,
 }
 
 impl OpsWorks {
@@ -38,7 +38,7 @@ impl OpsWorks {
         let stacks = settings.stacks.iter();
         let stacks = stacks.map(|spec| (spec.id.clone(), Stack::new(spec, &settings.place, now)));
         let stacks = stacks.collect();
-        Self { settings, stacks, instances: BTreeMap::new() }
+        Self { settings, stacks, instances: Table::default() }
     }
 
     pub(super) fn handle(

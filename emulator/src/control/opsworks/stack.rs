@@ -1,5 +1,6 @@
 //! The stacks of the account.
 
+use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
 use serde_json::{Value, json};
@@ -104,7 +105,7 @@ impl FromStr for StackSpec {
 }
 
 /// A stack that exists.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Stack {
     /// `Name`.
     pub name: String,

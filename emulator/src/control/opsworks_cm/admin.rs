@@ -16,6 +16,7 @@ use super::server::work::{Progress, Work};
 use super::settings::Times;
 use crate::control::Context;
 use crate::control::span::Due;
+use crate::control::table::Kept;
 use crate::control::validate::Members;
 use crate::error::ApiError;
 use crate::hex;
@@ -144,5 +145,39 @@ impl Server {
             "arn": self.arn,
             "pivotal_key_sha256": self.pivotal_key.as_deref().map(hex::sha256),
         })
+    }
+}
+
+impl OpsWorksCm {
+    /// What is written down of the service, by its name.
+    pub(in crate::control) fn tables(&mut self) -> Vec<(&'static str, &mut dyn Kept)> {
+        vec![
+            ("servers", &mut self.servers),
+            ("backups", &mut self.backups),
+            ("backup_deletions", &mut self.deletions),
+            ("associations", &mut self.associations),
+            ("tokens", &mut self.tickets),
+        ]
+    }
+
+    /// Makes what follows from the tables, once they have been read.
+    pub(in crate::control) fn restored(&mut self) {
+        let leaving = self.associations.iter();
+        let leaving = leaving.filter_map(|(key, it)| it.leaves_at.map(|at| (at, key.clone())));
+        self.leaving = leaving.collect();
+        let mut tokens: Vec<_> =
+            self.tickets.iter().map(|(token, it)| (it.issued_at, token)).collect();
+        tokens.sort();
+        self.tokens = tokens.into_iter().map(|(_, token)| token.clone()).collect();
+    }
+
+    /// Sets the number of calls so far.
+    pub(in crate::control) const fn set_call(&mut self, call: u64) {
+        self.call = call;
+    }
+
+    /// The number of calls so far, which spans are counted by.
+    pub(in crate::control) const fn call(&self) -> u64 {
+        self.call
     }
 }

@@ -1,5 +1,6 @@
 //! Associations, and the tokens under which their progress can be asked for.
 
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use crate::hex;
 use crate::now::Now;
 
 /// How an association or disassociation ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// SUCCESS.
     Joined {
@@ -27,9 +28,10 @@ pub enum Outcome {
 }
 
 /// A node's membership of a server.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Association {
     /// The public key: SubjectPublicKeyInfo in DER.
+    #[serde(with = "crate::control::table::bytes")]
     pub public_key: Vec<u8>,
     /// The request as sent; Puppet only.
     pub csr: Option<String>,
@@ -79,7 +81,7 @@ impl Association {
 }
 
 /// What a `NodeAssociationStatusToken` stands for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Ticket {
     /// The server it is valid with.
     pub server: String,

@@ -1,5 +1,6 @@
 //! Backups: what is kept of a server, and of its nodes.
 
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
@@ -15,6 +16,7 @@ use super::server::{Server, Settings};
 use super::tags::{merged, read_tags};
 use crate::control::fault::FaultKind;
 use crate::control::span::{Due, Point};
+use crate::control::table::Word;
 use crate::control::tag::Tag;
 use crate::control::validate::{Members, Pattern, Text};
 use crate::control::{Context, timestamp};
@@ -46,7 +48,7 @@ const MOST_AUTOMATED: u32 = 1000;
 pub(super) type Nodes = Arc<[(String, Arc<Association>)]>;
 
 /// A backup.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Backup {
     /// `BackupId`.
     pub id: String,
@@ -55,7 +57,8 @@ pub struct Backup {
     /// Whether somebody asked for it.
     pub manual: bool,
     /// `Status`: `IN_PROGRESS`, `OK`, `FAILED` or `DELETING`.
-    pub status: &'static str,
+    #[serde(deserialize_with = "crate::control::table::word::deserialize")]
+    pub status: Word,
     pub(super) engine: Engine,
     pub(super) settings: Settings,
     pub(super) nodes: Nodes,
@@ -233,7 +236,8 @@ impl OpsWorksCm {
         }
         backup.status = DELETING;
         backup.status_description = None;
-        self.deletions.push((id.to_owned(), due, context.fault == Some(FaultKind::Failed)));
+        let fails = context.fault == Some(FaultKind::Failed);
+        self.deletions.insert(id.to_owned(), (due, fails));
         // "An HTTP 200 response with an empty HTTP body."
         Ok(Value::Null)
     }
@@ -241,8 +245,10 @@ impl OpsWorksCm {
     /// Ends the deletions that are due.
     pub(super) fn settle_deletions(&mut self, point: Point) {
         let over = |due: &Due| due.over(point).is_some();
-        let due: Vec<_> = self.deletions.extract_if(.., |(_, due, _)| over(due)).collect();
-        for (id, _, fails) in due {
+        let due = self.deletions.iter().filter(|(_, (due, _))| over(due));
+        let due: Vec<_> = due.map(|(id, (_, fails))| (id.clone(), *fails)).collect();
+        for (id, fails) in due {
+            self.deletions.remove(&id);
             match self.backups.get_mut(&id).filter(|_| fails) {
                 Some(backup) => {
                     backup.status = FAILED;

@@ -1,5 +1,6 @@
 //! Events of servers: "Events are always related to a server."
 
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 use serde_json::{Map, Value, json};
@@ -16,14 +17,14 @@ use crate::now::Now;
 const KEPT: usize = 1000;
 
 /// A server's events.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Events {
     /// Newest last.
     kept: VecDeque<Event>,
     count: u64,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Event {
     number: u64,
     at: Now,

@@ -17,7 +17,7 @@ mod settings;
 mod settle;
 mod tags;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -31,6 +31,7 @@ pub use settings::{OpsWorksCmSettings, Times};
 
 use super::Context;
 use super::span::Due;
+use super::table::Table;
 use super::validate::{Members, Text};
 use crate::error::ApiError;
 use crate::now::Now;
@@ -42,16 +43,16 @@ use server::status;
 #[derive(Debug)]
 pub struct OpsWorksCm {
     settings: OpsWorksCmSettings,
-    servers: BTreeMap<String, Server>,
-    backups: BTreeMap<String, Backup>,
-    /// Backups that are being deleted: which, until when, and whether it fails.
-    deletions: Vec<(String, Due, bool)>,
+    servers: Table<String, Server>,
+    backups: Table<String, Backup>,
+    /// Backups that are being deleted: until when, and whether it fails.
+    deletions: Table<String, (Due, bool)>,
     /// The number of calls so far.
     call: u64,
-    associations: BTreeMap<NodeKey, Arc<Association>>,
+    associations: Table<NodeKey, Arc<Association>>,
     /// When associations end that are being dissolved.
     leaving: BTreeSet<(Now, NodeKey)>,
-    tickets: BTreeMap<String, Ticket>,
+    tickets: Table<String, Ticket>,
     /// The tickets' tokens, oldest first.
     tokens: VecDeque<String>,
 }
@@ -68,12 +69,12 @@ impl OpsWorksCm {
         Self {
             settings,
             servers,
-            backups: BTreeMap::new(),
-            deletions: Vec::new(),
+            backups: Table::default(),
+            deletions: Table::default(),
             call: 0,
-            associations: BTreeMap::new(),
+            associations: Table::default(),
             leaving: BTreeSet::new(),
-            tickets: BTreeMap::new(),
+            tickets: Table::default(),
             tokens: VecDeque::new(),
         }
     }

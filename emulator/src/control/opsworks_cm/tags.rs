@@ -114,13 +114,13 @@ impl OpsWorksCm {
     /// What is being deleted gets no more tags.
     fn tags_to_change(&mut self, arn: &str) -> Result<&mut Vec<Tag>, ApiError> {
         let deleting = || ApiError::InvalidState(format!("The resource '{arn}' is being deleted."));
-        if let Some(server) = self.servers.values_mut().find(|server| server.arn == arn) {
+        if let Some(server) = self.servers.find_mut(|server| server.arn == arn) {
             if server.status == status::DELETING {
                 return Err(deleting());
             }
             return Ok(&mut server.tags);
         }
-        let backup = self.backups.values_mut().find(|backup| backup.arn == arn);
+        let backup = self.backups.find_mut(|backup| backup.arn == arn);
         let backup = backup.ok_or_else(|| unknown(arn))?;
         if backup.status == backup::DELETING { Err(deleting()) } else { Ok(&mut backup.tags) }
     }

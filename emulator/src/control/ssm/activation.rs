@@ -1,5 +1,6 @@
 //! Hybrid activations: an ID and a code, with which machines register themselves.
 
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
@@ -14,7 +15,7 @@ use crate::now::Now;
 use crate::random::Random;
 
 /// An activation.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Activation {
     /// `IamRole`.
     pub iam_role: String,

@@ -74,13 +74,16 @@ impl Ssm {
         let id = members.text("ActivationId", &ACTIVATION_ID)?;
         members.finish()?;
         if self.activations.remove(id).is_some() {
-            if self.deleted.len() == KEPT_DELETED {
-                self.deleted.pop_front();
+            let number = self.deleted.keys().next_back().map_or(0, |last| last.saturating_add(1));
+            if self.deleted.len() == KEPT_DELETED
+                && let Some(oldest) = self.deleted.keys().next().copied()
+            {
+                self.deleted.remove(&oldest);
             }
-            self.deleted.push_back(id.to_owned());
+            self.deleted.insert(number, id.to_owned());
             return Ok(json!({}));
         }
-        let deleted = self.deleted.iter().any(|deleted| deleted == id);
+        let deleted = self.deleted.values().any(|deleted| deleted == id);
         let error =
             if deleted { SsmError::InvalidActivation } else { SsmError::InvalidActivationId };
         Err(error.because(format!("There is no activation {id}.")))

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::Ssm;
 use super::activation::Activation;
 use super::managed::{ManagedInstance, PING_STATUSES, Report};
+use crate::control::table::Kept;
 use crate::now::Now;
 
 /// How the service behaves.
@@ -59,5 +60,21 @@ impl Ssm {
             "activations": activations.collect::<Vec<_>>(),
             "managed_instances": instances.collect::<Vec<_>>(),
         })
+    }
+}
+
+impl Ssm {
+    /// What is written down of the service, by its name.
+    pub(in crate::control) fn tables(&mut self) -> Vec<(&'static str, &mut dyn Kept)> {
+        vec![
+            ("activations", &mut self.activations),
+            ("deleted_activations", &mut self.deleted),
+            ("managed_instances", &mut self.instances),
+        ]
+    }
+
+    /// Makes what follows from the tables, once they have been read.
+    pub(in crate::control) fn restored(&mut self) {
+        self.keys = self.instances.values().map(|instance| instance.public_key.clone()).collect();
     }
 }

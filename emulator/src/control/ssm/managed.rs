@@ -1,9 +1,11 @@
 //! Managed instances: machines that registered themselves by an activation.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::timestamp;
 use crate::control::public_key;
+use crate::control::table::Word;
 use crate::control::tag::Tag;
 use crate::hex;
 use crate::now::Now;
@@ -12,7 +14,7 @@ use crate::now::Now;
 pub const PING_STATUSES: [&str; 3] = ["Online", "ConnectionLost", "Inactive"];
 
 /// What the agent tells of its machine once it runs.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// `ComputerName`.
     pub computer_name: Option<String>,
@@ -27,7 +29,7 @@ pub struct Report {
 }
 
 /// A managed instance.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ManagedInstance {
     /// The activation it was registered by.
     pub activation: String,
@@ -38,13 +40,15 @@ pub struct ManagedInstance {
     /// The activation's tags.
     pub tags: Vec<Tag>,
     /// The public key: SubjectPublicKeyInfo in DER.
+    #[serde(with = "crate::control::table::bytes")]
     pub public_key: Vec<u8>,
     /// The fingerprint of its hardware, as the agent made it.
     pub fingerprint: String,
     /// `RegistrationDate`.
     pub registered_at: Now,
     /// One of [`PING_STATUSES`]: `Online`, as if its agent ran, until a test says otherwise.
-    pub ping_status: &'static str,
+    #[serde(deserialize_with = "crate::control::table::word::deserialize")]
+    pub ping_status: Word,
     /// What its agent told.
     pub report: Report,
 }

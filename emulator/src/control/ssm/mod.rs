@@ -9,7 +9,7 @@ mod page;
 mod register;
 mod role;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
@@ -17,6 +17,7 @@ pub use activation::Activation;
 pub use admin::SsmSettings;
 pub use managed::{ManagedInstance, PING_STATUSES, Report};
 
+use super::table::Table;
 use super::validate::{Members, Pattern, Text, is_hex};
 use super::{Context, timestamp};
 use crate::error::{ApiError, SsmError};
@@ -25,10 +26,10 @@ use crate::error::{ApiError, SsmError};
 #[derive(Debug)]
 pub struct Ssm {
     settings: SsmSettings,
-    activations: BTreeMap<String, Activation>,
+    activations: Table<String, Activation>,
     /// The newest of those that were deleted.
-    deleted: VecDeque<String>,
-    instances: BTreeMap<String, ManagedInstance>,
+    deleted: Table<u64, String>,
+    instances: Table<String, ManagedInstance>,
     keys: BTreeSet<Vec<u8>>,
 }
 
@@ -64,9 +65,9 @@ impl Ssm {
     pub(super) fn new(settings: SsmSettings) -> Self {
         Self {
             settings,
-            activations: BTreeMap::new(),
-            deleted: VecDeque::new(),
-            instances: BTreeMap::new(),
+            activations: Table::default(),
+            deleted: Table::default(),
+            instances: Table::default(),
             keys: BTreeSet::new(),
         }
     }

@@ -5,6 +5,7 @@ pub mod status;
 pub mod window;
 pub mod work;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use spec::{Engine, Place, ServerSpec};
@@ -14,17 +15,20 @@ use work::{Progress, Work};
 
 use super::event::Events;
 use crate::control::span::{Due, Point};
+use crate::control::table::Word;
 use crate::control::tag::Tag;
 use crate::control::timestamp;
 use crate::hex;
 use crate::now::Now;
 
 /// What a server was created with, and a backup keeps of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Settings {
     /// `Engine`, in the edition of the reference that was asked for.
-    pub engine_name: &'static str,
-    pub engine_model: &'static str,
+    #[serde(deserialize_with = "crate::control::table::word::deserialize")]
+    pub engine_name: Word,
+    #[serde(deserialize_with = "crate::control::table::word::deserialize")]
+    pub engine_model: Word,
     pub engine_version: String,
     pub associate_public_ip_address: bool,
     pub backup_retention_count: u32,
@@ -41,7 +45,7 @@ pub(super) struct Settings {
 }
 
 /// A server that exists.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Server {
     /// `ServerName`.
     pub name: String,
@@ -52,6 +56,7 @@ pub struct Server {
     /// Chef organizations beside `default`.
     pub organizations: Vec<String>,
     /// The public key of the Chef server's administrator (SubjectPublicKeyInfo in DER); Chef only.
+    #[serde(with = "crate::control::table::bytes::optional")]
     pub pivotal_key: Option<Vec<u8>>,
     pub(super) arn: String,
     pub(super) stack_arn: Option<String>,
@@ -59,8 +64,10 @@ pub struct Server {
     pub(super) events: Events,
     pub(super) tags: Vec<Tag>,
     pub(super) reason: Option<String>,
-    pub(super) maintenance_status: Option<&'static str>,
-    pub(super) status: &'static str,
+    #[serde(deserialize_with = "crate::control::table::word::optional::deserialize")]
+    pub(super) maintenance_status: Option<Word>,
+    #[serde(deserialize_with = "crate::control::table::word::deserialize")]
+    pub(super) status: Word,
     pub(super) progress: Option<Progress>,
     pub(super) next_backup: Now,
     pub(super) next_maintenance: Now,

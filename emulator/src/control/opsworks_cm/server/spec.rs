@@ -1,5 +1,6 @@
 //! Servers as they are asked for at the start, and their engines.
 
+use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use super::status::{HEALTHY, STATUSES};
 use crate::control::validate::{Pattern, Text};
 
 /// What runs on the server and manages its nodes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Engine {
     /// Puppet Enterprise.
     Puppet,

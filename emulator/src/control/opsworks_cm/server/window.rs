@@ -3,6 +3,7 @@
 use crate::control::validate::{Pattern, Text};
 use crate::now::Now;
 use crate::random::Random;
+use serde::{Deserialize, Serialize};
 
 /// `TimeWindowDefinition`.
 pub const TIME_WINDOW: Text = Text {
@@ -20,7 +21,7 @@ const DAY: u64 = 24 * 60 * MINUTE;
 const FIRST_DAY: u64 = 3;
 
 /// The start of a one-hour period: `HH:MM` every day, or `DDD:HH:MM` every week.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
     /// From Monday, 0; none for every day.
     day: Option<u64>,

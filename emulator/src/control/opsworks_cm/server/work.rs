@@ -1,9 +1,11 @@
 //! What a server is busy with, and how that ends.
 
 use crate::control::span::Due;
+use crate::control::table::Word;
+use serde::{Deserialize, Serialize};
 
 /// Something under way.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Progress {
     pub work: Work,
     /// Whether it ends badly.
@@ -12,7 +14,7 @@ pub struct Progress {
 }
 
 /// What a server is busy with.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Work {
     /// It becomes HEALTHY by itself: set by people and tests.
     Heal,
@@ -22,7 +24,8 @@ pub enum Work {
     Backup {
         id: String,
         /// The state before, and after.
-        back_to: &'static str,
+        #[serde(deserialize_with = "crate::control::table::word::deserialize")]
+        back_to: Word,
     },
     /// RESTORING.
     Restore { id: String },
@@ -31,9 +34,11 @@ pub enum Work {
     /// MODIFYING.
     Modify {
         /// The new administrator's key, where that is what changes.
+        #[serde(with = "crate::control::table::bytes::optional")]
         pivotal_key: Option<Vec<u8>>,
         attribute: String,
-        back_to: &'static str,
+        #[serde(deserialize_with = "crate::control::table::word::deserialize")]
+        back_to: Word,
     },
     /// DELETING.
     Delete,
