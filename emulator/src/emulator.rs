@@ -4,24 +4,22 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use crate::ca::{Authority, CaError};
-use crate::control::{Call, Change, ControlPlane, ControlSettings, Fault};
-use crate::imds::{self, IdentityKey, Imds, ImdsCall};
-use crate::listener::Room;
-use crate::log::Log;
+use crate::ca::CaError;
+use crate::control::{Call, ControlPlane, Family, Fault};
+use crate::imds::{self, Imds, ImdsCall};
+use crate::listener::{Plain, Role};
 use crate::now::Now;
 use crate::options::Options;
-use crate::sigv4::Credentials;
-use crate::state::{self, Kept};
-use crate::store::{Receipt, StateError, Store};
+use crate::shared::Shared;
+use crate::state::Kept;
+use crate::store::{Receipt, StateError};
 use crate::{listener, setup};
 
 /// An emulator that could not start.
@@ -77,32 +75,6 @@ pub struct Emulator {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What an emulator is started with.
-struct Start {
-    options: Options,
-    credentials: Credentials,
-    identity: Arc<IdentityKey>,
-    seed: u64,
-}
-
-/// What the serving thread and the owner both use.
-pub(crate) struct Shared {
-    control: Mutex<ControlPlane>,
-    imds: Mutex<Imds>,
-    clock_offset: AtomicI64,
-    /// What it was started with, for a reset.
-    start: Start,
-    /// Where the account is kept.
-    store: Option<Store>,
-    pub log: Log,
-    /// Names, beside addresses and localhost, that requests may be for.
-    pub hosts: Vec<String>,
-    /// How long a request may take to come.
-    pub read_timeout: Duration,
-    /// The memory for requests' bodies.
-    pub room: Room,
-}
-
 /// Where nothing listens: port 1 (tcpmux) of the loopback interface.
 const NOBODY: &str = "http://127.0.0.1:1";
 
@@ -115,6 +87,14 @@ impl Emulator {
     pub fn start(options: Options) -> Result<Self, StartError> {
         let kept = options.state.as_deref().map(Kept::open).transpose()?;
         let api = listen(options.listen)?;
+        let faces =
+            [(Family::PuppetCa, options.puppet_listen), (Family::Chef, options.chef_listen)];
+        let mut servers = Vec::new();
+        for (family, address) in faces {
+            if let Some(address) = address {
+                servers.push((family, listen(address)?, address));
+            }
+        }
         let imds = if options.no_imds { None } else { Some(listen(options.imds_listen)?) };
         let api_url = url(&api, options.listen);
         let imds_url = imds.as_ref().map(|listener| url(listener, options.imds_listen));
@@ -122,10 +102,17 @@ impl Emulator {
 
         let credentials = kept.as_ref().and_then(|kept| kept.credentials.clone());
         let credentials = setup::credentials(&options, credentials)?;
-        let environment = setup::environment(&options, &credentials, &api_url, &imds_url);
+        let mut environment = setup::environment(&options, &credentials, &api_url, &imds_url);
+        for (family, listener, asked) in &servers {
+            let url = url(listener, *asked).replacen("http:", "https:", 1);
+            environment.push((url_variable(*family).to_owned(), url));
+        }
         let shared = Arc::new(Shared::new(&options, credentials, kept)?);
         let (stop, stopped) = oneshot::channel();
-        let thread = listener::spawn(api, imds, Arc::clone(&shared), stopped);
+        let mut listeners = vec![(Role::Plain(Plain::Api), api)];
+        listeners.extend(imds.map(|imds| (Role::Plain(Plain::Imds), imds)));
+        listeners.extend(servers.into_iter().map(|(family, it, _)| (Role::Server(family), it)));
+        let thread = listener::spawn(listeners, Arc::clone(&shared), stopped);
         let thread = Some(thread.map_err(StartError::Thread)?);
         Ok(Self { shared, environment, api_url, imds_url, stop: Some(stop), thread })
     }
@@ -140,6 +127,23 @@ impl Emulator {
     #[must_use]
     pub fn imds_url(&self) -> &str {
         &self.imds_url
+    }
+
+    /// Where Puppet servers answer, such as `https://127.0.0.1:40125`; none when they do not.
+    #[must_use]
+    pub fn puppet_url(&self) -> Option<&str> {
+        self.variable(url_variable(Family::PuppetCa))
+    }
+
+    /// Where Chef servers answer, such as `https://127.0.0.1:40126`; none when they do not.
+    #[must_use]
+    pub fn chef_url(&self) -> Option<&str> {
+        self.variable(url_variable(Family::Chef))
+    }
+
+    fn variable(&self, name: &str) -> Option<&str> {
+        let found = self.environment.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str())
     }
 
     /// The environment that makes the AWS SDKs and CLIs use this emulator. Take
@@ -235,121 +239,6 @@ impl Drop for Emulator {
     }
 }
 
-impl Start {
-    fn settings(&self) -> ControlSettings {
-        let Self { options, credentials, identity, seed } = self;
-        setup::control_settings(options, credentials.clone(), Arc::clone(identity), *seed)
-    }
-}
-
-impl Shared {
-    fn new(
-        options: &Options,
-        credentials: Credentials,
-        kept: Option<Kept>,
-    ) -> Result<Self, StartError> {
-        let offset = state::clock_offset(options, kept.as_ref());
-        let now = machine_now().shifted(offset);
-        let seed = options.seed.map_or_else(setup::random_seed, Ok)?;
-        let log = if options.log { Log::to_stderr() } else { Ok(Log::default()) };
-        let log = log.map_err(StartError::Thread)?;
-        let identity = Arc::new(IdentityKey::default());
-        let imds = setup::imds(options, &credentials, Arc::clone(&identity), seed);
-        let start = Start { options: options.clone(), credentials, identity, seed };
-        let ca = setup::signing_ca(options, kept.as_ref().and_then(|kept| kept.ca.as_ref()), now)?;
-        let mut control = ControlPlane::new(start.settings(), Box::new(ca), now);
-        let is_new = kept.as_ref().is_none_or(Kept::is_new);
-        for node in options.nodes.iter().filter(|_| is_new) {
-            let refused = |reason| StartError::Node {
-                server: node.server.clone(),
-                node: node.name.clone(),
-                reason,
-            };
-            control.seed_node(now, node).map_err(refused)?;
-        }
-        let store = match kept {
-            Some(kept) => Some(kept.start(&mut control, &start.credentials, offset)?),
-            None => None,
-        };
-        Ok(Self {
-            control: Mutex::new(control),
-            imds: Mutex::new(imds),
-            clock_offset: AtomicI64::new(offset),
-            start,
-            store,
-            log,
-            hosts: options.hosts.clone(),
-            read_timeout: options.read_timeout,
-            room: Room::default(),
-        })
-    }
-
-    pub(crate) fn now(&self) -> Now {
-        machine_now().shifted(self.clock_offset())
-    }
-
-    /// How far the clock is ahead of the machine's, in seconds.
-    pub(crate) fn clock_offset(&self) -> i64 {
-        self.clock_offset.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn set_clock_offset(&self, seconds: i64) {
-        self.clock_offset.store(seconds, Ordering::Relaxed);
-        self.commit_other(state::clock(seconds));
-    }
-
-    /// The keys that requests are signed with.
-    pub(crate) fn credentials(&self) -> &Credentials {
-        &self.start.credentials
-    }
-
-    /// Whether the CA signs authorization extensions.
-    pub(crate) fn allows_authorization_extensions(&self) -> bool {
-        self.start.options.allow_authorization_extensions
-    }
-
-    /// An empty account with the options of this one, to try rows out.
-    pub(crate) fn empty_account(&self, authority: Box<dyn Authority>) -> ControlPlane {
-        let mut control = ControlPlane::new(self.start.settings(), authority, self.now());
-        control.clear();
-        control
-    }
-
-    /// Hands a change over that is not the account's.
-    pub(crate) fn commit_other(&self, change: Change) {
-        if let Some(store) = &self.store {
-            // Whoever waits for what comes after it waits for it, too.
-            drop(store.commit(vec![change]));
-        }
-    }
-
-    /// Hands what has changed over to be written down; to be waited for before it is told.
-    pub(crate) fn commit(&self, control: &mut ControlPlane) -> Option<Receipt> {
-        self.store.as_ref().and_then(|store| store.commit(control.take_changes()))
-    }
-
-    /// Makes everything as it was at the start, but for the CA, the keys and the clock.
-    pub(crate) fn reset(&self) {
-        let Start { options, credentials, identity, seed } = &self.start;
-        *self.imds() = setup::imds(options, credentials, Arc::clone(identity), *seed);
-        let (mut control, now) = (self.control(), self.now());
-        control.reset(self.start.settings(), now);
-        for node in &options.nodes {
-            // It could be associated at the start.
-            let _ = control.seed_node(now, node);
-        }
-    }
-
-    /// A test that panics inside `with` must not take the others' emulator down.
-    pub(crate) fn control(&self) -> MutexGuard<'_, ControlPlane> {
-        self.control.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn imds(&self) -> MutexGuard<'_, Imds> {
-        self.imds.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// Waits until a change is on the disk. When it cannot be written, a client is told, and the next
 /// change takes it along.
 fn wait(receipt: Option<Receipt>) {
@@ -361,6 +250,14 @@ fn wait(receipt: Option<Receipt>) {
 pub fn machine_now() -> Now {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Now::from_unix_ms(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// The variable that tells clients where servers of a kind answer.
+const fn url_variable(family: Family) -> &'static str {
+    match family {
+        Family::Chef => "EMULATOR_CHEF_URL",
+        _ => "EMULATOR_PUPPET_URL",
+    }
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {

@@ -42,6 +42,17 @@ impl Request {
     }
 }
 
+/// The connection that a request came by, where it tells something.
+#[derive(Clone, Debug, Default)]
+pub struct Connection {
+    /// The server that is meant, by its name in the account.
+    pub server: String,
+    /// The client's certificate, in DER.
+    pub certificate: Option<Vec<u8>>,
+    /// Whether that certificate is of the server's own CA.
+    pub is_of_this_ca: bool,
+}
+
 /// How a response reaches the client, when it does.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Delivery {

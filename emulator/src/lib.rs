@@ -21,6 +21,7 @@ pub mod now;
 pub mod options;
 pub mod random;
 mod setup;
+mod shared;
 pub mod sigv4;
 mod state;
 mod store;

@@ -9,6 +9,8 @@
 mod body;
 mod host;
 mod payload;
+mod server;
+mod tls;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -17,16 +19,20 @@ use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::HttpService;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::admin_api::{self, Reply};
-use crate::emulator::Shared;
+use crate::control::Family;
 use crate::error::ApiError;
 use crate::http::{Request, Response};
+use crate::shared::Shared;
 use crate::store::Receipt;
 use payload::{Broken, Payload, deliver};
+use tls::Tls;
 
 pub(crate) use body::Room;
 
@@ -35,35 +41,42 @@ const CONNECTIONS: usize = 2048;
 /// The most that is read ahead of a connection, and the longest head of a request, in bytes.
 const BUFFER: usize = 16 * 1024;
 
-/// Which of the two services a socket belongs to.
+/// A service without TLS.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
+pub(crate) enum Plain {
+    /// AWS's APIs and the admin API.
     Api,
+    /// The metadata service.
     Imds,
 }
 
-/// Serves both listeners on a thread of their own until `stopped` resolves or its sender is gone.
+/// Which service a socket belongs to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Plain(Plain),
+    /// What runs on servers of the account, over TLS.
+    Server(Family),
+}
+
+/// Serves all listeners on a thread of their own until `stopped` resolves or its sender is gone.
 ///
 /// # Errors
 /// When the thread or its runtime cannot be made.
 pub(crate) fn spawn(
-    api: TcpListener,
-    imds: Option<TcpListener>,
+    listeners: Vec<(Role, TcpListener)>,
     shared: Arc<Shared>,
     stopped: oneshot::Receiver<()>,
 ) -> std::io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let register = |listener| {
+    let register = |(role, listener)| {
         let _inside = runtime.enter();
-        tokio::net::TcpListener::from_std(listener)
+        tokio::net::TcpListener::from_std(listener).map(|listener| (role, listener))
     };
-    let api = register(api)?;
-    let imds = imds.map(register).transpose()?;
+    let listeners: Vec<_> = listeners.into_iter().map(register).collect::<Result<_, _>>()?;
     Builder::new().name("enlist-emulator".to_owned()).spawn(move || {
         runtime.block_on(async {
-            tokio::spawn(accept(api, Role::Api, Arc::clone(&shared)));
-            if let Some(imds) = imds {
-                tokio::spawn(accept(imds, Role::Imds, shared));
+            for (role, listener) in listeners {
+                tokio::spawn(accept(listener, role, Arc::clone(&shared)));
             }
             // Both a message and a sender that is gone mean the same: stop.
             let _ = stopped.await;
@@ -73,6 +86,7 @@ pub(crate) fn spawn(
 
 async fn accept(listener: tokio::net::TcpListener, role: Role, shared: Arc<Shared>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let tls = Arc::new(Tls::default());
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {
             return;
@@ -83,24 +97,43 @@ async fn accept(listener: tokio::net::TcpListener, role: Role, shared: Arc<Share
             tokio::time::sleep(Duration::from_millis(20)).await;
             continue;
         };
-        let shared = Arc::clone(&shared);
+        let (shared, tls) = (Arc::clone(&shared), Arc::clone(&tls));
         tokio::spawn(async move {
             let _place = place;
-            let service = service_fn(|request| answer(request, role, peer, &shared));
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(shared.read_timeout)
-                .max_buf_size(BUFFER)
-                .serve_connection(TokioIo::new(stream), service);
-            // A client that goes away, or a connection broken on request.
-            let _ = connection.await;
+            let family = match role {
+                Role::Server(family) => family,
+                Role::Plain(role) => {
+                    let service = service_fn(|request| answer(request, role, peer, &shared));
+                    return serve(stream, service, &shared).await;
+                }
+            };
+            // One that fails has been told to the client by TLS.
+            if let Some((stream, connection)) = tls.accept(stream, family, &shared).await {
+                let service =
+                    service_fn(|request| server::answer(request, family, &connection, &shared));
+                serve(stream, service, &shared).await;
+            }
         });
     }
 }
 
+async fn serve<S, A>(stream: S, service: A, shared: &Shared)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    A: HttpService<Incoming, ResBody = Payload, Error = Broken>,
+{
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(shared.read_timeout)
+        .max_buf_size(BUFFER)
+        .serve_connection(TokioIo::new(stream), service);
+    // A client that goes away, or a connection broken on request.
+    let _ = connection.await;
+}
+
 async fn answer(
     request: hyper::Request<Incoming>,
-    role: Role,
+    role: Plain,
     peer: SocketAddr,
     shared: &Shared,
 ) -> Result<hyper::Response<Payload>, Broken> {
@@ -111,7 +144,7 @@ async fn answer(
     let mut request = request_of(&head);
     // The body's share of the memory is given back when it has been answered.
     let time = shared.read_timeout;
-    let read = match admin_api::large_body(&request, peer, shared).filter(|_| role == Role::Api) {
+    let read = match admin_api::large_body(&request, peer, shared).filter(|_| role == Plain::Api) {
         Some(limit) => Room::read_large(body, limit, time).await,
         None => shared.room.read(body, time).await,
     };
@@ -124,8 +157,8 @@ async fn answer(
     };
     request.body = bytes;
     let response = match role {
-        Role::Imds => ask_imds(&request, shared),
-        Role::Api => match admin_api::answer(&request, peer, shared) {
+        Plain::Imds => ask_imds(&request, shared),
+        Plain::Api => match admin_api::answer(&request, peer, shared) {
             Some(Reply::Pieces(pieces)) => return payload::stream(pieces),
             Some(Reply::Response(response)) => {
                 let receipt = shared.commit(&mut shared.control());
@@ -141,7 +174,7 @@ async fn answer(
 }
 
 /// The response, once the changes it tells of are on the disk.
-async fn written(receipt: Option<Receipt>, response: Response) -> Response {
+pub(super) async fn written(receipt: Option<Receipt>, response: Response) -> Response {
     let Some(receipt) = receipt else { return response };
     match receipt.written().await {
         Ok(()) => response,
@@ -188,7 +221,7 @@ fn ask_imds(request: &Request, shared: &Shared) -> Response {
     response
 }
 
-fn request_of(head: &hyper::http::request::Parts) -> Request {
+pub(super) fn request_of(head: &hyper::http::request::Parts) -> Request {
     let header = |(name, value): (&hyper::header::HeaderName, &hyper::header::HeaderValue)| {
         let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
         (name.as_str().to_owned(), value)

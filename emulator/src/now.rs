@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::format_description::well_known::Rfc3339;
 use time::macros::{datetime, format_description};
+use time::{OffsetDateTime, PrimitiveDateTime};
 
 /// The last second that X.509 and RFC 3339 can both write.
 const LAST: OffsetDateTime = datetime!(9999-12-31 23:59:59 UTC);
@@ -71,6 +71,13 @@ impl Now {
         self.datetime().format(&Rfc3339).unwrap_or_default()
     }
 
+    /// Reads a moment as HTTP has it; none when the text is no such one.
+    #[must_use]
+    pub fn of_http_date(text: &str) -> Option<Self> {
+        let moment = PrimitiveDateTime::parse(text.trim(), HTTP_DATE).ok()?;
+        u64::try_from(moment.assume_utc().unix_timestamp()).ok().map(Self::from_unix_seconds)
+    }
+
     /// The moment as HTTP has it (RFC 9110, 5.6.7): `Sun, 30 Aug 2015 12:36:00 GMT`.
     #[must_use]
     pub fn http_date(self) -> String {
@@ -96,6 +103,9 @@ mod tests {
         assert_eq!(moment.rfc3339(), "2015-08-30T12:36:00Z");
         assert_eq!(moment.http_date(), "Sun, 30 Aug 2015 12:36:00 GMT");
         assert_eq!(moment.unix_seconds(), 1_440_938_160);
+        let read = Now::of_http_date(" Sun, 30 Aug 2015 12:36:00 GMT");
+        assert_eq!(read, Some(Now::from_unix_seconds(1_440_938_160)));
+        assert_eq!(Now::of_http_date("yesterday"), None);
     }
 
     #[test]

@@ -5,7 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::control::{DEFAULT_SERVER, DOCUMENTED, Fault, Rate, ServerSpec, StackSpec, Times};
+use crate::control::{
+    CaPolicy, DEFAULT_SERVER, DOCUMENTED, Fault, Rate, ServerSpec, StackSpec, Times,
+};
 use crate::imds::{Answering, Instance};
 
 /// Where the CA of the Puppet servers comes from.
@@ -82,6 +84,15 @@ pub struct Options {
     pub ca: CaSource,
     /// Whether the CA signs authorization extensions (`pp_authorization`, `pp_auth_role`...).
     pub allow_authorization_extensions: bool,
+    /// How the CAs of Puppet servers behave at their endpoints.
+    pub puppet_ca: CaPolicy,
+    /// Where Puppet servers answer over TLS; port 0 takes a free one. None: they do not answer.
+    pub puppet_listen: Option<SocketAddr>,
+    /// Where Chef servers answer over TLS; port 0 takes a free one. None: they do not answer.
+    pub chef_listen: Option<SocketAddr>,
+    /// The public key of the validators of Chef organizations: SubjectPublicKeyInfo in DER. Without
+    /// one a key is made when the admin API is asked for it.
+    pub validator_key: Option<Vec<u8>>,
     /// The access key; made for this run when `None`.
     pub access_key: Option<String>,
     /// The secret key; made for this run when `None`.
@@ -139,6 +150,10 @@ impl Default for Options {
             throttle: Some(DOCUMENTED),
             ca: CaSource::Own,
             allow_authorization_extensions: false,
+            puppet_ca: CaPolicy::default(),
+            puppet_listen: None,
+            chef_listen: None,
+            validator_key: None,
             access_key: None,
             secret_key: None,
             region: None,

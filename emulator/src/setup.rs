@@ -9,8 +9,8 @@ use aws_lc_rs::rand;
 
 use crate::ca::{KeptCa, SigningCa};
 use crate::control::{
-    ControlSettings, DEFAULT_SERVER, Fault, OpsWorksCmSettings, OpsWorksSettings, Place,
-    SsmSettings,
+    ChefSettings, ControlSettings, DEFAULT_SERVER, Fault, OpsWorksCmSettings, OpsWorksSettings,
+    Place, SsmSettings,
 };
 use crate::emulator::StartError;
 use crate::imds::{self, IdentityKey, Imds};
@@ -96,6 +96,8 @@ pub(crate) fn control_settings(
             place,
         },
         ssm: SsmSettings { roles: options.ssm_roles.clone() },
+        puppet_ca: options.puppet_ca.clone(),
+        chef: ChefSettings { validator_key: options.validator_key.clone() },
     }
 }
 

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Answer, Problem, show};
+use super::{Answer, Problem, servers, show};
 use crate::control::{Fault, Rate, Target};
-use crate::emulator::Shared;
 use crate::imds;
+use crate::shared::Shared;
 
 /// Answers all other methods than `GET`.
 pub(super) fn change(method: &str, path: &str, body: &Value, shared: &Shared) -> Answer {
@@ -27,11 +27,12 @@ pub(super) fn change(method: &str, path: &str, body: &Value, shared: &Shared) ->
         ("PUT", ["throttle"]) => set_throttle(body, shared),
         ("PUT", ["deny"]) => set_denied(body, shared),
         ("PUT", ["servers", name, "status"]) => set_status(name, body, shared),
+        (_, ["puppet-ca" | "chef", ..]) => servers::change(method, &parts, body, shared),
         (
             _,
             [
                 "reset" | "faults" | "clock" | "throttle" | "deny" | "health" | "state" | "calls"
-                | "export" | "import",
+                | "ca" | "export" | "import",
             ]
             | ["servers", _, "status"],
         ) => Err(Problem::Method(method.to_owned())),
@@ -82,8 +83,8 @@ fn set_denied(body: &Value, shared: &Shared) -> Answer {
     let mut names = Vec::new();
     for action in actions {
         let name = action.as_str().unwrap_or_default().to_owned();
-        if Target::parse(&name).map_err(Problem::invalid)? == Target::Metadata {
-            return Err(Problem::Invalid("metadata is not given out by permission".to_owned()));
+        if !Target::parse(&name).map_err(Problem::invalid)?.is_permitted_by_iam() {
+            return Err(Problem::Invalid(format!("{name} is not given out by permission")));
         }
         names.push(name);
     }
@@ -113,6 +114,6 @@ fn set_status(name: &str, body: &Value, shared: &Shared) -> Answer {
     Ok(json!({ "name": name, "status": status }))
 }
 
-fn member<'a>(body: &'a Value, name: &str) -> Result<&'a Value, Problem> {
+pub(super) fn member<'a>(body: &'a Value, name: &str) -> Result<&'a Value, Problem> {
     body.get(name).ok_or_else(|| Problem::Invalid(format!("'{name}' is missing")))
 }

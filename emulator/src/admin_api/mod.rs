@@ -4,6 +4,7 @@
 //! lists the paths; what they answer is kept from version to version, and only added to.
 
 mod change;
+mod servers;
 mod show;
 mod transfer;
 
@@ -12,8 +13,8 @@ use std::net::SocketAddr;
 use serde_json::{Value, json};
 
 use crate::control::{CallList, INSTALLER_PATH, Snapshot, installer};
-use crate::emulator::Shared;
 use crate::http::{Request, Response};
+use crate::shared::Shared;
 use transfer::Export;
 pub(crate) use transfer::large_body;
 
@@ -33,6 +34,8 @@ enum Problem {
     Method(String),
     #[error("{0}")]
     Invalid(String),
+    #[error("{0}")]
+    Conflict(String),
     #[error(
         "this takes the emulator's keys: curl -u \"$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY\" ..."
     )]
@@ -47,6 +50,7 @@ impl Problem {
             Self::NotFound(_) => 404,
             Self::Method(_) => 405,
             Self::Invalid(_) => 400,
+            Self::Conflict(_) => 409,
             Self::Unauthorized => 401,
             Self::Foreign(_) => 403,
         }
@@ -94,6 +98,10 @@ pub(crate) fn answer(request: &Request, peer: SocketAddr, shared: &Shared) -> Op
     }
     // The paths of before there were versions.
     let plain = matches!(path, "state" | "calls") && request.method == "GET";
+    if path == "v1/ca" && request.method == "GET" {
+        let bundle = shared.control().ca_bundle().to_owned();
+        return Some(Reply::Response(Response::new(200, "application/x-pem-file", bundle)));
+    }
     let Some(path) = path.strip_prefix(VERSION).or(Some(path).filter(|_| plain)) else {
         return Some(Reply::Response(respond(Err(Problem::NotFound(request.path.clone())))));
     };

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{Answer, Problem, fault};
+use super::{Answer, Problem, fault, servers};
 use crate::control::CallList;
-use crate::emulator::Shared;
+use crate::shared::Shared;
 
 /// How many calls are shown at a time when no `limit` is given.
 const CALLS: usize = 1000;
@@ -21,7 +21,8 @@ pub(super) fn show(path: &str, shared: &Shared) -> Answer {
         "clock" => Ok(clock(shared)),
         "throttle" => Ok(throttle(shared)),
         "deny" => Ok(json!({ "actions": shared.control().denied_actions() })),
-        _ => Err(Problem::NotFound(format!("/_emulator/v1/{path}"))),
+        _ => servers::show(&path.split('/').collect::<Vec<_>>(), shared)
+            .unwrap_or_else(|| Err(Problem::NotFound(format!("/_emulator/v1/{path}")))),
     }
 }
 

@@ -11,8 +11,8 @@ use serde_json::value::RawValue;
 use super::{Answer, Problem, ROOT, VERSION};
 use crate::ca::{Authority, KeptCa, SigningCa};
 use crate::control::ControlPlane;
-use crate::emulator::Shared;
 use crate::http::Request;
+use crate::shared::Shared;
 use crate::state;
 use crate::store::{Row, line};
 

@@ -1,8 +1,9 @@
 //! The certificate itself: what Puppet Server's CA puts into it.
 
 use rcgen::{
-    CertificateParams, CustomExtension, DistinguishedName, DnType, DnValue, Error, IsCa, Issuer,
-    KeyIdMethod, KeyPair, KeyUsagePurpose, PublicKeyData, SubjectPublicKeyInfo,
+    CertificateParams, CustomExtension, DistinguishedName, DnType, DnValue, Error,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PublicKeyData,
+    SubjectPublicKeyInfo,
 };
 use time::Duration;
 
@@ -11,6 +12,9 @@ use crate::now::Now;
 
 /// Puppet dates certificates a day back, for nodes whose clock is behind.
 const BACKDATED: Duration = Duration::days(1);
+
+/// How long a server's own certificate is good for.
+const SERVER_LIFETIME: Duration = Duration::days(5 * 365);
 
 /// serverAuth and clientAuth, in DER. Written out because Puppet marks it critical.
 const EXTENDED_KEY_USAGE: [u8; 22] =
@@ -53,6 +57,34 @@ fn made(
     params.key_identifier_method = KeyIdMethod::PreSpecified(key::identifier(key.der_bytes()));
     params.custom_extensions = extensions(order.csr);
     Ok(params.signed_by(key, issuer)?.pem())
+}
+
+/// A server's certificate, in DER, for names and addresses; the first is its subject.
+///
+/// # Errors
+/// When a name is none that a certificate can have.
+pub fn server(
+    issuer: &Issuer<'_, KeyPair>,
+    key: &KeyPair,
+    names: &[String],
+    now: Now,
+) -> Result<Vec<u8>, Error> {
+    let mut params = CertificateParams::new(names.to_vec())?;
+    let mut subject = DistinguishedName::new();
+    let first = names.first().cloned().unwrap_or_default();
+    subject.push(DnType::CommonName, DnValue::Utf8String(first));
+    params.distinguished_name = subject;
+    // Of the moment: several servers, and several runs, have one each.
+    params.serial_number = Some(now.unix_ms().into());
+    params.not_before = now.datetime().saturating_sub(BACKDATED);
+    params.not_after = now.datetime().saturating_add(SERVER_LIFETIME);
+    params.is_ca = IsCa::ExplicitNoCa;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
+    params.extended_key_usages =
+        vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+    params.use_authority_key_identifier_extension = true;
+    params.key_identifier_method = KeyIdMethod::PreSpecified(key::identifier(key.der_bytes()));
+    Ok(params.signed_by(key, issuer)?.der().to_vec())
 }
 
 fn subject(order: &Order<'_>) -> DistinguishedName {

@@ -8,7 +8,9 @@ mod signing;
 
 use std::time::Duration;
 
-pub use request::{Csr, CsrError, CsrExtension, Refusal};
+pub use crl::Revoked;
+pub use request::{Attributes, Csr, CsrError, CsrExtension, Refusal};
+pub(crate) use request::{PUPPET_ARC, SUBJECT_ALT_NAME, dotted, shown_name};
 pub use signing::{CaError, KeptCa, SigningCa};
 
 use crate::now::Now;
@@ -96,6 +98,42 @@ pub trait Authority: Send {
     /// # Errors
     /// The reason why the authority will not sign.
     fn sign(&mut self, now: Now, order: &Order<'_>) -> Result<String, Refusal>;
+
+    /// The same, when somebody else has judged the request.
+    ///
+    /// # Errors
+    /// When the certificate cannot be made.
+    fn issue(&mut self, now: Now, order: &Order<'_>) -> Result<String, Refusal> {
+        self.sign(now, order)
+    }
+
+    /// A key and a certificate for the server that answers at `names`: the first is its subject.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    fn server(&mut self, now: Now, names: &[String]) -> Result<ServerIdentity, Refusal> {
+        let _ = (now, names);
+        Err(Refusal::Signing { reason: "there is no authority".to_owned() })
+    }
+
+    /// The revocation lists in PEM: the authority's own, then those of the ones above. It was last
+    /// changed at `at`.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    fn revocation_list(&self, revoked: &[Revoked], at: Now) -> Result<String, Refusal> {
+        let _ = (revoked, at);
+        Err(Refusal::Signing { reason: "there is no authority".to_owned() })
+    }
+}
+
+/// What a server proves itself by.
+#[derive(Clone, Debug)]
+pub struct ServerIdentity {
+    /// The certificate, and those between it and the root, in DER.
+    pub chain: Vec<Vec<u8>>,
+    /// Its key: PKCS#8 in DER.
+    pub key: Vec<u8>,
 }
 
 /// An authority that signs nothing.

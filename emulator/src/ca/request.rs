@@ -3,7 +3,7 @@
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::cri_attributes::ParsedCriAttribute;
 use x509_parser::extensions::{GeneralName, ParsedExtension, X509Extension};
-use x509_parser::prelude::FromDer;
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// A certificate signing request, read but not yet judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,8 +96,8 @@ pub enum Refusal {
 }
 
 /// Puppet's own arc; 1 and 2 below it are registered and private extensions, 3 authorization.
-const PUPPET_ARC: [u64; 8] = [1, 3, 6, 1, 4, 1, 34380, 1];
-const SUBJECT_ALT_NAME: [u64; 4] = [2, 5, 29, 17];
+pub const PUPPET_ARC: [u64; 8] = [1, 3, 6, 1, 4, 1, 34380, 1];
+pub const SUBJECT_ALT_NAME: [u64; 4] = [2, 5, 29, 17];
 const CSR_LABELS: [&str; 2] = ["CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"];
 
 impl Csr {
@@ -137,6 +137,22 @@ impl Csr {
         }
     }
 
+    /// A request that asks for what a certificate has: its name, key, and the extensions that Puppet
+    /// copies. None when `der` is no certificate.
+    #[must_use]
+    pub fn of_certificate(der: &[u8]) -> Option<Self> {
+        let (_, certificate) = X509Certificate::from_der(der).ok()?;
+        let common_name = certificate.subject().iter_common_name().next();
+        let extensions = certificate.extensions().iter().map(CsrExtension::of);
+        let copied = |oid: &[u64]| oid == SUBJECT_ALT_NAME || oid.starts_with(&PUPPET_ARC);
+        Some(Self {
+            common_name: common_name.and_then(|name| name.as_str().ok()).map(str::to_owned),
+            public_key: certificate.public_key().raw.to_vec(),
+            extensions: extensions.filter(|extension| copied(&extension.oid)).collect(),
+            proven: true,
+        })
+    }
+
     /// What Puppet Server checks before it signs.
     ///
     /// # Errors
@@ -153,6 +169,68 @@ impl Csr {
         }
         check_name(node_name)?;
         self.extensions.iter().try_for_each(|ext| ext.check(node_name, allow_authorization))
+    }
+}
+
+/// What a request has beside what is certified.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attributes {
+    /// `challengePassword`.
+    pub challenge_password: Option<String>,
+    /// Puppet's `pp_auth_auto_renew`: the node will renew its certificate.
+    pub auto_renew: bool,
+    /// The alternative names as Puppet writes them: `DNS:web`, `IP:10.0.0.1`.
+    pub alternative_names: Vec<String>,
+}
+
+const AUTO_RENEW: &str = "1.3.6.1.4.1.34380.1.3.2";
+
+impl Attributes {
+    /// Reads them from a request in PEM; what is no request has none.
+    #[must_use]
+    pub fn of_pem(text: &str) -> Self {
+        let block = pem::parse(text).ok();
+        let der = block.as_ref().map(pem::Pem::contents).unwrap_or_default();
+        let Ok((_, request)) = X509CertificationRequest::from_der(der) else {
+            return Self::default();
+        };
+        let mut found = Self::default();
+        for attribute in request.certification_request_info.iter_attributes() {
+            if attribute.oid.to_id_string() == AUTO_RENEW {
+                found.auto_renew = first_text(attribute.value).as_deref() == Some("true");
+            }
+            if let ParsedCriAttribute::ChallengePassword(password) = attribute.parsed_attribute() {
+                found.challenge_password = Some(password.0.clone());
+            }
+            if let ParsedCriAttribute::ExtensionRequest(asked) = attribute.parsed_attribute() {
+                for extension in &asked.extensions {
+                    if let ParsedExtension::SubjectAlternativeName(names) =
+                        extension.parsed_extension()
+                    {
+                        found.alternative_names.extend(names.general_names.iter().map(shown_name));
+                    }
+                }
+            }
+        }
+        found
+    }
+}
+
+/// The first string of a SET.
+fn first_text(set: &[u8]) -> Option<String> {
+    let (_, set) = x509_parser::der_parser::parse_der(set).ok()?;
+    set.as_set().ok()?.first()?.as_str().ok().map(str::to_owned)
+}
+
+pub fn shown_name(name: &GeneralName<'_>) -> String {
+    match name {
+        GeneralName::DNSName(name) => format!("DNS:{name}"),
+        GeneralName::IPAddress([a, b, c, d]) => format!("IP:{a}.{b}.{c}.{d}"),
+        GeneralName::IPAddress(bytes) => {
+            let address = <[u8; 16]>::try_from(*bytes).map(std::net::Ipv6Addr::from);
+            address.map_or_else(|_| "IP:".to_owned(), |address| format!("IP:{address}"))
+        }
+        other => other.to_string(),
     }
 }
 
@@ -214,6 +292,6 @@ fn dns_name(name: &GeneralName<'_>) -> Option<String> {
     }
 }
 
-fn dotted(oid: &[u64]) -> String {
+pub fn dotted(oid: &[u64]) -> String {
     oid.iter().map(u64::to_string).collect::<Vec<_>>().join(".")
 }

@@ -10,11 +10,16 @@ use serde::{Deserialize, Serialize};
 use time::Duration;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::{Authority, Order, Refusal, WrongCertificate, crl, issue, key};
+use super::{
+    Authority, Order, Refusal, Revoked, ServerIdentity, WrongCertificate, crl, issue, key,
+};
 use crate::now::Now;
 
 /// What Puppet gives its own CA certificates: fifteen years.
 const CA_LIFETIME: Duration = Duration::days(15 * 365);
+
+/// What Puppet Server gives its revocation lists: five years.
+const CRL_LIFETIME: Duration = Duration::days(5 * 365);
 
 /// A CA that could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -184,9 +189,39 @@ impl Authority for SigningCa {
 
     fn sign(&mut self, now: Now, order: &Order<'_>) -> Result<String, Refusal> {
         order.csr.check(order.node_name, self.allow_authorization)?;
-        let made = self.make(now, order);
-        made.map_err(|error| Refusal::Signing { reason: error.to_string() })
+        self.issue(now, order)
     }
+
+    fn issue(&mut self, now: Now, order: &Order<'_>) -> Result<String, Refusal> {
+        self.make(now, order).map_err(unable)
+    }
+
+    fn server(&mut self, now: Now, names: &[String]) -> Result<ServerIdentity, Refusal> {
+        let key = key::generate().map_err(unable)?;
+        let made = issue::server(&self.issuer, &key, names, now).map_err(unable)?;
+        // The root is what clients have; those between are theirs to be shown.
+        let between = pem::parse_many(&self.bundle).unwrap_or_default().into_iter();
+        let between = between.map(pem::Pem::into_contents).filter(|der| !is_root(der));
+        let chain = [made].into_iter().chain(between).collect();
+        Ok(ServerIdentity { chain, key: key.serialize_der() })
+    }
+
+    fn revocation_list(&self, revoked: &[Revoked], at: Now) -> Result<String, Refusal> {
+        let number = u64::try_from(revoked.len()).unwrap_or(u64::MAX).saturating_add(1);
+        let own = crl::list(&self.issuer, revoked, number, at, CRL_LIFETIME);
+        Ok(own.map_err(unable)? + &self.upper_crls)
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the form that map_err calls")]
+fn unable(error: rcgen::Error) -> Refusal {
+    Refusal::Signing { reason: error.to_string() }
+}
+
+/// Whether a certificate is its own issuer's.
+fn is_root(der: &[u8]) -> bool {
+    X509Certificate::from_der(der)
+        .is_ok_and(|(_, it)| it.subject().as_raw() == it.issuer().as_raw())
 }
 
 fn ca_params(now: Now, name: &str, serial: u64, key: &KeyPair) -> CertificateParams {

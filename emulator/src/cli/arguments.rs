@@ -12,6 +12,7 @@ use enlist_emulator::control::{
 use enlist_emulator::imds::{Answering, Instance};
 use enlist_emulator::{CaSource, Options};
 
+use super::endpoint_arguments::EndpointArguments;
 use super::seed_file::{self, SeedFileError};
 
 #[derive(Args)]
@@ -72,6 +73,8 @@ pub struct Arguments {
     /// Sign requests with authorization extensions (pp_authorization, pp_auth_role...)
     #[arg(long)]
     allow_authorization_extensions: bool,
+    #[command(flatten)]
+    servers_answer: EndpointArguments,
     /// The access key that requests must be signed with [default: made for this run]
     #[arg(long, value_name = "KEY", requires = "secret_key")]
     access_key: Option<String>,
@@ -209,7 +212,11 @@ impl Arguments {
     /// When the seed file cannot be used.
     pub fn options(mut self) -> Result<Options, SeedFileError> {
         let file = self.seed_file.take();
+        let validator_key = self.servers_answer.validator_key.take();
         let mut options = self.without_file();
+        if let Some(path) = validator_key {
+            options.validator_key = Some(seed_file::public_key(&path)?);
+        }
         if let Some(file) = file {
             seed_file::add(&file, &mut options)?;
         }
@@ -243,6 +250,12 @@ impl Arguments {
             throttle: self.throttle.map_or(Some(DOCUMENTED), |Throttle(rate)| rate),
             ca,
             allow_authorization_extensions: self.allow_authorization_extensions,
+            puppet_ca: self.servers_answer.policy(
+                self.allow_authorization_extensions,
+                self.certificate_lifetime.unwrap_or(enlist_emulator::ca::LIFETIME),
+            ),
+            puppet_listen: self.servers_answer.puppet_listen,
+            chef_listen: self.servers_answer.chef_listen,
             access_key: self.access_key,
             secret_key: self.secret_key,
             region: self.instance.region.clone(),
@@ -286,6 +299,7 @@ impl InstanceArguments {
 fn denied(text: &str) -> Result<String, String> {
     match Target::parse(text) {
         Ok(Target::Metadata) => Err("metadata is not given out by permission".to_owned()),
+        Ok(target) if !target.is_permitted_by_iam() => Err(format!("{text} is none of IAM's")),
         Ok(_) => Ok(text.to_owned()),
         Err(error) => Err(error.to_string()),
     }

@@ -4,6 +4,7 @@
 
 mod arguments;
 mod aws_wrapper;
+mod endpoint_arguments;
 mod exec;
 mod seed_file;
 mod serve;
@@ -87,7 +88,7 @@ fn say(line: &str) {
 impl Failure {
     fn exit_code(&self) -> u8 {
         match self {
-            Self::SeedFile(SeedFileError::Read { .. }) => IO,
+            Self::SeedFile(SeedFileError::Read { .. } | SeedFileError::Key { .. }) => IO,
             Self::SeedFile(_)
             | Self::Start(
                 StartError::Ca(_)

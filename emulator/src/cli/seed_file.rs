@@ -27,6 +27,22 @@ pub enum SeedFileError {
         /// What is wrong, and where.
         source: Box<toml::de::Error>,
     },
+    /// A key cannot be read.
+    #[error("cannot read the public key {path}")]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A file holds no public key.
+    #[error("{path} is no RSA public key in PEM: {reason}")]
+    NoKey {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: &'static str,
+    },
     /// A value is not one.
     #[error("the seed file {path} is not as it must be: {reason}")]
     Value {
@@ -110,6 +126,14 @@ pub fn add(path: &Path, options: &mut Options) -> Result<(), SeedFileError> {
         options.ssm_roles.get_or_insert_default().extend(roles);
     }
     Ok(())
+}
+
+/// The RSA public key of a file in PEM: SubjectPublicKeyInfo in DER.
+pub fn public_key(path: &Path) -> Result<Vec<u8>, SeedFileError> {
+    let text = std::fs::read_to_string(path);
+    let text = text.map_err(|source| SeedFileError::Key { path: path.to_owned(), source })?;
+    enlist_emulator::control::rsa_public_key(&text)
+        .map_err(|reason| SeedFileError::NoKey { path: path.to_owned(), reason })
 }
 
 impl ServerTable {

@@ -1,12 +1,12 @@
 //! The actions that are served, and what a fault can do to each.
 
-use super::Family;
 use super::fault::FaultKind;
+use super::service::{Family, SERVICES, Service};
 use crate::imds;
 
 /// What an action has that a kind of fault needs.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Traits {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Traits {
     /// What it starts can end badly (`failed`).
     fails: bool,
     /// It makes a certificate (`cert:...`).
@@ -19,7 +19,7 @@ const PLAIN: Traits = Traits { fails: false, signs: false, has_state: false };
 const STATE: Traits = Traits { has_state: true, ..PLAIN };
 const STARTS: Traits = Traits { fails: true, ..STATE };
 
-const OPSWORKS_CM: [(&str, Traits); 19] = [
+pub(super) const OPSWORKS_CM: [(&str, Traits); 19] = [
     ("AssociateNode", Traits { signs: true, ..STARTS }),
     ("CreateBackup", STARTS),
     ("CreateServer", Traits { fails: true, ..PLAIN }),
@@ -41,7 +41,7 @@ const OPSWORKS_CM: [(&str, Traits); 19] = [
     ("UpdateServerEngineAttributes", STARTS),
 ];
 
-const OPSWORKS: [(&str, Traits); 8] = [
+pub(super) const OPSWORKS: [(&str, Traits); 8] = [
     ("AssignInstance", Traits { fails: true, ..PLAIN }),
     ("DeregisterInstance", PLAIN),
     ("DescribeInstances", PLAIN),
@@ -52,7 +52,7 @@ const OPSWORKS: [(&str, Traits); 8] = [
     ("UnassignInstance", PLAIN),
 ];
 
-const SSM: [(&str, Traits); 6] = [
+pub(super) const SSM: [(&str, Traits); 6] = [
     ("CreateActivation", PLAIN),
     ("DeleteActivation", PLAIN),
     ("DeregisterManagedInstance", PLAIN),
@@ -61,9 +61,44 @@ const SSM: [(&str, Traits); 6] = [
     ("RegisterManagedInstance", PLAIN),
 ];
 
-/// The services, in the order of lists for people.
-const SERVICES: [(Family, &[(&str, Traits)]); 3] =
-    [(Family::OpsWorksCm, &OPSWORKS_CM), (Family::OpsWorks, &OPSWORKS), (Family::Ssm, &SSM)];
+/// What a certificate or its absence follows from.
+const SIGNS: Traits = Traits { fails: true, signs: true, has_state: false };
+
+pub(super) const PUPPET_CA: [(&str, Traits); 15] = [
+    ("Clean", PLAIN),
+    ("DeleteCertificateRequest", PLAIN),
+    ("DeleteCertificateStatus", PLAIN),
+    ("GetCertificate", PLAIN),
+    ("GetCertificateRequest", PLAIN),
+    ("GetCertificateRevocationList", PLAIN),
+    ("GetCertificateStatus", PLAIN),
+    ("GetCertificateStatuses", PLAIN),
+    ("GetExpirations", PLAIN),
+    ("GetStatus", PLAIN),
+    ("PostCertificateRenewal", Traits { fails: false, ..SIGNS }),
+    ("PutCertificateRequest", SIGNS),
+    ("PutCertificateStatus", Traits { fails: false, ..SIGNS }),
+    ("Sign", Traits { fails: false, ..SIGNS }),
+    ("SignAll", Traits { fails: false, ..SIGNS }),
+];
+
+pub(super) const CHEF: [(&str, Traits); 15] = [
+    ("CreateClient", PLAIN),
+    ("CreateNode", PLAIN),
+    ("DeleteClient", PLAIN),
+    ("DeleteNode", PLAIN),
+    ("GetClient", PLAIN),
+    ("GetClientKey", PLAIN),
+    ("GetNode", PLAIN),
+    ("GetServerApiVersion", PLAIN),
+    ("GetStatus", PLAIN),
+    ("ListClientKeys", PLAIN),
+    ("ListClients", PLAIN),
+    ("ListNodes", PLAIN),
+    ("UpdateClient", PLAIN),
+    ("UpdateClientKey", PLAIN),
+    ("UpdateNode", PLAIN),
+];
 
 /// Which calls a fault or a refusal is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,8 +121,8 @@ pub struct UnknownAction {
 }
 
 impl Target {
-    /// Reads `ACTION`, `SERVICE:ACTION`, `SERVICE:*`, `*` or `IMDS`. A service is its signing name:
-    /// `opsworks-cm`, `opsworks`, `ssm`.
+    /// Reads `ACTION`, `SERVICE:ACTION`, `SERVICE:*`, `*` or `IMDS`. A service is its name:
+    /// `opsworks-cm`, `opsworks`, `ssm`, `puppet-ca`, `chef`.
     ///
     /// # Errors
     /// When there is no such action.
@@ -100,12 +135,11 @@ impl Target {
             return Ok(Self::Metadata);
         }
         let Some((service, name)) = text.split_once(':') else {
-            let mut found = SERVICES.into_iter().filter_map(|(family, _)| known(family, text));
+            let mut found = SERVICES.iter().filter_map(|row| known(row.family, text));
             // A name that two services had would need its service.
             return found.next().filter(|_| found.next().is_none()).ok_or_else(unknown);
         };
-        let mut families = SERVICES.into_iter().map(|(family, _)| family);
-        let family = families.find(|family| family.signing_name() == service);
+        let family = SERVICES.iter().find(|row| row.name == service).map(|row| row.family);
         match (family, name) {
             (Some(family), "*") => Ok(Self::Service(family)),
             (Some(family), name) => known(family, name).ok_or_else(unknown),
@@ -120,6 +154,16 @@ impl Target {
             Self::Every => true,
             Self::Service(service) => *service == family,
             Self::Action(service, name) => *service == family && *name == action,
+            Self::Metadata => false,
+        }
+    }
+
+    /// Whether it means calls that IAM permits or refuses.
+    #[must_use]
+    pub fn is_permitted_by_iam(&self) -> bool {
+        match self {
+            Self::Every => true,
+            Self::Service(family) | Self::Action(family, _) => family.is_aws(),
             Self::Metadata => false,
         }
     }
@@ -140,8 +184,8 @@ impl std::fmt::Display for Target {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Every => formatter.write_str("*"),
-            Self::Service(family) => write!(formatter, "{}:*", family.signing_name()),
-            Self::Action(family, name) => write!(formatter, "{}:{name}", family.signing_name()),
+            Self::Service(family) => write!(formatter, "{}:*", family.name()),
+            Self::Action(family, name) => write!(formatter, "{}:{name}", family.name()),
             Self::Metadata => formatter.write_str(imds::ACTION),
         }
     }
@@ -175,19 +219,18 @@ fn known(family: Family, name: &str) -> Option<Target> {
 }
 
 fn all() -> impl Iterator<Item = (Family, &'static str, Traits)> {
-    let service = |(family, actions): (Family, &'static [(&'static str, Traits)])| {
-        actions.iter().map(move |(name, traits)| (family, *name, *traits))
-    };
-    SERVICES.into_iter().flat_map(service)
+    let service =
+        |row: &'static Service| row.actions.iter().map(|(name, it)| (row.family, *name, *it));
+    SERVICES.iter().flat_map(service)
 }
 
 /// Everything that can be named, in a sentence.
 fn everything() -> String {
-    let one = |(family, actions): (Family, &[(&str, Traits)])| {
-        let names: Vec<_> = actions.iter().map(|(name, _)| *name).collect();
-        format!("of {}: {}", family.signing_name(), names.join(", "))
+    let one = |row: &Service| {
+        let names: Vec<_> = row.actions.iter().map(|(name, _)| *name).collect();
+        format!("of {}: {}", row.name, names.join(", "))
     };
-    let services = SERVICES.map(one).join("; ");
+    let services = SERVICES.iter().map(one).collect::<Vec<_>>().join("; ");
     format!(
         "{services}; a service may stand before it, as in opsworks-cm:DescribeServers or \
          opsworks-cm:*; * is every action, {} the metadata service",

@@ -36,7 +36,8 @@ impl ControlPlane {
         let body =
             json!({ "ServerName": server, "NodeName": name, "EngineAttributes": attributes });
         let (random, authority) = (&mut self.random, &mut *self.authority);
-        let mut context = Context { now, fault: None, host: None, random, authority };
+        let puppet_ca = &self.puppet_ca;
+        let mut context = Context { now, fault: None, host: None, random, authority, puppet_ca };
         self.opsworks_cm.seed(&mut context, &body).map_err(|error| error.to_string())?;
         let key = (server.clone(), name.clone());
         match self.opsworks_cm.associations().get(&key).map(|made| &*made.outcome) {
@@ -131,6 +132,7 @@ impl ControlPlane {
     /// Does what was due until `now`. Every call does this first.
     pub fn settle(&mut self, now: Now) {
         self.opsworks_cm.settle(now);
+        self.settle_faces();
     }
 
     /// The account as JSON, as it is at `now`.
@@ -145,7 +147,10 @@ impl ControlPlane {
         self.settle(now);
         let mut members = Map::new();
         members.insert("now".to_owned(), Value::from(now.rfc3339()));
-        for family in [self.opsworks_cm.state(now), self.opsworks.state(now), self.ssm.state(now)] {
+        let (cm, puppet_ca) = (&self.opsworks_cm, &self.puppet_ca);
+        let faces = [puppet_ca.state_json(cm, now), self.chef.state()];
+        let families = [self.opsworks_cm.state(now), self.opsworks.state(now), self.ssm.state(now)];
+        for family in families.into_iter().chain(faces) {
             if let Value::Object(family) = family {
                 members.extend(family);
             }

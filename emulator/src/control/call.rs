@@ -172,7 +172,7 @@ impl Calls {
         action: Option<&str>,
     ) -> CallList {
         let meant = |kept: &&Arc<Kept>| {
-            let known = kept.family.map(Family::signing_name);
+            let known = kept.family.map(Family::name);
             service.is_none_or(|service| known == Some(service))
                 && action.is_none_or(|action| *kept.action == *action)
         };
@@ -242,7 +242,7 @@ impl Kept {
             number: self.number,
             at_ms: self.at.unix_ms(),
             micros: self.micros,
-            service: self.family.map(Family::signing_name),
+            service: self.family.map(Family::name),
             action: self.action.to_string(),
             request_id: self.request_id.to_string(),
             status: self.status,

@@ -134,6 +134,7 @@ impl ControlPlane {
     fn each_table(&mut self, mut see: impl FnMut(&'static str, &mut dyn Kept)) {
         let tables = self.opsworks_cm.tables().into_iter();
         let tables = tables.chain(self.opsworks.tables()).chain(self.ssm.tables());
+        let tables = tables.chain(self.puppet_ca.tables()).chain(self.chef.tables());
         tables.for_each(|(name, table)| see(name, table));
     }
 }

@@ -6,13 +6,16 @@
 mod action;
 mod admin;
 mod call;
-mod family;
+mod chef;
+mod face;
 mod fault;
 mod keep;
 mod opsworks;
 mod opsworks_cm;
 mod public_key;
+mod puppet_ca;
 mod secret;
+mod service;
 mod snapshot;
 mod span;
 mod ssm;
@@ -27,7 +30,9 @@ use serde_json::Value;
 
 pub use action::{Target, UnknownAction};
 pub use call::{Call, CallList, Calls};
-pub use family::{Family, Operation};
+
+pub use chef::{Chef, ChefSettings, ClientKind};
+pub use face::Greeting;
 pub use fault::{Fault, FaultError, FaultKind, FaultPlan};
 pub use opsworks::{
     DEFAULT_STACK, INSTALLER_PATH, Identity, IdentityVerifier, Layer, LayerSpec, LayerSpecError,
@@ -37,6 +42,10 @@ pub use opsworks_cm::{
     Association, Backup, DEFAULT_SERVER, Engine, HEALTHY, OpsWorksCm, OpsWorksCmSettings, Outcome,
     Place, STATUSES, Server, ServerSpec, ServerSpecError, Times,
 };
+pub use public_key::rsa_from_pem as rsa_public_key;
+pub(crate) use puppet_ca::Face as PuppetFace;
+pub use puppet_ca::{Autosign, CaPolicy, PolicyError, PuppetCa};
+pub use service::{Family, Operation};
 pub use snapshot::Snapshot;
 pub use span::{Span, SpanError};
 pub use ssm::{Activation, ManagedInstance, PING_STATUSES, Report, Ssm, SsmSettings};
@@ -73,6 +82,10 @@ pub struct ControlSettings {
     pub opsworks: OpsWorksSettings,
     /// Systems Manager.
     pub ssm: SsmSettings,
+    /// The CAs of Puppet servers.
+    pub puppet_ca: CaPolicy,
+    /// The APIs of Chef servers.
+    pub chef: ChefSettings,
 }
 
 impl Default for ControlSettings {
@@ -88,6 +101,8 @@ impl Default for ControlSettings {
             opsworks_cm: OpsWorksCmSettings::default(),
             opsworks: OpsWorksSettings::default(),
             ssm: SsmSettings::default(),
+            puppet_ca: CaPolicy::default(),
+            chef: ChefSettings::default(),
         }
     }
 }
@@ -105,6 +120,8 @@ pub struct ControlPlane {
     opsworks_cm: OpsWorksCm,
     opsworks: OpsWorks,
     ssm: Ssm,
+    puppet_ca: PuppetCa,
+    chef: Chef,
     /// Whether changes are noted, to be written down.
     notes_changes: bool,
     /// Changes by a reset, not yet handed over.
@@ -119,6 +136,8 @@ pub(crate) struct Context<'a> {
     pub host: Option<&'a str>,
     pub random: &'a mut Random,
     pub authority: &'a mut dyn Authority,
+    /// What the servers' CAs have signed by themselves.
+    pub puppet_ca: &'a PuppetCa,
 }
 
 impl Context<'_> {
@@ -146,6 +165,8 @@ impl ControlPlane {
             opsworks_cm: OpsWorksCm::new(settings.opsworks_cm, now),
             opsworks: OpsWorks::new(settings.opsworks, now),
             ssm: Ssm::new(settings.ssm),
+            puppet_ca: PuppetCa::new(settings.puppet_ca),
+            chef: Chef::new(settings.chef),
             notes_changes: false,
             replaced: Vec::new(),
         }
@@ -168,6 +189,8 @@ impl ControlPlane {
         self.opsworks_cm = OpsWorksCm::new(settings.opsworks_cm, now);
         self.opsworks = OpsWorks::new(settings.opsworks, now);
         self.ssm = Ssm::new(settings.ssm);
+        self.puppet_ca = PuppetCa::new(settings.puppet_ca);
+        self.chef = Chef::new(settings.chef);
     }
 
     /// Answers one request, at `now`.
@@ -183,7 +206,7 @@ impl ControlPlane {
         self.calls.push(call::Answered {
             now,
             family: operation.ok().map(|operation| operation.family),
-            action: family::action_name(request),
+            action: service::action_name(request),
             request_id,
             request_bytes: request.body.len(),
             request: seen.request,
@@ -250,12 +273,18 @@ impl ControlPlane {
     ) -> Result<Value, ApiError> {
         let random = &mut self.random;
         let authority = &mut *self.authority;
-        let mut context = Context { now, fault, host, random, authority };
-        match operation.family {
+        let puppet_ca = &self.puppet_ca;
+        let mut context = Context { now, fault, host, random, authority, puppet_ca };
+        let answer = match operation.family {
             Family::OpsWorksCm => self.opsworks_cm.handle(&mut context, operation.action, body),
             Family::OpsWorks => self.opsworks.handle(&mut context, operation.action, body),
             Family::Ssm => self.ssm.handle(&mut context, operation.action, body),
-        }
+            Family::PuppetCa | Family::Chef => {
+                Err(ApiError::UnknownOperation(format!("'{}'", operation.action)))
+            }
+        };
+        self.settle_faces();
+        answer
     }
 
     /// Signature first, permission second, as the service does.
@@ -267,7 +296,7 @@ impl ControlPlane {
     ) -> Result<(), ApiError> {
         let credentials = self.credentials.as_ref();
         if let Some(credentials) = credentials.filter(|_| !operation.is_anonymous()) {
-            let service = operation.family.signing_name();
+            let service = operation.family.name();
             let scope = sigv4::Scope { service, region: self.region.as_deref() };
             sigv4::verify(now, request, credentials, &scope)?;
         }
@@ -278,7 +307,7 @@ impl ControlPlane {
     /// What IAM says when it refuses.
     fn denied(&self, operation: &Operation<'_>) -> ApiError {
         let user = self.credentials.as_ref().map_or("-", |known| &known.access_key);
-        let service = operation.family.signing_name();
+        let service = operation.family.name();
         ApiError::AccessDenied {
             user: user.to_owned(),
             action: format!("{service}:{}", operation.action),
@@ -324,8 +353,9 @@ fn targets(actions: impl IntoIterator<Item = String>) -> Vec<Target> {
 
 /// Each service counts for itself.
 fn throttles(rate: Option<Rate>, now: Now) -> BTreeMap<Family, Throttle> {
-    let families = [Family::OpsWorksCm, Family::OpsWorks, Family::Ssm];
-    families.into_iter().map(|family| (family, Throttle::new(rate, now))).collect()
+    let families = service::SERVICES.iter().map(|row| row.family);
+    let families = families.filter(|family| family.is_aws());
+    families.map(|family| (family, Throttle::new(rate, now))).collect()
 }
 
 /// The services' way to write a moment: seconds since 1970, with milliseconds.

@@ -5,7 +5,7 @@ use serde_json::Value;
 const LEFT_OUT: &str = "(left out)";
 
 /// Members that are secret wherever they are.
-const MEMBERS: [&str; 2] = ["ActivationCode", "CustomPrivateKey"];
+const MEMBERS: [&str; 3] = ["ActivationCode", "CustomPrivateKey", "private_key"];
 
 /// Engine attributes whose values are secret, and the one attribute whose new value is.
 const ATTRIBUTES: [&str; 8] = [

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::OpsWorksCm;
-use super::association::Association;
+use super::association::{Association, Outcome};
 use super::backup::Backup;
 use super::server::Server;
 use super::server::spec;
-use super::server::spec::{ServerSpec, ServerSpecError};
+use super::server::spec::{Engine, ServerSpec, ServerSpecError};
 use super::server::work::{Progress, Work};
 use super::settings::Times;
+use super::{Departed, OpsWorksCm};
 use crate::control::Context;
 use crate::control::span::Due;
 use crate::control::table::Kept;
@@ -93,6 +93,61 @@ impl OpsWorksCm {
     #[must_use]
     pub fn backups(&self) -> &BTreeMap<String, Backup> {
         &self.backups
+    }
+
+    /// The certificate of an associated node and when it was made, once the association is over.
+    pub(in crate::control) fn certificate_of(
+        &self,
+        node: &(String, String),
+        now: Now,
+    ) -> Option<(&str, Now)> {
+        let found = self.associations.get(node).filter(|found| found.resolves_at <= now)?;
+        match &*found.outcome {
+            Outcome::Joined { certificate } => {
+                certificate.as_deref().map(|certificate| (certificate, found.issued_at))
+            }
+            _ => None,
+        }
+    }
+
+    /// The public key of an associated node of a Chef organization, in DER, and since when.
+    pub(in crate::control) fn chef_client(
+        &self,
+        node: &(String, String),
+        organization: &str,
+        now: Now,
+    ) -> Option<(&[u8], Now)> {
+        let found = self.associations.get(node).filter(|found| found.resolves_at <= now)?;
+        let joined = matches!(*found.outcome, Outcome::Joined { .. });
+        let meant = found.organization.as_deref() == Some(organization);
+        (joined && meant).then_some((found.public_key.as_slice(), found.issued_at))
+    }
+
+    /// The names of a server's nodes.
+    pub(in crate::control) fn names_of(&self, server: &str) -> Vec<String> {
+        self.nodes_of(server).iter().map(|(name, _)| name.clone()).collect()
+    }
+
+    /// The server that answers at a name: its endpoint, or its own name as it is or below
+    /// `localhost`; the first one of the engine where the name is none of these.
+    pub(in crate::control) fn server_at(
+        &self,
+        engine: Engine,
+        name: Option<&str>,
+    ) -> Option<&Server> {
+        let name = name.unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
+        let label = name.strip_suffix(".localhost").unwrap_or(&name);
+        let mut all = self.servers.values().filter(|server| server.engine == engine);
+        let first = all.clone().next();
+        let is_meant = |server: &&Server| {
+            server.endpoint.eq_ignore_ascii_case(&name) || server.name.eq_ignore_ascii_case(label)
+        };
+        all.find(is_meant).or(first)
+    }
+
+    /// What has gone since this was last asked: associations that ended, and servers.
+    pub(in crate::control) fn take_departed(&mut self) -> Departed {
+        std::mem::take(&mut self.departed)
     }
 
     /// The servers by name.

@@ -171,6 +171,9 @@ impl OpsWorksCm {
         let Some((_, csr)) = csr else {
             return Outcome::Joined { certificate: None };
         };
+        if let Some(reason) = context.puppet_ca.taken(&server.name, node_name, &node.public_key) {
+            return failed(&reason);
+        }
         // RFC 5280 wants a positive serial; a random one does not meet those the CA gave out before.
         let serial = (context.random.next_u64() >> 1) | 1 << 62;
         let lifetime = self.settings.certificate_lifetime;

@@ -55,6 +55,15 @@ pub struct OpsWorksCm {
     tickets: Table<String, Ticket>,
     /// The tickets' tokens, oldest first.
     tokens: VecDeque<String>,
+    departed: Departed,
+}
+
+/// What has gone, and what runs on the servers has to hear of.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Departed {
+    /// Server, node, the association, and when it ended.
+    pub nodes: Vec<(String, String, Arc<Association>, Now)>,
+    pub servers: Vec<String>,
 }
 
 /// A server's name and a node's.
@@ -76,6 +85,7 @@ impl OpsWorksCm {
             leaving: BTreeSet::new(),
             tickets: Table::default(),
             tokens: VecDeque::new(),
+            departed: Departed::default(),
         }
     }
 

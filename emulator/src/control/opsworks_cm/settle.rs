@@ -64,9 +64,12 @@ impl OpsWorksCm {
         let point = Point { now, call: self.call };
         while let Some((due, _)) = self.leaving.first()
             && *due <= now
-            && let Some((_, key)) = self.leaving.pop_first()
+            && let Some((at, key)) = self.leaving.pop_first()
         {
-            self.associations.remove(&key);
+            if let Some(association) = self.associations.remove(&key) {
+                let (server, node) = key;
+                self.departed.nodes.push((server, node, association, at));
+            }
         }
         if !self.deletions.is_empty() {
             self.settle_deletions(point);
@@ -178,6 +181,7 @@ impl OpsWorksCm {
     /// Forgets a server, and all that goes with it: nodes, tokens, events, and automated backups.
     pub(super) fn forget_server(&mut self, name: &str) {
         self.servers.remove(name);
+        self.departed.servers.push(name.to_owned());
         self.replace_nodes(name, &[]);
         self.tickets.retain(|_, ticket| ticket.server != name);
         self.backups.retain(|_, backup| backup.manual || backup.server != name);
