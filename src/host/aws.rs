@@ -7,6 +7,7 @@ mod classify;
 mod container;
 mod credentials;
 pub mod environment;
+mod guard;
 mod instance;
 mod process;
 mod profiles;
@@ -75,7 +76,7 @@ impl Session {
             .build();
         let base = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
-            .http_client(net.api(trace.clone()))
+            .http_client(net.api(trace.clone(), guard::guard))
             .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
             .time_source(Since1970)
             .identity_cache(IdentityCache::no_cache())

@@ -8,6 +8,7 @@
 mod answer;
 mod endpoint;
 mod firmware;
+mod guard;
 mod notices;
 
 use std::collections::BTreeMap;
@@ -188,7 +189,7 @@ fn is_region(text: &str) -> bool {
 
 fn client(net: &HttpClients, endpoint: &Endpoint) -> Result<Client, Failure> {
     let builder = Client::builder()
-        .configure(&net.local_config())
+        .configure(&net.local_config(guard::guard))
         .connect_timeout(PATIENCE)
         .read_timeout(PATIENCE)
         // The one before ends with the headers; these see that the body does not drip.

@@ -20,29 +20,15 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use aws_smithy_types::body::SdkBody;
 
 use super::aws::environment::{Environment, Metadata, Roots};
 use super::clock;
-use super::limited_body::LimitedBody;
+use super::limited_body::Guard;
 use crate::fault::{Fault, Kind};
 use proxy::Proxy;
 
 pub use proxy::ProxyRefused;
 pub use trace::{Skew, Trace};
-
-/// The largest answer of an API, in bytes. A server with its attributes or a page of 50 instances
-/// takes some tens of KiB.
-pub const LARGEST_ANSWER: usize = 1024 * 1024;
-
-/// The largest answer of the metadata service: an identity document or a signature takes 2 KiB,
-/// a role's credentials take 4.
-pub const LARGEST_METADATA: usize = 64 * 1024;
-
-/// The longest life of a metadata token, in seconds (EC2 user guide, "Use IMDSv2"). The SDK adds
-/// what the service says to the time, and ends the process where that can't be told any more.
-const LONGEST_TOKEN: u64 = 21_600;
-const TOKEN_LIFE: &str = "x-aws-ec2-metadata-token-ttl-seconds";
 
 const TLS: tls::Provider = tls::Provider::Rustls(CryptoMode::AwsLc);
 
@@ -120,30 +106,30 @@ impl HttpClients {
         &self.0.metadata
     }
 
-    /// For the APIs; says in the trace what it asks.
-    pub(super) fn api(&self, trace: Arc<Trace>) -> SharedHttpClient {
-        SharedHttpClient::new(Client { net: self.clone(), api: Some(trace) })
+    /// A client for an API, through a proxy where one is set. It notes in the trace what it asks.
+    pub(super) fn api(&self, trace: Arc<Trace>, guard: Guard) -> SharedHttpClient {
+        SharedHttpClient::new(Client { net: self.clone(), api: Some(trace), guard })
     }
 
-    /// For metadata.
-    pub(super) fn local_config(&self) -> ProviderConfig {
-        let client = Client { net: self.clone(), api: None };
+    /// The SDK's configuration for services on this host or link, which are asked directly.
+    pub(super) fn local_config(&self, guard: Guard) -> ProviderConfig {
+        let client = Client { net: self.clone(), api: None, guard };
         ProviderConfig::empty()
             .with_http_client(SharedHttpClient::new(client))
             .with_sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
             .with_time_source(Since1970)
     }
 
-    /// Asks what is on this host or link once, with these limits.
+    /// Sends one request to a service on this host or link.
     pub(super) async fn ask_local(
         &self,
         request: HttpRequest,
-        connect: Duration,
-        read: Duration,
+        (connect, read): (Duration, Duration),
+        guard: Guard,
     ) -> Result<HttpResponse, ConnectorError> {
         let settings =
             HttpConnectorSettings::builder().connect_timeout(connect).read_timeout(read).build();
-        Connection { net: self.clone(), api: None, settings }.call(request).await
+        Connection { net: self.clone(), api: None, guard, settings }.call(request).await
     }
 
     fn connector(
@@ -203,12 +189,13 @@ impl TimeSource for Since1970 {
     }
 }
 
-/// Reads answers with a bound, and notes what they say of the time.
+/// Guards answers, and compares the clocks by their `Date`.
 #[derive(Debug)]
 struct Client {
     net: HttpClients,
-    /// For the APIs.
+    /// Set for APIs; unset for what is on this host or link.
     api: Option<Arc<Trace>>,
+    guard: Guard,
 }
 
 impl HttpClient for Client {
@@ -217,8 +204,8 @@ impl HttpClient for Client {
         settings: &HttpConnectorSettings,
         _: &RuntimeComponents,
     ) -> SharedHttpConnector {
-        let (net, api) = (self.net.clone(), self.api.clone());
-        SharedHttpConnector::new(Connection { net, api, settings: settings.clone() })
+        let (net, api, guard) = (self.net.clone(), self.api.clone(), self.guard);
+        SharedHttpConnector::new(Connection { net, api, guard, settings: settings.clone() })
     }
 }
 
@@ -226,6 +213,7 @@ impl HttpClient for Client {
 struct Connection {
     net: HttpClients,
     api: Option<Arc<Trace>>,
+    guard: Guard,
     settings: HttpConnectorSettings,
 }
 
@@ -253,19 +241,17 @@ impl HttpConnector for Connection {
             }
         };
         let skew = self.api.as_ref().map(|_| shared.skew.clone());
-        // Nothing but metadata's tokens is asked for so.
-        let is_token = request.method() == "PUT";
+        let (guard, method) = (self.guard, request.method().to_owned());
         HttpConnectorFuture::new(async move {
             let answer = connector.call(request).await;
             let answer = match proxy {
                 Some(proxy) => through(&proxy, &url, answer).await?,
                 None => answer?,
             };
-            let limit = if skew.is_some() { LARGEST_ANSWER } else { LARGEST_METADATA };
             if let (Some(skew), Some(date)) = (skew, answer.headers().get("date")) {
                 skew.note(date);
             }
-            Ok(guarded(answer, is_token, limit))
+            Ok(guard(&method, answer))
         })
     }
 }
@@ -302,21 +288,4 @@ async fn through(
             Err(error)
         }
     }
-}
-
-fn guarded(mut answer: HttpResponse, is_token: bool, limit: usize) -> HttpResponse {
-    // What ends with the connection alone does not say whether that was its end.
-    let has_end = ["content-length", "transfer-encoding"]
-        .iter()
-        .any(|name| answer.headers().get(name).is_some());
-    if is_token && answer.headers().get(TOKEN_LIFE).is_some() {
-        let life = answer.headers().get(TOKEN_LIFE).and_then(|text| text.trim().parse().ok());
-        let life = life.unwrap_or(LONGEST_TOKEN).min(LONGEST_TOKEN);
-        answer.headers_mut().insert(TOKEN_LIFE, life.to_string());
-    }
-    answer.map(|body| {
-        let body =
-            if is_token { LimitedBody::token(body, limit) } else { LimitedBody::new(body, limit) };
-        SdkBody::from_body_1_x(body.whole_if(has_end))
-    })
 }

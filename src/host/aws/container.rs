@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
-use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
-use http_body::Body as _;
+use http_body_util::BodyExt as _;
 
 use super::answer;
 use super::environment::absolute;
@@ -22,6 +22,9 @@ use crate::targets::address::Url;
 /// A connection, and the first part of an answer (as the AWS SDKs have it).
 const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 const READ_LIMIT: Duration = Duration::from_secs(5);
+
+/// The largest answer, in bytes: credentials take 4 KiB.
+const LARGEST_ANSWER: usize = 64 * 1024;
 
 /// A token is sent in a header.
 const LARGEST_TOKEN: u64 = 16 * 1024;
@@ -57,7 +60,7 @@ pub async fn ask(
         let what = "the container's credentials service did not answer";
         Fault::new(Kind::Transient, what, &place, todo)
     };
-    let answer = net.ask_local(request, CONNECT_LIMIT, READ_LIMIT).await;
+    let answer = net.ask_local(request, (CONNECT_LIMIT, READ_LIMIT), guard).await;
     let answer = answer.map_err(|error: ConnectorError| passing().because(&error))?;
     let status = answer.status().as_u16();
     if matches!(status, 408 | 425 | 429 | 500..=599) {
@@ -77,14 +80,12 @@ pub async fn ask(
     answer::parse(&text, false).map_err(|reason| strange(&place).because(&reason))
 }
 
+fn guard(_method: &str, answer: HttpResponse) -> HttpResponse {
+    limited_body::json(answer, LARGEST_ANSWER)
+}
+
 async fn whole(body: SdkBody) -> Result<String, aws_smithy_types::body::Error> {
-    let (mut bytes, mut body) = (Vec::new(), Box::pin(body));
-    while let Some(frame) = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
-        if let Ok(data) = frame?.into_data() {
-            bytes.extend_from_slice(&data);
-        }
-    }
-    Ok(String::from_utf8(bytes)?)
+    Ok(String::from_utf8(body.collect().await?.to_bytes().to_vec())?)
 }
 
 fn allowed(url: &str, by: &str) -> Result<(), Fault> {
