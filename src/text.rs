@@ -2,7 +2,7 @@
 //!
 //! A server's message, an instance's tag, a file's content or a program's output may hold
 //! characters that move the cursor, colour the screen, hide text or turn its order around. They
-//! are taken out where the text enters: where a fault is made, and in `host::outside`.
+//! are taken out where the text enters: where a fault is made, and in `host::sanitize`.
 
 use std::fmt::Write as _;
 

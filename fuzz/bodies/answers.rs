@@ -80,7 +80,7 @@ fn connect(api: &Wire) -> Transports {
         profile: None,
     };
     let environment = Environment::parse(&settings, |_| None, &|_| Ok(None)).unwrap();
-    let net = HttpClients::of(&environment, api.connector(), metadata.connector());
+    let net = HttpClients::with_connectors(&environment, api.connector(), metadata.connector());
     let machine = machine();
     Transports::new(machine.root.clone(), net, environment)
 }

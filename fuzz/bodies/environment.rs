@@ -48,18 +48,21 @@ fn used(environment: &Environment, parts: &[Part]) {
         assert!(!all.contains(SECRET) && !all.contains(char::is_control), "{all:?}");
     }
     // No program is run and no file read for a fuzzer.
-    let described = environment.sources.iter().map(|(source, _)| source.describe());
+    let described = environment.credential_sources.iter().map(|(source, _)| source.describe());
     let is_safe =
         |source: String| !source.contains("credential_process") && !source.contains("web identity");
     if !described.into_iter().all(is_safe)
-        || environment.sources.iter().any(|(source, _)| format!("{source:?}").contains("File("))
+        || environment
+            .credential_sources
+            .iter()
+            .any(|(source, _)| format!("{source:?}").contains("File("))
     {
         return;
     }
     let (api, local) = (Wire::default(), Wire::default());
     local.serve(parts.iter().map(copy).collect());
     api.answer(200, b"{}".to_vec());
-    let net = HttpClients::of(environment, api.connector(), local.connector());
+    let net = HttpClients::with_connectors(environment, api.connector(), local.connector());
     let machine = machine();
     let mut transports = Transports::new(machine.root.clone(), net, environment.clone());
     let request = Request::DescribeServers { server: "p".to_owned() };

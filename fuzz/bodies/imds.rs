@@ -14,7 +14,7 @@ pub fn run(data: &[u8]) {
     let wire = Wire::default();
     wire.serve(parts(data));
     let api = Wire::default().connector();
-    let net = HttpClients::of(&Environment::default(), api, wire.connector());
+    let net = HttpClients::with_connectors(&Environment::default(), api, wire.connector());
     let machine = machine();
     let answer = machine.runtime.block_on(imds::ask(&machine.root, &net));
     let asked = wire.take_asked();

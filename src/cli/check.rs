@@ -13,7 +13,7 @@ use crate::config::{Input, Value};
 use crate::daemon;
 use crate::fault::Fault;
 use crate::host::Environment;
-use crate::host::aws::environment::Shown;
+use crate::host::aws::environment::ShownValue;
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -74,8 +74,8 @@ fn line((key, entry): &(&'static Setting, Entry)) -> Line {
     Line { key: format!("{}.{}", key.table, key.name), value, origin: entry.origin.to_string() }
 }
 
-impl From<Shown> for Variable {
-    fn from(shown: Shown) -> Self {
+impl From<ShownValue> for Variable {
+    fn from(shown: ShownValue) -> Self {
         Self { name: shown.name, value: shown.value, origin: shown.origin }
     }
 }

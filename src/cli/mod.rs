@@ -147,7 +147,7 @@ impl Global {
 
 fn parse(input: &Input, root: &Root) -> Result<Settings, crate::config::ConfigError> {
     let read = |path: &str| {
-        files::read_steering(root, path, files::LARGEST)
+        files::read_trusted_text(root, path, files::LARGEST)
             .map_err(|error| format!("{}: {}", root.shown(path), because(&error)))
     };
     Settings::parse(input, &read)
@@ -175,7 +175,7 @@ impl fragments::Source for Fragments<'_> {
     }
 
     fn read(&self, path: &str) -> Result<Option<String>, Unreadable> {
-        match files::read_steering(self.0, path, fragments::LARGEST) {
+        match files::read_trusted_text(self.0, path, fragments::LARGEST) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             text => text.map(Some).map_err(|error| unreadable(&error)),
         }

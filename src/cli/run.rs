@@ -32,7 +32,7 @@ pub fn run(global: &Global, options: &Options) -> Result<u8, Fault> {
     // What is wrong with them is said here, where it is seen, and not in the background.
     let first = read()?;
     // So is that there is one already; what forks off inherits the lock.
-    let _place = lock::daemon(&root)?;
+    let _place = lock::acquire_daemon(&root)?;
     if options.daemonize {
         to_background(&root, options)?;
     }

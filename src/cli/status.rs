@@ -31,7 +31,7 @@ pub fn run(global: &Global, options: &Options) -> Result<u8, Fault> {
     let read = || runtime.block_on(read(&root, &settings));
     let mut reports = read()?;
     while options.wait && !reports.iter().all(|report| report.joined) && someone_works(&root)? {
-        timer::block(PAUSE);
+        timer::block_for(PAUSE);
         reports = read()?;
     }
     if options.json {

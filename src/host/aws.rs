@@ -2,20 +2,20 @@
 //! classified here, once. What the environment and the profiles say was parsed before
 //! (`environment`); the SDK itself reads none of it.
 
-mod answer;
+mod assume_role;
 mod classify;
 mod container;
+mod credential_json;
+mod credential_process;
+mod credential_sources;
 mod credentials;
 pub mod environment;
 mod guard;
-mod instance;
-mod process;
+mod instance_role;
+mod known_variables;
 mod profiles;
-mod role;
-mod rules;
-mod sources;
 mod tls;
-mod variables;
+mod value_rules;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,10 +30,10 @@ use super::root::Root;
 use crate::fault::{Fault, Kind};
 use crate::targets::Call;
 use classify::{Action, fault_of, is_not_found};
-use credentials::{CredentialCache, Slot};
+use credentials::{CredentialCache, CurrentCredentials};
 use environment::{Api, Environment};
 
-pub use variables::KNOWN as VARIABLES;
+pub use known_variables::KNOWN as VARIABLES;
 
 /// A connection, and a whole call. What takes longer is tried again.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -53,7 +53,7 @@ pub struct AwsSettings {
 pub struct Session {
     base: SdkConfig,
     endpoints: std::collections::BTreeMap<Api, String>,
-    slot: Slot,
+    current: CurrentCredentials,
     credentials: CredentialCache,
     trace: Arc<Trace>,
 }
@@ -69,7 +69,7 @@ impl Session {
     ) -> Result<Self, Fault> {
         let region = region.ok_or_else(no_region)?;
         let trace = Arc::new(Trace::new(net.skew().clone()));
-        let slot = Slot::default();
+        let current = CurrentCredentials::default();
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_LIMIT)
             .operation_attempt_timeout(CALL_LIMIT)
@@ -87,17 +87,17 @@ impl Session {
             .use_dual_stack(environment.dualstack)
             .build();
         let endpoints = environment.endpoints.clone();
-        let sts = config(&base, &endpoints, &slot, Api::Sts);
-        let sources = environment.sources.clone();
+        let sts = config(&base, &endpoints, &current, Api::Sts);
+        let sources = environment.credential_sources.clone();
         let credentials =
-            CredentialCache::new(root, net, sources, (sts, trace.clone()), slot.clone());
-        Ok(Self { base, endpoints, slot, credentials, trace })
+            CredentialCache::new(root, net, sources, (sts, trace.clone()), current.clone());
+        Ok(Self { base, endpoints, current, credentials, trace })
     }
 
     /// What a service's client is made from.
     #[must_use]
     pub fn config(&self, api: Api) -> SdkConfig {
-        config(&self.base, &self.endpoints, &self.slot, api)
+        config(&self.base, &self.endpoints, &self.current, api)
     }
 
     /// A call for this request. `not_found` is the answer where its resource does not exist.
@@ -145,12 +145,12 @@ impl<A> SessionCall<'_, A> {
 fn config(
     base: &SdkConfig,
     endpoints: &std::collections::BTreeMap<Api, String>,
-    slot: &Slot,
+    current: &CurrentCredentials,
     api: Api,
 ) -> SdkConfig {
     let mut config = base.to_builder();
     config.set_endpoint_url(endpoints.get(&api).cloned());
-    config.credentials_provider(slot.shared()).build()
+    config.credentials_provider(current.provider()).build()
 }
 
 fn no_region() -> Fault {

@@ -6,13 +6,13 @@ use sysinfo::System;
 
 use super::imds;
 use super::root::Root;
-use super::{names, network};
+use super::{host_name, network};
 use crate::facts::{Ec2, Facts, MachineIdentity, Platform};
 
 /// Names, addresses and platform, with what others found out already.
 #[must_use]
 pub fn gather(root: &Root, ec2: Option<Ec2>) -> Facts {
-    let (hostname, fqdn) = names::of(root);
+    let (hostname, fqdn) = host_name::read(root);
     let addresses = network::addresses();
     let (private_ip, public_ip) = network::choose(root, &addresses);
     let machine = machine(root);

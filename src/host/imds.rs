@@ -31,8 +31,8 @@ pub use firmware::{instance_id, may_be_ec2};
 pub use notices::Notices;
 
 /// The service is on the same host: it answers within a second, and says all of it within three.
-const PATIENCE: Duration = Duration::from_secs(1);
-const WHOLE: Duration = Duration::from_secs(3);
+const READ_TIMEOUT: Duration = Duration::from_secs(1);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// An instance has 50 tags at most (EC2 user guide, "Tag restrictions").
 const MOST_TAGS: usize = 50;
@@ -76,7 +76,7 @@ pub async fn ask(root: &Root, net: &HttpClients) -> Result<Option<Ec2>, Fault> {
             }
             Err(Failure::NoRoute(causes)) => without_route.push((endpoint, causes)),
             Err(Failure::Definite(what)) => return refused(root, &endpoint, &what),
-            Err(Failure::Passing(passing)) => return Err(passing.fault(root, &endpoint.url())),
+            Err(Failure::Transient(passing)) => return Err(passing.fault(root, &endpoint.url())),
         }
     }
     Err(no_route(root, &without_route))
@@ -117,7 +117,7 @@ async fn session(
     net: &HttpClients,
 ) -> Result<(Client, String, Document), Failure> {
     let client = client(net, endpoint)?;
-    let text = client.get(DOCUMENT).await.map_err(|error| answer::judge(&error))?;
+    let text = client.get(DOCUMENT).await.map_err(|error| answer::classify(&error))?;
     let document = String::from(text);
     let parsed = parse(&document)?;
     Ok((client, document, parsed))
@@ -127,7 +127,7 @@ async fn session(
 fn refused(root: &Root, endpoint: &Endpoint, what: &str) -> Result<Option<Ec2>, Fault> {
     let Some(said) = firmware::names_ec2(root) else {
         if what == answer::UNAUTHORIZED {
-            return Err(answer::Passing::of(what).fault(root, &endpoint.url()));
+            return Err(answer::Transient::of(what).fault(root, &endpoint.url()));
         }
         tracing::warn!(
             endpoint = endpoint.url(),
@@ -148,7 +148,7 @@ fn refused(root: &Root, endpoint: &Endpoint, what: &str) -> Result<Option<Ec2>, 
 fn no_route(root: &Root, asked: &[(Endpoint, Vec<String>)]) -> Fault {
     let urls: Vec<String> = asked.iter().map(|(endpoint, _)| endpoint.url()).collect();
     let causes = asked.iter().flat_map(|(_, causes)| causes.clone()).collect();
-    answer::Passing { causes, never_answered: false }.fault(root, &urls.join(" and "))
+    answer::Transient { causes, never_answered: false }.fault(root, &urls.join(" and "))
 }
 
 /// The signature is base64 in lines (EC2 user guide, "Instance identity documents"). It is passed
@@ -163,12 +163,12 @@ fn is_signature(text: &str) -> bool {
 }
 
 /// # Errors
-/// `Passing` where the document ends in the middle; `Definite` where it is no identity document.
+/// `Transient` where the document ends in the middle; `Definite` where it is no identity document.
 /// The id becomes a name here and at the authority.
 fn parse(document: &str) -> Result<Document, Failure> {
     let parsed: Document = serde_json::from_str(document).map_err(|error| {
         if error.is_eof() {
-            Failure::passing("the identity document ends in the middle")
+            Failure::transient("the identity document ends in the middle")
         } else {
             Failure::definite("no identity document")
         }
@@ -190,11 +190,11 @@ fn is_region(text: &str) -> bool {
 fn client(net: &HttpClients, endpoint: &Endpoint) -> Result<Client, Failure> {
     let builder = Client::builder()
         .configure(&net.local_config(guard::guard))
-        .connect_timeout(PATIENCE)
-        .read_timeout(PATIENCE)
+        .connect_timeout(READ_TIMEOUT)
+        .read_timeout(READ_TIMEOUT)
         // The one before ends with the headers; these see that the body does not drip.
-        .operation_attempt_timeout(WHOLE)
-        .operation_timeout(WHOLE)
+        .operation_attempt_timeout(REQUEST_TIMEOUT)
+        .operation_timeout(REQUEST_TIMEOUT)
         .max_attempts(1);
     endpoint.set(builder).map(aws_config::imds::client::Builder::build)
 }
@@ -217,10 +217,10 @@ pub fn client_for_credentials(net: &HttpClients) -> Result<(Client, String), Fau
 async fn optional(client: &Client, path: &str) -> Result<Option<String>, Failure> {
     match client.get(path).await {
         Ok(text) => Ok(Some(String::from(text)).filter(|text| !text.is_empty())),
-        Err(error) => match answer::judge(&error) {
+        Err(error) => match answer::classify(&error) {
             // The session was good for the document: it has ended, or the token was cut short.
             Failure::Definite(what) if what == answer::UNAUTHORIZED => {
-                Err(Failure::passing(answer::UNAUTHORIZED))
+                Err(Failure::transient(answer::UNAUTHORIZED))
             }
             Failure::Definite(answer) => {
                 if answer != answer::NOT_FOUND {

@@ -78,15 +78,17 @@ pub fn held_by(root: &Root, record: &Record) -> Option<String> {
 }
 
 fn look(root: &Root, store: &Store, file: &Installed, engines_account: Option<&str>) -> FileState {
-    let files::Existing { content, mode, owner, holder } = match files::existing(root, &file.path) {
-        Ok(Some(found)) => found,
-        Ok(None) => return FileState::Missing,
-        Err(fault) => {
-            return FileState::Damaged(fault.causes.first().unwrap_or(&fault.what).clone());
-        }
-    };
+    let files::Existing { content, mode, owner, directory_owner } =
+        match files::existing(root, &file.path) {
+            Ok(Some(found)) => found,
+            Ok(None) => return FileState::Missing,
+            Err(fault) => {
+                return FileState::Damaged(fault.causes.first().unwrap_or(&fault.what).clone());
+            }
+        };
     let (content, user) = (zeroize::Zeroizing::new(content), owner.0);
-    let is_foreign = || files::is_foreign(root, user, holder, files::ids_of(root, engines_account));
+    let is_foreign =
+        || files::is_foreign(root, user, directory_owner, files::ids_of(root, engines_account));
     match file.item {
         Item::Key => match checked_key::public_key(store, &content) {
             Ok(key) if mode & files::LOOSE != 0 => {

@@ -174,7 +174,7 @@ fn take_out(
     path: &str,
     change: impl FnOnce(&str) -> String,
 ) -> Result<(), Fault> {
-    if files::is_there(root, path)? {
+    if files::try_exists(root, path)? {
         let at = Place { path: path.to_owned(), mode: 0o644, owner: None };
         edit(root, store, &at, change)?;
     }
@@ -187,7 +187,7 @@ fn make(root: &Root, place: &Place) -> Result<(), Fault> {
 
 /// A key that stands in its place is never overwritten; `EnsureKey` used that one.
 fn place_key(root: &Root, at: &Place, from: &str) -> Result<(), Fault> {
-    if !files::is_there(root, &at.path)? {
+    if !files::try_exists(root, &at.path)? {
         let content = zeroize::Zeroizing::new(files::read(root, from)?);
         files::replace(root, &at.path, &content, at.mode, ids_of(root, at.owner))?;
     }
@@ -224,7 +224,7 @@ fn edit(
 
 fn hold(root: &Root, at: &Place, content: &str) -> Result<(), Fault> {
     // Whoever else disabled the agent had a reason; ours is served by theirs.
-    if files::is_there(root, &at.path)? {
+    if files::try_exists(root, &at.path)? {
         return Ok(());
     }
     files::replace(root, &at.path, content.as_bytes(), at.mode, ids_of(root, at.owner))

@@ -15,14 +15,14 @@ use crate::targets::STATE_DIR;
 
 /// How long the engine's lock is waited for: a run holds it for the moment of a write; an agent
 /// that waits for its certificate holds it for minutes, and is better named than waited for.
-const PATIENCE: Duration = Duration::from_secs(5);
+const ENGINE_LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// How often another enlist's lock is tried again.
 pub const LOCK_PAUSE: Duration = Duration::from_millis(200);
 
 /// How long an empty lock is taken for one that is being written.
-const EMPTY_PATIENCE: Duration = Duration::from_secs(1);
+const EMPTY_LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A lock holds a process id; what is larger is no lock. In bytes.
 const LARGEST_LOCK: u64 = 4096;
@@ -45,7 +45,7 @@ pub fn try_acquire(root: &Root) -> Result<Option<InstanceLock>, Fault> {
 ///
 /// # Errors
 /// `Host` where it is taken.
-pub fn daemon(root: &Root) -> Result<InstanceLock, Fault> {
+pub fn acquire_daemon(root: &Root) -> Result<InstanceLock, Fault> {
     try_lock(root, "daemon.lock")?.ok_or_else(|| {
         let on = root.shown(&format!("{STATE_DIR}/daemon.lock"));
         let todo = "use that one: reload it with SIGHUP, or stop it first";
@@ -110,7 +110,7 @@ pub async fn take_pid_lock(root: &Root, lock: &PidLock) -> Result<LinkLock, Faul
         }
         match holder(root, lock, began.elapsed(), owner)? {
             // Whoever may write there can make one anew as often as it is removed.
-            None if began.elapsed() >= PATIENCE => {
+            None if began.elapsed() >= ENGINE_LOCK_TIMEOUT => {
                 let todo = "find out what makes it, then join again; nothing was written";
                 let what = "a lock that no process holds comes back each time it is removed";
                 return Err(Fault::new(Kind::Host, what, root.shown(path), todo));
@@ -119,7 +119,9 @@ pub async fn take_pid_lock(root: &Root, lock: &PidLock) -> Result<LinkLock, Faul
                 tracing::info!(path = root.shown(path), "removing a lock whose holder is gone");
                 files::remove(root, path)?;
             }
-            Some(pid) if began.elapsed() >= PATIENCE => return Err(held(root, lock, pid)),
+            Some(pid) if began.elapsed() >= ENGINE_LOCK_TIMEOUT => {
+                return Err(held(root, lock, pid));
+            }
             Some(_) => timer::pause(PAUSE).await,
         }
     }
@@ -141,7 +143,7 @@ fn holder(
     };
     let pid: u32 = match text.trim() {
         // Made this moment, and its writer has not come further; or it never will.
-        "" => return Ok((waited < EMPTY_PATIENCE).then_some(0)),
+        "" => return Ok((waited < EMPTY_LOCK_TIMEOUT).then_some(0)),
         digits => match digits.parse() {
             Ok(pid) => pid,
             Err(_) => return Ok(None),

@@ -10,17 +10,16 @@ pub mod core_dumps;
 pub mod engines;
 pub mod facts;
 pub mod files;
+mod host_name;
 pub mod imds;
 pub mod inspect;
 pub mod install;
 pub mod key;
 pub(crate) mod limited_body;
 pub mod lock;
-mod names;
 pub mod net;
 mod network;
 pub mod notify;
-mod outside;
 pub mod power;
 pub mod preflight;
 mod proc;
@@ -28,6 +27,7 @@ pub mod process;
 pub mod program;
 pub mod root;
 pub mod sandbox;
+mod sanitize;
 pub mod store;
 pub mod timer;
 pub mod transports;
@@ -158,7 +158,7 @@ impl Host {
         let facts = facts::gather(&self.root, ec2?);
         let region = facts.ec2.as_ref().and_then(|ec2| ec2.region.clone());
         self.transports.set_own_region(region);
-        Ok((outside::facts(facts), outside::observed(observed)))
+        Ok((sanitize::facts(facts), sanitize::observed(observed)))
     }
 
     async fn sleep_until(&self, mono: Duration) {

@@ -35,23 +35,23 @@ const TLS: tls::Provider = tls::Provider::Rustls(CryptoMode::AwsLc);
 /// How the APIs are reached, and what is on this very host or link; the latter never through a
 /// proxy. Connections are made when they are needed: nothing of TLS is read before TLS is spoken.
 #[derive(Clone)]
-pub struct HttpClients(Arc<Shared>);
+pub struct HttpClients(Arc<Inner>);
 
-struct Shared {
+struct Inner {
     proxy: Proxy,
     roots: Roots,
     /// As PEM.
     trusted: OnceLock<Result<Vec<u8>, Fault>>,
     metadata: Metadata,
     skew: Arc<Skew>,
-    made: Mutex<BTreeMap<Way, SharedHttpConnector>>,
+    connectors: Mutex<BTreeMap<ConnectorKey, SharedHttpConnector>>,
     /// In place of the network: the APIs', and what is on this host.
-    instead: Option<(SharedHttpConnector, SharedHttpConnector)>,
+    replacements: Option<(SharedHttpConnector, SharedHttpConnector)>,
 }
 
 /// What tells connectors apart.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Way {
+struct ConnectorKey {
     limits: (Option<Duration>, Option<Duration>),
     is_secure: bool,
     proxy: Option<String>,
@@ -66,31 +66,31 @@ impl std::fmt::Debug for HttpClients {
 impl HttpClients {
     #[must_use]
     pub fn new(environment: &Environment) -> Self {
-        Self::made_of(environment, None)
+        Self::build(environment, None)
     }
 
     /// Over these connectors, whatever they lead to.
     #[must_use]
-    pub fn of(
+    pub fn with_connectors(
         environment: &Environment,
         api: SharedHttpConnector,
         local: SharedHttpConnector,
     ) -> Self {
-        Self::made_of(environment, Some((api, local)))
+        Self::build(environment, Some((api, local)))
     }
 
-    fn made_of(
+    fn build(
         environment: &Environment,
-        instead: Option<(SharedHttpConnector, SharedHttpConnector)>,
+        replacements: Option<(SharedHttpConnector, SharedHttpConnector)>,
     ) -> Self {
-        Self(Arc::new(Shared {
+        Self(Arc::new(Inner {
             proxy: Proxy::new(environment.proxies.clone()),
             roots: environment.roots.clone(),
             trusted: OnceLock::new(),
             metadata: environment.metadata.clone(),
             skew: Arc::default(),
-            made: Mutex::default(),
-            instead,
+            connectors: Mutex::default(),
+            replacements,
         }))
     }
 
@@ -139,9 +139,9 @@ impl HttpClients {
         proxy: Option<&str>,
     ) -> Result<SharedHttpConnector, Fault> {
         let limits = (settings.connect_timeout(), settings.read_timeout());
-        let way = Way { limits, is_secure, proxy: proxy.map(str::to_owned) };
-        let mut made = self.0.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(connector) = made.get(&way) {
+        let key = ConnectorKey { limits, is_secure, proxy: proxy.map(str::to_owned) };
+        let mut connectors = self.0.connectors.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(connector) = connectors.get(&key) {
             return Ok(connector.clone());
         }
         let mut builder = Connector::builder().connector_settings(settings.clone());
@@ -160,7 +160,7 @@ impl HttpClients {
             builder.build_http()
         };
         let connector = SharedHttpConnector::new(connector);
-        made.insert(way, connector.clone());
+        connectors.insert(key, connector.clone());
         Ok(connector)
     }
 
@@ -220,12 +220,12 @@ struct Connection {
 impl HttpConnector for Connection {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let url = request.uri().to_owned();
-        let shared = &self.net.0;
-        let proxy = self.api.as_ref().and_then(|_| shared.proxy.of(&url)).map(str::to_owned);
+        let inner = &self.net.0;
+        let proxy = self.api.as_ref().and_then(|_| inner.proxy.of(&url)).map(str::to_owned);
         if let Some(trace) = &self.api {
-            trace.asks(proxy::shown(&url), proxy.as_deref().map(proxy::shown));
+            trace.record(proxy::shown(&url), proxy.as_deref().map(proxy::shown));
         }
-        let connector = match (&shared.instead, &self.api) {
+        let connector = match (&inner.replacements, &self.api) {
             (Some((api, _)), Some(_)) => Ok(api.clone()),
             (Some((_, local)), None) => Ok(local.clone()),
             (None, _) => {
@@ -240,7 +240,7 @@ impl HttpConnector for Connection {
                 return HttpConnectorFuture::ready(Err(ConnectorError::other(fault.into(), None)));
             }
         };
-        let skew = self.api.as_ref().map(|_| shared.skew.clone());
+        let skew = self.api.as_ref().map(|_| inner.skew.clone());
         let (guard, method) = (self.guard, request.method().to_owned());
         HttpConnectorFuture::new(async move {
             let answer = connector.call(request).await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::process::{self, Reach};
+use super::process::{self, Network};
 use super::root::Root;
 
 const LIMIT: Duration = Duration::from_secs(2);
@@ -17,7 +17,7 @@ pub async fn is_going_off(root: &Root) -> bool {
         "systemctl",
         &["list-jobs", "--no-legend", "--no-pager"],
         LIMIT,
-        Reach::Local,
+        Network::Unused,
     )
     .await
     {

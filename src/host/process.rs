@@ -44,14 +44,14 @@ const MOST_KEPT: usize = 64 * 1024;
 
 /// Whether a program uses the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
-    Local,
-    Network,
+pub enum Network {
+    Unused,
+    Used,
 }
 
 /// How a program ended.
 #[derive(Debug)]
-pub struct Ended {
+pub struct Output {
     /// None where a signal ended it.
     pub code: Option<i32>,
     pub stdout: String,
@@ -68,11 +68,11 @@ pub async fn run(
     program: &str,
     arguments: &[&str],
     limit: Duration,
-    reach: Reach,
-) -> std::io::Result<Ended> {
+    network: Network,
+) -> std::io::Result<Output> {
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
-    command.env_clear().envs(environment(reach, variables::all()));
+    command.env_clear().envs(environment(network, variables::all()));
     // As a service is started: what a program makes of a relative path does not depend on where
     // enlist was called.
     command.current_dir("/");
@@ -82,19 +82,19 @@ pub async fn run(
     let (status, stdout, stderr) = tokio::time::timeout(limit, ended).await.map_err(|_| {
         std::io::Error::other(format!("it did not end within {} s", limit.as_secs()))
     })??;
-    Ok(Ended { code: status.code(), stdout, stderr })
+    Ok(Output { code: status.code(), stdout, stderr })
 }
 
 /// A child's environment, of ours.
 fn environment(
-    reach: Reach,
+    network: Network,
     ours: impl Iterator<Item = (OsString, OsString)>,
 ) -> BTreeMap<OsString, OsString> {
     let is_root = rustix::process::geteuid().is_root();
     let is_passed = |name: &str| {
         COMMON.contains(&name)
             || name.starts_with("LC_")
-            || (reach == Reach::Network && NETWORK.contains(&name))
+            || (network == Network::Used && NETWORK.contains(&name))
             || (!is_root && name == "HOME")
     };
     let mut passed: BTreeMap<OsString, OsString> =
@@ -130,20 +130,20 @@ pub async fn run_outside_sandbox(
     program: &str,
     arguments: &[&str],
     limit: Duration,
-) -> std::io::Result<Ended> {
+) -> std::io::Result<Output> {
     // Set in every service (systemd.exec(5)).
     let is_service = variables::variable("INVOCATION_ID").is_some();
     if !is_service || !files::is_directory(&Root::running_system(), "/run/systemd/system") {
-        return run(program, arguments, limit, Reach::Network).await;
+        return run(program, arguments, limit, Network::Used).await;
     }
     // The unit ends by itself at the limit; it would wait_for_running_agent its client.
     let bound = format!("--property=RuntimeMaxSec={}", limit.as_secs());
-    let passed = set_in_unit(&environment(Reach::Network, variables::all()));
+    let passed = set_in_unit(&environment(Network::Used, variables::all()));
     let mut all = vec!["--wait", "--pipe", "--collect", "--quiet", &bound];
     all.extend(passed.iter().map(String::as_str));
     all.extend(["--", program]);
     all.extend(arguments);
-    run("systemd-run", &all, limit + CLIENT_GRACE, Reach::Network).await
+    run("systemd-run", &all, limit + CLIENT_GRACE, Network::Used).await
 }
 
 /// Options by which systemd-run takes these variables from its own environment. Everybody may ask
@@ -156,7 +156,7 @@ fn set_in_unit(environment: &BTreeMap<OsString, OsString>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{PATH, Reach, environment, run, set_in_unit};
+    use super::{Network, PATH, environment, run, set_in_unit};
     use std::ffi::OsString;
     use std::time::Duration;
 
@@ -177,29 +177,29 @@ mod tests {
         ("TZ", "Europe/Zurich"),
     ];
 
-    fn names(reach: Reach) -> Vec<OsString> {
+    fn names(network: Network) -> Vec<OsString> {
         let ours = OURS.iter().map(|(name, value)| ((*name).into(), (*value).into()));
-        let passed = environment(reach, ours);
+        let passed = environment(network, ours);
         assert_eq!(passed.get(&OsString::from("PATH")), Some(&OsString::from(PATH)));
         passed.into_keys().filter(|name| name != "HOME").collect()
     }
 
     #[test]
     fn children_get_named_variables_only() {
-        assert_eq!(names(Reach::Local), ["LC_ALL", "PATH", "TZ"]);
-        assert_eq!(names(Reach::Network), ["HTTPS_PROXY", "LC_ALL", "PATH", "TZ", "no_proxy"]);
+        assert_eq!(names(Network::Unused), ["LC_ALL", "PATH", "TZ"]);
+        assert_eq!(names(Network::Used), ["HTTPS_PROXY", "LC_ALL", "PATH", "TZ", "no_proxy"]);
     }
 
     #[tokio::test]
     async fn children_start_where_a_service_does() {
-        let ended = run("/bin/pwd", &[], Duration::from_secs(9), Reach::Local).await.unwrap();
+        let ended = run("/bin/pwd", &[], Duration::from_secs(9), Network::Unused).await.unwrap();
         assert_eq!(ended.stdout.trim(), "/");
     }
 
     #[test]
     fn a_proxys_password_is_not_put_into_a_unit() {
         let ours = OURS.iter().map(|(name, value)| ((*name).into(), (*value).into()));
-        let options = set_in_unit(&environment(Reach::Network, ours));
+        let options = set_in_unit(&environment(Network::Used, ours));
         assert!(options.contains(&"--setenv=no_proxy".to_owned()), "{options:?}");
         assert!(!options.iter().any(|option| option.contains("PROXY")), "{options:?}");
     }

@@ -78,7 +78,7 @@ impl Root {
     }
 
     /// Whom files that steer us have to belong to.
-    pub(super) fn owner_word(&self) -> String {
+    pub(super) fn expected_owner(&self) -> String {
         if self.user.0 == 0 { "root".to_owned() } else { self.account(self.user.0) }
     }
 

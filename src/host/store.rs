@@ -80,7 +80,7 @@ impl Store {
         let bytes = evidence.content.as_bytes();
         let bounded = bytes.get(..LARGEST_EVIDENCE).unwrap_or(bytes);
         self.make("evidence")?;
-        self.make_room(MOST_EVIDENCE.saturating_sub(1))?;
+        self.drop_old_evidence(MOST_EVIDENCE.saturating_sub(1))?;
         let path = self.at(&format!("evidence/{unix}-{}.txt", evidence.name));
         files::replace(&self.root, &path, bounded, 0o600, None)?;
         tracing::info!(path = self.root.shown(&path), "what was refused is kept");
@@ -89,7 +89,7 @@ impl Store {
 
     /// Removes the oldest evidence until there are no more files than this. Names begin with the
     /// time; one that does not is not ours, and goes first.
-    fn make_room(&self, most: usize) -> Result<(), Fault> {
+    fn drop_old_evidence(&self, most: usize) -> Result<(), Fault> {
         let directory = self.at("evidence");
         let mut names = files::names(&self.root, &directory)
             .map_err(|error| files::fault(&self.root, "could not read", &directory, &error))?;
@@ -107,7 +107,7 @@ impl Store {
 
     /// Removes copies of a file until another one fits: the oldest but one, since the oldest may be
     /// what stood there before enlist came.
-    fn make_room_for(&self, flat: &str) -> Result<(), Fault> {
+    fn drop_old_copies(&self, flat: &str) -> Result<(), Fault> {
         let directory = self.at("backup");
         let names = files::names(&self.root, &directory)
             .map_err(|error| files::fault(&self.root, "could not read", &directory, &error))?;
@@ -142,7 +142,7 @@ impl Store {
     /// `Host`.
     pub fn back_up_content(&self, path: &str, content: &[u8], unix: i64) -> Result<(), Fault> {
         self.make("backup")?;
-        self.make_room_for(&flat_name(path))?;
+        self.drop_old_copies(&flat_name(path))?;
         let copy = self.at(&format!("backup/{unix}-{}", flat_name(path)));
         files::replace(&self.root, &copy, content, 0o600, None)?;
         let (path, backup) = (self.root.shown(path), self.root.shown(&copy));

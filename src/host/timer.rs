@@ -35,7 +35,7 @@ pub async fn pause(duration: Duration) {
 
 /// Likewise where there is no runtime.
 #[expect(clippy::disallowed_methods, reason = "the one place that waits")]
-pub fn block(duration: Duration) {
+pub fn block_for(duration: Duration) {
     std::thread::sleep(duration);
 }
 

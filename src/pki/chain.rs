@@ -44,7 +44,7 @@ pub enum ChainError {
     #[error("the certificate of its issuer, {0}, is not in the CA bundle")]
     NoIssuer(String),
     #[error("{whose} {why}")]
-    BodyRejected { whose: String, why: String },
+    Unsuitable { whose: String, why: String },
     #[error("{whose} {why}, by this node's clock")]
     NotValidNow { whose: String, why: &'static str },
     #[error("{0}")]
@@ -390,5 +390,5 @@ fn plain(name: &X509Name<'_>) -> Vec<Vec<(String, String)>> {
 }
 
 fn unfit(certificate: &X509Certificate<'_>, why: &str) -> ChainError {
-    ChainError::BodyRejected { whose: certificate.subject().to_string(), why: why.to_owned() }
+    ChainError::Unsuitable { whose: certificate.subject().to_string(), why: why.to_owned() }
 }

@@ -10,9 +10,9 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use http_body_util::BodyExt as _;
 
-use super::answer;
+use super::credential_json;
+use super::credential_sources::Authorization;
 use super::environment::absolute;
-use super::sources::Authorization;
 use crate::fault::{Fault, Kind};
 use crate::host::net::HttpClients;
 use crate::host::root::Root;
@@ -77,7 +77,7 @@ pub async fn ask(
         if limited_body::is_body_rejected(&*error) { strange(&place) } else { passing() }
             .because(&*error)
     })?;
-    answer::parse(&text, false).map_err(|reason| strange(&place).because(&reason))
+    credential_json::parse(&text, false).map_err(|reason| strange(&place).because(&reason))
 }
 
 fn guard(_method: &str, answer: HttpResponse) -> HttpResponse {

@@ -11,8 +11,8 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use aws_types::SdkConfig;
 
-use super::sources::{Found, Source};
-use super::{container, instance, process, role};
+use super::credential_sources::{NamedSource, Source};
+use super::{assume_role, container, credential_process, instance_role};
 use crate::fault::{Fault, Kind};
 use crate::host::net::{HttpClients, Trace};
 use crate::host::root::Root;
@@ -24,9 +24,9 @@ const MARGIN: Duration = Duration::from_mins(3);
 
 /// The credentials that calls are signed with.
 #[derive(Clone, Debug, Default)]
-pub struct Slot(Arc<Mutex<Option<Credentials>>>);
+pub struct CurrentCredentials(Arc<Mutex<Option<Credentials>>>);
 
-impl Slot {
+impl CurrentCredentials {
     fn get(&self) -> Option<Credentials> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -36,12 +36,12 @@ impl Slot {
     }
 
     #[must_use]
-    pub fn shared(&self) -> SharedCredentialsProvider {
+    pub fn provider(&self) -> SharedCredentialsProvider {
         SharedCredentialsProvider::new(self.clone())
     }
 }
 
-impl ProvideCredentials for Slot {
+impl ProvideCredentials for CurrentCredentials {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
         Self: 'a,
@@ -56,18 +56,24 @@ pub type Sts = (SdkConfig, Arc<Trace>);
 
 /// Where credentials come from, and those that are there.
 pub struct CredentialCache {
-    sources: Vec<Found>,
+    sources: Vec<NamedSource>,
     may_be_ec2: bool,
     net: HttpClients,
     sts: Sts,
-    slot: Slot,
+    current: CurrentCredentials,
 }
 
 impl CredentialCache {
     #[must_use]
-    pub fn new(root: &Root, net: &HttpClients, sources: Vec<Found>, sts: Sts, slot: Slot) -> Self {
+    pub fn new(
+        root: &Root,
+        net: &HttpClients,
+        sources: Vec<NamedSource>,
+        sts: Sts,
+        current: CurrentCredentials,
+    ) -> Self {
         let may_be_ec2 = imds::may_be_ec2(root, net.metadata());
-        Self { sources, may_be_ec2, net: net.clone(), sts, slot }
+        Self { sources, may_be_ec2, net: net.clone(), sts, current }
     }
 
     /// Sees that there are credentials that have not ended.
@@ -81,10 +87,10 @@ impl CredentialCache {
                 .expiry()
                 .is_none_or(|end| now.checked_add(MARGIN).is_some_and(|at| at < end))
         };
-        if self.slot.get().as_ref().is_some_and(is_good) {
+        if self.current.get().as_ref().is_some_and(is_good) {
             return Ok(());
         }
-        self.slot.set(self.fetch().await?);
+        self.current.set(self.fetch().await?);
         Ok(())
     }
 
@@ -108,18 +114,18 @@ impl CredentialCache {
                 None,
                 "enlist",
             )),
-            Source::Process { command, on } => process::run(command, on).await,
+            Source::Process { command, on } => credential_process::run(command, on).await,
             Source::WebIdentity { file, role } => {
-                role::of_web_identity(&self.sts, file, role, by).await
+                assume_role::of_web_identity(&self.sts, file, role, by).await
             }
             Source::Assumed { role, with } => {
                 let with = Box::pin(self.of(with, by)).await?;
-                role::assume(&self.sts, with, role).await
+                assume_role::assume(&self.sts, with, role).await
             }
             Source::Container { url, authorization } => {
                 container::ask(&self.net, url, authorization, by).await
             }
-            Source::Metadata => instance::ask(&self.net).await,
+            Source::Metadata => instance_role::ask(&self.net).await,
         }
     }
 }

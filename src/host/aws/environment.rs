@@ -6,10 +6,10 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use super::AwsSettings;
-use super::profiles::{Profiles, ReadFile, Said};
-use super::rules::{Rule, mode, switch, with_scheme};
-use super::sources::{self, Found};
-use super::variables::{Variables, rule_of};
+use super::credential_sources::{self, NamedSource};
+use super::known_variables::{Variables, rule_of};
+use super::profiles::{ProfileValue, Profiles, ReadFile};
+use super::value_rules::{Rule, mode, switch, with_scheme};
 use crate::fault::{Fault, Kind};
 use crate::host::root::Root;
 use crate::host::{files, variables};
@@ -35,7 +35,7 @@ impl Api {
 
 /// One value that is in force, for `enlist check`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shown {
+pub struct ShownValue {
     pub name: String,
     /// `(set)` in place of a secret.
     pub value: String,
@@ -76,11 +76,11 @@ pub struct Environment {
     pub endpoints: BTreeMap<Api, String>,
     pub fips: bool,
     pub dualstack: bool,
-    pub sources: Vec<Found>,
+    pub credential_sources: Vec<NamedSource>,
     pub metadata: Metadata,
     pub proxies: Proxies,
     pub roots: Roots,
-    pub shown: Vec<Shown>,
+    pub shown: Vec<ShownValue>,
 }
 
 impl Environment {
@@ -93,7 +93,7 @@ impl Environment {
         // They steer this program: what others may write could have it run a program of theirs.
         let read = |path: &Path| {
             let path = absolute(&path.to_string_lossy());
-            match files::read_steering(&root, &path, files::LARGEST) {
+            match files::read_trusted_text(&root, &path, files::LARGEST) {
                 Ok(text) => Ok(Some(text)),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
                 Err(error) => Err(error),
@@ -113,16 +113,16 @@ impl Environment {
     ) -> Result<Self, Fault> {
         let variables = Variables::read(value_of)?;
         let profiles = Profiles::load(&variables, settings.profile.as_deref(), read)?;
-        let mut reader = Reader { settings, variables, profiles, made: Self::default() };
-        reader.places();
+        let mut reader = Reader { settings, variables, profiles, environment: Self::default() };
+        reader.profile_location();
         reader.region()?;
         reader.switches()?;
         reader.endpoints()?;
         reader.metadata()?;
         reader.proxies();
         reader.roots()?;
-        reader.sources()?;
-        Ok(reader.made)
+        reader.credential_sources()?;
+        Ok(reader.environment)
     }
 }
 
@@ -135,13 +135,13 @@ struct Reader<'a> {
     settings: &'a AwsSettings,
     variables: Variables,
     profiles: Profiles,
-    made: Environment,
+    environment: Environment,
 }
 
 impl Reader<'_> {
     fn show(&mut self, name: &str, rule: Rule, value: &str, origin: &str) {
         let (name, origin) = (name.to_owned(), origin.to_owned());
-        self.made.shown.push(Shown { name, value: rule.shown(value), origin });
+        self.environment.shown.push(ShownValue { name, value: rule.shown(value), origin });
     }
 
     /// The first variable that is set; it is in force then.
@@ -155,13 +155,13 @@ impl Reader<'_> {
     /// A key of the selected profile; it is in force then.
     fn key(&mut self, key: &str, rule: Rule) -> Result<Option<String>, Fault> {
         let said = self.profiles.get(self.profiles.selected(), key, rule)?;
-        Ok(said.map(|Said { value, on }| {
+        Ok(said.map(|ProfileValue { value, on }| {
             self.show(key, rule, &value, &on);
             value
         }))
     }
 
-    fn either(&mut self, name: &'static str, key: &str) -> Result<Option<String>, Fault> {
+    fn variable_or_key(&mut self, name: &'static str, key: &str) -> Result<Option<String>, Fault> {
         match self.variable(&[name]) {
             Some(value) => Ok(Some(value)),
             None => self.key(key, rule_of(name)),
@@ -169,7 +169,7 @@ impl Reader<'_> {
     }
 
     /// Where the profiles are, and which one counts.
-    fn places(&mut self) {
+    fn profile_location(&mut self) {
         for name in ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"] {
             self.variable(&[name]);
         }
@@ -180,11 +180,11 @@ impl Reader<'_> {
 
     fn region(&mut self) -> Result<(), Fault> {
         if let Some(region) = &self.settings.region {
-            self.made.region = Some(region.clone());
+            self.environment.region = Some(region.clone());
             return Ok(());
         }
         let found = self.variable(&["AWS_REGION", "AWS_DEFAULT_REGION"]);
-        self.made.region = match found {
+        self.environment.region = match found {
             Some(region) => Some(region),
             None => self.key("region", Rule::Region)?,
         };
@@ -193,9 +193,10 @@ impl Reader<'_> {
 
     fn switches(&mut self) -> Result<(), Fault> {
         let is_on = |text: Option<String>| text.is_some_and(|text| switch(&text) == Some(true));
-        self.made.fips = is_on(self.either("AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint")?);
-        self.made.dualstack =
-            is_on(self.either("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint")?);
+        self.environment.fips =
+            is_on(self.variable_or_key("AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint")?);
+        self.environment.dualstack =
+            is_on(self.variable_or_key("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint")?);
         Ok(())
     }
 
@@ -203,29 +204,37 @@ impl Reader<'_> {
     /// profile itself (AWS SDKs and Tools Reference Guide, "Service-specific endpoints").
     fn endpoints(&mut self) -> Result<(), Fault> {
         let ignored = self
-            .either("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls")?
+            .variable_or_key(
+                "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+                "ignore_configured_endpoint_urls",
+            )?
             .is_some_and(|text| switch(&text) == Some(true));
         for (api, name, key) in Api::ALL {
             let set = self.settings.endpoint_url.clone().filter(|_| api != Api::Sts);
             if let Some(url) = set {
                 self.allowed(&url, "aws.endpoint_url", "settings")?;
-                self.made.endpoints.insert(api, url);
+                self.environment.endpoints.insert(api, url);
                 continue;
             }
             if ignored {
                 continue;
             }
-            let Some((name, Said { value, on })) = self.endpoint_of(name, key)? else { continue };
+            let Some((name, ProfileValue { value, on })) = self.endpoint_of(name, key)? else {
+                continue;
+            };
             self.allowed(&value, name, &on)?;
-            let is_new =
-                !self.made.shown.iter().any(|shown| shown.name == name && shown.origin == on);
+            let is_new = !self
+                .environment
+                .shown
+                .iter()
+                .any(|shown| shown.name == name && shown.origin == on);
             if is_new {
                 self.show(name, Rule::Endpoint, &value, &on);
             }
-            self.made.endpoints.insert(api, value);
+            self.environment.endpoints.insert(api, value);
         }
-        let (fips, dualstack) = (self.made.fips, self.made.dualstack);
-        if !self.made.endpoints.is_empty() && (fips || dualstack) {
+        let (fips, dualstack) = (self.environment.fips, self.environment.dualstack);
+        if !self.environment.endpoints.is_empty() && (fips || dualstack) {
             let name = if fips { "AWS_USE_FIPS_ENDPOINT" } else { "AWS_USE_DUALSTACK_ENDPOINT" };
             let what = format!("{name} can't be set together with an endpoint's URL");
             let todo = format!("remove {name} (or the profile's key), or the endpoint's URL");
@@ -238,10 +247,10 @@ impl Reader<'_> {
         &self,
         name: &'static str,
         key: &str,
-    ) -> Result<Option<(&'static str, Said)>, Fault> {
+    ) -> Result<Option<(&'static str, ProfileValue)>, Fault> {
         if let Some((name, value)) = self.variables.first(&[name, "AWS_ENDPOINT_URL"]) {
             let on = "environment".to_owned();
-            return Ok(Some((name, Said { value: value.to_owned(), on })));
+            return Ok(Some((name, ProfileValue { value: value.to_owned(), on })));
         }
         let said = match self.profiles.endpoint_of(key)? {
             Some(said) => Some(said),
@@ -268,18 +277,21 @@ impl Reader<'_> {
 
     fn metadata(&mut self) -> Result<(), Fault> {
         let disabled = self.variable(&["AWS_EC2_METADATA_DISABLED"]);
-        self.made.metadata.is_disabled = disabled.is_some_and(|text| switch(&text) == Some(true));
-        let endpoint =
-            self.either("AWS_EC2_METADATA_SERVICE_ENDPOINT", "ec2_metadata_service_endpoint")?;
+        self.environment.metadata.is_disabled =
+            disabled.is_some_and(|text| switch(&text) == Some(true));
+        let endpoint = self.variable_or_key(
+            "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+            "ec2_metadata_service_endpoint",
+        )?;
         if let Some(endpoint) = endpoint {
-            self.made.metadata.endpoint = Some(endpoint.trim_end_matches('/').to_owned());
+            self.environment.metadata.endpoint = Some(endpoint.trim_end_matches('/').to_owned());
             return Ok(());
         }
-        let way = self.either(
+        let way = self.variable_or_key(
             "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE",
             "ec2_metadata_service_endpoint_mode",
         )?;
-        self.made.metadata.is_ipv6 = way.and_then(|text| mode(&text));
+        self.environment.metadata.is_ipv6 = way.and_then(|text| mode(&text));
         Ok(())
     }
 
@@ -292,10 +304,10 @@ impl Reader<'_> {
             _ => self.variable(&["ALL_PROXY", "all_proxy"]),
         };
         let is_any = https.is_some() || http.is_some() || all.is_some();
-        self.made.proxies.https = https.or_else(|| all.clone()).map(url);
-        self.made.proxies.http = http.or(all).map(url);
+        self.environment.proxies.https = https.or_else(|| all.clone()).map(url);
+        self.environment.proxies.http = http.or(all).map(url);
         if is_any {
-            self.made.proxies.exceptions = self.variable(&["NO_PROXY", "no_proxy"]);
+            self.environment.proxies.exceptions = self.variable(&["NO_PROXY", "no_proxy"]);
         }
     }
 
@@ -303,26 +315,27 @@ impl Reader<'_> {
     /// would read.
     fn roots(&mut self) -> Result<(), Fault> {
         if let Some(path) = self.variable(&["AWS_CA_BUNDLE"]) {
-            self.made.roots.bundle = Some((path, "environment, AWS_CA_BUNDLE".to_owned()));
+            self.environment.roots.bundle = Some((path, "environment, AWS_CA_BUNDLE".to_owned()));
             return Ok(());
         }
         let said = self.profiles.get(self.profiles.selected(), "ca_bundle", Rule::Path)?;
-        if let Some(Said { value, on }) = said {
+        if let Some(ProfileValue { value, on }) = said {
             self.show("ca_bundle", Rule::Path, &value, &on);
-            self.made.roots.bundle = Some((value, format!("{on}, ca_bundle")));
+            self.environment.roots.bundle = Some((value, format!("{on}, ca_bundle")));
             return Ok(());
         }
-        self.made.roots.file = self.variable(&["SSL_CERT_FILE"]);
-        self.made.roots.directories = self.variable(&["SSL_CERT_DIR"]);
+        self.environment.roots.file = self.variable(&["SSL_CERT_FILE"]);
+        self.environment.roots.directories = self.variable(&["SSL_CERT_DIR"]);
         Ok(())
     }
 
-    fn sources(&mut self) -> Result<(), Fault> {
+    fn credential_sources(&mut self) -> Result<(), Fault> {
         let is_asked = self.settings.profile.is_some();
-        self.made.sources = sources::find(&self.variables, &self.profiles, is_asked)?;
+        self.environment.credential_sources =
+            credential_sources::find(&self.variables, &self.profiles, is_asked)?;
         let shown: Vec<(String, String)> = self
-            .made
-            .sources
+            .environment
+            .credential_sources
             .iter()
             .map(|(source, by)| (source.describe(), by.clone()))
             .take_while(|(_, by)| by != "instance metadata")

@@ -8,8 +8,8 @@ use aws_runtime::env_config::property::PropertiesKey;
 use aws_types::os_shim_internal::{Env, Fs};
 use futures_util::FutureExt;
 
-use super::rules::Rule;
-use super::variables::Variables;
+use super::known_variables::Variables;
+use super::value_rules::Rule;
 use crate::fault::{Fault, Kind, chain};
 
 /// Reads a file of the machine's; none where there is no such file.
@@ -33,7 +33,7 @@ const KEYS: [(&str, Rule); 9] = [
 
 /// A value of a profile, and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Said {
+pub struct ProfileValue {
     pub value: String,
     /// The file and the profile.
     pub on: String,
@@ -134,13 +134,13 @@ impl Profiles {
     ///
     /// # Errors
     /// `Config` where the value is malformed.
-    pub fn get(&self, profile: &str, key: &str, rule: Rule) -> Result<Option<Said>, Fault> {
+    pub fn get(&self, profile: &str, key: &str, rule: Rule) -> Result<Option<ProfileValue>, Fault> {
         for file in &self.files {
             let value = file.sections.get_profile(profile).and_then(|found| found.get(key));
             if let Some(value) = value.filter(|value| !value.is_empty()) {
                 let on = format!("{}, profile {profile:?}", file.path);
                 rule.accept(key, &on, value)?;
-                return Ok(Some(Said { value: value.to_owned(), on }));
+                return Ok(Some(ProfileValue { value: value.to_owned(), on }));
             }
         }
         Ok(None)
@@ -150,7 +150,7 @@ impl Profiles {
     ///
     /// # Errors
     /// `Config` where it is malformed, or there is no such section.
-    pub fn endpoint_of(&self, service: &str) -> Result<Option<Said>, Fault> {
+    pub fn endpoint_of(&self, service: &str) -> Result<Option<ProfileValue>, Fault> {
         let Some(named) = self.get(&self.selected, "services", Rule::Line)? else {
             return Ok(None);
         };
@@ -165,7 +165,7 @@ impl Profiles {
             if let Some(value) = value.filter(|value| !value.is_empty()) {
                 let on = format!("{}, services {:?}, {service}", file.path, named.value);
                 Rule::Endpoint.accept("endpoint_url", &on, value)?;
-                return Ok(Some(Said { value: value.clone(), on }));
+                return Ok(Some(ProfileValue { value: value.clone(), on }));
             }
         }
         Ok(None)

@@ -14,7 +14,7 @@ use crate::engines::puppet::service::{OPTIONS_FILES, OptionsFile, ServiceOption,
 use crate::engines::puppet::{PuppetSite, PuppetWanted};
 use crate::fault::Fault;
 use crate::host::files;
-use crate::host::process::{self, Reach};
+use crate::host::process::{self, Network};
 use crate::host::program;
 use crate::host::root::Root;
 use crate::host::store::Store;
@@ -296,7 +296,7 @@ async fn ask(root: &Root, program: &str, options: &[ServiceOption]) -> std::io::
     let arguments = arguments(options, NO_CODE);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let program = root.at(program).display().to_string();
-    let ended = process::run(&program, &arguments, LIMIT, Reach::Local).await?;
+    let ended = process::run(&program, &arguments, LIMIT, Network::Unused).await?;
     Ok(agent_settings::parse(&ended.stdout, &ended.stderr, ended.code))
 }
 

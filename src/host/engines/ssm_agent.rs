@@ -13,7 +13,7 @@ use crate::fault::{Fault, Kind};
 use crate::host::clock;
 use crate::host::files;
 use crate::host::proc;
-use crate::host::process::{self, Reach};
+use crate::host::process::{self, Network};
 use crate::host::program;
 use crate::host::root::Root;
 use crate::host::store::Store;
@@ -203,7 +203,7 @@ async fn register(
     // The agent takes the code as an argument and in no other way.
     let arguments = ["-register", "-id", id, "-code", code.expose(), "-region", region, "-y"];
     let ended =
-        process::run(&program.display().to_string(), &arguments, REGISTER_LIMIT, Reach::Network)
+        process::run(&program.display().to_string(), &arguments, REGISTER_LIMIT, Network::Used)
             .await;
     match ended {
         Ok(ended) if ended.code == Some(0) => Ok(()),
@@ -228,7 +228,9 @@ async fn service(root: &Root, verb: &str) {
     // not waited for. A stop never waits for a start.
     let waiting = if verb == "start" { "--no-block" } else { "--quiet" };
     for unit in SERVICES {
-        match process::run("systemctl", &[waiting, verb, unit], SERVICE_LIMIT, Reach::Local).await {
+        match process::run("systemctl", &[waiting, verb, unit], SERVICE_LIMIT, Network::Unused)
+            .await
+        {
             Ok(ended) if ended.code == Some(0) => tracing::info!(unit, verb, "the agent's service"),
             Ok(ended) => tracing::debug!(unit, verb, code = ended.code, "the agent's service"),
             Err(error) => tracing::warn!(unit, verb, %error, "the agent's service"),

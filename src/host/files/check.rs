@@ -6,7 +6,7 @@ use rustix::fs::{Access, AtFlags, StatVfsMountFlags};
 use rustix::io::Errno;
 
 use super::refusal::Refusal;
-use super::walk::{Held, Place, Walk};
+use super::walk::{OpenDirectory, Place, Walk};
 use super::{fault, parent_of, place, purpose_of};
 use crate::fault::Fault;
 use crate::host::root::Root;
@@ -61,7 +61,7 @@ fn replaceable(place: &Place) -> io::Result<()> {
     }
 }
 
-fn writable(held: &Held) -> io::Result<()> {
+fn writable(held: &OpenDirectory) -> io::Result<()> {
     let space = rustix::fs::fstatvfs(held)?;
     if space.f_flag.contains(StatVfsMountFlags::RDONLY) {
         return Err(Errno::ROFS.into());

@@ -49,7 +49,7 @@ pub struct Existing {
     pub mode: u32,
     pub owner: Ids,
     /// The user id of the directory's owner.
-    pub holder: u32,
+    pub directory_owner: u32,
 }
 
 /// The ids of an account, from the root's own `/etc/passwd`, where we may give files away at all.
@@ -73,10 +73,10 @@ pub fn ids_of(root: &Root, account: Option<&str>) -> Option<Ids> {
 /// Whether a private key of this user belongs to somebody else than root, the user that runs this
 /// program, its owner, and the owner of its directory. Only root looks, who can put it right.
 #[must_use]
-pub fn is_foreign(root: &Root, user: u32, holder: u32, owner: Option<Ids>) -> bool {
+pub fn is_foreign(root: &Root, user: u32, directory_owner: u32, owner: Option<Ids>) -> bool {
     rustix::process::geteuid().is_root()
         && !root.trusts(user)
-        && holder != user
+        && directory_owner != user
         && owner.is_none_or(|(owner, _)| owner != user)
 }
 
@@ -130,29 +130,29 @@ pub fn read_text(root: &Root, path: &str, largest: u64) -> io::Result<String> {
 ///
 /// # Errors
 /// As for [`read_text`], and where others may write it, with the command that ends that.
-pub fn read_steering(root: &Root, path: &str, largest: u64) -> io::Result<String> {
+pub fn read_trusted_text(root: &Root, path: &str, largest: u64) -> io::Result<String> {
     if path == "/dev/null" {
         return Ok(String::new());
     }
-    let found = read_whole(root, path, Purpose::Steering, largest)?;
+    let found = read_whole(root, path, Purpose::Trusted, largest)?;
     String::from_utf8(found.content).map_err(io::Error::other)
 }
 
 /// Likewise, whatever bytes it holds.
 ///
 /// # Errors
-/// As for [`read_steering`].
+/// As for [`read_trusted_text`].
 pub fn read_trusted(root: &Root, path: &str) -> io::Result<Vec<u8>> {
-    read_whole(root, path, Purpose::Steering, LARGEST).map(|found| found.content)
+    read_whole(root, path, Purpose::Trusted, LARGEST).map(|found| found.content)
 }
 
-/// A secret that the admin put into a file. As for [`read_steering`]; and that others may read
+/// A secret that the admin put into a file. As for [`read_trusted_text`]; and that others may read
 /// it is said.
 ///
 /// # Errors
-/// As for [`read_steering`].
+/// As for [`read_trusted_text`].
 pub fn read_secret(root: &Root, path: &str) -> io::Result<zeroize::Zeroizing<String>> {
-    let found = read_whole(root, path, Purpose::Steering, LARGEST)?;
+    let found = read_whole(root, path, Purpose::Trusted, LARGEST)?;
     if found.mode & 0o004 != 0 {
         let path = root.shown(path);
         tracing::warn!(
@@ -171,7 +171,7 @@ pub fn read_secret(root: &Root, path: &str) -> io::Result<zeroize::Zeroizing<Str
 /// Where others than root, and the user that runs this program, may write it or anything on the
 /// way to it.
 pub fn is_program(root: &Root, path: &str) -> io::Result<bool> {
-    let found = Walk::new(root, path, Purpose::Steering).and_then(Walk::into_place);
+    let found = Walk::new(root, path, Purpose::Trusted).and_then(Walk::into_place);
     let place = match found {
         Err(error) if is_absent(&error) => return Ok(false),
         found => found?,
@@ -183,7 +183,7 @@ pub fn is_program(root: &Root, path: &str) -> io::Result<bool> {
     // Opened for nothing but to be judged: it may be one that nobody may read.
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let fd = rustix::fs::openat(&place.directory, &place.name, flags, Mode::empty())?;
-    place.judge_file(root, &fd, &rustix::fs::fstat(&fd)?)?;
+    place.check_file(root, &fd, &rustix::fs::fstat(&fd)?)?;
     let flags = AtFlags::EACCESS;
     let may = rustix::fs::accessat(&place.directory, &place.name, Access::EXEC_OK, flags);
     Ok(may.is_ok())
@@ -193,7 +193,7 @@ pub fn is_program(root: &Root, path: &str) -> io::Result<bool> {
 ///
 /// # Errors
 /// `Host` where that can't be found out.
-pub fn is_there(root: &Root, path: &str) -> Result<bool, Fault> {
+pub fn try_exists(root: &Root, path: &str) -> Result<bool, Fault> {
     match place(root, path) {
         Ok(place) => Ok(place.stat.is_some()),
         Err(error) if is_absent(&error) => Ok(false),
@@ -270,7 +270,7 @@ fn place(root: &Root, path: &str) -> io::Result<Place> {
 fn purpose_of(path: &str) -> Purpose {
     let is_own =
         path.strip_prefix(STATE_DIR).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    if is_own { Purpose::Steering } else { Purpose::Engine }
+    if is_own { Purpose::Trusted } else { Purpose::Engine }
 }
 
 /// There is nothing: not even, perhaps, the directory that it would be in.
@@ -288,9 +288,9 @@ fn read_whole(root: &Root, path: &str, purpose: Purpose, largest: u64) -> io::Re
         let what = format!("it is larger than {} KiB", largest / 1024);
         return Err(io::Error::new(ErrorKind::FileTooLarge, what));
     }
-    let holder = place.directory.stat().st_uid;
+    let directory_owner = place.directory.stat().st_uid;
     let owner = (stat.st_uid, stat.st_gid);
-    Ok(Existing { content, mode: stat.st_mode & 0o7777, owner, holder })
+    Ok(Existing { content, mode: stat.st_mode & 0o7777, owner, directory_owner })
 }
 
 /// Opens a file that is there. Nothing but a regular one is opened at all: opening a device can
@@ -304,7 +304,7 @@ fn open_regular(root: &Root, place: &Place, access: OFlags) -> io::Result<(File,
     let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let fd = rustix::fs::openat(&place.directory, &place.name, flags, Mode::empty())?;
     let stat = rustix::fs::fstat(&fd)?;
-    place.judge_file(root, &fd, &stat)?;
+    place.check_file(root, &fd, &stat)?;
     Ok((File::from(fd), stat))
 }
 

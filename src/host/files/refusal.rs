@@ -82,7 +82,7 @@ impl Refusal {
         if stat.st_mode & 0o1000 != 0 {
             let what = format!(
                 "it is not {}'s, in a directory that everybody may write to",
-                root.owner_word()
+                root.expected_owner()
             );
             return Self::error(path, what, "use a directory that is root's alone".to_owned());
         }
@@ -92,7 +92,7 @@ impl Refusal {
 
     /// It steers root, and others may write it.
     pub fn writable(root: &Root, path: &Path, stat: &Stat) -> io::Error {
-        let word = root.owner_word();
+        let word = root.expected_owner();
         if !root.trusts(stat.st_uid) {
             let what = format!("it belongs to {}, and not to {word}", root.account(stat.st_uid));
             return Self::error(
@@ -130,7 +130,11 @@ impl Refusal {
         let what = if root.trusts(stat.st_uid) {
             "it has more than one name (a hard link)".to_owned()
         } else {
-            format!("it belongs to {}, and not to {}", root.account(stat.st_uid), root.owner_word())
+            format!(
+                "it belongs to {}, and not to {}",
+                root.account(stat.st_uid),
+                root.expected_owner()
+            )
         };
         Self::error(path, what, format!("look into it, then: rm {}", shown(path)))
     }

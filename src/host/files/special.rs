@@ -9,7 +9,7 @@ use std::os::unix::net::UnixListener;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 
 use super::refusal::Refusal;
-use super::walk::{self, Held, Walk};
+use super::walk::{self, OpenDirectory, Walk};
 use super::write::{open_or_make, set};
 use super::{Ids, open_regular, parent_of, place, purpose_of};
 use crate::host::root::Root;
@@ -63,7 +63,7 @@ fn open_or_create(root: &Root, path: &str, access: OFlags, mode: u32) -> io::Res
 /// dropped.
 #[derive(Debug)]
 pub struct LinkLock {
-    directory: Held,
+    directory: OpenDirectory,
     name: OsString,
 }
 

@@ -8,15 +8,15 @@ use rustix::fs::{FileType, Stat};
 use rustix::io::Errno;
 
 use super::refusal::Refusal;
-use super::walk::{Held, Purpose, is};
+use super::walk::{OpenDirectory, Purpose, is};
 use crate::host::root::Root;
 
 /// Whether what stands in a directory can be what root put there: in one that others may write
 /// to, it need not be.
-pub(super) fn judge_entry(
+pub(super) fn check_entry(
     root: &Root,
     purpose: Purpose,
-    directory: &Held,
+    directory: &OpenDirectory,
     stat: &Stat,
     path: &Path,
 ) -> io::Result<()> {
@@ -52,7 +52,7 @@ pub(super) fn others_may_write(root: &Root, stat: &Stat) -> bool {
 
 /// Whether an access control list (acl(5)) lets others write. Where there is one, the group's bits
 /// of the mode are its mask: without the group's write permission, it lets nobody.
-pub(super) fn names_writers(fd: impl AsFd, stat: &Stat) -> bool {
+pub(super) fn acl_grants_write(fd: impl AsFd, stat: &Stat) -> bool {
     // By this name also for a descriptor that is there for nothing but to name it (O_PATH).
     let path = format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd());
     stat.st_mode & 0o020 != 0
@@ -63,7 +63,7 @@ pub(super) fn names_writers(fd: impl AsFd, stat: &Stat) -> bool {
 }
 
 /// Whether others can have renamed what root made in it, and given it other names.
-pub(super) fn is_shared(root: &Root, directory: &Held) -> bool {
+pub(super) fn is_shared(root: &Root, directory: &OpenDirectory) -> bool {
     let stat = directory.stat();
     root.trusts(stat.st_uid) && stat.st_mode & 0o1000 == 0 && directory.is_writable_to_others(root)
 }

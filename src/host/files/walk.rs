@@ -26,7 +26,7 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 
 use super::refusal::Refusal;
-use super::trust::{self, is_shared, judge_entry, others_may_write};
+use super::trust::{self, check_entry, is_shared, others_may_write};
 use crate::host::root::Root;
 
 /// As many as the kernel follows in one path (path_resolution(7)).
@@ -42,16 +42,16 @@ pub enum Purpose {
     Engine,
     /// Settings and secrets: whoever may write them steers root. Nobody but root, and the user
     /// that runs this program, may have write permission anywhere on the way.
-    Steering,
+    Trusted,
 }
 
 /// A directory that is held open.
 #[derive(Debug)]
-pub struct Held {
+pub struct OpenDirectory {
     fd: OwnedFd,
     stat: Stat,
     /// Whether users and groups are named that may write to it, beside its owner and its group.
-    names_writers: bool,
+    acl_grants_write: bool,
     /// With the prefix of `--root`; for messages.
     path: PathBuf,
 }
@@ -59,7 +59,7 @@ pub struct Held {
 /// A name in a directory that is held open. It is no symbolic link, or there is nothing yet.
 #[derive(Debug)]
 pub struct Place {
-    pub directory: Held,
+    pub directory: OpenDirectory,
     pub name: OsString,
     /// What stands there.
     pub stat: Option<Stat>,
@@ -69,7 +69,7 @@ pub struct Place {
 
 /// A directory on the way that does not exist.
 pub struct Missing<'a> {
-    pub directory: &'a Held,
+    pub directory: &'a OpenDirectory,
     pub name: &'a OsStr,
     /// Whether it is the one that the path names.
     pub is_last: bool,
@@ -87,7 +87,7 @@ enum Influence {
     Link(u32),
 }
 
-impl Held {
+impl OpenDirectory {
     fn open(directory: impl AsFd, name: &OsStr, path: PathBuf) -> io::Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         Self::of(rustix::fs::openat(directory, name, flags, Mode::empty())?, path)
@@ -95,13 +95,13 @@ impl Held {
 
     fn of(fd: OwnedFd, path: PathBuf) -> io::Result<Self> {
         let stat = rustix::fs::fstat(&fd)?;
-        let names_writers = trust::names_writers(&fd, &stat);
-        Ok(Self { fd, stat, names_writers, path })
+        let acl_grants_write = trust::acl_grants_write(&fd, &stat);
+        Ok(Self { fd, stat, acl_grants_write, path })
     }
 
     /// Whether somebody may write to it who is not root, nor the user that runs this program.
     pub fn is_writable_to_others(&self, root: &Root) -> bool {
-        self.names_writers || others_may_write(root, &self.stat)
+        self.acl_grants_write || others_may_write(root, &self.stat)
     }
 
     pub fn path(&self) -> &Path {
@@ -125,7 +125,7 @@ impl Held {
     }
 }
 
-impl AsFd for Held {
+impl AsFd for OpenDirectory {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
@@ -145,12 +145,12 @@ impl Place {
     ///
     /// # Errors
     /// Where another account chose it.
-    pub fn judge_file(&self, root: &Root, file: impl AsFd, stat: &Stat) -> io::Result<()> {
+    pub fn check_file(&self, root: &Root, file: impl AsFd, stat: &Stat) -> io::Result<()> {
         let path = self.path();
         if !is(stat, FileType::RegularFile) {
             return Err(Refusal::not_regular(&path, FileType::from_raw_mode(stat.st_mode)));
         }
-        judge_entry(root, self.purpose, &self.directory, stat, &path)?;
+        check_entry(root, self.purpose, &self.directory, stat, &path)?;
         match self.influence {
             // Another name of a file of root's or of anybody's, which may be anything.
             Influence::Shared if stat.st_nlink > 1 => {
@@ -164,8 +164,8 @@ impl Place {
                 self.influence.admits(root, stat, &path, account)?;
             }
         }
-        let is_writable = || others_may_write(root, stat) || trust::names_writers(file, stat);
-        if self.purpose == Purpose::Steering && is_writable() {
+        let is_writable = || others_may_write(root, stat) || trust::acl_grants_write(file, stat);
+        if self.purpose == Purpose::Trusted && is_writable() {
             return Err(Refusal::writable(root, &path, stat));
         }
         Ok(())
@@ -187,7 +187,7 @@ pub struct Walk<'a> {
     root: &'a Root,
     purpose: Purpose,
     /// From the root's directory to where the walk is.
-    held: Vec<Held>,
+    held: Vec<OpenDirectory>,
     rest: VecDeque<OsString>,
     links: usize,
     influence: Influence,
@@ -197,7 +197,7 @@ impl<'a> Walk<'a> {
     /// Begins at the root, with a path below it.
     pub fn new(root: &'a Root, path: &str, purpose: Purpose) -> io::Result<Self> {
         let fd = rustix::io::fcntl_dupfd_cloexec(root.open()?, 0)?;
-        let base = Held::of(fd, root.at("/"))?;
+        let base = OpenDirectory::of(fd, root.at("/"))?;
         let influence = if is_shared(root, &base) { Influence::Shared } else { Influence::Nobody };
         let mut walk =
             Self { root, purpose, held: vec![base], rest: VecDeque::new(), links: 0, influence };
@@ -216,7 +216,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Into the directory that the path names.
-    pub fn into_directory(self) -> io::Result<Held> {
+    pub fn into_directory(self) -> io::Result<OpenDirectory> {
         self.into_directory_making(|_| Err(missing()))
     }
 
@@ -224,7 +224,7 @@ impl<'a> Walk<'a> {
     pub fn into_directory_making(
         mut self,
         make: impl FnMut(Missing<'_>) -> io::Result<()>,
-    ) -> io::Result<Held> {
+    ) -> io::Result<OpenDirectory> {
         self.rest.push_back(OsString::from("."));
         self.go(true, make).map(|place| place.directory)
     }
@@ -272,15 +272,15 @@ impl<'a> Walk<'a> {
         Ok(Place { directory, name, stat, influence: self.influence, purpose: self.purpose })
     }
 
-    fn top(&self) -> io::Result<&Held> {
+    fn top(&self) -> io::Result<&OpenDirectory> {
         self.held.last().ok_or_else(|| io::Error::from(ErrorKind::NotFound))
     }
 
     fn enter(&mut self, name: &OsStr) -> io::Result<()> {
         let top = self.top()?;
         let path = top.path.join(name);
-        let held = Held::open(top, name, path)?;
-        judge_entry(self.root, self.purpose, top, &held.stat, &held.path)?;
+        let held = OpenDirectory::open(top, name, path)?;
+        check_entry(self.root, self.purpose, top, &held.stat, &held.path)?;
         self.admit(&held.stat, &held.path)?;
         if matches!(self.influence, Influence::Nobody | Influence::Shared) {
             if !self.root.trusts(held.stat.st_uid) {
@@ -318,7 +318,7 @@ impl<'a> Walk<'a> {
             self.rest.push_front(name.to_owned());
             return Ok(());
         }
-        judge_entry(self.root, self.purpose, top, &stat, &path)?;
+        check_entry(self.root, self.purpose, top, &stat, &path)?;
         let target = rustix::fs::readlinkat(&link, "", Vec::new())?;
         let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
         let owner = stat.st_uid;
@@ -375,7 +375,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-fn look(directory: &Held, name: &OsStr) -> io::Result<Option<Stat>> {
+fn look(directory: &OpenDirectory, name: &OsStr) -> io::Result<Option<Stat>> {
     match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => Ok(Some(stat)),
         Err(rustix::io::Errno::NOENT) => Ok(None),

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Uid};
 
-use super::walk::{self, Held, Missing, Place, Walk};
+use super::walk::{self, Missing, OpenDirectory, Place, Walk};
 use super::{Ids, LOOSE, fault, is_absent, is_foreign, open_regular, place, purpose_of};
 use crate::fault::Fault;
 use crate::host::root::Root;
@@ -46,7 +46,12 @@ pub fn replace(
     written.map_err(|error| fault(root, "could not write", path, &error))
 }
 
-fn write_new(held: &Held, content: &[u8], mode: u32, owner: Option<Ids>) -> io::Result<()> {
+fn write_new(
+    held: &OpenDirectory,
+    content: &[u8],
+    mode: u32,
+    owner: Option<Ids>,
+) -> io::Result<()> {
     remove_temporary(held)?;
     // New and exclusive, so that no link set there by another is followed (O_EXCL); nobody else
     // may read it before its mode is set.
@@ -91,7 +96,7 @@ pub(super) fn open_or_make(
     path: &str,
     mode: u32,
     owner: Option<Ids>,
-) -> io::Result<Held> {
+) -> io::Result<OpenDirectory> {
     root.make()?;
     Walk::new(root, path, purpose_of(path))?.into_directory_making(
         |Missing { directory, name, is_last }| {
@@ -105,7 +110,12 @@ pub(super) fn open_or_make(
 /// Like a file: it is there with its mode and owner, or not at all. Two programs that start at
 /// the same moment make the state directory together, before either has the lock, and take each
 /// other's temporary one away: then it is tried again.
-fn directory_new(held: &Held, name: &OsStr, mode: u32, owner: Option<Ids>) -> io::Result<()> {
+fn directory_new(
+    held: &OpenDirectory,
+    name: &OsStr,
+    mode: u32,
+    owner: Option<Ids>,
+) -> io::Result<()> {
     let mut tries = 0;
     loop {
         let Err(error) = try_directory_new(held, name, mode, owner) else {
@@ -124,7 +134,12 @@ fn directory_new(held: &Held, name: &OsStr, mode: u32, owner: Option<Ids>) -> io
     }
 }
 
-fn try_directory_new(held: &Held, name: &OsStr, mode: u32, owner: Option<Ids>) -> io::Result<()> {
+fn try_directory_new(
+    held: &OpenDirectory,
+    name: &OsStr,
+    mode: u32,
+    owner: Option<Ids>,
+) -> io::Result<()> {
     remove_temporary(held)?;
     rustix::fs::mkdirat(held, TEMPORARY, Mode::from_raw_mode(mode & 0o700))?;
     give_directory(held, mode, owner)?;
@@ -141,7 +156,7 @@ fn try_directory_new(held: &Held, name: &OsStr, mode: u32, owner: Option<Ids>) -
 /// Gives the new directory its owner and mode. In a directory of another account, that account
 /// may have put another one in its place: it is given away only where it is ours, a directory,
 /// and has nothing in it.
-fn give_directory(held: &Held, mode: u32, owner: Option<Ids>) -> io::Result<()> {
+fn give_directory(held: &OpenDirectory, mode: u32, owner: Option<Ids>) -> io::Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let directory = rustix::fs::openat(held, TEMPORARY, flags, Mode::empty())?;
     let stat = rustix::fs::fstat(&directory)?;
@@ -206,7 +221,7 @@ pub fn remove_temporaries_in(root: &Root, directory: &str) -> Result<(), Fault> 
 }
 
 /// A file, or a directory with nothing in it; whether there was one.
-fn remove_temporary(held: &Held) -> io::Result<bool> {
+fn remove_temporary(held: &OpenDirectory) -> io::Result<bool> {
     let stat = match rustix::fs::statat(held, TEMPORARY, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => stat,
         Err(rustix::io::Errno::NOENT) => return Ok(false),

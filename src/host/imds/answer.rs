@@ -20,21 +20,21 @@ pub enum Failure {
     /// No packet could be sent to the endpoint; the causes.
     NoRoute(Vec<String>),
     /// It may answer another time.
-    Passing(Passing),
+    Transient(Transient),
     /// It answered, and will say the same another time: a refusal, a page, too much. What it was.
     Definite(String),
 }
 
 #[derive(Debug)]
-pub struct Passing {
+pub struct Transient {
     pub causes: Vec<String>,
     /// The connection stands, and the answer to the request for a token does not come.
     pub never_answered: bool,
 }
 
 impl Failure {
-    pub fn passing(cause: &str) -> Self {
-        Self::Passing(Passing::of(cause))
+    pub fn transient(cause: &str) -> Self {
+        Self::Transient(Transient::of(cause))
     }
 
     pub fn definite(what: &str) -> Self {
@@ -42,7 +42,7 @@ impl Failure {
     }
 }
 
-impl Passing {
+impl Transient {
     pub fn of(cause: &str) -> Self {
         Self { causes: vec![cause.to_owned()], never_answered: false }
     }
@@ -70,7 +70,7 @@ impl Passing {
 }
 
 /// What stopped a question.
-pub fn judge(error: &ImdsError) -> Failure {
+pub fn classify(error: &ImdsError) -> Failure {
     if limited_body::is_body_rejected(error) {
         return Failure::Definite(causes(error).pop().unwrap_or_default());
     }
@@ -79,7 +79,7 @@ pub fn judge(error: &ImdsError) -> Failure {
         return match status {
             // Garbled on its way, too slow, too early, too many, or a fault of its own: none of
             // these says what this machine is.
-            400 | 408 | 425 | 429 | 500.. => Failure::passing(&said),
+            400 | 408 | 425 | 429 | 500.. => Failure::transient(&said),
             // A page, or an answer of version 1: there is no falling back to that.
             200..300 => Failure::definite("no IMDSv2 token"),
             _ => Failure::Definite(said),
@@ -98,7 +98,7 @@ pub fn judge(error: &ImdsError) -> Failure {
     let never_answered = matches!(error, ImdsError::FailedToLoadToken(_))
         && causes.iter().any(timed_out)
         && !causes.iter().any(connecting);
-    Failure::Passing(Passing { causes: vec![cause(error, causes)], never_answered })
+    Failure::Transient(Transient { causes: vec![cause(error, causes)], never_answered })
 }
 
 /// The deepest one says what happened; those of the SDK above it, that something did.

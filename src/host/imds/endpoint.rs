@@ -33,7 +33,7 @@ impl Endpoint {
         match self {
             Self::Set(url) => builder
                 .endpoint(url)
-                .map_err(|error| Failure::passing(&format!("it is no endpoint: {error}"))),
+                .map_err(|error| Failure::transient(&format!("it is no endpoint: {error}"))),
             Self::IpV4 => Ok(builder),
             Self::IpV6 => Ok(builder.endpoint_mode(EndpointMode::IpV6)),
         }

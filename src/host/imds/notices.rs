@@ -51,7 +51,7 @@ impl Notices {
         match self.client.get(path).await {
             Ok(text) => Some(String::from(text)),
             Err(error) => {
-                tracing::trace!(path, failure = ?answer::judge(&error), "no notice");
+                tracing::trace!(path, failure = ?answer::classify(&error), "no notice");
                 None
             }
         }

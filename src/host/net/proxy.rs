@@ -12,7 +12,7 @@ use crate::host::aws::environment::Proxies;
 use crate::targets::address::{Url, is_loopback};
 
 /// How long a proxy is given to say once more that it refuses.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Which URLs are asked through which proxy.
 pub struct Proxy {
@@ -102,7 +102,7 @@ pub async fn refusal(proxy: &str, url: &str) -> Option<u16> {
         let line = String::from_utf8(line).ok()?;
         line.strip_prefix("HTTP/1.")?.split_whitespace().nth(1)?.parse().ok()
     };
-    tokio::time::timeout(PATIENCE, answer).await.ok()?
+    tokio::time::timeout(TIMEOUT, answer).await.ok()?
 }
 
 /// What `%41` and the like stand for.

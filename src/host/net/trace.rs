@@ -27,7 +27,7 @@ impl Trace {
         self.skew.seconds()
     }
 
-    pub(super) fn asks(&self, endpoint: String, proxy: Option<String>) {
+    pub(super) fn record(&self, endpoint: String, proxy: Option<String>) {
         *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some((endpoint, proxy));
     }
 

@@ -7,7 +7,7 @@ use aws_sdk_opsworkscm::types as sdk;
 use crate::fault::Fault;
 use crate::host::aws::Session;
 use crate::host::aws::environment::Api;
-use crate::host::outside::clean;
+use crate::host::sanitize::clean;
 use crate::targets::opsworks_cm::api::{Answer, Request, Server};
 
 pub struct OpsworksCm {

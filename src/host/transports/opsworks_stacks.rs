@@ -8,7 +8,7 @@ use super::fingerprints::Fingerprints;
 use crate::fault::Fault;
 use crate::host::aws::Session;
 use crate::host::aws::environment::Api;
-use crate::host::outside::clean;
+use crate::host::sanitize::clean;
 use crate::targets::opsworks::api::{Answer, Instance, Registration, Request, Stack};
 
 pub struct OpsworksStacks {

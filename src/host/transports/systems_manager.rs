@@ -11,7 +11,7 @@ use aws_sdk_ssm::types as sdk;
 use crate::fault::Fault;
 use crate::host::aws::Session;
 use crate::host::aws::environment::Api;
-use crate::host::outside::clean;
+use crate::host::sanitize::clean;
 use crate::secret::Secret;
 use crate::targets::invariant;
 use crate::targets::ssm::api::{Activation, Answer, NewActivation, Request};

@@ -5,9 +5,9 @@ use aws_sdk_sts::types::Credentials as Given;
 use std::time::SystemTime;
 
 use super::classify::{Action, ApiError, Sdk, fault_of};
-use super::credentials::{Slot, Sts};
+use super::credential_sources::Role;
+use super::credentials::{CurrentCredentials, Sts};
 use super::environment::absolute;
-use super::sources::Role;
 use crate::fault::{Fault, Kind};
 use crate::host::clock::unix_now;
 use crate::host::files;
@@ -57,9 +57,9 @@ pub async fn of_web_identity(
 /// # Errors
 /// As the call failed.
 pub async fn assume(sts: &Sts, with: Credentials, role: &Role) -> Result<Credentials, Fault> {
-    let slot = Slot::default();
-    slot.set(with);
-    let config = sts.0.to_builder().credentials_provider(slot.shared()).build();
+    let current = CurrentCredentials::default();
+    current.set(with);
+    let config = sts.0.to_builder().credentials_provider(current.provider()).build();
     let client = aws_sdk_sts::Client::new(&config);
     let answer = client
         .assume_role()

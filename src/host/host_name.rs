@@ -7,7 +7,7 @@ use crate::targets::name::is_host_name;
 
 /// Host name and fully qualified name. Where there is no name yet, what stands in its place.
 #[must_use]
-pub fn of(root: &Root) -> (String, String) {
+pub fn read(root: &Root) -> (String, String) {
     let full = host_name(root);
     // An address has no first label.
     let is_address = full.parse::<std::net::IpAddr>().is_ok();

@@ -6,7 +6,7 @@ use aws_config::imds::client::Client;
 use aws_config::imds::client::error::ImdsError;
 use aws_credential_types::Credentials;
 
-use super::{answer, credentials};
+use super::{credential_json, credentials};
 use crate::fault::{Fault, Kind};
 use crate::host::net::HttpClients;
 use crate::host::{clock, imds};
@@ -32,9 +32,11 @@ pub async fn ask(net: &HttpClients) -> Result<Credentials, Fault> {
         ));
     }
     let said = text(&endpoint, &client, &format!("{BELOW}{role}")).await?;
-    let mut found = answer::parse(&said, false).map_err(|reason| match reason {
+    let mut found = credential_json::parse(&said, false).map_err(|reason| match reason {
         // The role's trust or its profile is being set up, or is wrong.
-        answer::Unusable::Refused(_) => credentials::none("instance metadata").because(&reason),
+        credential_json::InvalidCredentials::Refused(_) => {
+            credentials::none("instance metadata").because(&reason)
+        }
         other => {
             strange(&endpoint, "what it gives for the role is not credentials").because(&other)
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
-use super::rules::Rule;
+use super::value_rules::Rule;
 use crate::fault::{Fault, Kind};
 
 /// Every variable that is heeded. `AWS_...`: AWS SDKs and Tools Reference Guide, "Environment

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use aws_credential_types::Credentials;
 
-use super::answer;
+use super::credential_json;
 use crate::fault::{Fault, Kind};
 use crate::host::clock;
-use crate::host::process::{self, Ended, Reach};
+use crate::host::process::{self, Network, Output};
 use crate::secret::Secret;
 
 /// IAM Roles Anywhere answers in a second; a program that asks elsewhere may take some.
@@ -29,8 +29,8 @@ pub async fn run(command: &Secret, on: &str) -> Result<Credentials, Fault> {
         );
         Fault::new(Kind::Denied, format!("credential_process {what}"), on, todo).finally()
     };
-    let ended = process::run("/bin/sh", &["-c", command.expose()], LIMIT, Reach::Network).await;
-    let Ended { code, stdout, stderr } =
+    let ended = process::run("/bin/sh", &["-c", command.expose()], LIMIT, Network::Used).await;
+    let Output { code, stdout, stderr } =
         ended.map_err(|error| failed("could not be run").because(&error))?;
     if code != Some(0) {
         let how = code.map_or("was ended by a signal".to_owned(), |code| {
@@ -40,7 +40,7 @@ pub async fn run(command: &Secret, on: &str) -> Result<Credentials, Fault> {
         let fault = failed(&how);
         return Err(if last.is_empty() { fault } else { fault.cause(last) });
     }
-    let found = answer::parse(&stdout, true)
+    let found = credential_json::parse(&stdout, true)
         .map_err(|reason| failed("printed no usable credentials").because(&reason))?;
     let has_ended = found.expiry().is_some_and(|end| end <= clock::system_now());
     if has_ended {

@@ -23,7 +23,7 @@ struct Form {
 
 /// Why it holds no credentials. Never quotes it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unusable {
+pub enum InvalidCredentials {
     #[error("it is not JSON of the documented form ({0})")]
     Form(String),
     #[error("its Version is not 1")]
@@ -43,42 +43,44 @@ pub enum Unusable {
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn parse(text: &str, is_program: bool) -> Result<Credentials, Unusable> {
+pub fn parse(text: &str, is_program: bool) -> Result<Credentials, InvalidCredentials> {
     let form: Form = serde_json::from_str(text).map_err(|error| {
         // Its own text may quote a value.
-        Unusable::Form(format!("line {}, column {}", error.line(), error.column()))
+        InvalidCredentials::Form(format!("line {}, column {}", error.line(), error.column()))
     })?;
     if is_program && form.version != Some(serde_json::json!(1)) {
-        return Err(Unusable::Version);
+        return Err(InvalidCredentials::Version);
     }
     if let Some(code) = form.code.filter(|code| code != "Success") {
         let message = form.message.unwrap_or_default();
-        return Err(Unusable::Refused(format!("{code}: {message}").chars().take(300).collect()));
+        return Err(InvalidCredentials::Refused(
+            format!("{code}: {message}").chars().take(300).collect(),
+        ));
     }
-    let id = form.access_key_id.ok_or(Unusable::Missing("AccessKeyId"))?;
-    let secret = form.secret_access_key.ok_or(Unusable::Missing("SecretAccessKey"))?;
+    let id = form.access_key_id.ok_or(InvalidCredentials::Missing("AccessKeyId"))?;
+    let secret = form.secret_access_key.ok_or(InvalidCredentials::Missing("SecretAccessKey"))?;
     // The SDK puts them into headers, and ends the process where one does not fit there.
     let is_graphic =
         |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
     if !is_graphic(&id) {
-        return Err(Unusable::Character("AccessKeyId"));
+        return Err(InvalidCredentials::Character("AccessKeyId"));
     }
     let token = form.token.filter(|token| !token.is_empty());
     if token.as_ref().is_some_and(|token| !is_graphic(token)) {
-        return Err(Unusable::Character("token"));
+        return Err(InvalidCredentials::Character("token"));
     }
     let expiry = form.expiration.as_deref().map(expiration).transpose()?;
     Ok(Credentials::new(id, secret, token, expiry, "enlist"))
 }
 
-fn expiration(text: &str) -> Result<SystemTime, Unusable> {
-    let end = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| Unusable::Expiration)?;
+fn expiration(text: &str) -> Result<SystemTime, InvalidCredentials> {
+    let end = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| InvalidCredentials::Expiration)?;
     Ok(end.into())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Unusable, parse};
+    use super::{InvalidCredentials, parse};
 
     const GOOD: &str = r#"{"Version":1,"AccessKeyId":"A","SecretAccessKey":"S","SessionToken":"T","Expiration":"2099-01-01T00:00:00Z"}"#;
 
@@ -96,12 +98,15 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_and_never_quoted() {
         for (text, error) in [
-            (GOOD.replace(":1,", ":2,"), Unusable::Version),
-            (GOOD.replace("\"A\"", "\"A B\""), Unusable::Character("AccessKeyId")),
-            (GOOD.replace("\"T\"", "\"T\\n\""), Unusable::Character("token")),
-            (GOOD.replace("2099-01-01T00:00:00Z", "tomorrow"), Unusable::Expiration),
-            (GOOD.replace("2099", "99999999999"), Unusable::Expiration),
-            (GOOD.replace("\"SecretAccessKey\":\"S\",", ""), Unusable::Missing("SecretAccessKey")),
+            (GOOD.replace(":1,", ":2,"), InvalidCredentials::Version),
+            (GOOD.replace("\"A\"", "\"A B\""), InvalidCredentials::Character("AccessKeyId")),
+            (GOOD.replace("\"T\"", "\"T\\n\""), InvalidCredentials::Character("token")),
+            (GOOD.replace("2099-01-01T00:00:00Z", "tomorrow"), InvalidCredentials::Expiration),
+            (GOOD.replace("2099", "99999999999"), InvalidCredentials::Expiration),
+            (
+                GOOD.replace("\"SecretAccessKey\":\"S\",", ""),
+                InvalidCredentials::Missing("SecretAccessKey"),
+            ),
         ] {
             assert_eq!(parse(&text, true).unwrap_err(), error, "{text}");
         }

@@ -1,8 +1,8 @@
 //! Where credentials come from: found out once, from what was parsed. Nothing is asked yet.
 
-use super::profiles::{Profiles, Said};
-use super::rules::{Rule, seconds};
-use super::variables::Variables;
+use super::known_variables::Variables;
+use super::profiles::{ProfileValue, Profiles};
+use super::value_rules::{Rule, seconds};
 use crate::fault::{Fault, Kind};
 use crate::secret::Secret;
 
@@ -74,7 +74,7 @@ impl Source {
 }
 
 /// A source, and who names it.
-pub type Found = (Source, String);
+pub type NamedSource = (Source, String);
 
 /// Every source, in the order in which they are tried: as the AWS tools have it.
 ///
@@ -84,7 +84,7 @@ pub fn find(
     variables: &Variables,
     profiles: &Profiles,
     is_profile_asked: bool,
-) -> Result<Vec<Found>, Fault> {
+) -> Result<Vec<NamedSource>, Fault> {
     let mut found = Vec::new();
     // A profile that the settings name is meant.
     if !is_profile_asked {
@@ -93,9 +93,9 @@ pub fn find(
     // Keys in the environment settle it; what the profile would say is not asked then.
     if found.is_empty() {
         let selected = profiles.selected();
-        let mut way = Way { variables, profiles, visited: Vec::new() };
+        let mut chain = ProfileChain { variables, profiles, visited: Vec::new() };
         let by = format!("profile {selected:?}");
-        found.extend(way.of_profile(selected)?.map(|source| (source, by)));
+        found.extend(chain.of_profile(selected)?.map(|source| (source, by)));
     }
     found.extend(web_identity(variables)?.map(named("AWS_WEB_IDENTITY_TOKEN_FILE")));
     found.extend(container(variables));
@@ -103,7 +103,7 @@ pub fn find(
     Ok(found)
 }
 
-fn named(name: &str) -> impl FnOnce(Source) -> Found {
+fn named(name: &str) -> impl FnOnce(Source) -> NamedSource {
     let name = format!("environment, {name}");
     move |source| (source, name)
 }
@@ -128,7 +128,7 @@ fn web_identity(variables: &Variables) -> Result<Option<Source>, Fault> {
     Ok(Some(Source::WebIdentity { file: file.to_owned(), role }))
 }
 
-fn container(variables: &Variables) -> Option<Found> {
+fn container(variables: &Variables) -> Option<NamedSource> {
     let relative = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI";
     let (name, url) = if let Some(path) = variables.get(relative) {
         // The fixed address of that service (Amazon ECS Developer Guide, "Task IAM role").
@@ -148,13 +148,13 @@ fn container(variables: &Variables) -> Option<Found> {
 }
 
 /// From profile to profile, along `source_profile`.
-struct Way<'a> {
+struct ProfileChain<'a> {
     variables: &'a Variables,
     profiles: &'a Profiles,
     visited: Vec<String>,
 }
 
-impl Way<'_> {
+impl ProfileChain<'_> {
     /// None where the profile says nothing about credentials.
     fn of_profile(&mut self, profile: &str) -> Result<Option<Source>, Fault> {
         let is_first = self.visited.is_empty();
@@ -174,7 +174,7 @@ impl Way<'_> {
         Ok(process.map(|said| Source::Process { command: Secret::new(said.value), on: said.on }))
     }
 
-    fn role(&mut self, profile: &str, arn: Said) -> Result<Source, Fault> {
+    fn role(&mut self, profile: &str, arn: ProfileValue) -> Result<Source, Fault> {
         let role = Role {
             arn: arn.value,
             session: self.text(profile, "role_session_name", Rule::Session)?,
@@ -266,7 +266,7 @@ impl Way<'_> {
         Ok(Some(Source::Keys(Keys { id: id.value, secret: Secret::new(secret), token })))
     }
 
-    fn get(&self, profile: &str, key: &str, rule: Rule) -> Result<Option<Said>, Fault> {
+    fn get(&self, profile: &str, key: &str, rule: Rule) -> Result<Option<ProfileValue>, Fault> {
         self.profiles.get(profile, key, rule)
     }
 
