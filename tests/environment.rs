@@ -89,7 +89,7 @@ const MALFORMED: &[(&str, &str, &str)] = &[
     ("AWS_SESSION_TOKEN", "s3cret t\u{f6}ken", "header"),
     ("AWS_ROLE_ARN", "role/x", "ARN"),
     ("AWS_ROLE_SESSION_NAME", "a b", "2 to 64"),
-    ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "v2/x", "begins with one /"),
+    ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "v2/x", "begins with a single /"),
     ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "169.254.170.2/x", "no scheme"),
     ("AWS_EC2_METADATA_DISABLED", "yes", "true or false"),
     ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "169.254.169.254", "no scheme"),
@@ -395,7 +395,7 @@ fn a_credential_process_that_fails_is_denied_at_once_with_its_last_words() {
         ),
         (
             "echo '{\"Version\":1,\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"S\",\"Expiration\":\"2001-01-01T00:00:00Z\"}'",
-            &["have ended"],
+            &["have expired"],
         ),
         (
             "echo '{\"Version\":1,\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"S\",\"Expiration\":\"soon\"}'",
@@ -612,8 +612,8 @@ fn a_container_gets_its_credentials_from_its_service() {
     expect(&join_with(&node, &with_token), 69, &["seen"]);
     assert!(service.heads().last().unwrap().contains("tok"));
     for (url, words) in [
-        ("http://10.0.0.1/x", "is allowed to this machine"),
-        ("http://credentials.example/", "is allowed to this machine"),
+        ("http://10.0.0.1/x", "is allowed for this machine"),
+        ("http://credentials.example/", "is allowed for this machine"),
     ] {
         let run =
             join_with(&node, &[common[0], common[1], ("AWS_CONTAINER_CREDENTIALS_FULL_URI", url)]);

@@ -1,4 +1,4 @@
-//! Roles that are assumed through STS.
+//! Roles, assumed through STS.
 
 use aws_credential_types::Credentials;
 use aws_sdk_sts::types::Credentials as Given;
@@ -15,31 +15,26 @@ use crate::host::net::Trace;
 use crate::host::root::Root;
 use crate::targets::api::IF_REFUSED;
 
-/// The largest token; those of Kubernetes have 1 to 2 KiB, and STS takes 20,000 characters.
+/// The largest token, in bytes. STS accepts 20,000 characters; Kubernetes tokens have 1 to 2 KiB.
 const LARGEST_TOKEN: u64 = 20_000;
 
-/// A role for the token in a file.
+/// Assumes a role with the web identity token in a file.
 ///
 /// # Errors
-/// `Config` where the file can't be used; else as the call failed.
+/// `Config` if the file can't be used; else the fault of the call.
 pub async fn of_web_identity(
     sts: &Sts,
     file: &str,
     role: &Role,
     by: &str,
 ) -> Result<Credentials, Fault> {
-    let token = files::read_text(&Root::running_system(), &absolute(file), LARGEST_TOKEN).map_err(
-        |error| {
-            let todo = "name a file with a token that this user may read";
-            Fault::new(
-                Kind::Config,
-                format!("the web identity token can't be read from {file}"),
-                by,
-                todo,
-            )
-            .because(&error)
-        },
-    )?;
+    // Whoever can write this file chooses the role's caller, so others must not be able to.
+    let read = files::read_trusted_text(&Root::running_system(), &absolute(file), LARGEST_TOKEN);
+    let token = read.map_err(|error| {
+        let what = format!("the web identity token can't be read from {file}");
+        let todo = files::advice(&error).unwrap_or("name a token file that enlist's user can read");
+        Fault::new(Kind::Config, what, by, todo).because(&error)
+    })?;
     let client = aws_sdk_sts::Client::new(&sts.0);
     let answer = client
         .assume_role_with_web_identity()
@@ -52,10 +47,10 @@ pub async fn of_web_identity(
     usable("AssumeRoleWithWebIdentity", role, &sts.1, answer.map(|answer| answer.credentials))
 }
 
-/// A role, with other credentials.
+/// Assumes a role with other credentials.
 ///
 /// # Errors
-/// As the call failed.
+/// The fault of the call.
 pub async fn assume(sts: &Sts, with: Credentials, role: &Role) -> Result<Credentials, Fault> {
     let current = CurrentCredentials::default();
     current.set(with);
@@ -90,10 +85,10 @@ fn usable<E: ApiError>(
         let said = format!("what answered {action} is not the API");
         Fault::new(Kind::Protocol, said, on.clone(), todo).cause(what)
     };
-    let given = given.ok_or_else(|| strange("there are no credentials in it"))?;
+    let given = given.ok_or_else(|| strange("the answer has no credentials"))?;
     let is_graphic = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
     if !is_graphic(&given.access_key_id) || !is_graphic(&given.session_token) {
-        return Err(strange("its credentials hold characters that no header can carry"));
+        return Err(strange("its credentials have characters that a header can't hold"));
     }
     let end =
         SystemTime::try_from(given.expiration).map_err(|error| strange(&error.to_string()))?;

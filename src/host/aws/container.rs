@@ -1,5 +1,5 @@
-//! The credentials of a container: a service on the same host or link gives them (Amazon ECS, EKS
-//! Pod Identity, AWS IoT Greengrass).
+//! A container's credentials, from a service on the same host or link (Amazon ECS, EKS Pod
+//! Identity, AWS IoT Greengrass).
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -19,25 +19,27 @@ use crate::host::root::Root;
 use crate::host::{files, limited_body};
 use crate::targets::address::Url;
 
-/// A connection, and the first part of an answer (as the AWS SDKs have it).
+/// Limits for the connection, and for the first part of the answer. The AWS SDKs use the same.
 const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 const READ_LIMIT: Duration = Duration::from_secs(5);
 
 /// The largest answer, in bytes: credentials take 4 KiB.
 const LARGEST_ANSWER: usize = 64 * 1024;
 
-/// A token is sent in a header.
+/// The largest token file, in bytes. A token is sent in a header.
 const LARGEST_TOKEN: u64 = 16 * 1024;
 
-/// Where `http://` may be used, besides this machine: the services of Amazon ECS and EKS (AWS SDKs
-/// and Tools Reference Guide, "Container credential provider").
+const CORRECT_VARIABLES: &str = "correct the AWS_CONTAINER_... variables, or remove them";
+
+/// Addresses other than this machine that may be asked over `http://`: the services of Amazon ECS
+/// and EKS (AWS SDKs and Tools Reference Guide, "Container credential provider").
 const LINK_LOCAL: [&str; 3] = ["169.254.170.2", "169.254.170.23", "fd00:ec2::23"];
 
-/// Asks for credentials.
+/// Asks the service for credentials.
 ///
 /// # Errors
-/// `Config` where the URL or the token can't be used; `Transient` where nothing answers;
-/// `Denied` where it refuses; `Protocol` for what are no credentials.
+/// `Config` if the URL or the token can't be used; `Transient` if nothing answers; `Denied` if the
+/// service refuses; `Protocol` if the answer is not credentials.
 pub async fn ask(
     net: &HttpClients,
     url: &str,
@@ -55,16 +57,16 @@ pub async fn ask(
     if !is_set {
         return Err(unusable("the URL or the token can't be sent", by));
     }
-    let passing = || {
+    let transient = || {
         let todo = "wait; if it lasts, check the service that the container's agent runs";
         let what = "the container's credentials service did not answer";
         Fault::new(Kind::Transient, what, &place, todo)
     };
     let answer = net.ask_local(request, (CONNECT_LIMIT, READ_LIMIT), guard).await;
-    let answer = answer.map_err(|error: ConnectorError| passing().because(&error))?;
+    let answer = answer.map_err(|error: ConnectorError| transient().because(&error))?;
     let status = answer.status().as_u16();
     if matches!(status, 408 | 425 | 429 | 500..=599) {
-        return Err(passing().cause(format!("HTTP status {status}")));
+        return Err(transient().cause(format!("HTTP status {status}")));
     }
     if status != 200 {
         let todo = "check the role of the task or pod, and the token";
@@ -74,7 +76,7 @@ pub async fn ask(
         );
     }
     let text = whole(answer.into_body()).await.map_err(|error| {
-        if limited_body::is_body_rejected(&*error) { strange(&place) } else { passing() }
+        if limited_body::is_body_rejected(&*error) { strange(&place) } else { transient() }
             .because(&*error)
     })?;
     credential_json::parse(&text, false).map_err(|reason| strange(&place).because(&reason))
@@ -93,7 +95,7 @@ fn allowed(url: &str, by: &str) -> Result<(), Fault> {
     let is_link_local = |address: IpAddr| LINK_LOCAL.contains(&address.to_string().as_str());
     if parsed.is_plain && !parsed.is_loopback() && !parsed.address().is_some_and(is_link_local) {
         return Err(unusable(
-            "http:// is allowed to this machine, 169.254.170.2, 169.254.170.23 and fd00:ec2::23 only",
+            "http:// is allowed for this machine, 169.254.170.2, 169.254.170.23 and fd00:ec2::23 only",
             by,
         ));
     }
@@ -105,26 +107,33 @@ fn token(authorization: &Authorization, by: &str) -> Result<Option<String>, Faul
         Authorization::None => return Ok(None),
         Authorization::Token(token) => token.expose().to_owned(),
         Authorization::File(file) => {
-            let text = files::read_text(&Root::running_system(), &absolute(file), LARGEST_TOKEN);
+            // Whoever can write this file chooses the credentials, so others must not be able to.
+            let root = Root::running_system();
+            let text = files::read_trusted_text(&root, &absolute(file), LARGEST_TOKEN);
             let text = text.map_err(|error| {
-                unusable(&format!("the token can't be read from {file}"), by).because(&error)
+                let what = format!("the container's credentials token can't be read from {file}");
+                let todo = files::advice(&error).unwrap_or(CORRECT_VARIABLES);
+                Fault::new(Kind::Config, what, by, todo).because(&error)
             })?;
             text.trim().to_owned()
         }
     };
     let fits = !token.is_empty() && token.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-    if fits { Ok(Some(token)) } else { Err(unusable("the token does not fit into a header", by)) }
+    if fits {
+        Ok(Some(token))
+    } else {
+        Err(unusable("the token has characters that a header can't hold", by))
+    }
 }
 
 fn unusable(reason: &str, by: &str) -> Fault {
-    let todo = "correct the AWS_CONTAINER_... variables, or remove them";
-    Fault::new(Kind::Config, "the container's credentials can't be asked for", by, todo)
-        .cause(reason)
+    let what = "the container's credentials can't be requested";
+    Fault::new(Kind::Config, what, by, CORRECT_VARIABLES).cause(reason)
 }
 
 fn strange(place: &str) -> Fault {
     let todo = "check what answers at that address";
-    let what = "what the container's credentials service answered is not credentials";
+    let what = "the answer of the container's credentials service is not credentials";
     Fault::new(Kind::Protocol, what, place, todo)
 }
 

@@ -1,4 +1,4 @@
-//! Credentials as JSON, from a program, a container's service or the instance's metadata.
+//! Credentials in JSON: from a program, a container's service, or the instance metadata.
 
 use std::time::SystemTime;
 
@@ -7,7 +7,7 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// The forms of all three: `SessionToken` is what a program calls the token.
+/// The members of all three forms. A program calls the token `SessionToken`.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Form {
@@ -21,31 +21,31 @@ struct Form {
     expiration: Option<String>,
 }
 
-/// Why it holds no credentials. Never quotes it.
+/// Why a text holds no usable credentials. The messages never quote the text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidCredentials {
-    #[error("it is not JSON of the documented form ({0})")]
+    #[error("it is not JSON in the documented form ({0})")]
     Form(String),
     #[error("its Version is not 1")]
     Version,
-    #[error("it says {0}")]
+    #[error("it reports {0}")]
     Refused(String),
     #[error("it has no {0}")]
     Missing(&'static str),
-    #[error("its {0} holds blanks, line ends or other characters that no header can carry")]
+    #[error("its {0} has spaces, line ends or other characters that a header can't hold")]
     Character(&'static str),
-    #[error("its Expiration is not a time as in RFC 3339")]
+    #[error("its Expiration is not a time in RFC 3339 form")]
     Expiration,
 }
 
-/// Parses credentials. Where a program printed them, `Version` must be 1 (AWS SDKs and Tools
-/// Reference Guide, "Process credential provider").
+/// Parses credentials. A program's must have `Version` 1 (AWS SDKs and Tools Reference Guide,
+/// "Process credential provider").
 ///
 /// # Errors
-/// What is wrong with it.
+/// What is wrong with the text.
 pub fn parse(text: &str, is_program: bool) -> Result<Credentials, InvalidCredentials> {
     let form: Form = serde_json::from_str(text).map_err(|error| {
-        // Its own text may quote a value.
+        // The parser's own message may quote a value.
         InvalidCredentials::Form(format!("line {}, column {}", error.line(), error.column()))
     })?;
     if is_program && form.version != Some(serde_json::json!(1)) {
@@ -59,7 +59,7 @@ pub fn parse(text: &str, is_program: bool) -> Result<Credentials, InvalidCredent
     }
     let id = form.access_key_id.ok_or(InvalidCredentials::Missing("AccessKeyId"))?;
     let secret = form.secret_access_key.ok_or(InvalidCredentials::Missing("SecretAccessKey"))?;
-    // The SDK puts them into headers, and ends the process where one does not fit there.
+    // The SDK puts them into headers, and panics when a header can't hold one.
     let is_graphic =
         |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
     if !is_graphic(&id) {

@@ -1,5 +1,5 @@
-//! `credential_process`: a program of the admin's that prints credentials, such as the helper of
-//! IAM Roles Anywhere.
+//! `credential_process`: a program that prints credentials, such as the helper of IAM Roles
+//! Anywhere.
 
 use std::time::Duration;
 
@@ -11,21 +11,21 @@ use crate::host::clock;
 use crate::host::process::{self, Network, Output};
 use crate::secret::Secret;
 
-/// IAM Roles Anywhere answers in a second; a program that asks elsewhere may take some.
+/// How long the program may run. IAM Roles Anywhere answers in a second; other programs are slower.
 const LIMIT: Duration = Duration::from_mins(1);
 
-/// The longest part of what it said that is shown.
+/// How much of the program's output a message shows, in characters.
 const SHOWN: usize = 200;
 
-/// Runs the program, and takes what it prints.
+/// Runs the program and parses what it prints.
 ///
 /// # Errors
-/// `Denied`, and final: it fails again the next time. With the last line that it wrote to stderr.
+/// `Denied`, and not retried: the program would fail again. Quotes the last line of its stderr.
 pub async fn run(command: &Secret, on: &str) -> Result<Credentials, Fault> {
     let program = command.expose().split_whitespace().next().unwrap_or_default().to_owned();
     let failed = |what: &str| {
         let todo = format!(
-            "run {program} as the user that enlist runs as, with the same arguments, and see that it prints credentials"
+            "run {program} as the user that enlist runs as, with the same arguments, and check that it prints credentials"
         );
         Fault::new(Kind::Denied, format!("credential_process {what}"), on, todo).finally()
     };
@@ -36,22 +36,22 @@ pub async fn run(command: &Secret, on: &str) -> Result<Credentials, Fault> {
         let how = code.map_or("was ended by a signal".to_owned(), |code| {
             format!("ended with exit code {code}")
         });
-        let last = last_words(&stderr, command.expose());
+        let last = last_line(&stderr, command.expose());
         let fault = failed(&how);
         return Err(if last.is_empty() { fault } else { fault.cause(last) });
     }
     let found = credential_json::parse(&stdout, true)
         .map_err(|reason| failed("printed no usable credentials").because(&reason))?;
-    let has_ended = found.expiry().is_some_and(|end| end <= clock::system_now());
-    if has_ended {
-        return Err(failed("printed credentials that have ended"));
+    let is_expired = found.expiry().is_some_and(|end| end <= clock::system_now());
+    if is_expired {
+        return Err(failed("printed credentials that have expired"));
     }
     Ok(found)
 }
 
-/// The last line that says something, without what looks like a secret, and without what the
-/// command line says: it may be one.
-fn last_words(stderr: &str, command: &str) -> String {
+/// The last line that is not empty. Hides what looks like a secret, and the arguments of the
+/// command, which may be secrets.
+fn last_line(stderr: &str, command: &str) -> String {
     let line = stderr.lines().rev().map(str::trim).find(|line| !line.is_empty());
     let given: Vec<&str> = command
         .split_whitespace()
@@ -75,8 +75,8 @@ fn last_words(stderr: &str, command: &str) -> String {
     shown.chars().take(SHOWN).collect()
 }
 
-/// Keys and tokens of AWS are long, with digits and letters of both sizes. Paths and the names of
-/// errors are not.
+/// Whether it looks like a key or token of AWS: long, with digits, upper case and lower case.
+/// Paths and the names of errors do not.
 fn looks_secret(word: &str) -> bool {
     let has = |is: fn(&char) -> bool| word.chars().any(|c| is(&c));
     word.len() >= 20
@@ -87,12 +87,12 @@ fn looks_secret(word: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::last_words;
+    use super::last_line;
 
     #[test]
-    fn the_last_line_is_shown_and_no_secret_in_it() {
+    fn the_last_line_is_shown_without_secrets() {
         let said =
-            |stderr: &str| last_words(stderr, "/usr/bin/helper --pin s3cret --key=/etc/k.pem");
+            |stderr: &str| last_line(stderr, "/usr/bin/helper --pin s3cret --key=/etc/k.pem");
         assert_eq!(said("first\nsecond\n\n"), "second");
         assert_eq!(said("can't read /etc/k.pem\n"), "can't read /etc/k.pem");
         assert_eq!(said("wrong pin s3cret\n"), "wrong pin (hidden)");

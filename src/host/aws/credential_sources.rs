@@ -1,4 +1,4 @@
-//! Where credentials come from: found out once, from what was parsed. Nothing is asked yet.
+//! Where credentials can come from, decided once from what was parsed. Nothing is requested yet.
 
 use super::known_variables::Variables;
 use super::profiles::{ProfileValue, Profiles};
@@ -6,7 +6,7 @@ use super::value_rules::{Rule, seconds};
 use crate::fault::{Fault, Kind};
 use crate::secret::Secret;
 
-/// Long-term keys, or temporary ones that somebody else renews.
+/// Long-term keys, or temporary ones that something else renews.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keys {
     pub id: String,
@@ -14,7 +14,7 @@ pub struct Keys {
     pub token: Option<Secret>,
 }
 
-/// A role that is assumed with other credentials.
+/// A role to assume.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Role {
     pub arn: String,
@@ -23,25 +23,25 @@ pub struct Role {
     pub seconds: Option<i32>,
 }
 
-/// What a container's credentials service wants to see.
+/// What authorizes a request to a container's credentials service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Authorization {
     None,
-    /// Read anew each time: it is replaced now and then.
+    /// Read for each request: the file is replaced from time to time.
     File(String),
     Token(Secret),
 }
 
-/// One way to get credentials.
+/// A source of credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     Keys(Keys),
-    /// A program that prints them (`credential_process`); where that is set.
+    /// A program that prints them (`credential_process`), and where that is set.
     Process {
         command: Secret,
         on: String,
     },
-    /// A role for a token in a file, as Kubernetes gives one.
+    /// A role for the token in a file, as Kubernetes provides one.
     WebIdentity {
         file: String,
         role: Role,
@@ -59,13 +59,13 @@ pub enum Source {
 }
 
 impl Source {
-    /// For people.
+    /// A description for people.
     #[must_use]
     pub fn describe(&self) -> String {
         match self {
             Self::Keys(_) => "an access key".to_owned(),
             Self::Process { .. } => "credential_process".to_owned(),
-            Self::WebIdentity { role, .. } => format!("role {} for a web identity token", role.arn),
+            Self::WebIdentity { role, .. } => format!("role {} by web identity token", role.arn),
             Self::Assumed { role, with } => format!("role {}, with {}", role.arn, with.describe()),
             Self::Container { url, .. } => format!("container credentials from {url}"),
             Self::Metadata => "the role of this EC2 instance".to_owned(),
@@ -73,24 +73,24 @@ impl Source {
     }
 }
 
-/// A source, and who names it.
+/// A source, and the setting that names it.
 pub type NamedSource = (Source, String);
 
-/// Every source, in the order in which they are tried: as the AWS tools have it.
+/// Every source, in the order in which the AWS tools try them.
 ///
 /// # Errors
-/// `Config` for what is incomplete, and for profiles that need a person.
+/// `Config` if a source is incomplete, or if a profile needs a person.
 pub fn find(
     variables: &Variables,
     profiles: &Profiles,
     is_profile_asked: bool,
 ) -> Result<Vec<NamedSource>, Fault> {
     let mut found = Vec::new();
-    // A profile that the settings name is meant.
+    // A profile that the settings name comes before the keys of the environment.
     if !is_profile_asked {
         found.extend(keys_of_environment(variables)?.map(named("AWS_ACCESS_KEY_ID")));
     }
-    // Keys in the environment settle it; what the profile would say is not asked then.
+    // Keys in the environment win. Then the profile is not read at all.
     if found.is_empty() {
         let selected = profiles.selected();
         let mut chain = ProfileChain { variables, profiles, visited: Vec::new() };
@@ -131,7 +131,7 @@ fn web_identity(variables: &Variables) -> Result<Option<Source>, Fault> {
 fn container(variables: &Variables) -> Option<NamedSource> {
     let relative = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI";
     let (name, url) = if let Some(path) = variables.get(relative) {
-        // The fixed address of that service (Amazon ECS Developer Guide, "Task IAM role").
+        // The fixed address of the service (Amazon ECS Developer Guide, "Task IAM role").
         (relative, format!("http://169.254.170.2{path}"))
     } else {
         let full = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
@@ -147,7 +147,7 @@ fn container(variables: &Variables) -> Option<NamedSource> {
     Some((Source::Container { url, authorization }, format!("environment, {name}")))
 }
 
-/// From profile to profile, along `source_profile`.
+/// A walk from profile to profile along `source_profile`.
 struct ProfileChain<'a> {
     variables: &'a Variables,
     profiles: &'a Profiles,
@@ -155,11 +155,11 @@ struct ProfileChain<'a> {
 }
 
 impl ProfileChain<'_> {
-    /// None where the profile says nothing about credentials.
+    /// The source that a profile names; none if it names no credentials.
     fn of_profile(&mut self, profile: &str) -> Result<Option<Source>, Fault> {
         let is_first = self.visited.is_empty();
         self.visited.push(profile.to_owned());
-        // What a role is assumed with may be the keys beside it, in the same profile.
+        // A role may be assumed with keys in the same profile.
         if !is_first && let Some(keys) = self.keys(profile)? {
             return Ok(Some(keys));
         }
@@ -187,7 +187,7 @@ impl ProfileChain<'_> {
             return Ok(Source::WebIdentity { file, role });
         }
         if let Some(mfa) = self.get(profile, "mfa_serial", Rule::Line)? {
-            let what = "this AWS profile asks for a code of an MFA device, which needs a person";
+            let what = "this AWS profile needs a code from an MFA device, which needs a person";
             return Err(person(what, &mfa.on));
         }
         let with = match self.text(profile, "source_profile", Rule::Line)? {
@@ -204,7 +204,7 @@ impl ProfileChain<'_> {
         let is_own = source == profile;
         if !is_own && self.visited.iter().any(|visited| visited == source) {
             let what = format!("source_profile {source:?} leads back to itself");
-            let todo = "let the last profile have keys or a credential_process, and no role_arn";
+            let todo = "give the last profile keys or a credential_process, and no role_arn";
             return Err(Fault::new(Kind::Config, what, on, todo));
         }
         let found = if is_own { self.keys(profile)? } else { self.of_profile(source)? };
@@ -223,11 +223,11 @@ impl ProfileChain<'_> {
         };
         let Some(said) = said else {
             return Err(invalid(
-                "role_arn stands without source_profile, credential_source or web_identity_token_file".to_owned(),
+                "role_arn is set without source_profile, credential_source or web_identity_token_file".to_owned(),
             ));
         };
         let nothing =
-            || invalid(format!("credential_source is {}, where nothing is set", said.value));
+            || invalid(format!("credential_source is {}, and nothing is set there", said.value));
         match said.value.as_str() {
             "Environment" => keys_of_environment(self.variables)?.ok_or_else(nothing),
             "Ec2InstanceMetadata" => Ok(Source::Metadata),

@@ -1,7 +1,8 @@
-//! Credentials: fetched from the first source that has some, kept until shortly before they end.
+//! Credentials: fetched from the first source that applies, and kept until shortly before they
+//! expire.
 //!
-//! The sources were found by `sources`. What goes wrong with one is a fault with its own kind, and
-//! not an error of a call: a program that fails or a profile that is incomplete will not pass.
+//! `credential_sources` lists the sources. An error of a source is a fault of its own kind, not an
+//! error of the API call: waiting does not help where a program fails or a profile is incomplete.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,8 +19,8 @@ use crate::host::net::{HttpClients, Trace};
 use crate::host::root::Root;
 use crate::host::{clock, imds};
 
-/// Credentials that end within this are renewed first. Those of an instance's role are renewed by
-/// AWS five minutes before they end, at the latest.
+/// Credentials that expire within this time are fetched anew. AWS renews those of an instance's
+/// role at least five minutes before they expire.
 const MARGIN: Duration = Duration::from_mins(3);
 
 /// The credentials that calls are signed with.
@@ -51,10 +52,10 @@ impl ProvideCredentials for CurrentCredentials {
     }
 }
 
-/// How STS is asked, and what was asked last.
+/// The configuration for STS, and the trace of its last request.
 pub type Sts = (SdkConfig, Arc<Trace>);
 
-/// Where credentials come from, and those that are there.
+/// The sources of credentials, and the credentials fetched last.
 pub struct CredentialCache {
     sources: Vec<NamedSource>,
     may_be_ec2: bool,
@@ -76,10 +77,10 @@ impl CredentialCache {
         Self { sources, may_be_ec2, net: net.clone(), sts, current }
     }
 
-    /// Sees that there are credentials that have not ended.
+    /// Fetches credentials if there are none yet, or if they expire soon.
     ///
     /// # Errors
-    /// `Denied` where there are none; the fault of the source that should have some.
+    /// `Denied` if no source applies; else the fault of the source.
     pub async fn refresh(&self) -> Result<(), Fault> {
         let now = clock::system_now();
         let is_good = |credentials: &Credentials| {
@@ -101,8 +102,7 @@ impl CredentialCache {
             }
             return Box::pin(self.of(source, by)).await;
         }
-        let looked = "environment, profile, container, instance metadata";
-        Err(none(looked))
+        Err(none("environment, profile, container, instance metadata"))
     }
 
     async fn of(&self, source: &Source, by: &str) -> Result<Credentials, Fault> {
@@ -130,7 +130,7 @@ impl CredentialCache {
     }
 }
 
-/// That there are none; a role may come to an instance some time after it began.
+/// The fault for missing credentials. It is retried: an instance may get its role after it starts.
 pub fn none(on: &str) -> Fault {
     let todo = "give the instance a role, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or profile in [aws]";
     Fault::new(Kind::Denied, "there are no usable credentials", on, todo)

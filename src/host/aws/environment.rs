@@ -1,5 +1,5 @@
-//! What the environment and the shared AWS configuration say, parsed once. The SDK gets nothing
-//! but what stands here: it parses some of these values in a way that ends the process.
+//! The environment and the shared AWS configuration, parsed once. The SDK gets only what is parsed
+//! here: its own parsers panic on some values.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -15,7 +15,7 @@ use crate::host::root::Root;
 use crate::host::{files, variables};
 use crate::targets::address::Url;
 
-/// The APIs that are asked, by the part of `AWS_ENDPOINT_URL_...` that names them.
+/// The AWS APIs that enlist calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Api {
     OpsworksCm,
@@ -33,11 +33,11 @@ impl Api {
     ];
 }
 
-/// One value that is in force, for `enlist check`.
+/// A value that is in effect, as `enlist check` shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShownValue {
     pub name: String,
-    /// `(set)` in place of a secret.
+    /// `(set)` if the value is secret.
     pub value: String,
     pub origin: String,
 }
@@ -46,13 +46,13 @@ pub struct ShownValue {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metadata {
     pub is_disabled: bool,
-    /// An endpoint that somebody set on purpose.
+    /// An endpoint that is set explicitly.
     pub endpoint: Option<String>,
-    /// Whether it is reached by IPv6; none: by what there is a route for.
+    /// Whether to use IPv6. Unset: the protocol that has a route.
     pub is_ipv6: Option<bool>,
 }
 
-/// The proxies that the APIs are asked through, as URLs that may hold a login.
+/// The proxies to the APIs. Their URLs may hold a login.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Proxies {
     pub https: Option<String>,
@@ -60,16 +60,17 @@ pub struct Proxies {
     pub exceptions: Option<String>,
 }
 
-/// Where the certificates of trusted authorities are.
+/// Where the certificates of the trusted CAs are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Roots {
-    /// A file that is all there is to trust, and who names it.
+    /// A file that replaces all others, and the setting that names it.
     pub bundle: Option<(String, String)>,
-    /// `SSL_CERT_FILE` and `SSL_CERT_DIR`, as OpenSSL has them.
+    /// `SSL_CERT_FILE` and `SSL_CERT_DIR`, with OpenSSL's meaning.
     pub file: Option<String>,
     pub directories: Option<String>,
 }
 
+/// Everything that was parsed.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
     pub region: Option<String>,
@@ -84,13 +85,13 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// Of this process.
+    /// Parses the environment of this process, and the files it names.
     ///
     /// # Errors
     /// As [`Self::parse`].
     pub fn read(settings: &AwsSettings) -> Result<Self, Fault> {
         let root = Root::running_system();
-        // They steer this program: what others may write could have it run a program of theirs.
+        // A profile can name a program to run, so others must not be able to write these files.
         let read = |path: &Path| {
             let path = absolute(&path.to_string_lossy());
             match files::read_trusted_text(&root, &path, files::LARGEST) {
@@ -102,10 +103,10 @@ impl Environment {
         Self::parse(settings, variables::variable, &read)
     }
 
-    /// From variables and files.
+    /// Parses the given variables and files.
     ///
     /// # Errors
-    /// `Config` for the first value that is malformed or not allowed, with its name and place.
+    /// `Config` for the first value that is malformed or not allowed, with its name and location.
     pub fn parse(
         settings: &AwsSettings,
         value_of: impl Fn(&str) -> Option<OsString>,
@@ -126,7 +127,7 @@ impl Environment {
     }
 }
 
-/// As the process would find it from where it was started.
+/// The path, absolute from the directory that the process was started in.
 pub(in crate::host) fn absolute(path: &str) -> String {
     std::path::absolute(path).map_or_else(|_| path.to_owned(), |path| path.display().to_string())
 }
@@ -144,7 +145,7 @@ impl Reader<'_> {
         self.environment.shown.push(ShownValue { name, value: rule.shown(value), origin });
     }
 
-    /// The first variable that is set; it is in force then.
+    /// The first of these variables that is set. It is noted as in effect.
     fn variable(&mut self, names: &[&'static str]) -> Option<String> {
         let (name, value) = self.variables.first(names)?;
         let value = value.to_owned();
@@ -152,7 +153,7 @@ impl Reader<'_> {
         Some(value)
     }
 
-    /// A key of the selected profile; it is in force then.
+    /// A key of the selected profile. It is noted as in effect.
     fn key(&mut self, key: &str, rule: Rule) -> Result<Option<String>, Fault> {
         let said = self.profiles.get(self.profiles.selected(), key, rule)?;
         Ok(said.map(|ProfileValue { value, on }| {
@@ -168,7 +169,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Where the profiles are, and which one counts.
+    /// Where the profiles are, and which one is selected.
     fn profile_location(&mut self) {
         for name in ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"] {
             self.variable(&[name]);
@@ -200,8 +201,9 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Settings, the variable of the API, the variable of all, the services of the profile, the
-    /// profile itself (AWS SDKs and Tools Reference Guide, "Service-specific endpoints").
+    /// The first of: the settings, the variable of the API, the variable of all APIs, the services
+    /// section of the profile, the profile itself (AWS SDKs and Tools Reference Guide,
+    /// "Service-specific endpoints").
     fn endpoints(&mut self) -> Result<(), Fault> {
         let ignored = self
             .variable_or_key(
@@ -259,8 +261,8 @@ impl Reader<'_> {
         Ok(said.map(|said| ("endpoint_url", said)))
     }
 
-    /// A request is signed, and not kept secret: the session token would be read by whoever is on
-    /// the way.
+    /// Refuses `http://` to other machines: a request holds the session token, and anybody on the
+    /// network path could read it.
     fn allowed(&self, url: &str, name: &str, on: &str) -> Result<(), Fault> {
         let parsed = Url::endpoint(url);
         let is_safe = parsed.is_ok_and(|url| !url.is_plain || url.is_loopback());
@@ -268,10 +270,10 @@ impl Reader<'_> {
             return Ok(());
         }
         let what = format!(
-            "{name} can't be {:?}: with http:// the session token is sent in clear, to another machine",
+            "{name} can't be {:?}: http:// would send the session token to another machine unencrypted",
             Rule::Endpoint.shown(url)
         );
-        let todo = "use https://, or set allow_http = true in [aws] if the way there is safe";
+        let todo = "use https://, or set allow_http = true in [aws] if the network path is safe";
         Err(Fault::new(Kind::Config, what, format!("{on}, {name}"), todo))
     }
 
@@ -287,11 +289,11 @@ impl Reader<'_> {
             self.environment.metadata.endpoint = Some(endpoint.trim_end_matches('/').to_owned());
             return Ok(());
         }
-        let way = self.variable_or_key(
+        let protocol = self.variable_or_key(
             "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE",
             "ec2_metadata_service_endpoint_mode",
         )?;
-        self.environment.metadata.is_ipv6 = way.and_then(|text| mode(&text));
+        self.environment.metadata.is_ipv6 = protocol.and_then(|text| mode(&text));
         Ok(())
     }
 
@@ -311,8 +313,8 @@ impl Reader<'_> {
         }
     }
 
-    /// `AWS_CA_BUNDLE` before the profile's `ca_bundle`, as the AWS CLI has it; then what OpenSSL
-    /// would read.
+    /// `AWS_CA_BUNDLE`, then the profile's `ca_bundle` (the AWS CLI's order), then OpenSSL's
+    /// variables.
     fn roots(&mut self) -> Result<(), Fault> {
         if let Some(path) = self.variable(&["AWS_CA_BUNDLE"]) {
             self.environment.roots.bundle = Some((path, "environment, AWS_CA_BUNDLE".to_owned()));
@@ -340,7 +342,7 @@ impl Reader<'_> {
             .map(|(source, by)| (source.describe(), by.clone()))
             .take_while(|(_, by)| by != "instance metadata")
             .collect();
-        // What counts is the first; the others are there in case.
+        // Only the first applies.
         if let Some((what, by)) = shown.into_iter().next() {
             self.show("credentials", Rule::Line, &what, &by);
         }

@@ -1,4 +1,4 @@
-//! The credentials of the EC2 instance's role, from its metadata.
+//! The credentials of the EC2 instance's role, from the instance metadata.
 
 use std::time::Duration;
 
@@ -11,34 +11,32 @@ use crate::fault::{Fault, Kind};
 use crate::host::net::HttpClients;
 use crate::host::{clock, imds};
 
-const BELOW: &str = "/latest/meta-data/iam/security-credentials/";
+const CREDENTIALS: &str = "/latest/meta-data/iam/security-credentials/";
 
-/// What the service gives after their end is good for some time yet: it renews them when it can.
+/// Credentials that the service returns although they have expired work for some more time: the
+/// service renews them as soon as it can.
 const EXTENDED: Duration = Duration::from_mins(15);
 
-/// Asks for the role, and for its credentials.
+/// Asks for the role's name, and for its credentials.
 ///
 /// # Errors
-/// `Denied` where the instance has no role (it may get one later); `Transient` where the service
-/// does not answer; `Protocol` for what is no role and no credentials.
+/// `Denied` if the instance has no role (it may get one later); `Transient` if the service does not
+/// answer; `Protocol` if an answer is not a role's name, or not credentials.
 pub async fn ask(net: &HttpClients) -> Result<Credentials, Fault> {
     let (client, endpoint) = imds::client_for_credentials(net)?;
-    let role = text(&endpoint, &client, BELOW).await?;
+    let role = text(&endpoint, &client, CREDENTIALS).await?;
     let role = role.trim();
     if !is_role(role) {
-        return Err(strange(
-            &endpoint,
-            "what it gives for the instance's role is not a role's name",
-        ));
+        return Err(strange(&endpoint, "the metadata service's answer is not the name of a role"));
     }
-    let said = text(&endpoint, &client, &format!("{BELOW}{role}")).await?;
+    let said = text(&endpoint, &client, &format!("{CREDENTIALS}{role}")).await?;
     let mut found = credential_json::parse(&said, false).map_err(|reason| match reason {
-        // The role's trust or its profile is being set up, or is wrong.
+        // The role or its instance profile is still being set up, or is wrong.
         credential_json::InvalidCredentials::Refused(_) => {
             credentials::none("instance metadata").because(&reason)
         }
         other => {
-            strange(&endpoint, "what it gives for the role is not credentials").because(&other)
+            strange(&endpoint, "the metadata service's answer is not credentials").because(&other)
         }
     })?;
     let now = clock::system_now();
@@ -48,8 +46,8 @@ pub async fn ask(net: &HttpClients) -> Result<Credentials, Fault> {
     Ok(found)
 }
 
-/// IAM API Reference, CreateInstanceProfile: 1 to 128 letters, digits and `_+=,.@-`. It becomes
-/// part of a path, and the SDK ends the process for what does not fit there.
+/// Whether it is a role's name: 1 to 128 letters, digits and `_+=,.@-` (IAM API Reference,
+/// CreateInstanceProfile). It becomes part of a path, and the SDK panics on a malformed path.
 fn is_role(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
     (1..=128).contains(&text.len()) && text.chars().all(plain)
@@ -66,19 +64,19 @@ async fn text(endpoint: &str, client: &Client, path: &str) -> Result<String, Fau
             return Err(credentials::none("instance metadata")
                 .cause(format!("the instance has no role (HTTP status {status})")));
         }
-        return Err(passing(endpoint).cause(format!("HTTP status {status}")));
+        return Err(transient(endpoint).cause(format!("HTTP status {status}")));
     }
-    Err(passing(endpoint).because(&error))
+    Err(transient(endpoint).because(&error))
 }
 
-fn passing(endpoint: &str) -> Fault {
-    let todo = "wait; where this is no EC2 instance, set AWS_EC2_METADATA_DISABLED=true";
+fn transient(endpoint: &str) -> Fault {
+    let todo = "wait; if this is not an EC2 instance, set AWS_EC2_METADATA_DISABLED=true";
     let what = "the instance metadata service gave no credentials";
     Fault::new(Kind::Transient, what, endpoint, todo)
 }
 
 fn strange(endpoint: &str, what: &str) -> Fault {
-    let todo = "check what answers at the metadata service's address";
+    let todo = "check what answers at this address instead of the metadata service";
     Fault::new(Kind::Protocol, what, endpoint, todo)
 }
 

@@ -1,4 +1,4 @@
-//! The variables of the environment that count, checked before anything is made of them.
+//! The environment variables that are read, checked before they are used.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -6,8 +6,8 @@ use std::ffi::OsString;
 use super::value_rules::Rule;
 use crate::fault::{Fault, Kind};
 
-/// Every variable that is heeded. `AWS_...`: AWS SDKs and Tools Reference Guide, "Environment
-/// variables". An API's own name in `AWS_ENDPOINT_URL_...` is its service id there.
+/// Every variable that is read, and its form. `AWS_...` are from the AWS SDKs and Tools Reference
+/// Guide, "Environment variables".
 #[rustfmt::skip]
 pub const KNOWN: &[(&str, Rule)] = &[
     ("AWS_PROFILE", Rule::Line),
@@ -32,7 +32,7 @@ pub const KNOWN: &[(&str, Rule)] = &[
     ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", Rule::CredentialsPath),
     ("AWS_CONTAINER_CREDENTIALS_FULL_URI", Rule::CredentialsUrl),
     ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", Rule::Path),
-    // "Bearer TOKEN" has a blank in it; what it is when it is used is checked there.
+    // "Bearer TOKEN" has a space in it. It is checked again when it is put into a header.
     ("AWS_CONTAINER_AUTHORIZATION_TOKEN", Rule::Command),
     ("AWS_EC2_METADATA_DISABLED", Rule::Switch),
     ("AWS_EC2_METADATA_SERVICE_ENDPOINT", Rule::Endpoint),
@@ -53,16 +53,15 @@ pub const KNOWN: &[(&str, Rule)] = &[
     ("HOME", Rule::Path),
 ];
 
-/// The values of the variables that are set. A variable that is set and empty is not, as the AWS
-/// tools have it.
+/// The values of the variables that are set. An empty value counts as unset, as in the AWS tools.
 #[derive(Clone, Debug, Default)]
 pub struct Variables(BTreeMap<&'static str, String>);
 
 impl Variables {
-    /// Reads all that are known.
+    /// Reads all known variables.
     ///
     /// # Errors
-    /// `Config` for the first that is malformed, with its name.
+    /// `Config` for the first value that is malformed, with its name.
     pub fn read(value_of: impl Fn(&str) -> Option<OsString>) -> Result<Self, Fault> {
         let mut set = BTreeMap::new();
         for (name, rule) in KNOWN {
@@ -84,14 +83,14 @@ impl Variables {
         self.0.get(name).map(String::as_str)
     }
 
-    /// The first of these that is set: its name, and its value.
+    /// The name and the value of the first of these variables that is set.
     #[must_use]
     pub fn first(&self, names: &[&'static str]) -> Option<(&'static str, &str)> {
         names.iter().find_map(|name| Some((*name, self.get(name)?)))
     }
 }
 
-/// The form of a variable's value.
+/// The form of a variable's value. An unknown variable's counts as secret.
 #[must_use]
 pub fn rule_of(name: &str) -> Rule {
     KNOWN.iter().find(|(known, _)| *known == name).map_or(Rule::Secret, |(_, rule)| *rule)

@@ -1,4 +1,4 @@
-//! The shared AWS configuration: the two files of profiles, each value checked where it is read.
+//! The shared AWS configuration: the two files of profiles. Each value is checked when it is read.
 
 use std::path::Path;
 
@@ -12,13 +12,13 @@ use super::known_variables::Variables;
 use super::value_rules::Rule;
 use crate::fault::{Fault, Kind, chain};
 
-/// Reads a file of the machine's; none where there is no such file.
+/// Reads a file; none if it does not exist.
 pub type ReadFile<'a> = &'a dyn Fn(&Path) -> std::io::Result<Option<String>>;
 
 const DEFAULT: &str = "default";
 
-/// The keys of the selected profile that are heeded beside those of credentials; checked whether
-/// or not a variable comes before them, as variables are.
+/// The keys of the selected profile that are used, besides those of credentials. All are checked,
+/// also those that a variable overrides.
 const KEYS: [(&str, Rule); 9] = [
     ("region", Rule::Region),
     ("endpoint_url", Rule::Endpoint),
@@ -31,7 +31,7 @@ const KEYS: [(&str, Rule); 9] = [
     ("ca_bundle", Rule::Path),
 ];
 
-/// A value of a profile, and where it stands.
+/// A value of a profile, and where it is set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProfileValue {
     pub value: String,
@@ -44,19 +44,18 @@ struct File {
     sections: ProfileSet,
 }
 
-/// Both files, and the profile that is selected.
+/// Both files, and the name of the selected profile.
 pub struct Profiles {
-    /// The one with credentials first: where both have a key, its value counts.
+    /// The credentials file first: it wins if both files have a key.
     files: Vec<File>,
     selected: String,
 }
 
 impl Profiles {
-    /// Reads the files that there are.
+    /// Reads the files that exist.
     ///
     /// # Errors
-    /// `Config` for a file that can't be read or parsed, and for a profile that was asked for by
-    /// name and is in neither file.
+    /// `Config` if a file can't be read or parsed, or if neither file has the profile that is named.
     pub fn load(
         variables: &Variables,
         asked: Option<&str>,
@@ -108,12 +107,12 @@ impl Profiles {
         self.files.iter().any(|file| file.sections.get_profile(profile).is_some())
     }
 
-    /// That a profile is in none of the files.
+    /// The fault for a profile that neither file has.
     #[must_use]
     pub fn missing(&self, name: &str, by: &str) -> Fault {
         let read: Vec<&str> = self.files.iter().map(|file| file.path.as_str()).collect();
         let read = if read.is_empty() {
-            "there is no file of profiles".to_owned()
+            "there is no AWS config or credentials file".to_owned()
         } else {
             read.join(", ")
         };
@@ -130,10 +129,10 @@ impl Profiles {
         )
     }
 
-    /// A key of a profile; empty counts as unset.
+    /// A key of a profile. An empty value counts as unset.
     ///
     /// # Errors
-    /// `Config` where the value is malformed.
+    /// `Config` if the value is malformed.
     pub fn get(&self, profile: &str, key: &str, rule: Rule) -> Result<Option<ProfileValue>, Fault> {
         for file in &self.files {
             let value = file.sections.get_profile(profile).and_then(|found| found.get(key));
@@ -146,10 +145,10 @@ impl Profiles {
         Ok(None)
     }
 
-    /// The endpoint of an API: in the `services` section that the selected profile names.
+    /// The endpoint of an API, from the `services` section that the selected profile names.
     ///
     /// # Errors
-    /// `Config` where it is malformed, or there is no such section.
+    /// `Config` if it is malformed.
     pub fn endpoint_of(&self, service: &str) -> Result<Option<ProfileValue>, Fault> {
         let Some(named) = self.get(&self.selected, "services", Rule::Line)? else {
             return Ok(None);
@@ -192,7 +191,7 @@ fn load_one(
     })?;
     let Some(text) = text else { return Ok(None) };
     let files = EnvConfigFiles::builder().with_contents(kind, text).build();
-    // Nothing is waited for: the content is there, and neither files nor variables are asked.
+    // It is ready at once: the content is given, and no file or variable is read.
     let parsed = aws_config::profile::load(
         &Fs::from_slice(&[]),
         &Env::from_slice(&[]),
@@ -203,10 +202,10 @@ fn load_one(
     match parsed {
         Some(Ok(sections)) => Ok(Some(File { path, sections })),
         Some(Err(error)) => {
-            // The parser names a line, in two lines, and never quotes it.
+            // The parser's message takes two lines. It names the line, and does not quote it.
             let reason = chain(&error).last().map(ToString::to_string).unwrap_or_default();
             let reason: Vec<&str> = reason.split_whitespace().collect();
-            let fault = unusable("can't be parsed", "correct the line that is named");
+            let fault = unusable("can't be parsed", "correct the line that is named below");
             Err(fault.cause(reason.join(" ")))
         }
         None => {

@@ -1,10 +1,10 @@
-//! What the values of variables and of profile keys may look like. The AWS tools document the
-//! names and forms (AWS SDKs and Tools Reference Guide, "Settings reference").
+//! The forms that values of variables and of profile keys must have. The names and forms are
+//! documented in the AWS SDKs and Tools Reference Guide, "Settings reference".
 
 use crate::fault::{Fault, Kind};
 use crate::targets::address::{self, Url};
 
-/// The longest value that is shown in a message.
+/// How much of a value a message shows, in characters.
 const SHOWN: usize = 120;
 
 /// The form of a value.
@@ -15,13 +15,13 @@ pub enum Rule {
     Endpoint,
     /// `http://[NAME:PASSWORD@]HOST[:PORT]`; the scheme may be missing.
     Proxy,
-    /// Where a container gets its credentials: a URL that may have a query.
+    /// The URL of a container's credentials; it may have a query.
     CredentialsUrl,
-    /// The same, below the fixed address of that service.
+    /// A path at the fixed address of the ECS credentials service.
     CredentialsPath,
-    /// Goes into a header, and is never shown.
+    /// Is put into a header, and never shown.
     Secret,
-    /// A path; also several with `:` between them.
+    /// A path, or several separated by `:`.
     Path,
     /// `true` or `false`.
     Switch,
@@ -31,9 +31,9 @@ pub enum Rule {
     Arn,
     /// The name of a role's session: 2 to 64 characters (STS API Reference, AssumeRole).
     Session,
-    /// How long a role's credentials are good for, in seconds: 900 to 43200 (the same page).
+    /// How long a role's credentials are valid, in seconds: 900 to 43200 (the same page).
     Seconds,
-    /// Goes into a header.
+    /// Is put into a header.
     Word,
     /// Anything on one line.
     Line,
@@ -49,16 +49,16 @@ impl Rule {
     /// Checks a value.
     ///
     /// # Errors
-    /// What is wrong with it; never the value itself.
+    /// What is wrong with it. Never quotes the value.
     fn check(self, text: &str) -> Result<(), String> {
-        let said = |is_good: bool, what: &str| if is_good { Ok(()) } else { Err(what.to_owned()) };
+        let require = |is_met: bool, what: &str| if is_met { Ok(()) } else { Err(what.to_owned()) };
         match self {
             Self::Region => address::region(text).map_err(|error| error.to_string()),
             Self::Endpoint => Url::endpoint(text).map(|_| ()).map_err(|error| error.to_string()),
             Self::Proxy => check_proxy(text),
             Self::CredentialsUrl => match Url::parse(text) {
                 Ok(url) if url.login.is_some() || url.path.contains('#') => {
-                    Err("it holds a login or a fragment, which does not belong there".to_owned())
+                    Err("it has a login or a fragment, which is not allowed".to_owned())
                 }
                 Ok(_) => Ok(()),
                 Err(error) => Err(error.to_string()),
@@ -66,37 +66,39 @@ impl Rule {
             Self::CredentialsPath => {
                 let is_path = text.starts_with('/') && !text.starts_with("//");
                 let url = format!("http://169.254.170.2{text}");
-                said(
+                require(
                     is_path && Url::parse(&url).is_ok() && !text.contains('#'),
-                    "it must be a path that begins with one /",
+                    "it must be a path that begins with a single /",
                 )
             }
-            Self::Secret => said(
+            Self::Secret => require(
                 is_graphic(text),
-                "it holds blanks, line ends or other characters that no header can carry",
+                "it has spaces, line ends or other characters that a header can't hold",
             ),
-            Self::Word => said(
+            Self::Word => require(
                 is_graphic(text) && text.len() <= 256,
-                "it holds blanks, line ends or other characters that no header can carry",
+                "it has spaces, line ends or other characters that a header can't hold",
             ),
             Self::Path | Self::Line | Self::Command => {
-                said(!text.contains(char::is_control), "it holds line ends or control characters")
+                require(!text.contains(char::is_control), "it has line ends or control characters")
             }
-            Self::Switch => said(switch(text).is_some(), "it must be true or false"),
-            Self::Mode => said(mode(text).is_some(), "it must be IPv4 or IPv6"),
-            Self::Arn => said(
+            Self::Switch => require(switch(text).is_some(), "it must be true or false"),
+            Self::Mode => require(mode(text).is_some(), "it must be IPv4 or IPv6"),
+            Self::Arn => require(
                 is_graphic(text) && is_arn(text),
                 "it must be an ARN such as arn:aws:iam::123456789012:role/NAME",
             ),
-            Self::Session => said(
+            Self::Session => require(
                 (2..=64).contains(&text.len()) && text.chars().all(is_session),
                 "it must have 2 to 64 letters, digits and _ + = , . @ -",
             ),
-            Self::Seconds => said(seconds(text).is_some(), "it must be a number from 900 to 43200"),
+            Self::Seconds => {
+                require(seconds(text).is_some(), "it must be a number from 900 to 43200")
+            }
         }
     }
 
-    /// As it may be shown.
+    /// The value as a message may show it.
     #[must_use]
     pub fn shown(self, text: &str) -> String {
         if self.is_secret() {
@@ -116,10 +118,10 @@ impl Rule {
         }
     }
 
-    /// Checks a value, and says where it stands if it is wrong.
+    /// Checks a value.
     ///
     /// # Errors
-    /// `Config`: what was set, where, what is wrong with it.
+    /// `Config`: the name, where it is set, and what is wrong.
     pub fn accept(self, name: &str, on: &str, text: &str) -> Result<(), Fault> {
         self.check(text).map_err(|reason| {
             let what = if self.is_secret() {
@@ -128,13 +130,13 @@ impl Rule {
                 format!("{name} can't be {:?}: {reason}", self.shown(text))
             };
             let todo =
-                format!("correct {name}, or remove it; `enlist check` shows what is in force");
+                format!("correct {name}, or remove it; `enlist check` shows the values in effect");
             Fault::new(Kind::Config, what, on, todo)
         })
     }
 }
 
-/// `true` or `false`, in letters of any size.
+/// `true` or `false`, in any case.
 pub fn switch(text: &str) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {
         "true" => Some(true),
@@ -143,7 +145,7 @@ pub fn switch(text: &str) -> Option<bool> {
     }
 }
 
-/// Whether it is `IPv6`.
+/// Whether it is `IPv6`; none if it is neither `IPv4` nor `IPv6`.
 pub fn mode(text: &str) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {
         "ipv4" => Some(false),
@@ -183,7 +185,7 @@ fn check_proxy(text: &str) -> Result<(), String> {
     }
 }
 
-/// A proxy without a scheme is asked in HTTP, as other tools do.
+/// The proxy's URL, with `http://` if it has no scheme, as curl does it.
 #[must_use]
 pub fn with_scheme(text: &str) -> String {
     if text.contains("://") { text.to_owned() } else { format!("http://{text}") }
@@ -194,7 +196,7 @@ mod tests {
     use super::Rule;
 
     #[test]
-    fn what_is_shown_of_a_value_is_no_secret_and_not_long() {
+    fn a_shown_value_has_no_secret_and_is_short() {
         assert_eq!(Rule::Secret.shown("s3cret"), "(set)");
         assert_eq!(Rule::Command.shown("helper --token s3cret"), "(set)");
         assert_eq!(Rule::Proxy.shown("http://u:s3cret@p:3128"), "http://(login)@p:3128");
@@ -203,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn each_form_has_its_values() {
+    fn each_form_accepts_and_refuses_its_examples() {
         let cases: [(Rule, &[&str], &[&str]); 9] = [
             (
                 Rule::Proxy,

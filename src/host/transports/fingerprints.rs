@@ -1,6 +1,6 @@
-//! A member of DescribeInstances that the SDK's model does not have: `RsaPublicKeyFingerprint`, as
-//! RegisterInstance sends it. A service of the same API may show it, and it proves whose an instance
-//! is.
+//! A member of DescribeInstances that the SDK's model lacks: `RsaPublicKeyFingerprint`, as
+//! RegisterInstance sends it. A compatible service may return it, and it proves which node an
+//! instance is.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +12,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use serde::Deserialize;
 
-/// What one answer says, by instance.
+/// The fingerprints of one answer, by instance id.
 #[derive(Clone, Debug, Default)]
 pub struct Fingerprints(Arc<Mutex<BTreeMap<String, String>>>);
 
@@ -34,7 +34,7 @@ impl Fingerprints {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(instance).cloned()
     }
 
-    /// What is not in this form says nothing: whether it is an answer at all is the SDK's to judge.
+    /// Reads what has this form, and ignores the rest: the SDK judges the answer as a whole.
     fn read(&self, body: &[u8]) {
         let answer: Answer = serde_json::from_slice(body).unwrap_or_default();
         let pairs = answer
@@ -69,7 +69,7 @@ mod tests {
     use super::Fingerprints;
 
     #[test]
-    fn a_fingerprint_is_its_instances_and_anything_else_says_nothing() {
+    fn fingerprints_are_read_by_instance_and_other_texts_are_ignored() {
         let keys = Fingerprints::default();
         keys.read(br#"{"Instances":[{"InstanceId":"a","RsaPublicKeyFingerprint":"f"},{"InstanceId":"b"}]}"#);
         keys.read(br#"{"Instances":null}"#);
