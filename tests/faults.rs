@@ -301,7 +301,7 @@ fn a_bundle_that_cannot_be_used_is_named() {
     for file in &files {
         for name in ["AWS_CA_BUNDLE", "SSL_CERT_FILE"] {
             let variables = [("AWS_ENDPOINT_URL", "https://127.0.0.1:9"), (name, file.as_str())];
-            at_once(&variables, 78, &[name, file, "trusted authorities"]);
+            at_once(&variables, 78, &[name, file, "trusted CAs"]);
         }
     }
 }

@@ -171,7 +171,7 @@ fn a_document_that_ends_in_the_middle_is_waited_for() {
     let node = instance();
     node.settings(SHORT);
     let url = server_by_method(Some(token), Some(half));
-    expect(&join_at(&node, &url), 75, &["no end"]);
+    expect(&join_at(&node, &url), 75, &["incomplete"]);
 }
 
 #[test]

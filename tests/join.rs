@@ -376,7 +376,7 @@ fn service_and_user_data_at_once_make_one_association() {
     drop(send);
     let mut said = said.into_iter();
     let is_waiting =
-        |(_, line): &(usize, String)| line.contains("another enlist is at work; waiting for it");
+        |(_, line): &(usize, String)| line.contains("another enlist is running; waiting for it");
     let (waiting, _) = said.find(is_waiting).expect("one says that it waits");
     node.emulator.with(enlist_emulator::ControlPlane::clear_faults);
     let rest: Vec<String> = said.map(|(_, line)| line).collect();

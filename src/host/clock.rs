@@ -1,9 +1,10 @@
-//! Both clocks.
+//! The clocks: one that only runs forward, and the time of day.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::bootstrap::Now;
 
+/// A clock that counts from its start.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     started: Instant,
@@ -21,21 +22,21 @@ impl Clock {
     }
 }
 
-/// The clock that only runs forward.
+/// The monotonic clock.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "the one place that asks this clock")]
 pub fn instant() -> Instant {
     Instant::now()
 }
 
-/// This node's clock.
+/// The time of day.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "the one place that asks this clock")]
 pub fn system_now() -> SystemTime {
     SystemTime::now()
 }
 
-/// Unix seconds by this node's clock; negative before 1970, as on a board without a battery.
+/// The time of day in Unix seconds. Negative before 1970, which a clock without a battery may show.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "the one place that asks this clock")]
 pub fn unix_now() -> i64 {

@@ -1,10 +1,9 @@
-//! What this process leaves behind of itself: no copy of its memory, which holds keys and codes.
+//! No core dumps: the memory of this process holds keys and activation codes.
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, setrlimit};
 
-/// No core dump, whoever collects them: a limit of 0 for files and for collectors that heed it,
-/// and no dumping (prctl(2), `PR_SET_DUMPABLE`) for those that do not. The latter keeps others of
-/// the same user from attaching to it, too.
+/// Disables core dumps in two ways: a size limit of 0, and `PR_SET_DUMPABLE` (prctl(2)) for
+/// collectors that ignore the limit. The latter also keeps the same user's processes from attaching.
 pub fn disable() {
     let limit = Rlimit { current: Some(0), maximum: getrlimit(Resource::Core).maximum };
     if let Err(error) = setrlimit(Resource::Core, limit) {

@@ -1,11 +1,12 @@
-//! What this node is called.
+//! The node's host name and fully qualified name.
 
 use sysinfo::System;
 
 use super::root::Root;
 use crate::targets::name::is_host_name;
 
-/// Host name and fully qualified name. Where there is no name yet, what stands in its place.
+/// Reads the host name and the fully qualified name. If the host has no name of its own yet, these
+/// are its placeholder, such as `localhost`.
 #[must_use]
 pub fn read(root: &Root) -> (String, String) {
     let full = host_name(root);
@@ -17,13 +18,13 @@ pub fn read(root: &Root) -> (String, String) {
     (hostname, fqdn)
 }
 
-/// The kernel's name, else the configured one; the first that is a name. Below `--root` it is what is
-/// configured there, and the kernel's where nothing is.
+/// The kernel's name or the configured one, whichever is first a usable name. With `--root`, the
+/// name that is configured there, or the kernel's if there is no such file.
 fn host_name(root: &Root) -> String {
     let file = root.text("/etc/hostname");
     let configured = file.as_deref().and_then(first_word);
     let running = System::host_name().ok().and_then(|name| first_word(&name));
-    // The name that systemd gives a system without one (os-release(5)).
+    // The name that systemd gives a system that has none (os-release(5)).
     let release = super::facts::os_release(root);
     let fallback =
         release.as_deref().and_then(|text| super::facts::os_value(text, "DEFAULT_HOSTNAME"));
@@ -42,7 +43,7 @@ fn host_name(root: &Root) -> String {
     usable.or_else(|| known.first()).map(|name| (*name).clone()).unwrap_or_default()
 }
 
-/// hostname(5): comments and blank lines are skipped, and so is a dot at the end.
+/// The name in /etc/hostname: comments, blank lines and a final dot are skipped (hostname(5)).
 fn first_word(text: &str) -> Option<String> {
     let line =
         text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'))?;
@@ -50,8 +51,8 @@ fn first_word(text: &str) -> Option<String> {
     (!name.is_empty()).then(|| name.to_owned())
 }
 
-/// As the resolver would have it, without asking DNS, which may not be up and would take its
-/// time to say so: the name itself, the canonical name in /etc/hosts, the domain of resolv.conf.
+/// The name that the resolver would return, without DNS, which may not be up yet and would be slow
+/// to fail: the name itself, the canonical name in /etc/hosts, or the domain of resolv.conf.
 fn fqdn(root: &Root, name: &str) -> String {
     if name.contains('.') {
         return name.to_owned();
@@ -77,7 +78,7 @@ fn from_hosts(root: &Root, name: &str) -> Option<String> {
 
 fn from_resolv_conf(root: &Root, name: &str) -> Option<String> {
     let text = root.text("/etc/resolv.conf")?;
-    // The last of `domain` and `search` wins (resolv.conf(5)); a search of "." is none.
+    // The last of `domain` and `search` wins (resolv.conf(5)). `search .` sets no domain.
     let domain = text.lines().rev().find_map(|line| {
         let mut words = line.split_whitespace();
         matches!(words.next(), Some("domain" | "search")).then(|| words.next())?
@@ -86,7 +87,7 @@ fn from_resolv_conf(root: &Root, name: &str) -> Option<String> {
     is_domain(domain).then(|| format!("{name}.{domain}"))
 }
 
-/// `localdomain` and the like stand where there is no domain.
+/// Whether it is a domain, and not a placeholder such as `localdomain`.
 fn is_domain(domain: &str) -> bool {
     !domain.is_empty() && is_host_name(domain)
 }

@@ -1,9 +1,8 @@
 //! EC2 instance metadata, version 2 only, through the SDK's own client.
 //!
-//! Who a node is depends on what this service says, for good. So an accident never decides: what may
-//! pass (no answer, half of one, a 5xx) is a fault that is waited out. That a machine is no EC2
-//! instance follows from its firmware and from a definite answer alone, and never against firmware
-//! that names EC2.
+//! The node's identity depends on these answers, permanently. So a transient error (no answer, half
+//! an answer, a 5xx) never decides anything: it is a fault that is retried. A machine counts as "not
+//! EC2" only by its firmware, or by a definite answer that the firmware does not contradict.
 
 mod answer;
 mod endpoint;
@@ -30,7 +29,7 @@ use endpoint::Endpoint;
 pub use firmware::{instance_id, may_be_ec2};
 pub use notices::Notices;
 
-/// The service is on the same host: it answers within a second, and says all of it within three.
+/// The service is on the same host: it begins to answer within a second, and ends within three.
 const READ_TIMEOUT: Duration = Duration::from_secs(1);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -40,7 +39,8 @@ const MOST_TAGS: usize = 50;
 const DOCUMENT: &str = "/latest/dynamic/instance-identity/document";
 const SIGNATURE: &str = "/latest/dynamic/instance-identity/signature";
 
-/// What we take from the instance identity document; it is passed on untouched.
+/// The members of the instance identity document that enlist uses. The document itself is passed on
+/// byte for byte.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Document {
@@ -52,12 +52,11 @@ struct Document {
     private_ip: Option<String>,
 }
 
-/// What the metadata service says; none where this is no EC2 instance.
+/// Asks the metadata service about this instance; none if this is not an EC2 instance.
 ///
 /// # Errors
-/// `Transient` where the service gives no answer, half of one, or one that may pass (408, 425, 429,
-/// 5xx), to any question. `Config` where it refuses, and the firmware says that this is an EC2
-/// instance.
+/// `Transient` if any request gets no answer, half an answer, or a transient error (408, 425, 429,
+/// 5xx). `Config` if the service refuses although the firmware says that this is an EC2 instance.
 pub async fn ask(root: &Root, net: &HttpClients) -> Result<Option<Ec2>, Fault> {
     if !may_be_ec2(root, net.metadata()) {
         return Ok(None);
@@ -84,7 +83,7 @@ pub async fn ask(root: &Root, net: &HttpClients) -> Result<Option<Ec2>, Fault> {
 
 async fn ask_at(endpoint: &Endpoint, net: &HttpClients) -> Result<Ec2, Failure> {
     let (client, document, parsed) = match session(endpoint, net).await {
-        // What is concluded from it stays for good, so it has to say it twice.
+        // The conclusion is permanent, so a definite answer must come twice.
         Err(Failure::Definite(_)) => session(endpoint, net).await?,
         other => other?,
     };
@@ -111,7 +110,7 @@ async fn ask_at(endpoint: &Endpoint, net: &HttpClients) -> Result<Ec2, Failure> 
     })
 }
 
-/// A session of its own, and the identity document.
+/// Opens a session, and gets the identity document.
 async fn session(
     endpoint: &Endpoint,
     net: &HttpClients,
@@ -123,7 +122,7 @@ async fn session(
     Ok((client, document, parsed))
 }
 
-/// The service answered, and not as one does that describes this instance.
+/// Handles a definite answer that does not describe this instance.
 fn refused(root: &Root, endpoint: &Endpoint, what: &str) -> Result<Option<Ec2>, Fault> {
     let Some(said) = firmware::names_ec2(root) else {
         if what == answer::UNAUTHORIZED {
@@ -132,15 +131,15 @@ fn refused(root: &Root, endpoint: &Endpoint, what: &str) -> Result<Option<Ec2>, 
         tracing::warn!(
             endpoint = endpoint.url(),
             answer = what,
-            "what answers there is not the instance metadata service: this is not an EC2 instance"
+            "the endpoint is not an instance metadata service: this is not an EC2 instance"
         );
         return Ok(None);
     };
     let todo = format!(
-        "turn the instance's metadata on: `aws ec2 modify-instance-metadata-options --instance-id {} --http-endpoint enabled`; or, to join under the host's name on purpose, set AWS_EC2_METADATA_DISABLED=true",
+        "enable the instance's metadata: `aws ec2 modify-instance-metadata-options --instance-id {} --http-endpoint enabled`; or, to join under the host's name instead, set AWS_EC2_METADATA_DISABLED=true",
         firmware::instance_for_commands(root)
     );
-    let what_failed = "the firmware says that this is an EC2 instance, and its metadata service does not say which";
+    let what_failed = "the firmware says that this is an EC2 instance, but the metadata service does not identify it";
     let fault = Fault::new(Kind::Config, what_failed, endpoint.url(), todo);
     Err(fault.cause(format!("the answer: {what}")).cause(format!("the firmware: {said}")))
 }
@@ -151,26 +150,27 @@ fn no_route(root: &Root, asked: &[(Endpoint, Vec<String>)]) -> Fault {
     answer::Transient { causes, never_answered: false }.fault(root, &urls.join(" and "))
 }
 
-/// The signature is base64 in lines (EC2 user guide, "Instance identity documents"). It is passed
-/// on byte for byte; what is none, such as a proxy's page, is not.
+/// Whether it is a signature: base64 in lines (EC2 user guide, "Instance identity documents"). A
+/// signature is passed on byte for byte; anything else, such as a proxy's page, is left out.
 fn is_signature(text: &str) -> bool {
     let joined: String = text.split_ascii_whitespace().collect();
     let is_one = STANDARD.decode(joined).is_ok_and(|bytes| !bytes.is_empty());
     if !is_one {
-        tracing::warn!("the instance identity document's signature is not base64; it is left out");
+        tracing::warn!("the identity document's signature is not base64: it is left out");
     }
     is_one
 }
 
+/// Parses the identity document. The id becomes the node's name, so its characters are checked.
+///
 /// # Errors
-/// `Transient` where the document ends in the middle; `Definite` where it is no identity document.
-/// The id becomes a name here and at the authority.
+/// `Transient` if the document ends in the middle; `Definite` if it is not an identity document.
 fn parse(document: &str) -> Result<Document, Failure> {
     let parsed: Document = serde_json::from_str(document).map_err(|error| {
         if error.is_eof() {
             Failure::transient("the identity document ends in the middle")
         } else {
-            Failure::definite("no identity document")
+            Failure::definite("not an identity document")
         }
     })?;
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
@@ -181,7 +181,7 @@ fn parse(document: &str) -> Result<Document, Failure> {
     Err(Failure::definite("an identity document without a usable instanceId"))
 }
 
-/// It becomes part of the name of the host that signed requests are sent to.
+/// Whether it is a region. It becomes part of the host name that signed requests are sent to.
 fn is_region(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     (1..=32).contains(&text.len()) && text.chars().all(plain)
@@ -192,39 +192,44 @@ fn client(net: &HttpClients, endpoint: &Endpoint) -> Result<Client, Failure> {
         .configure(&net.local_config(guard::guard))
         .connect_timeout(READ_TIMEOUT)
         .read_timeout(READ_TIMEOUT)
-        // The one before ends with the headers; these see that the body does not drip.
+        // The read timeout ends with the headers. These limit the time for a slow body.
         .operation_attempt_timeout(REQUEST_TIMEOUT)
         .operation_timeout(REQUEST_TIMEOUT)
         .max_attempts(1);
     endpoint.set(builder).map(aws_config::imds::client::Builder::build)
 }
 
-/// For the instance's credentials: where its metadata was found, and the endpoint for messages.
+/// A client for the role's credentials, and the endpoint's URL for messages. It uses the endpoint
+/// that answered before.
 ///
 /// # Errors
-/// Where the endpoint that is set is none.
+/// `Config` if the endpoint that is set is not a URL.
 pub fn client_for_credentials(net: &HttpClients) -> Result<(Client, String), Fault> {
     let endpoint = endpoint::remembered(net.metadata());
     let url = endpoint.url();
     client(net, &endpoint).map(|client| (client, url.clone())).map_err(|_| {
         let todo = "correct AWS_EC2_METADATA_SERVICE_ENDPOINT";
-        Fault::new(Kind::Config, "this is no endpoint of instance metadata", url, todo)
+        Fault::new(Kind::Config, "this is not an endpoint of the metadata service", url, todo)
     })
 }
 
-/// None where the service has no such thing, or will not say. What may pass is waited for: what is
-/// left out here would be left out of what this node says of itself for good.
+/// A value that the service may not have; none if it does not have it, or refuses. A transient error
+/// is returned, to be retried: a value left out here is left out of the node's facts permanently.
 async fn optional(client: &Client, path: &str) -> Result<Option<String>, Failure> {
     match client.get(path).await {
         Ok(text) => Ok(Some(String::from(text)).filter(|text| !text.is_empty())),
         Err(error) => match answer::classify(&error) {
-            // The session was good for the document: it has ended, or the token was cut short.
+            // The session worked for the document, so it has expired, or the token was cut short.
             Failure::Definite(what) if what == answer::UNAUTHORIZED => {
                 Err(Failure::transient(answer::UNAUTHORIZED))
             }
             Failure::Definite(answer) => {
                 if answer != answer::NOT_FOUND {
-                    tracing::warn!(path, answer, "the instance metadata service does not say this");
+                    tracing::warn!(
+                        path,
+                        answer,
+                        "the instance metadata service refuses this value"
+                    );
                 }
                 Ok(None)
             }
@@ -233,13 +238,13 @@ async fn optional(client: &Client, path: &str) -> Result<Option<String>, Failure
     }
 }
 
-/// The instance's tags, where the instance's options show them in its metadata.
+/// The instance's tags, if its options allow them in the metadata.
 async fn tags(client: &Client) -> Result<BTreeMap<String, String>, Failure> {
     let mut tags = BTreeMap::new();
     let Some(names) = optional(client, "/latest/meta-data/tags/instance").await? else {
         return Ok(tags);
     };
-    // Names in metadata may hold letters, digits and + - = . , _ : @ only (EC2 user guide, "Use
+    // Tag names in metadata have only letters, digits and + - = . , _ : @ (EC2 user guide, "Use
     // instance tags in instance metadata"), so they need no escaping in a path.
     let allowed = |name: &&str| {
         !name.is_empty()

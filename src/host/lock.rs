@@ -1,4 +1,4 @@
-//! Locks: our own against a second enlist, and the engine's while we write where it writes.
+//! Locks: our own against a second enlist, and the engine's while we write its files.
 
 use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
@@ -13,66 +13,66 @@ use crate::engines::PidLock;
 use crate::fault::{Fault, Kind};
 use crate::targets::STATE_DIR;
 
-/// How long the engine's lock is waited for: a run holds it for the moment of a write; an agent
-/// that waits for its certificate holds it for minutes, and is better named than waited for.
+/// How long to wait for the engine's lock. A run holds it only while it writes. An agent that waits
+/// for its certificate holds it for minutes: then an error that names the agent is better.
 const ENGINE_LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// How often another enlist's lock is tried again.
+/// The pause between two tries for another enlist's lock.
 pub const LOCK_PAUSE: Duration = Duration::from_millis(200);
 
-/// How long an empty lock is taken for one that is being written.
+/// How long an empty lock counts as one that is just being written.
 const EMPTY_LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A lock holds a process id; what is larger is no lock. In bytes.
+/// The largest lock file, in bytes. It holds a process id.
 const LARGEST_LOCK: u64 = 4096;
 
-/// Held while this process works; the kernel lets go of it when the process ends, however it does.
+/// Held while this process works. The kernel releases it when the process ends in any way.
 #[derive(Debug)]
 pub struct InstanceLock {
     _file: File,
 }
 
-/// Takes `/var/lib/enlist/lock`; none where another enlist is at work.
+/// Takes `/var/lib/enlist/lock`; none if another enlist holds it.
 ///
 /// # Errors
-/// `Host` where the file can't be made.
+/// `Host` if the file can't be made.
 pub fn try_acquire(root: &Root) -> Result<Option<InstanceLock>, Fault> {
     try_lock(root, "lock")
 }
 
-/// Takes the place of the one daemon of this machine.
+/// Takes the lock of this machine's daemon.
 ///
 /// # Errors
-/// `Host` where it is taken.
+/// `Host` if another daemon holds it.
 pub fn acquire_daemon(root: &Root) -> Result<InstanceLock, Fault> {
     try_lock(root, "daemon.lock")?.ok_or_else(|| {
         let on = root.shown(&format!("{STATE_DIR}/daemon.lock"));
-        let todo = "use that one: reload it with SIGHUP, or stop it first";
+        let todo = "use the running one (SIGHUP reloads its settings), or stop it first";
         Fault::new(Kind::Host, "another `enlist run` is running", on, todo)
     })
 }
 
-/// Service and user data may start together: one works, the other waits for it, and then finds
-/// the work done.
+/// Takes the lock, and waits for another enlist that holds it. The service and user data may start
+/// at the same time: then the second one waits, and finds the work done.
 ///
 /// # Errors
-/// `Host` where the other one is not done within the budget.
+/// `Host` if the other one still holds it at the end of the budget.
 pub async fn acquire(root: &Root, budget: Duration) -> Result<InstanceLock, Fault> {
     let began = clock::instant();
-    let mut said = false;
+    let mut is_logged = false;
     loop {
         if let Some(lock) = try_acquire(root)? {
             return Ok(lock);
         }
         if began.elapsed() >= budget {
             let on = root.shown(&format!("{STATE_DIR}/lock"));
-            let todo = "let it finish, or stop it";
-            return Err(Fault::new(Kind::Host, "another enlist is at work", on, todo));
+            let todo = "wait until it ends, or stop it";
+            return Err(Fault::new(Kind::Host, "another enlist is running", on, todo));
         }
-        if !said {
-            tracing::info!("another enlist is at work; waiting for it");
-            said = true;
+        if !is_logged {
+            tracing::info!("another enlist is running; waiting for it");
+            is_logged = true;
         }
         timer::pause(LOCK_PAUSE).await;
     }
@@ -92,11 +92,11 @@ fn try_lock(root: &Root, name: &str) -> Result<Option<InstanceLock>, Fault> {
     }
 }
 
-/// Takes an engine's lock, a file that holds the pid of whoever has it, and waits a little for its
-/// holder. It is removed when dropped.
+/// Takes an engine's lock, a file with the process id of its holder, and waits a little if it is held.
+/// The lock is removed when the value is dropped.
 ///
 /// # Errors
-/// `Host` where it is held, with the pid, or can't be made.
+/// `Host` if it is held (the message has the process id), or can't be made.
 pub async fn take_pid_lock(root: &Root, lock: &PidLock) -> Result<LinkLock, Fault> {
     let (path, mode) = (lock.at.path.as_str(), lock.at.mode);
     let owner = files::ids_of(root, lock.at.owner);
@@ -109,9 +109,9 @@ pub async fn take_pid_lock(root: &Root, lock: &PidLock) -> Result<LinkLock, Faul
             Err(error) => return Err(files::fault(root, "could not make the lock", path, &error)),
         }
         match holder(root, lock, began.elapsed(), owner)? {
-            // Whoever may write there can make one anew as often as it is removed.
+            // A process that may write there can make the file again each time it is removed.
             None if began.elapsed() >= ENGINE_LOCK_TIMEOUT => {
-                let todo = "find out what makes it, then join again; nothing was written";
+                let todo = "find out what creates it, then run `enlist join`; nothing was written";
                 let what = "a lock that no process holds comes back each time it is removed";
                 return Err(Fault::new(Kind::Host, what, root.shown(path), todo));
             }
@@ -127,8 +127,8 @@ pub async fn take_pid_lock(root: &Root, lock: &PidLock) -> Result<LinkLock, Faul
     }
 }
 
-/// The living process that holds the lock. A pid that now belongs to some other program holds
-/// nothing; nor does a process of another user than root, ourselves and the lock's owner.
+/// The running process that holds the lock. A process id that now belongs to another program does not
+/// count. A process must belong to root, our user, or the lock's owner.
 fn holder(
     root: &Root,
     lock: &PidLock,
@@ -142,7 +142,7 @@ fn holder(
         Err(error) => return Err(files::fault(root, "the lock can't be read", path, &error)),
     };
     let pid: u32 = match text.trim() {
-        // Made this moment, and its writer has not come further; or it never will.
+        // Its writer may just be about to write the process id, or may have died before.
         "" => return Ok((waited < EMPTY_LOCK_TIMEOUT).then_some(0)),
         digits => match digits.parse() {
             Ok(pid) => pid,
@@ -150,15 +150,17 @@ fn holder(
         },
     };
     let owner = owner.map(|(user, _)| user);
-    let is_one = |argument: &String| argument.contains(lock.program) || argument.contains("enlist");
-    // The owner first: another user chooses the name of its process, and can delay reading it.
-    let holds = proc::is_trusted(pid, owner.as_slice()) && proc::arguments(pid).iter().any(is_one);
+    let is_known =
+        |argument: &String| argument.contains(lock.program) || argument.contains("enlist");
+    // The owner first: another user chooses the arguments of its process, and can delay the read.
+    let holds =
+        proc::is_trusted(pid, owner.as_slice()) && proc::arguments(pid).iter().any(is_known);
     Ok(holds.then_some(pid))
 }
 
 fn held(root: &Root, lock: &PidLock, pid: u32) -> Fault {
     let todo = format!(
-        "let that {} finish or stop it, then join again; nothing was written",
+        "wait until that {} process ends, or stop it, then run `enlist join`; nothing was written",
         lock.program
     );
     let what = format!("the lock is held by process {pid}");

@@ -1,4 +1,4 @@
-//! The network: one TLS stack, and no answer read without a bound.
+//! HTTP clients: one TLS stack, proxies, and a guard on every answer.
 
 mod proxy;
 mod roots;
@@ -32,24 +32,24 @@ pub use trace::{Skew, Trace};
 
 const TLS: tls::Provider = tls::Provider::Rustls(CryptoMode::AwsLc);
 
-/// How the APIs are reached, and what is on this very host or link; the latter never through a
-/// proxy. Connections are made when they are needed: nothing of TLS is read before TLS is spoken.
+/// Makes the HTTP clients for APIs, and for services on this host or link. The latter are never
+/// asked through a proxy. Certificates of trusted CAs are read only when TLS is first used.
 #[derive(Clone)]
 pub struct HttpClients(Arc<Inner>);
 
 struct Inner {
     proxy: Proxy,
     roots: Roots,
-    /// As PEM.
+    /// The certificates of trusted CAs, in PEM.
     trusted: OnceLock<Result<Vec<u8>, Fault>>,
     metadata: Metadata,
     skew: Arc<Skew>,
     connectors: Mutex<BTreeMap<ConnectorKey, SharedHttpConnector>>,
-    /// In place of the network: the APIs', and what is on this host.
+    /// Connectors that replace the network: for APIs, and for services on this host.
     replacements: Option<(SharedHttpConnector, SharedHttpConnector)>,
 }
 
-/// What tells connectors apart.
+/// What distinguishes connectors.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct ConnectorKey {
     limits: (Option<Duration>, Option<Duration>),
@@ -69,7 +69,7 @@ impl HttpClients {
         Self::build(environment, None)
     }
 
-    /// Over these connectors, whatever they lead to.
+    /// Clients over the given connectors instead of the network, for tests.
     #[must_use]
     pub fn with_connectors(
         environment: &Environment,
@@ -94,7 +94,7 @@ impl HttpClients {
         }))
     }
 
-    /// How far the APIs' clock is from ours.
+    /// The difference between the APIs' clock and ours.
     #[must_use]
     pub fn skew(&self) -> &Arc<Skew> {
         &self.0.skew
@@ -172,14 +172,13 @@ impl HttpClients {
         }
         TlsContext::builder().with_trust_store(store).build().map_err(|error| {
             let todo = "this is a bug in enlist; please report it";
-            Fault::new(Kind::Invariant, "TLS can't be set up", "trusted authorities", todo)
-                .because(&error)
+            Fault::new(Kind::Invariant, "TLS can't be set up", "trusted CAs", todo).because(&error)
         })
     }
 }
 
-/// The SDK reckons from 1970, and ends the process where a clock shows an earlier time, as one
-/// without a battery may.
+/// This node's clock, never before 1970: the SDK panics on an earlier time. A clock without a
+/// battery may show one.
 #[derive(Debug)]
 pub(super) struct Since1970;
 
@@ -256,7 +255,7 @@ impl HttpConnector for Connection {
     }
 }
 
-/// An answer of the proxy's own is not one of the API's.
+/// The answer of the API. An answer that the proxy gave itself is an error.
 async fn through(
     proxy: &str,
     url: &str,
@@ -269,18 +268,18 @@ async fn through(
     match answer {
         Ok(answer) => match answer.status().as_u16() {
             407 => Err(refused(407)),
-            // The APIs give each of their answers a number.
+            // Every answer of an AWS API has a request id.
             403 if answer.headers().get("x-amzn-requestid").is_none() => Err(refused(403)),
             _ => Ok(answer),
         },
         Err(error) => {
-            let said = |what: &str| {
+            let says = |what: &str| {
                 crate::fault::chain(&error).any(|error| error.to_string().ends_with(what))
             };
-            if said("proxy authorization required") {
+            if says("proxy authorization required") {
                 return Err(refused(407));
             }
-            if said("tunnel error: unsuccessful")
+            if says("tunnel error: unsuccessful")
                 && let Some(status) = proxy::refusal(proxy, url).await
             {
                 return Err(refused(status));

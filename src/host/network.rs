@@ -1,4 +1,4 @@
-//! This node's addresses, and the routes by which they are chosen.
+//! This node's addresses, and the routes that decide which one to use.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 
@@ -7,6 +7,7 @@ use sysinfo::Networks;
 use super::root::Root;
 use crate::facts::network::{self, Address, Link, default_routes, default_routes_v6, link_by_name};
 
+/// The addresses of all interfaces except loopback, sorted by interface.
 #[must_use]
 pub fn addresses() -> Vec<Address> {
     let networks = match Networks::new_with_refreshed_list() {
@@ -31,11 +32,11 @@ pub fn addresses() -> Vec<Address> {
     found
 }
 
-/// The private and the public IPv4 address that others reach this node by.
+/// The private and the public IPv4 address at which others reach this node.
 #[must_use]
 pub fn choose(root: &Root, addresses: &[Address]) -> (Option<Ipv4Addr>, Option<Ipv4Addr>) {
     let system = Root::running_system();
-    // The running kernel's; below `--root`, a file that stands there comes first.
+    // The running kernel's files. With `--root`, files below it come first.
     let read = |path: &str| root.text(path).or_else(|| system.text(path));
     let mut routes = default_routes(&read("/proc/net/route").unwrap_or_default());
     if routes.is_empty() {
@@ -44,8 +45,8 @@ pub fn choose(root: &Root, addresses: &[Address]) -> (Option<Ipv4Addr>, Option<I
     network::choose(addresses, &routes, |interface| link(read, interface), source_address())
 }
 
-/// The source address that the kernel takes for what goes out. Connecting a UDP socket looks up the
-/// route and sends nothing; the address is one for documentation (RFC 5737).
+/// The source address that the kernel uses for outgoing packets. Connecting a UDP socket looks up
+/// the route and sends nothing. The address is reserved for documentation (RFC 5737).
 fn source_address() -> Option<Ipv4Addr> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
     socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
@@ -55,9 +56,9 @@ fn source_address() -> Option<Ipv4Addr> {
     }
 }
 
-/// The kernel's word for it, else the name's.
+/// The kind of an interface, by the kernel's attributes, or else by its name.
 fn link(read: impl Fn(&str) -> Option<String>, interface: &str) -> Link {
-    // It becomes a part of a path; the kernel allows neither in a name.
+    // The name becomes part of a path. The kernel allows neither of these in a name.
     if interface.contains('/') || interface.starts_with("..") {
         return Link::Tunnel;
     }

@@ -1,24 +1,23 @@
-//! What the service manager is told (sd_notify(3)). Without one, nothing is said.
+//! Notifications to the service manager (sd_notify(3)). Without a service manager, they do nothing.
 
 use std::time::Duration;
 
 use sd_notify::NotifyState;
 
-/// The way to the service manager, and what it expects.
+/// Sends notifications to the service manager.
 #[derive(Clone, Copy, Debug)]
 pub struct Notifier {
     watchdog: Option<Duration>,
 }
 
 impl Notifier {
-    /// From the environment that the service manager made.
+    /// Reads the environment that the service manager set.
     #[must_use]
     pub fn from_environment() -> Self {
         Self { watchdog: sd_notify::watchdog_enabled() }
     }
 
-    /// How often it wants to hear that we are alive: half of the time after which it gives us up
-    /// (sd_watchdog_enabled(3)).
+    /// How often to send a heartbeat: half of the watchdog's time-out (sd_watchdog_enabled(3)).
     #[must_use]
     pub fn watchdog_pause(&self) -> Option<Duration> {
         self.watchdog.map(|limit| limit / 2)
@@ -34,14 +33,15 @@ impl Notifier {
         tell(&[NotifyState::Status(text)]);
     }
 
-    /// The settings are read anew.
+    /// A reload of the settings begins.
     pub fn reloading(&self) {
         match NotifyState::monotonic_usec_now() {
             Ok(now) => tell(&[NotifyState::Reloading, now]),
-            Err(error) => tracing::debug!(%error, "the clock of the service manager"),
+            Err(error) => tracing::debug!(%error, "the monotonic clock can't be read"),
         }
     }
 
+    /// The stop begins.
     pub fn stopping(&self) {
         tell(&[NotifyState::Stopping]);
     }
@@ -52,6 +52,7 @@ impl Notifier {
         tell(&[NotifyState::ExtendTimeoutUsec(microseconds)]);
     }
 
+    /// A heartbeat for the watchdog.
     pub fn alive(&self) {
         if self.watchdog.is_some() {
             tell(&[NotifyState::Watchdog]);
@@ -61,6 +62,6 @@ impl Notifier {
 
 fn tell(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
-        tracing::debug!(%error, "the service manager could not be told");
+        tracing::debug!(%error, "the service manager could not be notified");
     }
 }

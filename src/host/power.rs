@@ -1,4 +1,4 @@
-//! Whether the machine is going down for good, as far as that can be told.
+//! Whether the machine is being powered off.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use super::root::Root;
 
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// Whether the service manager is powering the machine off or halting it, as opposed to a reboot
-/// or to the stop of one service: by the jobs in its queue.
+/// Whether the service manager is powering the machine off or halting it, by the jobs in its queue.
+/// A reboot, or the stop of one service, does not count.
 pub async fn is_going_off(root: &Root) -> bool {
     if !root.is_running_system() {
         return false;
@@ -23,7 +23,7 @@ pub async fn is_going_off(root: &Root) -> bool {
     {
         Ok(ended) => names_power_off(&ended.stdout),
         Err(error) => {
-            tracing::debug!(%error, "systemctl list-jobs");
+            tracing::debug!(%error, "systemctl list-jobs failed");
             false
         }
     }
@@ -43,7 +43,7 @@ mod tests {
     use super::names_power_off;
 
     #[test]
-    fn powering_off_is_told_from_rebooting_and_stopping() {
+    fn power_off_is_distinguished_from_reboot_and_stop() {
         assert!(names_power_off(
             "  90 poweroff.target start waiting\n 7 enlist.service stop running\n"
         ));

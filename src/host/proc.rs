@@ -1,13 +1,13 @@
-//! Other processes, as /proc shows them: whose they are, and what they run.
+//! Other processes in /proc: their users, and the programs they run.
 
 use std::path::Path;
 
 use super::root::Root;
 
-/// Whether the process belongs to one of these users, to root, or to ourselves.
+/// Whether a process belongs to one of these users, to root, or to our user.
 ///
-/// By what the kernel says of its user ids (proc_pid_status(5)), not by the owner of its directory in
-/// /proc: that is root for every process that may not be dumped, and any user can make one.
+/// The user ids are those of proc_pid_status(5). The owner of the directory in /proc proves nothing:
+/// it is root for every process that can't be dumped, and any user can start one.
 #[must_use]
 pub fn is_trusted(pid: u32, users: &[u32]) -> bool {
     let own = rustix::process::geteuid().as_raw();
@@ -16,15 +16,15 @@ pub fn is_trusted(pid: u32, users: &[u32]) -> bool {
         .is_some_and(|ids| ids.iter().all(|id| *id == 0 || *id == own || users.contains(id)))
 }
 
-/// What it was started with.
+/// The arguments of a process.
 #[must_use]
 pub fn arguments(pid: u32) -> Vec<String> {
     let command = file(pid, "cmdline").unwrap_or_default();
     command.split('\0').map(str::to_owned).collect()
 }
 
-/// Whether it runs amazon-ssm-agent, as far as that can be seen: its program, else the script that
-/// a shell runs. What can't be read is not held against it.
+/// Whether a process runs amazon-ssm-agent, as its program or as a shell's script. A process whose
+/// program can't be read counts as one.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "the kernel's own link, and it is not followed")]
 pub fn is_ssm_agent(pid: u32) -> bool {
@@ -45,8 +45,8 @@ fn runs_agent(program: &Path, arguments: &[String]) -> bool {
         || (is_shell && arguments.get(1).is_some_and(|script| is_agent(Path::new(script))))
 }
 
-/// Real, effective and saved. All three: a program that sets its user id, started by another user,
-/// has root's as the effective one.
+/// The real, effective and saved user id. All three count: a setuid program that another user
+/// started has root as effective id.
 fn user_ids(status: &str) -> Option<[u32; 3]> {
     let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
     let mut ids = line.split_whitespace().map(|id| id.parse().ok());
@@ -63,14 +63,14 @@ mod tests {
     use std::path::Path;
 
     #[test]
-    fn this_process_is_trusted_and_no_agent() {
+    fn this_process_is_trusted_and_not_an_agent() {
         let pid = std::process::id();
         assert!(is_trusted(pid, &[]) && !is_ssm_agent(pid) && !arguments(pid).is_empty());
-        assert!(!is_trusted(u32::MAX, &[]), "there is none");
+        assert!(!is_trusted(u32::MAX, &[]), "no such process");
     }
 
     #[test]
-    fn all_of_a_process_user_ids_count() {
+    fn all_user_ids_of_a_process_count() {
         assert_eq!(
             user_ids("Name:\tsu\nUid:\t1000\t0\t0\t0\nGid:\t7\t7\t7\t7\n"),
             Some([1000, 0, 0])

@@ -1,5 +1,5 @@
-//! Other programs. They are found in root's own directories, and their environment holds named
-//! variables only: no secret, and nothing that changes what they load or run.
+//! Runs other programs. They are searched in fixed directories, and get only the environment
+//! variables listed here: no secret, and nothing that changes what they load or run.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -14,15 +14,15 @@ use super::root::Root;
 use super::variables;
 use crate::text;
 
-/// Where programs are looked for, and every child's PATH: whatever the PATH of the user is who
-/// became root. Puppet's own packages put their programs into the last one.
+/// Where programs are searched, and every child's PATH. It does not depend on the PATH of the user
+/// who became root. The last directory is that of Puppet's own packages.
 const PATH: &str =
     "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/puppetlabs/bin";
 
-/// What every child gets of our own environment, besides LC_*: the form of its messages and times.
+/// The variables that every child gets from our environment, besides LC_*: language and time zone.
 const COMMON: [&str; 3] = ["LANG", "LANGUAGE", "TZ"];
 
-/// What a child gets that uses the network: the way through a proxy, and whom to trust there.
+/// The variables that a child gets if it uses the network: proxies, and trusted CAs.
 const NETWORK: [&str; 10] = [
     "HTTP_PROXY",
     "http_proxy",
@@ -36,33 +36,33 @@ const NETWORK: [&str; 10] = [
     "SSL_CERT_DIR",
 ];
 
-/// What systemd-run may take to say that the unit has ended.
+/// How long systemd-run may take to report the end of the unit.
 const CLIENT_GRACE: Duration = Duration::from_secs(10);
 
-/// What is kept of each of a program's outputs, in bytes: its last words.
+/// How much is kept of each output of a program, in bytes: its end.
 const MOST_KEPT: usize = 64 * 1024;
 
-/// Whether a program uses the network.
+/// Whether a program uses the network, and so gets the variables for proxies and CAs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Network {
     Unused,
     Used,
 }
 
-/// How a program ended.
+/// The exit code and the outputs of a program.
 #[derive(Debug)]
 pub struct Output {
-    /// None where a signal ended it.
+    /// None if a signal ended the program.
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
 }
 
-/// Runs a program to its end or to the limit, whichever comes first. A bare name is looked for in
-/// the standard directories.
+/// Runs a program until it ends, for as long as the limit at most. A name without a directory is
+/// searched in the fixed directories.
 ///
 /// # Errors
-/// Where it can't be started, or the limit came first.
+/// If the program can't be started, or does not end within the limit.
 #[expect(clippy::disallowed_methods, reason = "the one place that starts programs")]
 pub async fn run(
     program: &str,
@@ -73,8 +73,7 @@ pub async fn run(
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
     command.env_clear().envs(environment(network, variables::all()));
-    // As a service is started: what a program makes of a relative path does not depend on where
-    // enlist was called.
+    // As for a service: relative paths do not depend on the directory that enlist was started in.
     command.current_dir("/");
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
@@ -85,7 +84,7 @@ pub async fn run(
     Ok(Output { code: status.code(), stdout, stderr })
 }
 
-/// A child's environment, of ours.
+/// The environment of a child, made from ours.
 fn environment(
     network: Network,
     ours: impl Iterator<Item = (OsString, OsString)>,
@@ -101,13 +100,13 @@ fn environment(
         ours.filter(|(name, _)| name.to_str().is_some_and(is_passed)).collect();
     passed.insert("PATH".into(), PATH.into());
     if is_root {
-        // Not that of the user who became root.
+        // Not the home of the user who became root.
         passed.insert("HOME".into(), "/root".into());
     }
     passed
 }
 
-/// All of it is read, so that the program is not held up, and the end of it is kept.
+/// Reads everything, so that the program does not block, and keeps the end.
 async fn tail(pipe: Option<impl AsyncRead + Unpin>) -> std::io::Result<String> {
     let Some(mut pipe) = pipe else { return Ok(String::new()) };
     let (mut kept, mut part) = (Vec::new(), vec![0; 8192]);
@@ -121,8 +120,8 @@ async fn tail(pipe: Option<impl AsyncRead + Unpin>) -> std::io::Result<String> {
     }
 }
 
-/// As [`run`], but outside of the service's sandbox: where systemd started us, it starts the
-/// program as a unit of its own. For what changes the whole machine, such as an engine's run.
+/// Runs a program like [`run`], but outside of the service's sandbox: under systemd, as a unit of
+/// its own. For programs that change the whole machine, such as an engine's first run.
 ///
 /// # Errors
 /// As for [`run`].
@@ -136,7 +135,7 @@ pub async fn run_outside_sandbox(
     if !is_service || !files::is_directory(&Root::running_system(), "/run/systemd/system") {
         return run(program, arguments, limit, Network::Used).await;
     }
-    // The unit ends by itself at the limit; it would wait_for_running_agent its client.
+    // The unit has to end at the limit by itself: it goes on when systemd-run is killed.
     let bound = format!("--property=RuntimeMaxSec={}", limit.as_secs());
     let passed = set_in_unit(&environment(Network::Used, variables::all()));
     let mut all = vec!["--wait", "--pipe", "--collect", "--quiet", &bound];
@@ -146,8 +145,8 @@ pub async fn run_outside_sandbox(
     run("systemd-run", &all, limit + CLIENT_GRACE, Network::Used).await
 }
 
-/// Options by which systemd-run takes these variables from its own environment. Everybody may ask
-/// for a unit's environment, so a proxy's password is left out.
+/// The options with which systemd-run passes these variables on. Any user can read a unit's
+/// environment, so a proxy with a password is left out.
 fn set_in_unit(environment: &BTreeMap<OsString, OsString>) -> Vec<String> {
     let is_public = |value: &OsString| value.to_str().is_some_and(|value| !value.contains('@'));
     let names = environment.iter().filter(|(_, value)| is_public(value)).map(|(name, _)| name);
@@ -185,19 +184,19 @@ mod tests {
     }
 
     #[test]
-    fn children_get_named_variables_only() {
+    fn children_get_the_listed_variables_only() {
         assert_eq!(names(Network::Unused), ["LC_ALL", "PATH", "TZ"]);
         assert_eq!(names(Network::Used), ["HTTPS_PROXY", "LC_ALL", "PATH", "TZ", "no_proxy"]);
     }
 
     #[tokio::test]
-    async fn children_start_where_a_service_does() {
+    async fn children_start_in_the_root_directory() {
         let ended = run("/bin/pwd", &[], Duration::from_secs(9), Network::Unused).await.unwrap();
         assert_eq!(ended.stdout.trim(), "/");
     }
 
     #[test]
-    fn a_proxys_password_is_not_put_into_a_unit() {
+    fn a_proxy_with_a_password_is_not_passed_to_a_unit() {
         let ours = OURS.iter().map(|(name, value)| ((*name).into(), (*value).into()));
         let options = set_in_unit(&environment(Network::Used, ours));
         assert!(options.contains(&"--setenv=no_proxy".to_owned()), "{options:?}");

@@ -1,5 +1,5 @@
-//! Where other programs are: in root's own directories, whatever the PATH of the user is who
-//! became root. One that others may write is not run.
+//! Finds other programs in fixed directories, whatever the PATH of the user who became root. A
+//! program that others can write is not run.
 
 use std::path::PathBuf;
 
@@ -9,8 +9,8 @@ use super::files;
 use super::root::Root;
 use crate::fault::Fault;
 
-/// The vendors' own directories, the usual ones, and those of distributions whose `/usr` is
-/// read-only.
+/// The directories of the vendors, the usual ones, and those of distributions with a read-only
+/// `/usr`.
 const DIRECTORIES: [&str; 13] = [
     "/opt/puppetlabs/bin",
     "/opt/chef/bin",
@@ -27,16 +27,16 @@ const DIRECTORIES: [&str; 13] = [
     "/snap/amazon-ssm-agent/current",
 ];
 
-/// The program of one of these names, without the root's prefix: where the settings say, else the
-/// first one that is found and that nobody else may write.
+/// Finds the program with one of these names, without the prefix of `--root`: the one that the
+/// settings name, or else the first that exists and that others can't write.
 ///
 /// # Errors
-/// `Config` where the settings name one that others may write.
-pub fn find(root: &Root, names: &[&str], told: Option<&str>) -> Result<Option<String>, Fault> {
-    if let Some(told) = told {
-        let found = files::is_program(root, told)
-            .map_err(|error| files::fault(root, "this program is not run", told, &error))?;
-        return Ok(found.then(|| told.to_owned()));
+/// `Config` if others can write the one that the settings name.
+pub fn find(root: &Root, names: &[&str], set: Option<&str>) -> Result<Option<String>, Fault> {
+    if let Some(path) = set {
+        let found = files::is_program(root, path)
+            .map_err(|error| files::fault(root, "this program is not run", path, &error))?;
+        return Ok(found.then(|| path.to_owned()));
     }
     let paths = |name: &&str| DIRECTORIES.map(|directory| format!("{directory}/{name}"));
     Ok(names.iter().flat_map(paths).find(|path| may_be_run(root, path)))
@@ -52,7 +52,7 @@ fn may_be_run(root: &Root, path: &str) -> bool {
     })
 }
 
-/// What tells this program from a later one in its place: size and time of change.
+/// The size and the time of change of a program, to notice that it was replaced.
 #[must_use]
 pub fn version(path: &str) -> Option<(i64, i64)> {
     let stat = statat(CWD, PathBuf::from(path), AtFlags::empty()).ok()?;

@@ -1,5 +1,5 @@
-//! `--root`: where every path of the node begins, for images and tests. Held open as a directory,
-//! so that every path is walked from it; absolute links below it lead back into it.
+//! `--root`: the directory that every path of the node begins at, for images and tests. It is held
+//! open, and every path is walked from it. Absolute links below it stay inside it.
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -9,18 +9,19 @@ use rustix::fs::{Mode, OFlags};
 
 use super::files;
 
+/// The root directory of the node.
 #[derive(Clone, Debug)]
 pub struct Root {
     prefix: PathBuf,
     directory: Arc<OnceLock<OwnedFd>>,
     /// The user that runs this program, and its group.
     user: (u32, u32),
-    /// `/etc/passwd`, once a message wanted a name.
+    /// The content of `/etc/passwd`, read when a message first needs a name.
     passwd: Arc<Mutex<Option<String>>>,
 }
 
 impl Root {
-    /// The prefix is taken as it is: whoever names it answers for it.
+    /// A root with this prefix. The prefix itself is not checked: the caller chose it.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
         let user = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
@@ -33,26 +34,26 @@ impl Root {
         Self::new("/")
     }
 
-    /// A path of the node with its prefix: for messages, and for programs to start. Files are
-    /// opened by [`files`] alone.
+    /// A path of the node with the prefix, for messages and for programs to start. Only [`files`]
+    /// opens files.
     #[must_use]
     pub fn at(&self, path: &str) -> PathBuf {
         self.prefix.join(path.trim_start_matches('/'))
     }
 
-    /// The same as text.
+    /// The same as [`Self::at`], as text.
     #[must_use]
     pub fn shown(&self, path: &str) -> String {
         self.at(path).display().to_string()
     }
 
-    /// Whether this is the running system itself, whose programs and kernel may be asked.
+    /// Whether this is the running system itself, and not an image.
     #[must_use]
     pub fn is_running_system(&self) -> bool {
         self.prefix == Path::new("/")
     }
 
-    /// A file's text without surrounding blanks; none where it can't be read or is empty.
+    /// A file's text without surrounding white space; none if it can't be read or is empty.
     #[must_use]
     pub fn line(&self, path: &str) -> Option<String> {
         let text = self.text(path)?;
@@ -60,31 +61,31 @@ impl Root {
         (!text.is_empty()).then(|| text.to_owned())
     }
 
-    /// A file's text; none where it can't be read, or is too large to be what it should be.
+    /// A file's text; none if it can't be read or is too large.
     #[must_use]
     pub fn text(&self, path: &str) -> Option<String> {
         files::read_text(self, path, files::LARGEST).ok()
     }
 
-    /// Root, or the user that runs this program.
+    /// Whether it is root, or the user that runs this program.
     pub(super) fn trusts(&self, user: u32) -> bool {
         user == 0 || user == self.user.0
     }
 
-    /// Root's group; for another user, the user's own as well, which is that user's alone where
-    /// each has one (user private groups).
+    /// Whether it is root's group, or for another user that user's own group (user private groups:
+    /// the user is its only member).
     pub(super) fn trusts_group(&self, group: u32) -> bool {
         group == 0 || (self.user.0 != 0 && group == self.user.1)
     }
 
-    /// Whom files that steer us have to belong to.
+    /// The account that trusted files must belong to.
     pub(super) fn expected_owner(&self) -> String {
         if self.user.0 == 0 { "root".to_owned() } else { self.account(self.user.0) }
     }
 
-    /// An account's name, else its number.
+    /// An account's name, or its number if it has no name.
     pub(super) fn account(&self, user: u32) -> String {
-        // Held where `/etc/passwd` itself is what a message is about.
+        // The lock is taken if the message is about `/etc/passwd` itself.
         let Ok(mut passwd) = self.passwd.try_lock() else { return user.to_string() };
         let text = passwd.get_or_insert_with(|| self.text("/etc/passwd").unwrap_or_default());
         let name = text.lines().find_map(|line| {
@@ -106,7 +107,7 @@ impl Root {
         Ok(self.directory.get_or_init(|| opened))
     }
 
-    /// The same, and made where it is missing: like any directory, whatever the umask.
+    /// Opens the directory, and makes it if it is missing, with a mode that ignores the umask.
     pub(super) fn make(&self) -> std::io::Result<()> {
         match self.open() {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {

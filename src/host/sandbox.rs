@@ -1,9 +1,9 @@
-//! The sandbox of the units (`systemd/*.service`): which directories it lets enlist write, those
-//! of them that have to be made before it is set up, and what to say where it stands in the way.
+//! The sandbox of the units (`systemd/*.service`): the directories that enlist may write, making
+//! the missing ones before the sandbox is set up, and the advice for a path it does not allow.
 //!
-//! systemd leaves a directory out of the sandbox that does not exist when a unit starts, and it
-//! is read-only from then on. So `enlist prepare` makes those that the settings call for, as the
-//! unit's first step and outside of the sandbox (decision 0011).
+//! A directory that does not exist when a unit starts is not part of the sandbox, and stays
+//! read-only. So `enlist prepare` makes the directories that the settings need: it is the unit's
+//! first step, and runs outside of the sandbox (decision 0011).
 
 use std::path::{Path, PathBuf};
 
@@ -14,10 +14,10 @@ use crate::engines::{EngineRecord, Engines, writable_directories};
 use crate::fault::Fault;
 use crate::targets::Target;
 
-/// Makes the directories that these targets' engines need, where they are missing.
+/// Makes the missing directories that these targets' engines need.
 ///
 /// # Errors
-/// `Host`, for the first that can't be made.
+/// `Host` for the first that can't be made.
 pub fn prepare(root: &Root, targets: &[Box<dyn Target>], engines: &Engines) -> Result<(), Fault> {
     let ids = targets.iter().flat_map(|target| target.engines());
     for engine in ids.map(|id| engines.get(id)) {
@@ -33,11 +33,11 @@ pub fn prepare(root: &Root, targets: &[Box<dyn Target>], engines: &Engines) -> R
     Ok(())
 }
 
-/// What to do about a file system that is read-only: under a unit that is most likely its sandbox.
+/// What to do about a read-only file system. In a unit, the cause is most likely its sandbox.
 #[must_use]
 pub fn advice(root: &Root, path: &str) -> String {
     let Some(unit) = unit() else {
-        return "mount the file system for writing; the next join continues where this one stopped"
+        return "mount the file system read-write; the next join continues where this one stopped"
             .to_owned();
     };
     let is_there = |directory: &Path| {
@@ -49,7 +49,7 @@ pub fn advice(root: &Root, path: &str) -> String {
 fn advice_in(unit: &str, path: &Path, is_there: &dyn Fn(&Path) -> bool) -> String {
     if writable_directories().any(|known| path.starts_with(known)) {
         return format!(
-            "`systemctl restart {unit}`: its directory was missing when the unit started, or the disk is read-only"
+            "`systemctl restart {unit}`: the directory was missing when the unit started, or the disk is read-only"
         );
     }
     let directory = directory_for(path, is_there);
@@ -64,7 +64,8 @@ fn advice_in(unit: &str, path: &Path, is_there: &dyn Fn(&Path) -> bool) -> Strin
     )
 }
 
-/// The path itself where it is a directory, else the nearest one that is there; but none at the top of the tree, which would be too much.
+/// The path itself if it is a directory, or else the nearest directory above it that exists. Not one
+/// directly below `/`, which would allow too much.
 fn directory_for(path: &Path, is_there: &dyn Fn(&Path) -> bool) -> PathBuf {
     let is_narrow = |directory: &&Path| directory.components().count() > 2;
     let parent = path.parent().filter(is_narrow).unwrap_or(path);
@@ -72,14 +73,15 @@ fn directory_for(path: &Path, is_there: &dyn Fn(&Path) -> bool) -> PathBuf {
     above.find(|directory| is_there(directory)).unwrap_or(parent).to_owned()
 }
 
-/// The unit that we run in.
+/// The unit that this process runs in.
 fn unit() -> Option<String> {
     // Set in every service (systemd.exec(5)).
     variables::variable("INVOCATION_ID")?;
     unit_in(&Root::running_system().text("/proc/self/cgroup")?)
 }
 
-/// Lines of `ID:CONTROLLERS:PATH` (cgroups(7)); the unit is the path's last part, or near it.
+/// The unit in lines of `ID:CONTROLLERS:PATH` (cgroups(7)): the last part of the path that names a
+/// service.
 fn unit_in(cgroups: &str) -> Option<String> {
     let is_service = |part: &&str| Path::new(part).extension() == Some("service".as_ref());
     let unit = cgroups.lines().find_map(|line| line.rsplit('/').find(is_service))?;
@@ -92,7 +94,7 @@ mod tests {
     use std::path::Path;
 
     #[test]
-    fn the_units_let_write_what_is_listed_and_no_more() {
+    fn the_units_allow_exactly_the_listed_directories() {
         for (unit, text) in [
             ("enlist", include_str!("../../systemd/enlist.service")),
             ("enlist-join", include_str!("../../systemd/enlist-join.service")),

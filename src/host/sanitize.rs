@@ -1,4 +1,4 @@
-//! What services and this machine say, cleaned once, where it enters: see [`crate::text`].
+//! Cleans texts of services and of this machine, once, where they enter: see [`crate::text`].
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,8 @@ use crate::pki::oid;
 use crate::secret::Secret;
 use crate::text;
 
-/// Facts that can be shown. The identity document stays: its signature is over these very bytes.
+/// Cleans facts, so that they can be shown. The identity document stays as it is: its signature is
+/// over exactly these bytes.
 #[must_use]
 pub fn facts(mut facts: Facts) -> Facts {
     let platform = &mut facts.platform;
@@ -35,7 +36,7 @@ pub fn facts(mut facts: Facts) -> Facts {
             &mut ec2.private_ip,
             &mut ec2.public_ip,
         ]);
-        // Tags go into a request byte for byte, and are cleaned where they are shown.
+        // Tags are put into a request byte for byte. They are cleaned where they are shown.
         let (secret, shown) = std::mem::take(&mut ec2.tags)
             .into_iter()
             .partition::<BTreeMap<_, _>, _>(|(name, _)| oid::is_secret(name));

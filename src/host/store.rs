@@ -8,14 +8,15 @@ use crate::bootstrap::Record;
 use crate::fault::{Evidence, Fault};
 use crate::targets::state_dir;
 
-/// The largest evidence kept, in bytes: enough for a certificate chain or an error page.
+/// The largest piece of evidence, in bytes: enough for a certificate chain or an error page.
 const LARGEST_EVIDENCE: usize = 64 * 1024;
-/// How many pieces of evidence are kept of a target: with the former, 2 MiB at most.
+/// How many pieces of evidence are kept per target: 2 MiB at most in total.
 const MOST_EVIDENCE: usize = 32;
-/// How many copies are kept of one file: what an account damages again and again is put back, and
-/// copied, as often.
+/// How many copies are kept of one file. A file that an account damages repeatedly is repaired, and
+/// copied, each time.
 const MOST_COPIES: usize = 8;
 
+/// The state directory of one target.
 #[derive(Clone, Debug)]
 pub struct Store {
     root: Root,
@@ -28,31 +29,31 @@ impl Store {
         Self { root, directory: state_dir(target) }
     }
 
-    /// Where the record stands, with the prefix of `--root`.
+    /// The record's path, with the prefix of `--root`.
     #[must_use]
     pub fn record_path(&self) -> String {
         self.root.shown(&self.at("record.json"))
     }
 
-    /// A small file beside the record, where there is one and it can be read.
+    /// A small file beside the record; none if it can't be read.
     #[must_use]
     pub fn note(&self, name: &str) -> Option<Vec<u8>> {
         files::read_if_there(&self.root, &self.at(name)).ok().flatten()
     }
 
-    /// Writes such a file, root's alone.
+    /// Writes such a file, with mode 0600.
     ///
     /// # Errors
-    /// `Host` where it can't be written.
+    /// `Host` if it can't be written.
     pub fn keep_note(&self, name: &str, text: &str) -> Result<(), Fault> {
         self.make("")?;
         files::replace(&self.root, &self.at(name), text.as_bytes(), 0o600, None)
     }
 
-    /// The record, where there is one.
+    /// The record; none if there is none.
     ///
     /// # Errors
-    /// `Host` where it can't be read, `Invariant` where it is damaged.
+    /// `Host` if it can't be read, `Invariant` if it is damaged.
     pub fn load(&self) -> Result<Option<Record>, Fault> {
         let Some(bytes) = files::read_if_there(&self.root, &self.at("record.json"))? else {
             return Ok(None);
@@ -60,8 +61,8 @@ impl Store {
         Record::parse(&String::from_utf8_lossy(&bytes), &self.record_path()).map(Some)
     }
 
-    /// Writes the record so that it survives a power cut. Root's alone: it names no secret, but
-    /// its token would let others ask about this node.
+    /// Writes the record so that it survives a power cut, with mode 0600. It holds no secret, but
+    /// with its token others could ask about this node.
     ///
     /// # Errors
     /// `Host`.
@@ -71,8 +72,8 @@ impl Store {
         files::replace(&self.root, &self.at("record.json"), bytes.as_bytes(), 0o600, None)
     }
 
-    /// Keeps what was refused, under a name with the time in it. The oldest goes where there is
-    /// too much of it.
+    /// Keeps a refused text, under a name that begins with the time. Removes the oldest pieces if
+    /// there are too many.
     ///
     /// # Errors
     /// `Host`.
@@ -83,12 +84,12 @@ impl Store {
         self.drop_old_evidence(MOST_EVIDENCE.saturating_sub(1))?;
         let path = self.at(&format!("evidence/{unix}-{}.txt", evidence.name));
         files::replace(&self.root, &path, bounded, 0o600, None)?;
-        tracing::info!(path = self.root.shown(&path), "what was refused is kept");
+        tracing::info!(path = self.root.shown(&path), "the refused text is kept");
         Ok(())
     }
 
-    /// Removes the oldest evidence until there are no more files than this. Names begin with the
-    /// time; one that does not is not ours, and goes first.
+    /// Removes the oldest evidence until at most this many files are left. Names begin with the
+    /// time. A file without a time is not ours, and is removed first.
     fn drop_old_evidence(&self, most: usize) -> Result<(), Fault> {
         let directory = self.at("evidence");
         let mut names = files::names(&self.root, &directory)
@@ -105,8 +106,8 @@ impl Store {
             .try_for_each(|name| files::remove_tree(&self.root, &format!("{directory}/{name}")))
     }
 
-    /// Removes copies of a file until another one fits: the oldest but one, since the oldest may be
-    /// what stood there before enlist came.
+    /// Removes copies of a file until there is room for another one. The oldest copy stays: it may
+    /// be the file from before enlist was installed.
     fn drop_old_copies(&self, flat: &str) -> Result<(), Fault> {
         let directory = self.at("backup");
         let names = files::names(&self.root, &directory)
@@ -125,7 +126,7 @@ impl Store {
             .try_for_each(|name| files::remove(&self.root, &format!("{directory}/{name}")))
     }
 
-    /// Keeps a copy of a file that is about to be replaced or removed.
+    /// Copies a file that is about to be replaced or removed.
     ///
     /// # Errors
     /// `Host`.
@@ -136,7 +137,7 @@ impl Store {
         }
     }
 
-    /// Likewise, with what was read of it.
+    /// Likewise, with the content that was read before.
     ///
     /// # Errors
     /// `Host`.
@@ -146,12 +147,12 @@ impl Store {
         let copy = self.at(&format!("backup/{unix}-{}", flat_name(path)));
         files::replace(&self.root, &copy, content, 0o600, None)?;
         let (path, backup) = (self.root.shown(path), self.root.shown(&copy));
-        tracing::info!(path, backup, "the former file is kept");
+        tracing::info!(path, backup, "a copy of the former file is kept");
         Ok(())
     }
 
-    /// Moves another machine's identity out of the way: these files, the record, and a key that
-    /// was made and not used yet.
+    /// Moves another machine's identity aside: these files, the record, and a key that was made but
+    /// not used yet.
     ///
     /// # Errors
     /// `Host`.
@@ -159,7 +160,7 @@ impl Store {
         let name = self.unfinished_aside().unwrap_or_else(|| format!("aside-{unix}"));
         self.make(&name)?;
         let own = ["key.pem", "record.json"].map(|name| self.at(name));
-        // The record last: until it is gone, the rest is set aside again.
+        // The record last: as long as it is there, this is repeated.
         for path in paths.iter().chain(&own) {
             let to = self.at(&format!("{name}/{}", flat_name(path)));
             files::move_file(&self.root, path, &to)?;
@@ -168,7 +169,7 @@ impl Store {
         Ok(())
     }
 
-    /// Where an earlier start was interrupted at that: the record, which goes last, is not there.
+    /// The directory of an interrupted earlier move: it lacks the record, which is moved last.
     fn unfinished_aside(&self) -> Option<String> {
         let record = flat_name(&self.at("record.json"));
         self.directories().find(|name| {
@@ -177,8 +178,8 @@ impl Store {
         })
     }
 
-    /// Moves the record to the backups: this node is no member any more. A key that was made and
-    /// never used goes with it, and so does whatever was half written here.
+    /// Moves the record to the backups, because this node is no longer a member. Likewise a key that
+    /// was never used. Removes temporary files.
     ///
     /// # Errors
     /// `Host`.
@@ -193,13 +194,13 @@ impl Store {
         files::remove_temporaries(&self.root, &self.at("record.json"))
     }
 
-    /// Those of backups, evidence and other machines' files.
+    /// The directories of backups, evidence, and other machines' files.
     fn directories(&self) -> impl Iterator<Item = String> + use<'_> {
         let names = files::names(&self.root, &self.directory).unwrap_or_default();
         names.into_iter().filter(|name| files::is_directory(&self.root, &self.at(name)))
     }
 
-    /// Makes the target's directory, or one below it, root's alone.
+    /// Makes the target's directory, or one below it, with mode 0700.
     ///
     /// # Errors
     /// `Host`.
@@ -214,7 +215,8 @@ impl Store {
     }
 }
 
-/// `private_keys/i-1.pem` as one name, so that two files of one name keep apart.
+/// A file name made of the last directory and the name, so that files of the same name in different
+/// directories do not collide: `private_keys-i-1.pem`.
 fn flat_name(path: &str) -> String {
     let path = Path::new(path);
     let parent = path.parent().and_then(Path::file_name).unwrap_or_default();
@@ -229,11 +231,11 @@ mod tests {
     use crate::host::{Root, files};
 
     #[test]
-    fn evidence_has_a_cap_and_the_oldest_goes() {
+    fn evidence_is_limited_and_the_oldest_is_removed() {
         let directory = tempfile::tempdir().unwrap();
         let root = Root::new(directory.path());
         let store = Store::new(root.clone(), "ssm");
-        // By number, not by letter: 1000 comes after 999.
+        // The order is numeric: 1000 comes after 999.
         let times = 980..1040;
         for unix in times.clone() {
             let content = "x".repeat(2 * LARGEST_EVIDENCE);
@@ -248,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_copies_the_first_and_the_last_are_kept() {
+    fn the_first_copy_and_the_latest_ones_are_kept() {
         let directory = tempfile::tempdir().unwrap();
         let root = Root::new(directory.path());
         let store = Store::new(root.clone(), "ssm");

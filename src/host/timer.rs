@@ -1,6 +1,5 @@
-//! Waiting without waking in between. Tokio's own timers are kept in a wheel of slots and wake
-//! the process two or three times on the way to a moment that is minutes off; a timer of the
-//! kernel's wakes it once.
+//! Sleeping without waking up in between. Tokio's own timer wakes the process two or three times
+//! during a sleep of minutes; a timer of the kernel wakes it once.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -13,7 +12,7 @@ use rustix::time::{
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// From here on it is worth two system calls more.
+/// From this duration on, a kernel timer is worth its two system calls.
 const LONG: Duration = Duration::from_secs(5);
 
 /// Sleeps for this long.
@@ -22,18 +21,18 @@ pub async fn sleep(duration: Duration) {
         return pause(duration).await;
     }
     if let Err(error) = by_kernel(duration).await {
-        tracing::debug!(%error, "no timer of the kernel's to be had");
+        tracing::debug!(%error, "the kernel's timer can't be used");
         pause(duration).await;
     }
 }
 
-/// Sleeps by the runtime's own timer: for a moment, between two looks.
+/// Sleeps by the runtime's own timer, for short pauses between two checks.
 #[expect(clippy::disallowed_methods, reason = "the one place that waits")]
 pub async fn pause(duration: Duration) {
     tokio::time::sleep(duration).await;
 }
 
-/// Likewise where there is no runtime.
+/// Blocks the thread for this long, where there is no runtime.
 #[expect(clippy::disallowed_methods, reason = "the one place that waits")]
 pub fn block_for(duration: Duration) {
     std::thread::sleep(duration);
@@ -52,9 +51,9 @@ async fn by_kernel(duration: Duration) -> io::Result<()> {
     timerfd_settime(&timer, TimerfdTimerFlags::empty(), &once)?;
     #[expect(
         deprecated,
-        reason = "what it warns of is no descriptor that owns itself; this one does"
+        reason = "it warns of types that do not own their descriptor; OwnedFd does"
     )]
     let timer: AsyncFd<OwnedFd> = AsyncFd::with_interest(timer, Interest::READABLE)?;
-    // Readable once it has run out; it is closed, not read.
+    // It becomes readable when the time is over. It is closed without being read.
     timer.readable().await.map(drop)
 }

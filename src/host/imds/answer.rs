@@ -1,4 +1,4 @@
-//! What an answer of the metadata service means, where it is not the one that was asked for.
+//! What an error of the metadata service means.
 
 use std::io::ErrorKind;
 
@@ -14,21 +14,22 @@ use crate::host::root::Root;
 pub const UNAUTHORIZED: &str = "HTTP status 401";
 pub const NOT_FOUND: &str = "HTTP status 404";
 
-/// Why a question was not answered.
+/// Why a request failed.
 #[derive(Debug)]
 pub enum Failure {
     /// No packet could be sent to the endpoint; the causes.
     NoRoute(Vec<String>),
-    /// It may answer another time.
+    /// A later request may succeed.
     Transient(Transient),
-    /// It answered, and will say the same another time: a refusal, a page, too much. What it was.
+    /// The service answered, and would answer the same again: a refusal, a web page, too much data.
+    /// Holds a description of the answer.
     Definite(String),
 }
 
 #[derive(Debug)]
 pub struct Transient {
     pub causes: Vec<String>,
-    /// The connection stands, and the answer to the request for a token does not come.
+    /// The connection was made, but the request for a token got no answer.
     pub never_answered: bool,
 }
 
@@ -48,12 +49,12 @@ impl Transient {
     }
 
     pub fn fault(self, root: &Root, asked: &str) -> Fault {
-        let wait = "wait; where this is no EC2 instance, set AWS_EC2_METADATA_DISABLED=true";
+        let wait = "wait; if this is not an EC2 instance, set AWS_EC2_METADATA_DISABLED=true";
         let todo = if self.never_answered {
-            // The token's answer has a hop limit of its own, 1 by default: a container's bridge is
-            // one hop too many (EC2 user guide, "Instance metadata options").
+            // The answer with the token has its own hop limit, 1 by default. A container's bridge is
+            // one hop more (EC2 user guide, "Instance metadata options").
             format!(
-                "in a container, raise the instance's metadata hop limit: `aws ec2 modify-instance-metadata-options --instance-id {} --http-put-response-hop-limit 2`; else {wait}",
+                "in a container, raise the instance's metadata hop limit: `aws ec2 modify-instance-metadata-options --instance-id {} --http-put-response-hop-limit 2`; otherwise {wait}",
                 firmware::instance_for_commands(root)
             )
         } else {
@@ -69,7 +70,7 @@ impl Transient {
     }
 }
 
-/// What stopped a question.
+/// Decides what an error means.
 pub fn classify(error: &ImdsError) -> Failure {
     if limited_body::is_body_rejected(error) {
         return Failure::Definite(causes(error).pop().unwrap_or_default());
@@ -77,10 +78,10 @@ pub fn classify(error: &ImdsError) -> Failure {
     if let Some(status) = status(error) {
         let said = format!("HTTP status {status}");
         return match status {
-            // Garbled on its way, too slow, too early, too many, or a fault of its own: none of
-            // these says what this machine is.
+            // A garbled request, a time-out, too early, too many requests, or an error of the
+            // service: none of these says anything about this machine.
             400 | 408 | 425 | 429 | 500.. => Failure::transient(&said),
-            // A page, or an answer of version 1: there is no falling back to that.
+            // A web page, or version 1 of the service, which enlist never uses.
             200..300 => Failure::definite("no IMDSv2 token"),
             _ => Failure::Definite(said),
         };
@@ -88,7 +89,7 @@ pub fn classify(error: &ImdsError) -> Failure {
     let causes = causes(error);
     if matches!(error, ImdsError::Unexpected(_)) && causes.iter().any(|line| line.contains("UTF-8"))
     {
-        return Failure::definite("no text");
+        return Failure::definite("not a text");
     }
     if has_no_route(error) {
         return Failure::NoRoute(causes);
@@ -101,16 +102,16 @@ pub fn classify(error: &ImdsError) -> Failure {
     Failure::Transient(Transient { causes: vec![cause(error, causes)], never_answered })
 }
 
-/// The deepest one says what happened; those of the SDK above it, that something did.
+/// The deepest cause says what happened. The SDK's errors above it add nothing.
 fn cause(error: &ImdsError, mut causes: Vec<String>) -> String {
     let deepest = causes.pop().unwrap_or_default();
     if matches!(error, ImdsError::FailedToLoadToken(_)) {
-        return format!("no token came: {deepest}");
+        return format!("no token was received: {deepest}");
     }
     deepest
 }
 
-/// The status of an answer that is an error, the token's included.
+/// The HTTP status of an error, also of the request for the token.
 fn status(error: &ImdsError) -> Option<u16> {
     if let ImdsError::ErrorResponse(context) = error {
         return Some(context.response().status().as_u16());
@@ -133,7 +134,7 @@ fn has_no_route(error: &ImdsError) -> bool {
     })
 }
 
-/// From the nearest to the deepest, each once.
+/// The causes from the nearest to the deepest, each once.
 fn causes(error: &ImdsError) -> Vec<String> {
     Fault::new(Kind::Transient, "", "", "").because(error).causes.clone()
 }

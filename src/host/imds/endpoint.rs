@@ -1,4 +1,4 @@
-//! Where the metadata service is asked.
+//! The endpoint of the metadata service.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -7,11 +7,11 @@ use aws_config::imds::client::{Builder, EndpointMode};
 use super::answer::Failure;
 use crate::host::aws::environment::Metadata;
 
-/// Whether the IPv6 endpoint is the one that answered. The routes are the machine's, so this is one
-/// thing in a process; it is asked for credentials too.
+/// Whether the IPv6 endpoint answered last. One value for the process: routes are the machine's,
+/// and later requests for credentials use the same endpoint.
 static IS_IPV6: AtomicBool = AtomicBool::new(false);
 
-/// The service's addresses (EC2 user guide, "Use IMDS"), or one that is set.
+/// An endpoint: one of the service's two addresses (EC2 user guide, "Use IMDS"), or one that is set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Endpoint {
     Set(String),
@@ -20,7 +20,7 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    /// For messages.
+    /// The URL, for messages.
     pub fn url(&self) -> String {
         match self {
             Self::Set(url) => url.clone(),
@@ -29,18 +29,20 @@ impl Endpoint {
         }
     }
 
+    /// Sets this endpoint for an SDK client.
     pub fn set(&self, builder: Builder) -> Result<Builder, Failure> {
         match self {
             Self::Set(url) => builder
                 .endpoint(url)
-                .map_err(|error| Failure::transient(&format!("it is no endpoint: {error}"))),
+                .map_err(|error| Failure::transient(&format!("it is not an endpoint: {error}"))),
             Self::IpV4 => Ok(builder),
             Self::IpV6 => Ok(builder.endpoint_mode(EndpointMode::IpV6)),
         }
     }
 }
 
-/// In the order in which they are tried; the next one where there is no route to the one before.
+/// The endpoints in the order in which they are tried. The next one is tried only if there is no
+/// route to the one before.
 pub fn candidates(metadata: &Metadata) -> Vec<Endpoint> {
     match (&metadata.endpoint, metadata.is_ipv6) {
         (Some(url), _) => vec![Endpoint::Set(url.clone())],
@@ -50,11 +52,12 @@ pub fn candidates(metadata: &Metadata) -> Vec<Endpoint> {
     }
 }
 
+/// Notes the endpoint that answered.
 pub fn remember(endpoint: &Endpoint) {
     IS_IPV6.store(*endpoint == Endpoint::IpV6, Ordering::Relaxed);
 }
 
-/// The one that answered last, else the first.
+/// The endpoint that answered last, or the first candidate.
 pub fn remembered(metadata: &Metadata) -> Endpoint {
     let candidates = candidates(metadata);
     if IS_IPV6.load(Ordering::Relaxed) && candidates.contains(&Endpoint::IpV6) {

@@ -5,15 +5,15 @@ use crate::host::aws::environment::Metadata;
 use crate::host::root::Root;
 use crate::host::variables;
 
-/// Whether the service is asked at all: what is no EC2 instance by its firmware loses no time. An
-/// endpoint that is set on purpose is asked in any case, and none where metadata is disabled.
+/// Whether to ask the metadata service. A machine whose firmware does not name EC2 loses no time on
+/// it. An endpoint that is set is always asked, unless metadata is disabled.
 #[must_use]
 pub fn may_be_ec2(root: &Root, metadata: &Metadata) -> bool {
     !metadata.is_disabled && (metadata.endpoint.is_some() || names_ec2(root).is_some())
 }
 
-/// The id of this instance, as Nitro's firmware has it. None where an endpoint is set on purpose:
-/// the id then comes from there.
+/// The instance's id from the firmware; Nitro instances have it there. None if an endpoint is set:
+/// then the id comes from that endpoint.
 #[must_use]
 pub fn instance_id(root: &Root) -> Option<String> {
     if variables::text("AWS_EC2_METADATA_SERVICE_ENDPOINT").is_some() {
@@ -25,27 +25,26 @@ pub fn instance_id(root: &Root) -> Option<String> {
     is_id.then_some(tag)
 }
 
-/// Which line of the firmware says that this is an EC2 instance. Nitro instances name their vendor
-/// and carry their id as asset tag; Xen ones have a UUID that begins with ec2, in either order of its
-/// bytes.
+/// The firmware value that says that this is an EC2 instance. Nitro instances have EC2 as vendor,
+/// and their id as asset tag. Xen instances have a UUID that begins with ec2, in either byte order.
 pub fn names_ec2(root: &Root) -> Option<String> {
     let vendor = dmi(root, "sys_vendor");
     let tag = dmi(root, "board_asset_tag");
-    let said = |name: &str, value: &str| Some(format!("{name} is {value:?}"));
+    let shown = |name: &str, value: &str| Some(format!("{name} is {value:?}"));
     if vendor.eq_ignore_ascii_case("Amazon EC2") {
-        return said("sys_vendor", &vendor);
+        return shown("sys_vendor", &vendor);
     }
     if tag.get(..2).is_some_and(|head| head.eq_ignore_ascii_case("i-")) {
-        return said("board_asset_tag", &tag);
+        return shown("board_asset_tag", &tag);
     }
     let places = [
         ("product_uuid", dmi(root, "product_uuid")),
         ("/sys/hypervisor/uuid", root.line("/sys/hypervisor/uuid").unwrap_or_default()),
     ];
-    places.iter().find(|(_, uuid)| is_ec2_uuid(uuid)).and_then(|(name, uuid)| said(name, uuid))
+    places.iter().find(|(_, uuid)| is_ec2_uuid(uuid)).and_then(|(name, uuid)| shown(name, uuid))
 }
 
-/// The instance's id, or a word in its place, for a command that is shown to people.
+/// The instance's id for a command that a message shows, or a placeholder.
 pub fn instance_for_commands(root: &Root) -> String {
     instance_id(root).unwrap_or_else(|| "INSTANCE-ID".to_owned())
 }

@@ -1,4 +1,4 @@
-//! Whether this instance is about to end.
+//! Notices that this instance is about to be terminated.
 
 use aws_config::imds::client::Client;
 use serde::Deserialize;
@@ -8,7 +8,7 @@ use super::{answer, client, may_be_ec2};
 use crate::host::net::HttpClients;
 use crate::host::root::Root;
 
-/// Asks again and again whether this instance is about to end; one session for all of it.
+/// Asks repeatedly whether this instance is about to be terminated, in one session.
 pub struct Notices {
     client: Client,
     net: HttpClients,
@@ -23,7 +23,7 @@ struct SpotAction {
 }
 
 impl Notices {
-    /// None where this can't be an EC2 instance.
+    /// None if this can't be an EC2 instance.
     #[must_use]
     pub fn new(root: &Root, net: &HttpClients) -> Option<Self> {
         if !may_be_ec2(root, net.metadata()) {
@@ -34,8 +34,7 @@ impl Notices {
         Some(Self { client, net: net.clone(), endpoint })
     }
 
-    /// What was announced, for people; none while nothing is. A service that does not answer has
-    /// announced nothing.
+    /// The notice, for people; none if there is none, or if the service does not answer.
     pub async fn termination(&mut self) -> Option<String> {
         self.follow_endpoint();
         let (spot, group) = tokio::join!(
@@ -57,7 +56,7 @@ impl Notices {
         }
     }
 
-    /// A join finds out which endpoint answers; until then this asks the first one.
+    /// Changes to the endpoint that a join found to answer; before that, the first one is asked.
     fn follow_endpoint(&mut self) {
         let found = endpoint::remembered(self.net.metadata());
         if found == self.endpoint {
@@ -70,15 +69,15 @@ impl Notices {
 }
 
 fn spot_termination(text: &str) -> Option<String> {
-    let told: SpotAction = serde_json::from_str(text).ok()?;
-    let time = told.time.unwrap_or_else(|| "an unknown time".to_owned());
-    // Those that are stopped or hibernated come back, as who they are.
-    (told.action == "terminate").then(|| format!("EC2 takes this Spot instance back at {time}"))
+    let notice: SpotAction = serde_json::from_str(text).ok()?;
+    let time = notice.time.unwrap_or_else(|| "an unknown time".to_owned());
+    // A stopped or hibernated instance comes back with the same identity.
+    (notice.action == "terminate").then(|| format!("EC2 terminates this Spot instance at {time}"))
 }
 
 /// `Terminated`, and `Warmed:Terminated` in a warm pool (EC2 Auto Scaling user guide, "Retrieve
 /// the target lifecycle state through instance metadata").
 fn group_termination(state: &str) -> Option<String> {
-    let ends = state.trim().rsplit(':').next() == Some("Terminated");
-    ends.then(|| "its Auto Scaling group terminates this instance".to_owned())
+    let is_terminated = state.trim().rsplit(':').next() == Some("Terminated");
+    is_terminated.then(|| "its Auto Scaling group terminates this instance".to_owned())
 }

@@ -1,4 +1,4 @@
-//! The proxy between this machine and the APIs.
+//! The proxies between this machine and the APIs.
 
 use std::time::Duration;
 
@@ -11,21 +11,21 @@ use tokio::net::TcpStream;
 use crate::host::aws::environment::Proxies;
 use crate::targets::address::{Url, is_loopback};
 
-/// How long a proxy is given to say once more that it refuses.
+/// How long a proxy may take to repeat its refusal.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Which URLs are asked through which proxy.
+/// Decides which URLs are reached through which proxy.
 pub struct Proxy {
     matcher: Option<Matcher>,
     proxies: Proxies,
 }
 
-/// That the proxy answered, and not with what was asked for.
+/// The proxy refused a request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the proxy {proxy} answered with HTTP status {status}")]
 pub struct ProxyRefused {
     pub status: u16,
-    /// Without a login.
+    /// The proxy's URL, without a login.
     pub proxy: String,
 }
 
@@ -46,8 +46,8 @@ impl Proxy {
         Self { matcher, proxies }
     }
 
-    /// The proxy for a URL; none where it is asked directly. This machine itself always is: a
-    /// proxy would reach another one by that name, and `http://` is allowed there.
+    /// The proxy for a URL; none if it is reached directly. A loopback address always is: for the
+    /// proxy, that name would be the proxy's own machine.
     #[must_use]
     pub fn of(&self, url: &str) -> Option<&str> {
         let (matcher, parsed) = (self.matcher.as_ref()?, Url::parse(url).ok()?);
@@ -76,8 +76,8 @@ pub fn shown(url: &str) -> String {
     }
 }
 
-/// With which status a proxy refuses to connect us: asked once more, since the connector keeps
-/// that to itself. None where it is not known.
+/// The HTTP status with which a proxy refuses to connect; none if it is not known. The connector
+/// does not report the status, so this asks the proxy once more.
 pub async fn refusal(proxy: &str, url: &str) -> Option<u16> {
     let (proxy, url) = (Url::parse(proxy).ok()?, Url::parse(url).ok()?);
     if !proxy.is_plain {
@@ -105,7 +105,7 @@ pub async fn refusal(proxy: &str, url: &str) -> Option<u16> {
     tokio::time::timeout(TIMEOUT, answer).await.ok()?
 }
 
-/// What `%41` and the like stand for.
+/// Decodes `%41` and the like.
 fn decoded(text: &str) -> Vec<u8> {
     let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
     while let Some((first, after)) = rest.split_first() {
@@ -124,7 +124,7 @@ mod tests {
     use crate::host::aws::environment::Proxies;
 
     #[test]
-    fn urls_go_through_their_proxy_and_this_machine_is_asked_directly() {
+    fn urls_go_through_their_proxy_and_loopback_is_reached_directly() {
         let proxy = Proxy::new(Proxies {
             https: Some("http://s:3128".to_owned()),
             http: Some("http://u:p@h:3128".to_owned()),

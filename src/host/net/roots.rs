@@ -1,4 +1,4 @@
-//! The authorities that TLS trusts: read when TLS is first spoken, from one source.
+//! The certificates of the CAs that TLS trusts, read from one source when TLS is first used.
 
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
@@ -8,8 +8,8 @@ use crate::host::Root;
 use crate::host::aws::environment::{Roots, absolute};
 use crate::host::files;
 
-/// Where distributions keep all of them in one file: Debian, Fedora and RHEL, older ones of these,
-/// SUSE, Alpine. A directory holds the same certificates once more.
+/// Where distributions keep all certificates in one file: Debian, Fedora and RHEL, older Fedora and
+/// RHEL, SUSE, Alpine. The directory holds the same certificates, one per file.
 const FILES: [&str; 5] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
@@ -19,10 +19,10 @@ const FILES: [&str; 5] = [
 ];
 const DIRECTORY: &str = "/etc/ssl/certs";
 
-/// Reads them, as PEM.
+/// Reads the certificates, and returns them in PEM.
 ///
 /// # Errors
-/// `Config` where a file that was named on purpose can't be used.
+/// `Config` if a file or directory that is named explicitly can't be used.
 pub fn load(roots: &Roots) -> Result<Vec<u8>, Fault> {
     if let Some((path, by)) = &roots.bundle {
         return named(Some(path), None, by);
@@ -46,32 +46,32 @@ fn named(file: Option<&str>, directories: Option<&str>, by: &str) -> Result<Vec<
     let Loaded { found, mut reasons, .. } = loaded;
     let total = found.len();
     let usable: Vec<_> = found.into_iter().filter(is_usable).collect();
-    // A file is meant as a whole; a directory may hold other things.
+    // Every certificate of a file must be usable. A directory may hold other files.
     let is_whole = file.is_none() || (reasons.is_empty() && usable.len() == total);
     if !usable.is_empty() && is_whole {
         return Ok(pem_of(&usable));
     }
     if reasons.is_empty() {
         let reason = if total == 0 {
-            "it holds no certificate in PEM form"
+            "it has no certificate in PEM form"
         } else {
-            "it holds a certificate that can't be parsed"
+            "it has a certificate that can't be parsed"
         };
         reasons.push((reason.to_owned(), None));
     }
     let (reason, advice) = reasons.swap_remove(0);
-    let what = format!("the certificates of trusted authorities can't be read from {place}");
+    let what = format!("the certificates of trusted CAs can't be read from {place}");
     let todo = advice.unwrap_or_else(|| {
-        "name a file of CA certificates in PEM form that this user may read".to_owned()
+        "name a file of CA certificates in PEM form that enlist's user can read".to_owned()
     });
     Err(Fault::new(Kind::Config, what, by, todo).cause(reason))
 }
 
-/// Those of the distribution; none where there are none, and then nothing is trusted.
+/// The distribution's certificates. If there are none, no server is trusted.
 fn of_system() -> Vec<u8> {
     let usable = |loaded: Loaded| -> Vec<_> {
         for (reason, _) in &loaded.reasons {
-            tracing::debug!("certificates of trusted authorities: {reason}");
+            tracing::debug!("certificates of trusted CAs: {reason}");
         }
         loaded.found.into_iter().filter(is_usable).collect()
     };
@@ -90,17 +90,17 @@ fn of_system() -> Vec<u8> {
     }
     if found.is_empty() {
         tracing::warn!(
-            "this machine has no certificates of trusted authorities: install ca-certificates"
+            "this machine has no certificates of trusted CAs: install the package ca-certificates"
         );
     }
     pem_of(&found)
 }
 
-/// What files of the running system hold. Whom they name is believed, so they steer us.
+/// The certificates read so far. They decide whom enlist trusts, so the files must be trusted.
 #[derive(Default)]
 struct Loaded {
     found: Vec<CertificateDer<'static>>,
-    /// Why something can't be read, and what to do about it.
+    /// Why a file can't be read, and what to do about it.
     reasons: Vec<(String, Option<String>)>,
 }
 
@@ -125,7 +125,8 @@ impl Loaded {
         }
     }
 
-    /// Each certificate stands there twice, or more often: in a file, and in links to it.
+    /// Adds the files of a directory. It has each certificate twice or more: in a file, and in links
+    /// to that file.
     fn add_directory(&mut self, path: &str) {
         let path = absolute(path);
         match files::names(&Root::running_system(), &path) {
@@ -142,7 +143,7 @@ impl Loaded {
     }
 }
 
-/// The TLS stack ends the process where one of them can't be parsed.
+/// Whether the TLS stack can parse it; it panics on a certificate that it can't.
 fn is_usable(certificate: &CertificateDer<'static>) -> bool {
     webpki::anchor_from_trusted_cert(certificate).is_ok()
 }

@@ -1,4 +1,4 @@
-//! What was asked last, and how far the clock of whoever answers is from ours.
+//! The last request of a client, and the difference between the server's clock and ours.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +8,7 @@ use aws_smithy_types::date_time::Format;
 
 use crate::host::clock::unix_now;
 
-/// What one client asked last: an endpoint, and the proxy on the way.
+/// The last request of one client: its endpoint, and the proxy it goes through.
 #[derive(Debug)]
 pub struct Trace {
     asked: Mutex<Option<(String, Option<String>)>>,
@@ -31,15 +31,15 @@ impl Trace {
         *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some((endpoint, proxy));
     }
 
-    /// The endpoint, and the proxy; none before anything was asked.
+    /// The endpoint and the proxy of the last request; none before the first.
     #[must_use]
     pub fn last(&self) -> Option<(String, Option<String>)> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-/// By how many seconds the endpoint's clock is ahead of ours, by the `Date` of its last answer; 0
-/// where that is not known.
+/// How far the endpoint's clock is ahead of ours, by the `Date` of its last answer. In seconds; 0
+/// if it is not known.
 #[derive(Debug, Default)]
 pub struct Skew(AtomicI64);
 
