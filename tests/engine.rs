@@ -331,7 +331,7 @@ fn what_cannot_be_written_is_found_before_the_authority_is_asked() {
     ] {
         let node = Node::new();
         fs::create_dir_all(node.path(path).join("something")).unwrap();
-        expect(&node, &["join"], 74, &[path, "a directory stands where a file belongs"]);
+        expect(&node, &["join"], 74, &[path, "a directory is in the place of this file"]);
         assert_eq!(node.asked("AssociateNode"), 0, "{path}");
         fs::remove_dir_all(node.path(path)).unwrap();
         node.join();

@@ -129,7 +129,7 @@ fn a_ca_bundle_that_others_may_write_is_not_trusted() {
         expect(
             &read(name),
             78,
-            &["everybody may write to it", &format!("chmod go-w {}", text(&ca))],
+            &["everybody can write to it", &format!("chmod go-w {}", text(&ca))],
         );
         fs::set_permissions(&ca, Permissions::from_mode(0o644)).unwrap();
         give(&ca);

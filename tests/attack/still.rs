@@ -219,7 +219,7 @@ fn settings_that_others_may_write_are_refused_with_the_command_that_ends_that() 
         let run = node.enlist(&["join"]);
         let command = format!("chmod go-w {}", node.path(path).display());
         let other = format!("chmod o-w {}", node.path(path).display());
-        expect(&run, 78, &["may write"]);
+        expect(&run, 78, &["can write"]);
         assert!(run.stderr.contains(&command) || run.stderr.contains(&other), "{}", run.stderr);
         assert!(node.emulator.calls().is_empty());
     }
@@ -259,7 +259,7 @@ fn a_secret_that_others_may_write_is_not_taken() {
     fs::set_permissions(node.path("etc/code"), Permissions::from_mode(0o622)).unwrap();
     let run = node.enlist(&["join"]);
     let command = format!("chmod go-w {}", node.path("etc/code").display());
-    expect(&run, 78, &["may write to it", &command]);
+    expect(&run, 78, &["can write to it", &command]);
     assert!(!run.stderr.contains("0123456789abcdefghijklmn"), "{}", run.stderr);
     // That others can read it is said.
     fs::set_permissions(node.path("etc/code"), Permissions::from_mode(0o604)).unwrap();

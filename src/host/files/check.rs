@@ -1,4 +1,4 @@
-//! Whether something can be written, found out without writing it.
+//! Checks whether a path can be written, without writing to it.
 
 use std::io::{self, ErrorKind};
 
@@ -11,17 +11,16 @@ use super::{fault, parent_of, place, purpose_of};
 use crate::fault::Fault;
 use crate::host::root::Root;
 
-/// Finds out whether a file can be written there later, and writes nothing: whether every
-/// directory of the path that stands may be used, whether the last one of them and the file can be
-/// written to, and whether its file system has any room.
+/// Checks whether a file can be written later: the existing directories of the path may be used,
+/// the last of them and the file are writable, and the file system has room.
 ///
 /// # Errors
-/// `Host`, as `replace` would have it.
+/// `Host`, as `replace` would return it.
 pub fn check_writable(root: &Root, path: &str) -> Result<(), Fault> {
     let checked = match place(root, path) {
         Ok(found) if found.is_directory() => Err(Errno::ISDIR.into()),
         Ok(found) => writable(&found.directory).and_then(|()| replaceable(&found)),
-        // Its directory is yet to be made: what counts is the nearest one that stands.
+        // Its directory does not exist yet, so check the nearest directory that does.
         Err(error) if error.kind() == ErrorKind::NotFound && Refusal::of(&error).is_none() => {
             return match parent_of(path) {
                 Some(parent) if parent != "/" => check_directory(root, parent),
@@ -33,7 +32,7 @@ pub fn check_writable(root: &Root, path: &str) -> Result<(), Fault> {
     checked.map_err(|error| fault(root, "it can't be written", path, &error))
 }
 
-/// Whether something can be written in a directory, which may be yet to be made.
+/// Checks whether files can be written in a directory, which may not exist yet.
 ///
 /// # Errors
 /// As for [`check_writable`].
@@ -49,7 +48,7 @@ pub fn check_directory(root: &Root, path: &str) -> Result<(), Fault> {
     }
 }
 
-/// The kernel refuses to replace a file that is immutable, whoever asks.
+/// The kernel refuses to replace an immutable file, even for root.
 fn replaceable(place: &Place) -> io::Result<()> {
     if place.stat.is_none() {
         return Ok(());
@@ -66,14 +65,14 @@ fn writable(held: &OpenDirectory) -> io::Result<()> {
     if space.f_flag.contains(StatVfsMountFlags::RDONLY) {
         return Err(Errno::ROFS.into());
     }
-    // Some file systems have no blocks or inodes to count, and say 0 of 0.
+    // Some file systems do not count blocks or inodes, and report 0 of 0.
     let has_no_block = space.f_blocks > 0 && space.f_bfree == 0;
     let has_no_inode = space.f_files > 0 && space.f_ffree == 0;
     if has_no_block || has_no_inode {
         return Err(Errno::NOSPC.into());
     }
     rustix::fs::accessat(held, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)?;
-    // `chattr +i`, which stops root, too. A file system without such attributes has none set.
+    // `chattr +i` stops root, too. A file system may not have these attributes.
     let attributes = held.readable().and_then(|fd| Ok(rustix::fs::ioctl_getflags(fd)?));
     let fixed = rustix::fs::IFlags::IMMUTABLE | rustix::fs::IFlags::APPEND;
     if attributes.is_ok_and(|flags| flags.intersects(fixed)) {

@@ -1,6 +1,6 @@
-//! The one module that touches files. Every path is walked from the node's root by `walk`, on
-//! directory descriptors, so that no other account of this machine leads root elsewhere; then
-//! everything happens by name in the directory that is held.
+//! The one module that opens files. `walk` walks every path from the node's root, on directory
+//! descriptors, so that no other account can redirect root to another file. Then each operation is
+//! by name in the open directory.
 
 #![allow(clippy::disallowed_methods, reason = "the one module that touches files")]
 
@@ -31,17 +31,17 @@ pub use write::{
     make_directory, make_root, remove, remove_temporaries, remove_temporaries_in, replace, tighten,
 };
 
-/// The largest file that is read. A certificate authority's bundle or an admin's `puppet.conf`
-/// takes some tens of KiB, and a hosts file with a long list of names may take a few MiB.
+/// The largest file that is read, in bytes. A CA bundle or a `puppet.conf` takes some tens of KiB,
+/// and a hosts file with a long list of names a few MiB.
 pub const LARGEST: u64 = 8 * 1024 * 1024;
 
-/// Permission bits that no private key has: others may do nothing with it, its group not write.
+/// Permission bits that a private key must not have: the group may read it, others nothing.
 pub const LOOSE: u32 = 0o027;
 
 /// User and group ids.
 pub type Ids = (u32, u32);
 
-/// A file as it was read: all of it from one descriptor.
+/// A file's content, mode and owner, all from one descriptor.
 #[derive(Debug)]
 pub struct Existing {
     pub content: Vec<u8>,
@@ -52,11 +52,12 @@ pub struct Existing {
     pub directory_owner: u32,
 }
 
-/// The ids of an account, from the root's own `/etc/passwd`, where we may give files away at all.
+/// The ids of an account, from `/etc/passwd` below the root. None if this process is not root and so
+/// can't change owners.
 #[must_use]
 pub fn ids_of(root: &Root, account: Option<&str>) -> Option<Ids> {
     let account = account?;
-    // Not by the owner of our own entry in /proc: that is root for every process that may not be
+    // The owner of our own entry in /proc does not tell: it is root for every process that can't be
     // dumped.
     if !rustix::process::geteuid().is_root() {
         return None;
@@ -70,8 +71,8 @@ pub fn ids_of(root: &Root, account: Option<&str>) -> Option<Ids> {
     Some((uid.parse().ok()?, gid.parse().ok()?))
 }
 
-/// Whether a private key of this user belongs to somebody else than root, the user that runs this
-/// program, its owner, and the owner of its directory. Only root looks, who can put it right.
+/// Whether a private key belongs to a foreign user: not root, our user, its intended owner, or the
+/// owner of its directory. Only root checks, because only root can correct it.
 #[must_use]
 pub fn is_foreign(root: &Root, user: u32, directory_owner: u32, owner: Option<Ids>) -> bool {
     rustix::process::geteuid().is_root()
@@ -80,15 +81,15 @@ pub fn is_foreign(root: &Root, user: u32, directory_owner: u32, owner: Option<Id
         && owner.is_none_or(|(owner, _)| owner != user)
 }
 
-/// A file's bytes.
+/// Reads a file.
 ///
 /// # Errors
-/// `Host` where it can't be read, or may not be.
+/// `Host` if it can't be read; `Config` if it is refused.
 pub fn read(root: &Root, path: &str) -> Result<Vec<u8>, Fault> {
     read_bounded(root, path, LARGEST).map_err(|error| fault(root, "could not read", path, &error))
 }
 
-/// A file's bytes, or none where there is no such file.
+/// Reads a file; none if it does not exist.
 ///
 /// # Errors
 /// As for [`read`].
@@ -96,7 +97,7 @@ pub fn read_if_there(root: &Root, path: &str) -> Result<Option<Vec<u8>>, Fault> 
     existing(root, path).map(|found| found.map(|found| found.content))
 }
 
-/// A file with its mode and owner, or none where there is no such file.
+/// Reads a file with its mode and owner; none if it does not exist.
 ///
 /// # Errors
 /// As for [`read`].
@@ -108,28 +109,28 @@ pub fn existing(root: &Root, path: &str) -> Result<Option<Existing>, Fault> {
     }
 }
 
-/// At most so many bytes: what is larger is an error.
+/// Reads a file of at most so many bytes.
 ///
 /// # Errors
-/// Where it can't be read, may not be, is too large or no regular file.
+/// If it can't be read, is refused, is larger, or is not a regular file.
 pub fn read_bounded(root: &Root, path: &str, largest: u64) -> io::Result<Vec<u8>> {
     read_whole(root, path, purpose_of(path), largest).map(|found| found.content)
 }
 
-/// Likewise, and it has to be UTF-8.
+/// Likewise, as UTF-8 text.
 ///
 /// # Errors
-/// As for [`read_bounded`].
+/// As for [`read_bounded`], and if it is not UTF-8.
 pub fn read_text(root: &Root, path: &str, largest: u64) -> io::Result<String> {
     String::from_utf8(read_bounded(root, path, largest)?).map_err(io::Error::other)
 }
 
-/// A file that steers this program: settings, or what they name. Nobody but root, and the user
-/// that runs this program, may be able to write it or anything on the way to it. `/dev/null` is how
-/// people name an empty one (`AWS_CONFIG_FILE=/dev/null`), and is read as that.
+/// Reads a file that decides what this program does: settings, and files that they name. Only root
+/// and our user may have write permission for it and for every directory of its path. `/dev/null`
+/// counts as an empty file (`AWS_CONFIG_FILE=/dev/null`).
 ///
 /// # Errors
-/// As for [`read_text`], and where others may write it, with the command that ends that.
+/// As for [`read_text`], and if others can write it, with the command that corrects that.
 pub fn read_trusted_text(root: &Root, path: &str, largest: u64) -> io::Result<String> {
     if path == "/dev/null" {
         return Ok(String::new());
@@ -138,7 +139,7 @@ pub fn read_trusted_text(root: &Root, path: &str, largest: u64) -> io::Result<St
     String::from_utf8(found.content).map_err(io::Error::other)
 }
 
-/// Likewise, whatever bytes it holds.
+/// Likewise, as bytes.
 ///
 /// # Errors
 /// As for [`read_trusted_text`].
@@ -146,8 +147,7 @@ pub fn read_trusted(root: &Root, path: &str) -> io::Result<Vec<u8>> {
     read_whole(root, path, Purpose::Trusted, LARGEST).map(|found| found.content)
 }
 
-/// A secret that the admin put into a file. As for [`read_trusted_text`]; and that others may read
-/// it is said.
+/// Reads a secret from a file, like [`read_trusted_text`]. Logs a warning if others can read it.
 ///
 /// # Errors
 /// As for [`read_trusted_text`].
@@ -157,7 +157,7 @@ pub fn read_secret(root: &Root, path: &str) -> io::Result<zeroize::Zeroizing<Str
         let path = root.shown(path);
         tracing::warn!(
             path,
-            "everybody on this machine can read this secret; run: chmod o-r {path}"
+            "all users of this machine can read this secret; run: chmod o-r {path}"
         );
     }
     String::from_utf8(found.content)
@@ -165,11 +165,10 @@ pub fn read_secret(root: &Root, path: &str) -> io::Result<zeroize::Zeroizing<Str
         .map_err(|_| io::Error::other("it is not UTF-8"))
 }
 
-/// Whether a program stands there that may be run. What is run steers us, like settings.
+/// Whether an executable program exists there. It must be trusted, like settings.
 ///
 /// # Errors
-/// Where others than root, and the user that runs this program, may write it or anything on the
-/// way to it.
+/// If others than root and our user can write it or a directory of its path.
 pub fn is_program(root: &Root, path: &str) -> io::Result<bool> {
     let found = Walk::new(root, path, Purpose::Trusted).and_then(Walk::into_place);
     let place = match found {
@@ -180,7 +179,7 @@ pub fn is_program(root: &Root, path: &str) -> io::Result<bool> {
     if !place.stat.as_ref().is_some_and(is_file) {
         return Ok(false);
     }
-    // Opened for nothing but to be judged: it may be one that nobody may read.
+    // O_PATH: the program may be executable without being readable.
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let fd = rustix::fs::openat(&place.directory, &place.name, flags, Mode::empty())?;
     place.check_file(root, &fd, &rustix::fs::fstat(&fd)?)?;
@@ -189,10 +188,10 @@ pub fn is_program(root: &Root, path: &str) -> io::Result<bool> {
     Ok(may.is_ok())
 }
 
-/// Whether something stands there, whatever it is; a link counts as what it leads to.
+/// Whether anything exists there. A link counts as its target.
 ///
 /// # Errors
-/// `Host` where that can't be found out.
+/// `Host` if that can't be determined.
 pub fn try_exists(root: &Root, path: &str) -> Result<bool, Fault> {
     match place(root, path) {
         Ok(place) => Ok(place.stat.is_some()),
@@ -201,20 +200,20 @@ pub fn try_exists(root: &Root, path: &str) -> Result<bool, Fault> {
     }
 }
 
-/// Likewise for a first look: what can't be found out is not there.
+/// Whether anything exists there. An error counts as no.
 #[must_use]
 pub fn exists(root: &Root, path: &str) -> bool {
     place(root, path).is_ok_and(|place| place.stat.is_some())
 }
 
-/// Whether a directory stands there.
+/// Whether a directory exists there.
 #[must_use]
 pub fn is_directory(root: &Root, path: &str) -> bool {
     Walk::new(root, path, purpose_of(path)).and_then(Walk::into_directory).is_ok()
 }
 
-/// `Host`, with what the error suggests doing; `Config` where an owner or a mode has to be
-/// corrected before it can be tried again.
+/// The fault for an error of this module: `Host`, with the advice for the error's kind; `Config` if
+/// an owner or a mode has to be corrected first.
 #[must_use]
 pub fn fault(root: &Root, what: &str, path: &str, error: &io::Error) -> Fault {
     let on = root.shown(path);
@@ -223,57 +222,55 @@ pub fn fault(root: &Root, what: &str, path: &str, error: &io::Error) -> Fault {
     }
     let (read_only, immutable);
     let todo = match error.kind() {
-        // EPERM, not EACCES: not even root may, until the attribute is gone.
+        // EPERM, not EACCES: an attribute of the file stops even root.
         _ if error.raw_os_error() == Some(rustix::io::Errno::PERM.raw_os_error())
             && rustix::process::geteuid().is_root() =>
         {
             immutable = format!(
-                "`lsattr -d {on}` shows whether it, or the directory around it, is immutable (i) or append-only (a): `chattr -ia {on}`"
+                "`lsattr -d {on}` shows whether it, or its directory, is immutable (i) or append-only (a); `chattr -ia {on}` removes both"
             );
             &immutable
         }
         ErrorKind::PermissionDenied => {
-            "run enlist as root, or give this path to the user it runs as"
+            "run enlist as root, or make this path writable for the user that enlist runs as"
         }
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            "free some space; the next join continues where this one stopped"
+            "free some disk space; the next join continues where this one stopped"
         }
         ErrorKind::ReadOnlyFilesystem => {
             read_only = super::sandbox::advice(root, path);
             &read_only
         }
         ErrorKind::NotADirectory => {
-            "something that is no directory stands in the path; move it away, and the next join continues where this one stopped"
+            "a part of the path is not a directory: move it away; the next join continues where this one stopped"
         }
-        ErrorKind::FileTooLarge => {
-            "nothing of that size belongs there; look into it, and move it away"
-        }
-        ErrorKind::IsADirectory => "a directory stands where a file belongs; move it away",
+        ErrorKind::FileTooLarge => "no such file is that large: check it, and move it away",
+        ErrorKind::IsADirectory => "a directory is in the place of this file: move it away",
         _ => "correct the path; the next join continues where this one stopped",
     };
     Fault::new(Kind::Host, what, on, todo).because(error)
 }
 
-/// What to do about an error of this module, where it says so itself.
+/// The advice that an error of this module carries; none for a plain I/O error.
 #[must_use]
 pub fn advice(error: &io::Error) -> Option<&str> {
     Refusal::of(error).map(|refusal| refusal.todo.as_str())
 }
 
-/// The directory of a path, held open, and the last name in it.
+/// The open directory of a path, and the last name in it.
 fn place(root: &Root, path: &str) -> io::Result<Place> {
     Walk::new(root, path, purpose_of(path))?.into_place()
 }
 
-/// What stands in our own directory steers us, like settings: a record says what is removed when
-/// this node leaves.
+/// Files in our own directory must be trusted, like settings: the record says which files to remove
+/// when this node leaves.
 fn purpose_of(path: &str) -> Purpose {
     let is_own =
         path.strip_prefix(STATE_DIR).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     if is_own { Purpose::Trusted } else { Purpose::Engine }
 }
 
-/// There is nothing: not even, perhaps, the directory that it would be in.
+/// Whether nothing exists there; the directory may be missing, too.
 fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
         && Refusal::of(error).is_none()
@@ -293,8 +290,8 @@ fn read_whole(root: &Root, path: &str, purpose: Purpose, largest: u64) -> io::Re
     Ok(Existing { content, mode: stat.st_mode & 0o7777, owner, directory_owner })
 }
 
-/// Opens a file that is there. Nothing but a regular one is opened at all: opening a device can
-/// do things, and a pipe may never say anything.
+/// Opens an existing regular file. Nothing else is opened: opening a device can have effects, and
+/// reading a pipe can block for ever.
 fn open_regular(root: &Root, place: &Place, access: OFlags) -> io::Result<(File, Stat)> {
     let seen = place.stat.ok_or(rustix::io::Errno::NOENT)?;
     if !walk::is(&seen, FileType::RegularFile) {
@@ -308,7 +305,7 @@ fn open_regular(root: &Root, place: &Place, access: OFlags) -> io::Result<(File,
     Ok((File::from(fd), stat))
 }
 
-/// The path of the directory above; none for the root itself.
+/// The path of the parent directory; none for the root.
 fn parent_of(path: &str) -> Option<&str> {
     Path::new(path).parent().and_then(Path::to_str)
 }

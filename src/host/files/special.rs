@@ -1,4 +1,4 @@
-//! Files that are more than content: locks, a log, a socket.
+//! Files with a special use: locks, a log, a socket.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -14,16 +14,16 @@ use super::write::{open_or_make, set};
 use super::{Ids, open_regular, parent_of, place, purpose_of};
 use crate::host::root::Root;
 
-/// Opens a lock file, made where it is missing, for its owner alone.
+/// Opens a lock file, and makes it with mode 0600 if it is missing.
 ///
 /// # Errors
-/// Where it can't be made or opened, or is no regular file.
+/// If it can't be made or opened, or is not a regular file.
 pub fn open_lock(root: &Root, path: &str) -> io::Result<File> {
     open_or_create(root, path, OFlags::RDWR, 0o600)
 }
 
-/// Opens a log to be appended to, made with its directory where they are missing. One that others
-/// may have put there is not written to.
+/// Opens a log for appending, and makes it and its directory if they are missing. A file that others
+/// may have put there is refused.
 ///
 /// # Errors
 /// As for [`open_lock`].
@@ -44,7 +44,7 @@ fn open_or_create(root: &Root, path: &str, access: OFlags, mode: u32) -> io::Res
                 rustix::fs::fchmod(&fd, mode)?;
                 return Ok(File::from(fd));
             }
-            // Another one was faster: it is opened like any that stands.
+            // Another process made it meanwhile: open it like any existing file.
             Err(rustix::io::Errno::EXIST) => {
                 let flags = AtFlags::SYMLINK_NOFOLLOW;
                 place.stat = Some(rustix::fs::statat(&place.directory, &place.name, flags)?);
@@ -59,18 +59,17 @@ fn open_or_create(root: &Root, path: &str, access: OFlags, mode: u32) -> io::Res
     Ok(file)
 }
 
-/// A lock that another program knows by its name: a file that holds a process id. Removed when
-/// dropped.
+/// A lock that other programs know, too: a file with a process id. Removed when dropped.
 #[derive(Debug)]
 pub struct LinkLock {
     directory: OpenDirectory,
     name: OsString,
 }
 
-/// Makes such a lock. It appears with its content, or not at all: an empty one would name no holder.
+/// Makes such a lock, atomically with its content: an empty file would not name the holder.
 ///
 /// # Errors
-/// `AlreadyExists` where it is taken; else where it can't be made.
+/// `AlreadyExists` if the lock exists; else if it can't be made.
 pub fn link_lock(
     root: &Root,
     path: &str,
@@ -104,11 +103,11 @@ impl Drop for LinkLock {
     }
 }
 
-/// Listens on a Unix socket, whose directory is made where it is missing. A socket that stands
-/// there is replaced. It has its mode from the first moment on.
+/// Listens on a Unix socket, and makes its directory if it is missing. An existing socket is
+/// replaced. The socket has its mode from the beginning.
 ///
 /// # Errors
-/// Where something else stands there, or it can't be made.
+/// If something else exists there, or it can't be made.
 pub fn bind(root: &Root, path: &str, mode: u32) -> io::Result<UnixListener> {
     if let Some(parent) = parent_of(path) {
         open_or_make(root, parent, 0o755, None)?;
@@ -120,11 +119,11 @@ pub fn bind(root: &Root, path: &str, mode: u32) -> io::Result<UnixListener> {
         }
         rustix::fs::unlinkat(&place.directory, &place.name, AtFlags::empty())?;
     }
-    // There is no `bindat`; this names the directory that is held, whatever its path leads to now.
+    // There is no `bindat`. This path names the open directory, wherever its own path leads now.
     let by_descriptor = std::path::PathBuf::from("/proc/self/fd")
         .join(place.directory.as_fd().as_raw_fd().to_string())
         .join(&place.name);
-    // A socket's mode is what the umask leaves of it. Every other file gets its mode by name.
+    // Only the umask decides a socket's mode. Every other file gets its mode explicitly.
     let before = rustix::process::umask(Mode::from_raw_mode(0o777 & !mode));
     let listener = UnixListener::bind(by_descriptor);
     rustix::process::umask(before);

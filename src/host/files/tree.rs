@@ -1,5 +1,5 @@
-//! Directories with what is in them. Each step walks its path anew, so nothing that another
-//! account changes in between leads elsewhere.
+//! Directories with their content. Each step walks its path anew, so another account can't redirect
+//! it by a change in between.
 
 use std::io;
 
@@ -13,13 +13,13 @@ use super::{
 use crate::fault::Fault;
 use crate::host::root::Root;
 
-/// The most that the names of one directory may take, in bytes: some hundred thousand of them.
+/// How much memory the names of one directory may take, in bytes: some hundred thousand names.
 const LARGEST_LIST: usize = 8 * 1024 * 1024;
 
-/// The names in a directory, sorted. What is not UTF-8 is left out.
+/// The names in a directory, sorted. Names that are not UTF-8 are left out.
 ///
 /// # Errors
-/// Where there is no such directory, it may not be read, or there are too many.
+/// If the directory does not exist or can't be read, or has too many names.
 pub fn names(root: &Root, directory: &str) -> io::Result<Vec<String>> {
     let held = Walk::new(root, directory, purpose_of(directory))?.into_directory()?;
     let (mut names, mut bytes) = (Vec::new(), 0);
@@ -33,18 +33,15 @@ pub fn names(root: &Root, directory: &str) -> io::Result<Vec<String>> {
             }
         }
         if bytes > LARGEST_LIST {
-            return Err(io::Error::new(
-                io::ErrorKind::FileTooLarge,
-                "there are too many names in it",
-            ));
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it has too many names"));
         }
     }
     names.sort();
     Ok(names)
 }
 
-/// Moves a file, across file systems too, without a moment in which there is none; that there is
-/// none is none.
+/// Moves a file, also to another file system, by copying it and then removing it. Does nothing if
+/// the file does not exist.
 ///
 /// # Errors
 /// `Host`.
@@ -56,7 +53,7 @@ pub fn move_file(root: &Root, from: &str, to: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Copies a file or a directory with everything in it, root's alone; that there is none is none.
+/// Copies a file, or a directory with its content. Does nothing if it does not exist.
 ///
 /// # Errors
 /// `Host`.
@@ -77,8 +74,8 @@ pub fn copy_tree(root: &Root, from: &str, to: &str) -> Result<(), Fault> {
         .try_for_each(|name| copy_tree(root, &format!("{from}/{name}"), &format!("{to}/{name}")))
 }
 
-/// Removes a file or a directory with everything in it; that there is none is as good. A link is
-/// removed, not what it leads to.
+/// Removes a file, or a directory with its content. Removes a link itself, not its target. Does
+/// nothing if it does not exist.
 ///
 /// # Errors
 /// `Host`.

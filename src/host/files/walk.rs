@@ -1,20 +1,19 @@
-//! Walks a path from the node's root, one directory descriptor after the other, so that nobody
-//! but root leads root to another place.
+//! Walks a path from the node's root, one directory descriptor after the other, so that no other
+//! account can redirect root to another file.
 //!
-//! Each name is looked up in a directory that is held open, without following links. A link is
-//! read from its own descriptor and followed by this code, never by the kernel. So whoever renames
-//! or replaces something behind the walk changes nothing of where the walk has come to. One walk
-//! serves every kernel: it needs `openat` and no `openat2`, which could not judge owners anyway
-//! (docs/decisions/0007-files-by-descriptors.md).
+//! Each name is looked up in an open directory, without following links. A link is read from its own
+//! descriptor and followed by this code, never by the kernel. So renaming or replacing something
+//! behind the walk has no effect on it. The walk works on every kernel: it needs `openat`, not
+//! `openat2`, which could not check owners anyway (docs/decisions/0007-files-by-descriptors.md).
 //!
-//! Who owns what decides whether the walk goes on, as in systemd-tmpfiles:
+//! Owners decide whether the walk goes on, as in systemd-tmpfiles:
 //!
-//! - From root's directories it may go anywhere; except from one that anyone may write to.
-//! - In a directory of another account, what it enters belongs to that account or to root. The
-//!   account can move root's directories around in its own, and gains nothing from it.
-//! - A link that such an account made leads to things of that account only. A link of root's is
-//!   followed where nobody else can have put it there: not in a directory that a group may write
-//!   to, nor below it.
+//! - From root's directories it may go anywhere, except from one that everybody can write to.
+//! - In a directory of another account, it enters only what belongs to that account or to root. The
+//!   account can move root's directories within its own, but gains nothing from that.
+//! - A link of such an account may lead only to files of that account. A link of root's is followed
+//!   only if nobody else can have put it there: not in a directory that a group can write to, nor
+//!   below one.
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -29,45 +28,46 @@ use super::refusal::Refusal;
 use super::trust::{self, check_entry, is_shared, others_may_write};
 use crate::host::root::Root;
 
-/// As many as the kernel follows in one path (path_resolution(7)).
+/// The most links in one path; the kernel's own limit (path_resolution(7)).
 const MOST_LINKS: usize = 40;
 
-/// How many directories one walk makes. More of them vanish while it makes them.
+/// How many directories one walk makes. More than this means that another process removes them.
 const MOST_MADE: usize = 100;
 
-/// What the walk is for, and so whom it trusts.
+/// What a path is for, and so who may be able to write it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// Files of engines, which may belong to the engine's account.
+    /// Files of an engine. They may belong to the engine's account.
     Engine,
-    /// Settings and secrets: whoever may write them steers root. Nobody but root, and the user
-    /// that runs this program, may have write permission anywhere on the way.
+    /// Settings, secrets and programs: whoever can write them controls root. Only root and the user
+    /// that runs this program may have write permission, for the file and every directory of its
+    /// path.
     Trusted,
 }
 
-/// A directory that is held open.
+/// A directory, held open.
 #[derive(Debug)]
 pub struct OpenDirectory {
     fd: OwnedFd,
     stat: Stat,
-    /// Whether users and groups are named that may write to it, beside its owner and its group.
+    /// Whether an access control list may let others write to it.
     acl_grants_write: bool,
-    /// With the prefix of `--root`; for messages.
+    /// The path with the prefix of `--root`, for messages.
     path: PathBuf,
 }
 
-/// A name in a directory that is held open. It is no symbolic link, or there is nothing yet.
+/// A name in an open directory. It is not a symbolic link, except from [`Walk::into_entry`].
 #[derive(Debug)]
 pub struct Place {
     pub directory: OpenDirectory,
     pub name: OsString,
-    /// What stands there.
+    /// What exists under this name; none if nothing does.
     pub stat: Option<Stat>,
     influence: Influence,
     purpose: Purpose,
 }
 
-/// A directory on the way that does not exist.
+/// A directory of the path that does not exist.
 pub struct Missing<'a> {
     pub directory: &'a OpenDirectory,
     pub name: &'a OsStr,
@@ -75,11 +75,11 @@ pub struct Missing<'a> {
     pub is_last: bool,
 }
 
-/// Who, other than root, may have chosen what the walk has come to.
+/// Who, other than root, may have chosen where the walk is now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Influence {
     Nobody,
-    /// The walk is in a directory of root's that others may write to, or has come through one.
+    /// The walk is in, or came through, a directory of root's that others can write to.
     Shared,
     /// The walk is in a directory of this account.
     Directory(u32),
@@ -99,7 +99,7 @@ impl OpenDirectory {
         Ok(Self { fd, stat, acl_grants_write, path })
     }
 
-    /// Whether somebody may write to it who is not root, nor the user that runs this program.
+    /// Whether others than root and our user can write to it.
     pub fn is_writable_to_others(&self, root: &Root) -> bool {
         self.acl_grants_write || others_may_write(root, &self.stat)
     }
@@ -108,12 +108,12 @@ impl OpenDirectory {
         &self.path
     }
 
-    /// Who it belongs to.
+    /// Its owner and mode.
     pub fn stat(&self) -> &Stat {
         &self.stat
     }
 
-    /// Makes what was renamed or removed in it durable.
+    /// Makes renames and removals in it durable.
     pub fn sync(&self) -> io::Result<()> {
         Ok(rustix::fs::fsync(self.readable()?)?)
     }
@@ -140,11 +140,11 @@ impl Place {
         self.stat.is_some_and(|stat| is(&stat, FileType::Directory))
     }
 
-    /// Whether this file may be read for the walk's purpose. The stat is that of the descriptor
-    /// that it is read from.
+    /// Checks whether this file may be read for the walk's purpose. The stat is that of the open
+    /// descriptor.
     ///
     /// # Errors
-    /// Where another account chose it.
+    /// If another account may have chosen this file.
     pub fn check_file(&self, root: &Root, file: impl AsFd, stat: &Stat) -> io::Result<()> {
         let path = self.path();
         if !is(stat, FileType::RegularFile) {
@@ -152,7 +152,7 @@ impl Place {
         }
         check_entry(root, self.purpose, &self.directory, stat, &path)?;
         match self.influence {
-            // Another name of a file of root's or of anybody's, which may be anything.
+            // A hard link, which may be a second name of any file.
             Influence::Shared if stat.st_nlink > 1 => {
                 return Err(Refusal::shared(&path, self.directory.path()));
             }
@@ -182,11 +182,11 @@ impl Influence {
     }
 }
 
-/// One walk.
+/// A walk along one path.
 pub struct Walk<'a> {
     root: &'a Root,
     purpose: Purpose,
-    /// From the root's directory to where the walk is.
+    /// The open directories from the root to where the walk is.
     held: Vec<OpenDirectory>,
     rest: VecDeque<OsString>,
     links: usize,
@@ -194,7 +194,7 @@ pub struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    /// Begins at the root, with a path below it.
+    /// Begins a walk at the root, with a path below it.
     pub fn new(root: &'a Root, path: &str, purpose: Purpose) -> io::Result<Self> {
         let fd = rustix::io::fcntl_dupfd_cloexec(root.open()?, 0)?;
         let base = OpenDirectory::of(fd, root.at("/"))?;
@@ -205,22 +205,22 @@ impl<'a> Walk<'a> {
         Ok(walk)
     }
 
-    /// To the directory that the last name stands in; links at the last name are followed, too.
+    /// Walks to the directory of the last name. A link as last name is followed, too.
     pub fn into_place(self) -> io::Result<Place> {
         self.go(true, |_| Err(missing()))
     }
 
-    /// Likewise, and a link at the last name is what is meant.
+    /// Likewise, but a link as last name is not followed.
     pub fn into_entry(self) -> io::Result<Place> {
         self.go(false, |_| Err(missing()))
     }
 
-    /// Into the directory that the path names.
+    /// Walks into the directory that the path names.
     pub fn into_directory(self) -> io::Result<OpenDirectory> {
         self.into_directory_making(|_| Err(missing()))
     }
 
-    /// Likewise. Directories that are missing are made by the way.
+    /// Likewise, and makes missing directories.
     pub fn into_directory_making(
         mut self,
         make: impl FnMut(Missing<'_>) -> io::Result<()>,
@@ -302,7 +302,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Reads the link from a descriptor of its own, so that it is judged and read as one thing.
+    /// Follows a link. It is opened first, so that the link that is checked is the one that is read.
     fn follow(&mut self, name: &OsStr) -> io::Result<()> {
         self.links += 1;
         let top = self.top()?;
@@ -314,7 +314,7 @@ impl<'a> Walk<'a> {
         let link = rustix::fs::openat(top, name, flags, Mode::empty())?;
         let stat = rustix::fs::fstat(&link)?;
         if !is(&stat, FileType::Symlink) {
-            // It was replaced this moment: look again.
+            // It was replaced meanwhile: look again.
             self.rest.push_front(name.to_owned());
             return Ok(());
         }
@@ -324,7 +324,7 @@ impl<'a> Walk<'a> {
         let owner = stat.st_uid;
         self.influence = match self.influence {
             Influence::Nobody if self.root.trusts(owner) => Influence::Nobody,
-            // It may have been another link of root's, in another place.
+            // Somebody may have moved this link of root's here from another directory.
             Influence::Shared if self.root.trusts(owner) => {
                 return Err(Refusal::shared(&path, top.path()));
             }
@@ -352,7 +352,7 @@ impl<'a> Walk<'a> {
         self.still_admitted(&path)
     }
 
-    /// Whoever made a link leads nowhere but to what is theirs.
+    /// Checks that a link of an account has led only to directories of that account.
     fn still_admitted(&self, path: &Path) -> io::Result<()> {
         let Influence::Link(account) = self.influence else { return Ok(()) };
         let stat = self.top()?.stat();
@@ -362,7 +362,7 @@ impl<'a> Walk<'a> {
         Err(Refusal::transition(self.root, path, stat.st_uid, account, true))
     }
 
-    /// Puts these names before the rest.
+    /// Puts the names of a path before the remaining ones.
     fn then(&mut self, path: &Path) {
         let names = path.components().filter_map(|part| match part {
             Component::Normal(name) => Some(name.to_owned()),

@@ -1,4 +1,4 @@
-//! Writing so that a power cut leaves the old file or the new one, never half of either:
+//! Writes files so that a power cut leaves the old file or the new one, never a partial one:
 //! temporary file in the same directory, fsync, rename, fsync of the directory.
 
 use std::ffi::OsStr;
@@ -12,16 +12,14 @@ use super::{Ids, LOOSE, fault, is_absent, is_foreign, open_regular, place, purpo
 use crate::fault::Fault;
 use crate::host::root::Root;
 
-/// What a file is called until it is whole. One name a directory, so that what a kill left behind
-/// is taken by the next writing there: the final names of backups and evidence hold the time.
-/// There is one writer, under our own lock.
+/// The name of a file until it is complete. It is the same in every directory, so that the next
+/// write replaces what a killed process left behind. There is one writer, under our own lock.
 pub(super) const TEMPORARY: &str = ".enlist-new";
 
-/// How often a directory is made that somebody else is making, too.
+/// How often to try to make a directory that another process is making, too.
 const MOST_TRIES: u32 = 50;
 
-/// Replaces a file at once and whole. Where a link of root's stands in its place, what that leads
-/// to is replaced, and the link stays.
+/// Replaces a file atomically. If it is a link of root's, the link stays and its target is replaced.
 ///
 /// # Errors
 /// `Host`.
@@ -37,7 +35,7 @@ pub fn replace(
         let written = write_new(held, content, mode, owner)
             .and_then(|()| Ok(rustix::fs::renameat(held, TEMPORARY, held, &place.name)?));
         if let Err(error) = written {
-            // Whatever is left of it is worth nothing, and the disk may be full.
+            // The partial file is useless, and the disk may be full.
             let _ = remove_temporary(held);
             return Err(error);
         }
@@ -53,8 +51,8 @@ fn write_new(
     owner: Option<Ids>,
 ) -> io::Result<()> {
     remove_temporary(held)?;
-    // New and exclusive, so that no link set there by another is followed (O_EXCL); nobody else
-    // may read it before its mode is set.
+    // O_EXCL: a link that another account put there is not followed. Nobody else can read the file
+    // before its mode is set.
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let fd = rustix::fs::openat(held, TEMPORARY, flags, Mode::from_raw_mode(mode & 0o600))?;
     let mut file = std::fs::File::from(fd);
@@ -63,7 +61,7 @@ fn write_new(
     file.sync_all()
 }
 
-/// Owner first: giving a file away clears some of its mode's bits.
+/// Sets owner and mode. The owner first: changing it clears some bits of the mode.
 pub(super) fn set(file: impl std::os::fd::AsFd, mode: u32, owner: Option<Ids>) -> io::Result<()> {
     if let Some((uid, gid)) = owner {
         rustix::fs::fchown(&file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
@@ -71,8 +69,7 @@ pub(super) fn set(file: impl std::os::fd::AsFd, mode: u32, owner: Option<Ids>) -
     Ok(rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))?)
 }
 
-/// Makes a directory and its parents where they are missing, with these modes whatever the umask;
-/// those that stand stay as they are.
+/// Makes a directory and its missing parents, whatever the umask. Existing ones are not changed.
 ///
 /// # Errors
 /// `Host`.
@@ -85,7 +82,7 @@ pub fn make_directory(root: &Root, path: &str, mode: u32, owner: Option<Ids>) ->
 /// Makes the directory that `--root` names.
 ///
 /// # Errors
-/// Where it can't be made, or others than root may choose where it leads.
+/// If it can't be made, or if others than root can redirect its path.
 pub fn make_root(path: &Path) -> io::Result<()> {
     let path = path.to_str().ok_or(ErrorKind::InvalidInput)?;
     open_or_make(&Root::running_system(), path, 0o755, None).map(drop)
@@ -100,16 +97,16 @@ pub(super) fn open_or_make(
     root.make()?;
     Walk::new(root, path, purpose_of(path))?.into_directory_making(
         |Missing { directory, name, is_last }| {
-            // Parents that we have to make are no secret; what needs guarding is the last one.
+            // Only the last directory needs the mode: parents hold no secret.
             let (mode, owner) = if is_last { (mode, owner) } else { (0o755, None) };
             directory_new(directory, name, mode, owner)
         },
     )
 }
 
-/// Like a file: it is there with its mode and owner, or not at all. Two programs that start at
-/// the same moment make the state directory together, before either has the lock, and take each
-/// other's temporary one away: then it is tried again.
+/// Makes a directory atomically with its mode and owner. Two processes that start at the same time
+/// both make the state directory before either has the lock, and remove each other's temporary
+/// directory: then it is tried again.
 fn directory_new(
     held: &OpenDirectory,
     name: &OsStr,
@@ -121,7 +118,7 @@ fn directory_new(
         let Err(error) = try_directory_new(held, name, mode, owner) else {
             return held.sync();
         };
-        // Somebody else made it meanwhile: the walk judges what it is.
+        // Another process made it meanwhile: the walk checks what it is.
         if rustix::fs::statat(held, name, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
             return Ok(());
         }
@@ -143,9 +140,9 @@ fn try_directory_new(
     remove_temporary(held)?;
     rustix::fs::mkdirat(held, TEMPORARY, Mode::from_raw_mode(mode & 0o700))?;
     give_directory(held, mode, owner)?;
-    // Not over one that is there, whose maker may be at work in it by now.
+    // Do not replace an existing directory: its maker may be using it already.
     match rustix::fs::renameat_with(held, TEMPORARY, held, name, RenameFlags::NOREPLACE) {
-        // A file system, or a kernel before 3.15, that can't do that.
+        // The file system, or a kernel before 3.15, does not support this.
         Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
             Ok(rustix::fs::renameat(held, TEMPORARY, held, name)?)
         }
@@ -153,9 +150,8 @@ fn try_directory_new(
     }
 }
 
-/// Gives the new directory its owner and mode. In a directory of another account, that account
-/// may have put another one in its place: it is given away only where it is ours, a directory,
-/// and has nothing in it.
+/// Sets owner and mode of the new directory. In a directory of another account, that account may
+/// have replaced it. So its owner is changed only if it is an empty directory of ours.
 fn give_directory(held: &OpenDirectory, mode: u32, owner: Option<Ids>) -> io::Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let directory = rustix::fs::openat(held, TEMPORARY, flags, Mode::empty())?;
@@ -166,7 +162,7 @@ fn give_directory(held: &OpenDirectory, mode: u32, owner: Option<Ids>) -> io::Re
         .all(|entry| matches!(entry.file_name().to_bytes(), b"." | b".."));
     if !is_ours || !is_empty {
         return Err(io::Error::other(format!(
-            "somebody else replaced the directory that was being made in {}",
+            "another process replaced the directory that was being made in {}",
             held.path().display()
         )));
     }
@@ -174,7 +170,7 @@ fn give_directory(held: &OpenDirectory, mode: u32, owner: Option<Ids>) -> io::Re
     Ok(rustix::fs::fsync(&directory)?)
 }
 
-/// Removes a file, or the link that stands in its place; that there is none is as good.
+/// Removes a file or a link. Does nothing if it does not exist.
 ///
 /// # Errors
 /// `Host`.
@@ -191,8 +187,8 @@ pub(super) fn unlink(place: &Place, flags: AtFlags) -> io::Result<()> {
     place.directory.sync()
 }
 
-/// Removes what a kill left behind where this file, or a directory above it, was being written:
-/// for a path that nothing more is written to.
+/// Removes temporary files that a killed process left in the directory of this path and in those
+/// above it. For a path that is not written again.
 ///
 /// # Errors
 /// `Host`.
@@ -203,15 +199,15 @@ pub fn remove_temporaries(root: &Root, path: &str) -> Result<(), Fault> {
         .try_for_each(|directory| remove_temporaries_in(root, directory))
 }
 
-/// Likewise, in one directory.
+/// Likewise, in one directory only.
 ///
 /// # Errors
 /// `Host`.
 pub fn remove_temporaries_in(root: &Root, directory: &str) -> Result<(), Fault> {
-    let tidied = Walk::new(root, directory, purpose_of(directory))
+    let removed = Walk::new(root, directory, purpose_of(directory))
         .and_then(Walk::into_directory)
         .and_then(|held| if remove_temporary(&held)? { held.sync() } else { Ok(()) });
-    match tidied {
+    match removed {
         Err(error) if !is_absent(&error) => {
             let path = format!("{}/{TEMPORARY}", directory.trim_end_matches('/'));
             Err(fault(root, "could not remove", &path, &error))
@@ -220,7 +216,7 @@ pub fn remove_temporaries_in(root: &Root, directory: &str) -> Result<(), Fault> 
     }
 }
 
-/// A file, or a directory with nothing in it; whether there was one.
+/// Removes the temporary file or empty directory; returns whether there was one.
 fn remove_temporary(held: &OpenDirectory) -> io::Result<bool> {
     let stat = match rustix::fs::statat(held, TEMPORARY, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => stat,
@@ -235,9 +231,8 @@ fn remove_temporary(held: &OpenDirectory) -> io::Result<bool> {
     }
 }
 
-/// Takes the permissions away that a private key must not give to others; says so. One that
-/// belongs to neither root nor its owner is given to the owner. That there is no such file is as
-/// good.
+/// Removes the permissions that a private key must not have, and logs it. A key of a foreign user is
+/// given to its intended owner. Does nothing if the file does not exist.
 ///
 /// # Errors
 /// `Host`.
@@ -250,7 +245,7 @@ pub fn tighten(root: &Root, path: &str, owner: Option<Ids>) -> Result<(), Fault>
             tracing::warn!(
                 path,
                 was,
-                "this private key belonged to another user; it no longer does"
+                "this private key belonged to another user; its owner was corrected"
             );
             set(&file, mode & !LOOSE, owner.or(Some((0, 0))))?;
         } else if mode & LOOSE != 0 {
@@ -258,7 +253,7 @@ pub fn tighten(root: &Root, path: &str, owner: Option<Ids>) -> Result<(), Fault>
             tracing::warn!(
                 path,
                 was,
-                "other users could read or write this private key; they no longer can"
+                "other users could read or write this private key; its mode was corrected"
             );
             rustix::fs::fchmod(&file, Mode::from_raw_mode(mode & !LOOSE))?;
         }
