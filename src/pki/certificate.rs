@@ -1,12 +1,12 @@
-//! What is checked before a certificate is trusted: that it is one, for our key, our name, valid
-//! now, and signed by the authority that we know.
+//! The checks of a certificate from the authority: one certificate, for our key and our name, valid
+//! now, and signed by the known CA.
 
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::chain::{self, ChainError};
 use super::public_key::{PublicKey, hex, pem_lines};
 
-/// An authority's certificates: the self-signed root, and the intermediates below it.
+/// The certificates of a CA: the self-signed root, and the intermediates below it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CaBundle {
     certificates: Vec<Vec<u8>>,
@@ -15,7 +15,7 @@ pub struct CaBundle {
 /// A certificate that passed [`check`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
-    /// The one certificate, written anew without whatever stood around it.
+    /// The certificate, encoded anew without any text around it.
     pub pem: String,
     /// Lower-case hexadecimal digits.
     pub serial: String,
@@ -23,7 +23,7 @@ pub struct Certificate {
     pub not_after: i64,
 }
 
-/// What a certificate has to be.
+/// What a certificate must match.
 #[derive(Clone, Copy, Debug)]
 pub struct Expectation<'a> {
     pub key: &'a PublicKey,
@@ -33,13 +33,14 @@ pub struct Expectation<'a> {
     pub now: i64,
 }
 
+/// Why a certificate or a CA bundle can't be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CertificateError {
     #[error("it is not PEM")]
     NotPem,
-    #[error("it holds {0} PEM blocks, not one certificate")]
+    #[error("it has {0} PEM blocks, not one certificate")]
     NotOne(usize),
-    #[error("it holds a {0:?} block, not a certificate")]
+    #[error("it has a {0:?} block, not a certificate")]
     WrongLabel(String),
     #[error("it is not an X.509 certificate")]
     NotX509,
@@ -59,17 +60,17 @@ pub enum CertificateError {
     NotYetValid { not_before: i64, now: i64 },
     #[error("it is a CA's certificate, not a node's")]
     IsCa,
-    #[error("it is not signed by the authority that we know, as the engine will check it ({0})")]
+    #[error("it is not signed by the known CA in a way that the engine accepts ({0})")]
     Chain(ChainError),
-    #[error("the CA bundle holds no certificate")]
+    #[error("the CA bundle has no certificate")]
     NoCa,
     #[error("certificate {0} of the CA bundle is not an X.509 CA certificate")]
     BadCa(usize),
-    #[error("the CA bundle holds no self-signed root, so nothing can be verified up to it")]
+    #[error("the CA bundle has no self-signed root, so no chain can be verified")]
     NoRoot,
 }
 
-/// RFC 3339, in UTC; the seconds themselves where they are no date.
+/// The time in RFC 3339 form, in UTC, or the seconds if they are out of range.
 fn moment(unix: i64) -> String {
     let moment = time::OffsetDateTime::from_unix_timestamp(unix).ok();
     let text = moment.and_then(|it| it.format(&time::format_description::well_known::Rfc3339).ok());
@@ -77,7 +78,7 @@ fn moment(unix: i64) -> String {
 }
 
 impl CertificateError {
-    /// Whether another time by the clock would make it right.
+    /// Whether it would be accepted at another time.
     #[must_use]
     pub fn is_about_time(&self) -> bool {
         matches!(
@@ -90,10 +91,10 @@ impl CertificateError {
 }
 
 impl CaBundle {
-    /// From PEM: one certificate or several (Puppet's own CA is a root and an intermediate).
+    /// Parses PEM with one certificate or several (Puppet's own CA is a root and an intermediate).
     ///
     /// # Errors
-    /// When it holds anything but CA certificates, or no root.
+    /// If it has anything but CA certificates, or no root.
     pub fn from_pem(text: &str) -> Result<Self, CertificateError> {
         let certificates = Self::certificates_of(text)?;
         let is_root = |der: &Vec<u8>| parse(der).is_some_and(|ca| ca.subject() == ca.issuer());
@@ -103,10 +104,10 @@ impl CaBundle {
         Ok(Self { certificates })
     }
 
-    /// The CA certificates of a PEM text, each as DER; a root need not be among them.
+    /// Parses PEM with CA certificates, and returns each as DER. A root is not required.
     ///
     /// # Errors
-    /// When it holds anything but CA certificates, or none.
+    /// If it has anything but CA certificates, or none.
     pub fn certificates_of(text: &str) -> Result<Vec<Vec<u8>>, CertificateError> {
         let blocks = pem::parse_many(text).map_err(|_| CertificateError::NotPem)?;
         if blocks.is_empty() {
@@ -122,13 +123,13 @@ impl CaBundle {
         blocks.into_iter().enumerate().map(one).collect()
     }
 
-    /// Each certificate as PEM.
+    /// Each certificate, in PEM.
     #[must_use]
     pub fn certificates(&self) -> Vec<String> {
         self.certificates.iter().map(|der| certificate_pem(der)).collect()
     }
 
-    /// Every certificate, one after the other, without comments.
+    /// All certificates in one PEM text, without comments.
     #[must_use]
     pub fn to_pem(&self) -> String {
         self.certificates.iter().map(|der| certificate_pem(der)).collect()
@@ -145,10 +146,10 @@ impl CaBundle {
     }
 }
 
-/// Checks what the authority sent back.
+/// Checks a certificate from the authority.
 ///
 /// # Errors
-/// The first reason why it can't be accepted.
+/// The first reason to refuse it.
 pub fn check(text: &str, expected: &Expectation<'_>) -> Result<Certificate, CertificateError> {
     let der = only_certificate(text)?;
     let (rest, parsed) = X509Certificate::from_der(&der).map_err(|_| CertificateError::NotX509)?;
@@ -172,7 +173,7 @@ pub fn check(text: &str, expected: &Expectation<'_>) -> Result<Certificate, Cert
     if expected.now < not_before {
         return Err(CertificateError::NotYetValid { not_before, now: expected.now });
     }
-    // OpenSSL: at the very second of its end it has ended.
+    // As in OpenSSL, a certificate has expired in the second of `not_after`.
     if expected.now >= not_after {
         return Err(CertificateError::Expired { not_after, now: expected.now });
     }
@@ -191,17 +192,17 @@ fn only_certificate(text: &str) -> Result<Vec<u8>, CertificateError> {
     }
 }
 
-/// The public key in a certificate.
+/// The public key of a certificate.
 ///
 /// # Errors
-/// When it is none, or its key is not an RSA key.
+/// If it is not one certificate, or its key is not an RSA key.
 pub fn key_of(text: &str) -> Result<PublicKey, CertificateError> {
     let der = only_certificate(text)?;
     let parsed = parse(&der).ok_or(CertificateError::NotX509)?;
     PublicKey::from_spki(parsed.public_key().raw).map_err(|_| CertificateError::NotRsa)
 }
 
-/// One certificate and nothing behind it.
+/// Parses one certificate in DER, with nothing after it.
 pub(super) fn parse(der: &[u8]) -> Option<X509Certificate<'_>> {
     let (rest, parsed) = X509Certificate::from_der(der).ok()?;
     rest.is_empty().then_some(parsed)
@@ -211,7 +212,7 @@ fn common_name(certificate: &X509Certificate<'_>) -> String {
     let mut names = certificate.subject().iter_common_name();
     match (names.next(), names.next()) {
         (Some(name), None) => name.as_str().unwrap_or_default().to_owned(),
-        // Two common names are no name.
+        // None or several common names: never equal to a node's name.
         _ => certificate.subject().to_string(),
     }
 }

@@ -1,5 +1,5 @@
-//! PKCS#10 requests as Puppet's CA takes them: version 0, a common name only, SHA-256,
-//! extension requests as DER UTF8Strings that are not critical.
+//! PKCS#10 requests in the form that Puppet's CA accepts: version 0, only a common name, SHA-256,
+//! and extension requests as non-critical DER UTF8Strings.
 
 use rcgen::{Attribute, CertificateParams, CustomExtension, DistinguishedName, DnType, SanType};
 
@@ -11,20 +11,21 @@ use super::oid;
 use super::private_key::PrivateKey;
 use crate::secret::Secret;
 
-/// What a request is to say. The same key and the same spec give the same bytes: RSA with
-/// PKCS#1 v1.5 has no randomness in it.
+/// The content of a request. The same key and the same content give the same bytes: RSA with PKCS#1
+/// v1.5 uses no random numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CsrSpec {
     /// The common name.
     pub name: String,
-    /// Dotted OID and text, in the order they are to stand.
+    /// Extension requests: dotted OID and text, in the order of the request.
     pub extensions: Vec<(String, Secret)>,
-    /// PKCS#9 attributes, dotted OID and text; may hold a challenge password.
+    /// PKCS#9 attributes: dotted OID and text. One may be a challenge password.
     pub attributes: Vec<(String, Secret)>,
-    /// DNS names for subjectAltName; none, and there is no such extension.
+    /// DNS names for subjectAltName. If empty, the request has no such extension.
     pub dns_names: Vec<String>,
 }
 
+/// Why a request can't be made.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CsrError {
     #[error("{0:?} is not an object identifier")]
@@ -35,10 +36,10 @@ pub enum CsrError {
     Encoding(String),
 }
 
-/// The request, signed, as PEM.
+/// Makes and signs a request, in PEM.
 ///
 /// # Errors
-/// When an OID or a DNS name can't be encoded.
+/// If an OID or a DNS name can't be encoded.
 pub fn build(spec: &CsrSpec, key: &PrivateKey) -> Result<Secret, CsrError> {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
@@ -64,9 +65,9 @@ pub fn build(spec: &CsrSpec, key: &PrivateKey) -> Result<Secret, CsrError> {
         .map_err(encoding)
 }
 
-/// Whether a request holds what proves to the authority that the node may join: a pre-shared key,
-/// a challenge password, or another attribute, which is there for the decision alone. One that
-/// can't be read is taken to.
+/// Whether a request holds a secret that proves to the authority that the node may join: a
+/// pre-shared key, or any attribute, such as a challenge password. A request that can't be parsed
+/// counts as one.
 #[must_use]
 pub fn holds_secret(csr: &str) -> bool {
     let Ok(block) = pem::parse(csr) else { return true };
@@ -88,7 +89,7 @@ pub fn holds_secret(csr: &str) -> bool {
 fn attribute(dotted: &str, value: &str) -> Result<Attribute, CsrError> {
     let arcs = oid::arcs(dotted).ok_or_else(|| CsrError::Oid(dotted.to_owned()))?;
     Ok(Attribute {
-        // rcgen asks for a static OID; a bootstrap makes a handful, once.
+        // rcgen needs a static OID. A join makes a few of them, once.
         oid: Box::leak(arcs.into_boxed_slice()),
         values: oid::attribute_values(value).map_err(encoding)?,
     })

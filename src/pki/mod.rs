@@ -1,6 +1,6 @@
-//! Keys, requests and certificates. Pure: bytes in, bytes out.
+//! Keys, certificate requests and certificates. Pure: bytes in, bytes out.
 //!
-//! The private key is parsed and encoded by `rsa`, used by AWS-LC; nothing here reads a file.
+//! `rsa` parses and encodes the private key; AWS-LC makes it and signs with it.
 
 pub mod certificate;
 pub mod chain;

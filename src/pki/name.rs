@@ -1,30 +1,30 @@
-//! The node's name: what the API and Puppet allow.
+//! Rules for the node's name: the API's, and Puppet's.
 
-/// Longest name: it becomes a common name, which X.520 bounds at 64 characters (RFC 5280 A.1,
-/// `ub-common-name`).
+/// The longest name, in characters. It becomes a common name (RFC 5280 A.1, `ub-common-name`).
 pub const LONGEST: usize = 64;
 
+/// Why a name is not allowed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
     #[error("the name is empty")]
     Empty,
-    #[error("it has {0} characters, and a certificate's common name holds at most 64")]
+    #[error("it has {0} characters, and a certificate's common name has at most 64")]
     TooLong(usize),
     #[error("{0:?} is not allowed: AssociateNode takes letters, digits, and - _ : .")]
     NotInApi(char),
     #[error("{0:?} is not allowed: a Puppet certname has lower-case letters, digits, and - _ .")]
     NotInCertname(char),
-    #[error("\"ca\" is the name of Puppet's own authority")]
+    #[error("\"ca\" is the name of Puppet's own CA")]
     IsCa,
     #[error("a Puppet certname does not end in -")]
     EndsInDash,
 }
 
-/// AssociateNode, `NodeName`: `^[\-\p{Alnum}_:.]+$` (OpsWorks CM API reference; Java's Alnum is
-/// ASCII).
+/// Checks a name for AssociateNode: `^[\-\p{Alnum}_:.]+$` (OpsWorks CM API Reference, `NodeName`;
+/// Java's Alnum is ASCII).
 ///
 /// # Errors
-/// Names the first rule that is broken.
+/// The first rule that the name breaks.
 pub fn check_api(name: &str) -> Result<(), NameError> {
     if name.is_empty() {
         return Err(NameError::Empty);
@@ -35,11 +35,11 @@ pub fn check_api(name: &str) -> Result<(), NameError> {
     }
 }
 
-/// Puppet's certname: `[a-z0-9._-]+`, not `ca`, not ending in `-`, and no longer than a common
-/// name may be.
+/// Checks a name for Puppet: `[a-z0-9._-]+`, not `ca`, no `-` at its end, and no longer than a
+/// common name.
 ///
 /// # Errors
-/// Names the first rule that is broken.
+/// The first rule that the name breaks.
 pub fn check_certname(name: &str) -> Result<(), NameError> {
     if name.is_empty() {
         return Err(NameError::Empty);
@@ -54,7 +54,7 @@ pub fn check_certname(name: &str) -> Result<(), NameError> {
     if name == "ca" {
         return Err(NameError::IsCa);
     }
-    // A name of dots only would leave its directory; a leading dot hides the file.
+    // A name of dots would point to another directory, and a leading dot would hide the file.
     if name.starts_with('.') {
         return Err(NameError::NotInCertname('.'));
     }

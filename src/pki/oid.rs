@@ -1,4 +1,4 @@
-//! Object identifiers: Puppet's registered extensions, and DER for their values.
+//! Object identifiers of Puppet's registered extensions, and DER for their values.
 //!
 //! Source: Puppet's documentation, "SSL configuration: CSR attributes and certificate
 //! extensions", the registered IDs below 1.3.6.1.4.1.34380.1.
@@ -7,7 +7,7 @@ use rsa::pkcs8::ObjectIdentifier;
 use rsa::pkcs8::der::asn1::{PrintableStringRef, SetOfVec, Utf8StringRef};
 use rsa::pkcs8::der::{self, Encode};
 
-/// RFC 8017 A.1.
+/// `rsaEncryption` (RFC 8017 A.1).
 pub(super) const RSA_ENCRYPTION: ObjectIdentifier =
     ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 
@@ -55,20 +55,20 @@ const NAMES: [(&str, &str); 30] = [
     ("pp_cli_auth", "1.3.6.1.4.1.34380.1.3.39"),
 ];
 
-/// The dotted form, in its one spelling, of a Puppet short name (`pp_role`) or of a dotted OID; none
-/// for anything else.
+/// The normalized dotted form of a Puppet short name (`pp_role`) or of a dotted OID; none for
+/// anything else.
 #[must_use]
 pub fn resolve(name: &str) -> Option<String> {
     if let Some((_, dotted)) = NAMES.iter().find(|(known, _)| *known == name) {
         return Some((*dotted).to_owned());
     }
-    // Written anew: 1.03 is 1.3, and has to be known for it.
+    // Encoded anew, so that 1.03 becomes 1.3 and is recognized.
     let arcs = arcs(name)?;
     Some(arcs.iter().map(u64::to_string).collect::<Vec<_>>().join("."))
 }
 
-/// Whether the value under this name, a short one or a dotted OID, is a secret: it proves to the
-/// authority that the node may join, so whoever reads it may join, too.
+/// Whether the value of this short name or dotted OID is a secret: it proves to the authority that
+/// the node may join, so anybody who reads it could join, too.
 #[must_use]
 pub fn is_secret(name: &str) -> bool {
     let dotted = resolve(name.trim());
@@ -83,13 +83,13 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     NAMES.iter().map(|(name, _)| *name)
 }
 
-/// Whether a dotted OID lies below an arc (or is it).
+/// Whether a dotted OID is an arc, or is below it.
 #[must_use]
 pub fn is_under(dotted: &str, arc: &str) -> bool {
     dotted.strip_prefix(arc).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-/// The numbers of a dotted OID; none where it is not one that DER can encode.
+/// The numbers of a dotted OID; none if DER can't encode it.
 #[must_use]
 pub fn arcs(dotted: &str) -> Option<Vec<u64>> {
     let is_number = |arc: &str| !arc.is_empty() && arc.bytes().all(|b| b.is_ascii_digit());
@@ -100,19 +100,19 @@ pub fn arcs(dotted: &str) -> Option<Vec<u64>> {
     Some(oid.arcs().map(u64::from).collect())
 }
 
-/// A DER UTF8String: the one string form whose value Puppet Server reads back intact.
+/// Encodes a DER UTF8String: the only string type that Puppet Server reads back unchanged.
 ///
 /// # Errors
-/// Only past the 256 MiB that `der` takes.
+/// For a value larger than 256 MiB, the limit of `der`.
 pub fn utf8_string(value: &str) -> der::Result<Vec<u8>> {
     Utf8StringRef::new(value)?.to_der()
 }
 
-/// A DER SET of one PrintableString where the value allows it, else of one UTF8String: what
-/// PKCS#9 attributes such as challengePassword hold (RFC 2985 §5.4.1).
+/// Encodes the values of a PKCS#9 attribute such as challengePassword: a DER SET of one
+/// PrintableString if the value allows it, or else of one UTF8String (RFC 2985 §5.4.1).
 ///
 /// # Errors
-/// Only past the 256 MiB that `der` takes.
+/// For a value larger than 256 MiB, the limit of `der`.
 pub fn attribute_values(value: &str) -> der::Result<Vec<u8>> {
     match PrintableStringRef::new(value) {
         Ok(printable) => SetOfVec::try_from([printable])?.to_der(),
@@ -122,10 +122,29 @@ pub fn attribute_values(value: &str) -> der::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use super::is_secret;
+    use super::{AUTHORIZATION_ARC, REGISTERED_ARC, arcs, is_secret, is_under, resolve};
 
     #[test]
-    fn what_proves_that_a_node_may_join_is_secret_however_it_is_spelt() {
+    fn a_name_resolves_to_one_spelling_of_its_oid() {
+        let role = Some("1.3.6.1.4.1.34380.1.1.13".to_owned());
+        assert_eq!(resolve("pp_role"), role);
+        assert_eq!(resolve("1.3.6.1.4.1.34380.01.1.13"), role);
+        for other in ["pp_rule", "PP_ROLE", "1.", "1..3", "9.9", "+1.3", ""] {
+            assert_eq!(resolve(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn an_arc_is_a_whole_number() {
+        assert!(is_under("1.3.6.1.4.1.34380.1.1.13", REGISTERED_ARC));
+        assert!(is_under(REGISTERED_ARC, REGISTERED_ARC));
+        assert!(!is_under("1.3.6.1.4.1.34380.1.13.1", REGISTERED_ARC));
+        assert!(!is_under("1.3.6.1.4.1.34380.1.1.3", AUTHORIZATION_ARC));
+        assert_eq!(arcs("1.2.840"), Some(vec![1, 2, 840]));
+    }
+
+    #[test]
+    fn a_secret_is_recognized_in_every_spelling() {
         for name in [
             "challengePassword",
             "challengepassword",

@@ -13,32 +13,33 @@ use zeroize::Zeroizing;
 use super::oid::RSA_ENCRYPTION;
 use super::public_key::{PublicKey, pem_lines};
 
-/// Sizes that AWS-LC makes and every engine takes, in bits.
+/// The sizes that AWS-LC makes and every engine accepts, in bits.
 pub const SIZES: [u32; 3] = [2048, 3072, 4096];
 
-/// An RSA private key. Its debug form shows nothing of it.
+/// An RSA private key. Its debug form shows only its size.
 pub struct PrivateKey {
-    /// PKCS#1 DER (RFC 8017 A.1.2), wiped when dropped.
+    /// PKCS#1 DER (RFC 8017 A.1.2), overwritten when dropped.
     pkcs1: Zeroizing<Vec<u8>>,
     public: PublicKey,
     pair: KeyPair,
 }
 
+/// Why a key can't be used or made.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    #[error("it holds no PEM block")]
+    #[error("it has no PEM block")]
     NotPem,
-    #[error("it holds {0} PEM blocks, and which of them is the key is not for us to guess")]
+    #[error("it has {0} PEM blocks, and it is not clear which one is the key")]
     ManyBlocks(usize),
-    #[error("it is encrypted, and there is nobody to ask for a pass phrase")]
+    #[error("it is encrypted, and enlist can't ask for a pass phrase")]
     Encrypted,
-    #[error("it holds a {0:?} block, where RSA PRIVATE KEY or PRIVATE KEY is understood")]
+    #[error("it has a {0:?} block, and only RSA PRIVATE KEY and PRIVATE KEY are supported")]
     WrongLabel(String),
     #[error("it is a key, but not an RSA key")]
     NotRsa,
-    #[error("its contents are damaged ({0})")]
+    #[error("its content is damaged ({0})")]
     Damaged(String),
-    #[error("it has {0} bits, and fewer than 2048 are not accepted anywhere")]
+    #[error("it has {0} bits, and at least 2048 are required")]
     TooShort(usize),
     #[error("AWS-LC makes RSA keys of 2048, 3072 or 4096 bits, not {0}")]
     Size(u32),
@@ -49,10 +50,10 @@ pub enum KeyError {
 }
 
 impl PrivateKey {
-    /// Makes a key. Takes tenths of a second at 4096 bits, so not for an async thread.
+    /// Makes a key. It takes tenths of a second at 4096 bits: do not call it on an async thread.
     ///
     /// # Errors
-    /// For a size that is not one of [`SIZES`], or when AWS-LC fails.
+    /// If the size is not one of [`SIZES`], or if AWS-LC fails.
     pub fn generate(bits: u32) -> Result<Self, KeyError> {
         let size = match bits {
             2048 => RsaKeySize::_2048,
@@ -67,10 +68,10 @@ impl PrivateKey {
         Self::from_parts(info.private_key, pair)
     }
 
-    /// From PKCS#1 (`RSA PRIVATE KEY`) or PKCS#8 (`PRIVATE KEY`) PEM.
+    /// Parses PKCS#1 (`RSA PRIVATE KEY`) or PKCS#8 (`PRIVATE KEY`) PEM.
     ///
     /// # Errors
-    /// Says why it is not a usable RSA key; never shows any of it.
+    /// Why it is not a usable RSA key. The messages never quote the key.
     pub fn from_pem(text: &[u8]) -> Result<Self, KeyError> {
         let blocks = pem::parse_many(text).map_err(|_| KeyError::NotPem)?;
         let block = match blocks.as_slice() {
@@ -78,7 +79,7 @@ impl PrivateKey {
             [one] => one,
             many => return Err(KeyError::ManyBlocks(many.len())),
         };
-        // RFC 1421 §4.6.1.1: the older way of encrypting, still OpenSSL's with `-traditional`.
+        // The older form of encryption (RFC 1421 §4.6.1.1), as of `openssl rsa -traditional`.
         if block.headers().get("Proc-Type").is_some() {
             return Err(KeyError::Encrypted);
         }
@@ -135,7 +136,7 @@ impl PrivateKey {
         if bits < 2048 {
             return Err(KeyError::TooShort(bits));
         }
-        // AWS-LC checks that the numbers belong together.
+        // AWS-LC checks that the numbers are consistent.
         let pair =
             KeyPair::from_pkcs8_der_and_sign_algo(&pkcs8.as_slice().into(), &PKCS_RSA_SHA256)
                 .map_err(|error| KeyError::Damaged(error.to_string()))?;
@@ -160,7 +161,7 @@ fn public_of(pkcs1: &[u8]) -> Result<PublicKey, KeyError> {
     PublicKey::from_pkcs1(&key.public_key()).map_err(|error| KeyError::Damaged(error.to_string()))
 }
 
-// An ASN.1 error names a tag or a length, never contents.
+// An ASN.1 error names a tag or a length, never content.
 fn damaged(error: der::Error) -> KeyError {
     KeyError::Damaged(error.to_string())
 }

@@ -1,4 +1,4 @@
-//! The public half of a node's key: encodings and fingerprints.
+//! A node's public key: its encodings and fingerprints.
 
 use rsa::pkcs1::RsaPublicKey as Pkcs1PublicKey;
 use rsa::pkcs8::der::asn1::{AnyRef, BitStringRef};
@@ -20,10 +20,10 @@ pub struct PublicKey {
 pub struct NotAPublicKey;
 
 impl PublicKey {
-    /// From SPKI DER, as found in a certificate or a CSR.
+    /// Parses SPKI DER, as certificates and requests hold it.
     ///
     /// # Errors
-    /// When it is not DER, not RSA, or the key inside is malformed.
+    /// If it is not DER, not RSA, or the key in it is malformed.
     pub fn from_spki(der: &[u8]) -> Result<Self, NotAPublicKey> {
         let spki = SubjectPublicKeyInfoRef::from_der(der).map_err(|_| NotAPublicKey)?;
         if spki.algorithm.oid != RSA_ENCRYPTION {
@@ -49,6 +49,7 @@ impl PublicKey {
         })
     }
 
+    /// SubjectPublicKeyInfo in DER.
     #[must_use]
     pub fn spki_der(&self) -> &[u8] {
         &self.spki
@@ -67,22 +68,22 @@ impl PublicKey {
         self.bits
     }
 
-    /// SHA-1 of the SPKI DER, 40 lower-case hexadecimal digits: what RegisterInstance calls the
-    /// key's fingerprint. It names the key, and protects nothing.
+    /// SHA-1 of the SPKI DER, 40 lower-case hexadecimal digits: the fingerprint of RegisterInstance.
+    /// It only identifies the key.
     #[must_use]
     pub fn sha1_fingerprint(&self) -> String {
         hex(&sha1::Sha1::digest(&self.spki))
     }
 
-    /// SHA-256 of the SPKI DER, 64 lower-case hexadecimal digits: the one thing about a key that
-    /// enters a record.
+    /// SHA-256 of the SPKI DER, 64 lower-case hexadecimal digits. Records hold this and nothing else
+    /// of a key.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         hex(&Sha256::digest(&self.spki))
     }
 }
 
-/// PEM as OpenSSL writes it: LF, whatever the platform.
+/// PEM with LF line ends, as OpenSSL writes it.
 pub(super) fn pem_lines() -> pem::EncodeConfig {
     pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF)
 }
