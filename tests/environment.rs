@@ -1,28 +1,31 @@
-//! The environment, AWS profiles and the metadata service as input: each value is parsed, shown by
-//! `check`, or refused by its name; none ends the process. Driven through the binary that ships.
+//! The environment, AWS profiles and the metadata service as input: each value is parsed and shown by
+//! `check`, or refused by its name. No value makes the process panic.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
 
 mod common;
+#[path = "environment/credentials.rs"]
+mod credentials;
+#[path = "environment/metadata.rs"]
+mod metadata;
+#[path = "environment/profiles.rs"]
+mod profiles;
 
-use std::io::Write;
-
-use common::server::{Server, token, whole};
-use common::{Node, Run, expect, run, text};
+use common::{Node, Run, expect, run};
 use enlist::host::aws::VARIABLES;
 use enlist_emulator::Options;
 use serde_json::Value;
 
 const SECRET: &str = "wJalrXUtnFEMI-K7MDENG-bPxRfiCY-EXAMPLEKEY";
 
-/// A node whose budget is long: what ends at once does not wait for it.
+/// A node with a long budget, to notice a fault that is retried although it should not be.
 fn patient() -> Node {
     let node = Node::new();
     node.settings("[opsworks-cm]\nserver = \"puppet-test\"\n[puppet]\nkey_bits = 2048\n[node]\nbudget = \"30m\"\nname = \"n1\"\n");
     node
 }
 
-/// Joins; `timeout` ends what waits.
+/// Joins with these variables.
 fn join_with(node: &Node, variables: &[(&str, &str)]) -> Run {
     with(node, &["join"], variables)
 }
@@ -33,7 +36,7 @@ fn with(node: &Node, arguments: &[&str], variables: &[(&str, &str)]) -> Run {
     ended(&mut command)
 }
 
-/// Kills it after a minute, which no test here allows for.
+/// Runs a command. It fails if the command takes a minute: then it retries something.
 fn ended(command: &mut std::process::Command) -> Run {
     let mut bounded = std::process::Command::new("timeout");
     bounded.args(["--kill-after=1", "60"]).arg(command.get_program()).args(command.get_args());
@@ -44,16 +47,11 @@ fn ended(command: &mut std::process::Command) -> Run {
         };
     }
     let run = run(&mut bounded);
-    assert_ne!(run.code, 124, "it waits: {}", run.stderr);
+    assert_ne!(run.code, 124, "it did not end: {}", run.stderr);
     run
 }
 
-/// An exit code of ours: no abort, no signal.
-fn ours(run: &Run) {
-    assert!([0, 65, 69, 74, 75, 76, 77, 78].contains(&run.code), "{}: {}", run.code, run.stderr);
-}
-
-/// Variable, value, and what is said of it.
+/// A variable, a value, and a part of the message.
 const MALFORMED: &[(&str, &str, &str)] = &[
     ("AWS_REGION", "eu-central-1a", "its region is eu-central-1"),
     ("AWS_REGION", "us-west-2-lax-1a", "its region is us-west-2"),
@@ -105,7 +103,7 @@ const MALFORMED: &[(&str, &str, &str)] = &[
 ];
 
 #[test]
-fn a_malformed_variable_is_named_and_nothing_is_asked() {
+fn a_malformed_variable_is_named_and_no_request_is_made() {
     let long = format!("https://{}", "a".repeat(3000));
     let node = patient();
     let long = ("AWS_ENDPOINT_URL", long.as_str(), "longer");
@@ -122,7 +120,7 @@ fn a_malformed_variable_is_named_and_nothing_is_asked() {
 }
 
 #[test]
-fn what_is_not_utf_8_is_named_too() {
+fn a_variable_that_is_not_utf_8_is_named() {
     use std::os::unix::ffi::OsStringExt;
     let node = patient();
     for name in ["AWS_REGION", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN", "HTTPS_PROXY"] {
@@ -150,7 +148,7 @@ fn an_empty_variable_counts_as_unset() {
     let run = join_with(&node, &empty(&needed));
     assert_eq!(run.code, 0, "{}", run.stderr);
 
-    // All of them: the settings say what is needed, and no metadata service is asked.
+    // All are empty: the settings have what is needed, and no metadata service is asked.
     let node = patient();
     let url = format!("aws.endpoint_url={}", node.emulator.api_url());
     let arguments = ["join", "--set", "aws.region=us-east-1", "--set", &url];
@@ -161,14 +159,14 @@ fn an_empty_variable_counts_as_unset() {
     );
     assert_eq!(run.code, 0, "{}", run.stderr);
 
-    // Empty keys: those of the instance's role are used.
+    // Empty keys: the credentials of the instance's role are used.
     let node = Node::with(Options { role: Some("web".to_owned()), ..Options::default() });
     let joined = join_with(&node, &[("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", "")]);
     assert_eq!(joined.code, 0, "{}", joined.stderr);
 }
 
 #[test]
-fn check_shows_what_is_in_force_with_its_source_and_no_secret() {
+fn check_shows_the_values_in_effect_with_their_sources_and_no_secret() {
     let node = patient();
     let variables = [
         ("AWS_REGION", "eu-west-1"),
@@ -198,18 +196,18 @@ fn check_shows_what_is_in_force_with_its_source_and_no_secret() {
     let value = |name: &str| {
         shown.iter().find(|shown| shown["name"] == name).map(|shown| shown["value"].clone())
     };
-    assert_eq!(value("AWS_REGION"), None, "the setting counts");
+    assert_eq!(value("AWS_REGION"), None, "the setting wins");
     assert_eq!(value("AWS_ENDPOINT_URL_STS"), Some("https://sts.example".into()));
     assert!(!run.stdout.contains(SECRET));
 }
 
-/// A home directory with these files, and nothing of AWS in the environment but the metadata.
+/// Runs a command with these files of profiles, and without AWS variables.
 fn with_profile(node: &Node, arguments: &[&str], config: &str, credentials: &str) -> Run {
     node.write("home/.aws/config", config);
     node.write("home/.aws/credentials", credentials);
     let mut command = node.command(arguments);
     command.env("HOME", node.path("home"));
-    // A busy machine's metadata service may have to be asked twice.
+    // On a busy machine, the metadata service may have to be asked twice.
     command.env("AWS_EC2_METADATA_DISABLED", "true");
     for name in [
         "AWS_REGION",
@@ -223,209 +221,8 @@ fn with_profile(node: &Node, arguments: &[&str], config: &str, credentials: &str
     ended(&mut command)
 }
 
-/// The emulator's keys, as a profile has them.
-fn keys(node: &Node) -> String {
-    let env = node.emulator.env();
-    let value =
-        |name: &str| env.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
-    let mut text = format!(
-        "aws_access_key_id = {}\naws_secret_access_key = {}\n",
-        value("AWS_ACCESS_KEY_ID").unwrap(),
-        value("AWS_SECRET_ACCESS_KEY").unwrap()
-    );
-    if let Some(token) = value("AWS_SESSION_TOKEN") {
-        text.extend(["aws_session_token = ", &token, "\n"]);
-    }
-    text
-}
-
-/// What stands in the profile `default`, and what is said of it.
-const PROFILES: &[(&str, &str)] = &[
-    ("region = eu-central-1a\n", "eu-central-1"),
-    ("region = EU\n", "region"),
-    ("endpoint_url = localhost:1\n", "no scheme"),
-    ("endpoint_url = http://10.0.0.1\n", "session token"),
-    ("ec2_metadata_service_endpoint = x\n", "no scheme"),
-    ("ec2_metadata_service_endpoint_mode = 4\n", "IPv4 or IPv6"),
-    ("use_fips_endpoint = maybe\n", "true or false"),
-    ("use_dualstack_endpoint = maybe\n", "true or false"),
-    ("ignore_configured_endpoint_urls = maybe\n", "true or false"),
-    ("ca_bundle = /a\n  /b\n", "line ends"),
-    ("role_arn = x\nsource_profile = default\n", "ARN"),
-    ("role_arn = arn:aws:iam::123456789012:role/x\n", "without source_profile"),
-    ("role_arn = arn:aws:iam::123456789012:role/x\nsource_profile = nope\n", "no AWS profile"),
-    ("role_arn = arn:aws:iam::123456789012:role/x\nsource_profile = default\n", "no credentials"),
-    ("role_arn = arn:aws:iam::123456789012:role/x\ncredential_source = Nope\n", "Nope"),
-    (
-        "role_arn = arn:aws:iam::123456789012:role/x\ncredential_source = Environment\n",
-        "nothing is set",
-    ),
-    (
-        "role_arn = arn:aws:iam::123456789012:role/x\nmfa_serial = m\nsource_profile = default\n",
-        "needs a person",
-    ),
-    (
-        "role_arn = arn:aws:iam::123456789012:role/x\nrole_session_name = a b\nsource_profile = default\n",
-        "2 to 64",
-    ),
-    (
-        "role_arn = arn:aws:iam::123456789012:role/x\nduration_seconds = 1h\nsource_profile = default\n",
-        "900",
-    ),
-    ("aws_access_key_id = AKID\n", "aws_secret_access_key is not"),
-    ("aws_access_key_id = A KID\naws_secret_access_key = s\n", "header"),
-    ("sso_session = s\n", "needs a person"),
-    ("sso_start_url = https://x\nsso_account_id = 1\n", "needs a person"),
-    ("login_session = arn\n", "needs a person"),
-];
-
 #[test]
-fn a_malformed_value_of_a_profile_is_named_with_file_and_profile() {
-    let node = patient();
-    for (lines, words) in PROFILES {
-        let run = with_profile(&node, &["join"], &format!("[default]\n{lines}"), "");
-        expect(&run, 78, &[words, "/home/.aws/config", "\n  to do: "]);
-    }
-    let run = with_profile(
-        &node,
-        &["join"],
-        "",
-        "[default]\naws_access_key_id = A\naws_secret_access_key = s3 cret\n",
-    );
-    expect(&run, 78, &["aws_secret_access_key", "/home/.aws/credentials", "profile \"default\""]);
-    assert!(!run.stderr.contains("s3 cret"));
-    let run = with_profile(&node, &["join"], "[default\nregion = x\n", "");
-    expect(&run, 78, &["can't be parsed", "/home/.aws/config", "line 1"]);
-    let chain = "[default]\nrole_arn = arn:aws:iam::123456789012:role/x\nsource_profile = b\n[profile b]\nrole_arn = arn:aws:iam::123456789012:role/y\nsource_profile = default\n";
-    expect(&with_profile(&node, &["join"], chain, ""), 78, &["leads back to itself"]);
-    let services = "[default]\nservices = s\n[services s]\nopsworkscm =\n  endpoint_url = nope\n";
-    expect(
-        &with_profile(&node, &["join"], services, ""),
-        78,
-        &["endpoint_url", "services \"s\"", "no scheme"],
-    );
-    assert!(node.emulator.calls().is_empty());
-}
-
-#[test]
-fn a_profile_that_is_not_there_ends_it_at_once_and_the_others_are_named() {
-    let node = patient();
-    let config = "[profile web]\nregion = us-east-1\n[default]\nregion = us-east-1\n";
-    let run = with_profile(&node, &["join", "--set", "aws.profile=wbe"], config, "");
-    expect(&run, 78, &["no AWS profile \"wbe\"", "aws.profile", "web"]);
-    node.write("home/.aws/config", config);
-    let mut command = node.command(&["join"]);
-    command.env("HOME", node.path("home")).env("AWS_PROFILE", "wbe");
-    expect(&ended(&mut command), 78, &["no AWS profile \"wbe\"", "AWS_PROFILE", "web"]);
-}
-
-#[test]
-fn a_profile_alone_is_enough_to_join() {
-    let node = patient();
-    let url = node.emulator.api_url().to_owned();
-    let config = format!(
-        "[profile web]\nregion = us-east-1\nservices = here\nendpoint_url = http://127.0.0.1:9\n[services here]\nopsworkscm =\n  endpoint_url = {url}\n"
-    );
-    let run = with_profile(
-        &node,
-        &["join", "--set", "aws.profile=web"],
-        &config,
-        &format!("[web]\n{}", keys(&node)),
-    );
-    assert_eq!(run.code, 0, "{}", run.stderr);
-    let shown = with_profile(
-        &node,
-        &["check", "--set", "aws.profile=web"],
-        &config,
-        &format!("[web]\n{}", keys(&node)),
-    );
-    assert!(shown.stdout.contains(&format!("endpoint_url = {url}")), "{}", shown.stdout);
-}
-
-#[test]
-fn credential_process_gives_credentials_and_sees_none_of_ours() {
-    let node = patient();
-    let env = node.emulator.env();
-    let value = |name: &str| env.iter().find(|(known, _)| known == name).unwrap().1.clone();
-    let token = env
-        .iter()
-        .find(|(name, _)| name == "AWS_SESSION_TOKEN")
-        .map_or("null".to_owned(), |(_, token)| format!("\"{token}\""));
-    let printed = format!(
-        r#"{{"Version":1,"AccessKeyId":"{}","SecretAccessKey":"{}","SessionToken":{token},"Expiration":"2099-01-01T00:00:00Z"}}"#,
-        value("AWS_ACCESS_KEY_ID"),
-        value("AWS_SECRET_ACCESS_KEY"),
-    );
-    let root = text(node.root.path()).to_owned();
-    node.write("print", &printed);
-    let config = format!(
-        "[default]\nregion = us-east-1\nendpoint_url = {}\ncredential_process = /bin/sh -c 'env > {root}/seen; echo run >> {root}/runs; cat {root}/print'\n",
-        node.emulator.api_url()
-    );
-    node.write("home/.aws/config", &config);
-    let mut command = node.command(&["join"]);
-    command.env("HOME", node.path("home")).env("AWS_SESSION_TOKEN", "tok-of-ours");
-    for name in ["AWS_ACCESS_KEY_ID", "AWS_ENDPOINT_URL", "AWS_REGION"] {
-        command.env_remove(name);
-    }
-    let run = ended(&mut command);
-    assert_eq!(run.code, 0, "{}", run.stderr);
-    let seen = node.read("seen");
-    assert!(
-        !seen.contains("tok-of-ours") && !seen.contains(&value("AWS_SECRET_ACCESS_KEY")),
-        "{seen}"
-    );
-    assert_eq!(node.read("runs").lines().count(), 1, "credentials that last are asked for once");
-}
-
-#[test]
-fn a_credential_process_that_fails_is_denied_at_once_with_its_last_words() {
-    let cases: &[(&str, &[&str])] = &[
-        ("ROOT/helper --profile-arn x", &["exit code 3", "no trust anchor"]),
-        ("/nonexistent/helper --x", &["exit code 127", "not found"]),
-        ("kill -9 $$", &["ended by a signal"]),
-        ("sh -c 'echo hello'", &["no usable credentials", "not JSON"]),
-        ("sh -c 'true'", &["no usable credentials"]),
-        ("echo {}", &["Version"]),
-        ("echo '{\"Version\":2}'", &["Version"]),
-        ("echo '{\"Version\":1,\"AccessKeyId\":\"A\"}'", &["SecretAccessKey"]),
-        (
-            "echo '{\"Version\":1,\"AccessKeyId\":\"A B\",\"SecretAccessKey\":\"S\"}'",
-            &["AccessKeyId"],
-        ),
-        (
-            "echo '{\"Version\":1,\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"S\",\"Expiration\":\"2001-01-01T00:00:00Z\"}'",
-            &["have expired"],
-        ),
-        (
-            "echo '{\"Version\":1,\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"S\",\"Expiration\":\"soon\"}'",
-            &["Expiration"],
-        ),
-        ("sh -c 'echo wJalrXUtnFEMI-K7MDENG-bPxRfiCY-EXAMPLEKEY >&2; exit 1'", &["(hidden)"]),
-        ("sh -c 'echo bad pin $1 >&2; exit 1' x s3cretpin", &["bad pin (hidden)"]),
-    ];
-    let node = patient();
-    let url = node.emulator.api_url();
-    node.write("helper", "#!/bin/sh\necho first >&2; echo no trust anchor >&2; exit 3\n");
-    let helper = node.path("helper");
-    assert!(std::process::Command::new("chmod").arg("755").arg(helper).status().unwrap().success());
-    for (process, words) in cases {
-        let process = process.replace("ROOT", text(node.root.path()));
-        let config = format!(
-            "[default]\nregion = us-east-1\nendpoint_url = {url}\ncredential_process = {process}\n"
-        );
-        let run = with_profile(&node, &["join"], &config, "");
-        expect(&run, 77, words);
-        expect(&run, 77, &["could not be signed", "credential_process", "/home/.aws/config"]);
-        for secret in [SECRET, "s3cretpin"] {
-            assert!(!run.stderr.contains(secret), "{}", run.stderr);
-        }
-        assert!(!run.stderr.contains("retrying"), "{}", run.stderr);
-    }
-}
-
-#[test]
-fn plain_http_is_for_this_machine_unless_it_is_allowed() {
+fn plain_http_to_another_machine_must_be_allowed() {
     let node = patient();
     for url in [
         "http://opsworks.example",
@@ -459,240 +256,12 @@ fn plain_http_is_for_this_machine_unless_it_is_allowed() {
     }
 }
 
-/// Roles as a metadata service may name them, and stranger things.
-const ROLES: &[&str] = &[
-    "",
-    " ",
-    "\n",
-    "a b",
-    "a\nb",
-    "a\tb",
-    "\u{7f}",
-    "a\u{0}b",
-    "r\u{f6}le",
-    "../../x",
-    "a?b",
-    "a#b",
-    "a%",
-    "a%zz",
-    "[",
-    "a\\b",
-    "<html>",
-    "{\"a\":1}",
-    "a|b",
-    "a^b",
-    "//",
-    "http://x",
-    "\u{202e}",
-    "a\r\nHost: x",
-];
-
 #[test]
-fn no_role_name_and_no_credentials_of_the_metadata_service_end_the_process() {
-    let good = r#"{"Code":"Success","AccessKeyId":"A","SecretAccessKey":"S","Token":"T","Expiration":"2099-01-01T00:00:00Z"}"#;
-    let mut cases: Vec<(String, String)> =
-        ROLES.iter().map(|role| ((*role).to_owned(), good.to_owned())).collect();
-    cases.push(("r".repeat(50_000), good.to_owned()));
-    for body in [
-        "",
-        "{}",
-        "null",
-        "[]",
-        "{\"Code\":\"Failed\",\"Message\":\"no\"}",
-        &good.replace("\"T\"", "\"a\\nb\""),
-        &good.replace("\"A\"", "\"\\u0000\""),
-        &good.replace("2099-01-01", "9999-12-31"),
-        &good.replace("2099-01-01", "0000-01-01"),
-        &good.replace("2099-01-01T00:00:00Z", "-292277026596-12-04T15:30:08Z"),
-        &good.replace("2099-01-01T00:00:00Z", ""),
-        &good.replace("\"2099-01-01T00:00:00Z\"", "1e400"),
-        &"[".repeat(60_000),
-    ] {
-        cases.push(("web".to_owned(), body.to_owned()));
-    }
-    let node = Node::new();
-    node.settings("[opsworks-cm]\nserver = \"puppet-test\"\n[puppet]\nkey_bits = 2048\n[node]\nbudget = \"1s\"\nname = \"n1\"\n");
-    for (role, body) in cases {
-        let (name, said) = (role.clone(), body.clone());
-        let server = Server::metadata(move |path| match path {
-            "/latest/dynamic/instance-identity/document" => {
-                whole("200 OK", r#"{"instanceId":"i-0123456789abcdef0","region":"us-east-1"}"#)
-            }
-            "/latest/meta-data/iam/security-credentials/" => whole("200 OK", &name),
-            path if path.starts_with("/latest/meta-data/iam/") => whole("200 OK", &said),
-            _ => whole("404 Not Found", ""),
-        });
-        let url = server.url();
-        let run = join_with(
-            &node,
-            &[("AWS_ACCESS_KEY_ID", ""), ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &url)],
-        );
-        ours(&run);
-        assert!(run.code != 0 && run.code != 74, "{role:?} {body:?}: {}", run.code);
-    }
-}
-
-#[test]
-fn no_lifetime_of_a_token_ends_the_process() {
-    for life in [
-        "99999999999999",
-        "18446744073709551615",
-        "99999999999999999999999",
-        "-1",
-        "0",
-        "abc",
-        "1e9",
-        "21600.5",
-        "",
-    ] {
-        let life_ = life.to_owned();
-        let server = Server::start(move |head, _, stream| {
-            let answer = match head {
-                head if head.starts_with("PUT ") => token(&life_),
-                head if head.contains("identity/document") => {
-                    whole("200 OK", r#"{"instanceId":"i-0123456789abcdef0","region":"us-east-1"}"#)
-                }
-                _ => whole("404 Not Found", ""),
-            };
-            stream.write_all(answer.as_bytes())
-        });
-        let node = patient();
-        let url = server.url();
-        let run = with(&node, &["facts"], &[("AWS_EC2_METADATA_SERVICE_ENDPOINT", &url)]);
-        assert_eq!(run.code, 0, "{life}: {}", run.stderr);
-        assert!(run.stdout.contains("i-0123456789abcdef0"), "{life}: {}", run.stdout);
-    }
-}
-
-/// Answers as the API does, so that what signed the question can be looked at.
-fn api() -> Server {
-    Server::saying(whole(
-        "400 Bad Request\r\ncontent-type: application/x-amz-json-1.1",
-        "{\"__type\":\"ValidationException\",\"message\":\"seen\"}",
-    ))
-}
-
-fn signed_with(server: &Server, token: &str) -> bool {
-    server
-        .heads()
-        .iter()
-        .any(|head| head.to_lowercase().contains(&format!("x-amz-security-token: {token}")))
-}
-
-#[test]
-fn a_container_gets_its_credentials_from_its_service() {
-    let good = r#"{"AccessKeyId":"A","SecretAccessKey":"S","Token":"of-container","Expiration":"2099-01-01T00:00:00Z"}"#;
-    let node = patient();
-    node.write("token", "Bearer from-file\n");
-    let file = text(&node.path("token")).to_owned();
-    let service = Server::saying(whole("200 OK", good));
-    let url = format!("{}/v2/x?id=1", service.url());
-    let api = api();
-    let api_url = api.url();
-    let common = [
-        ("AWS_ACCESS_KEY_ID", ""),
-        ("AWS_ENDPOINT_URL", &*api_url),
-        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &*url),
-    ];
-    let with_file = [&common[..], &[("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", &*file)]].concat();
-    expect(&join_with(&node, &with_file), 69, &["seen"]);
-    assert!(signed_with(&api, "of-container"), "{:?}", api.heads());
-    let head = service.heads().remove(0);
-    assert!(head.starts_with("GET /v2/x?id=1 ") && head.contains("Bearer from-file"), "{head}");
-    // Empty is unset, also where the other one would come first.
-    let with_token = [
-        &common[..],
-        &[
-            ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", ""),
-            ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", ""),
-            ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "tok"),
-        ],
-    ]
-    .concat();
-    expect(&join_with(&node, &with_token), 69, &["seen"]);
-    assert!(service.heads().last().unwrap().contains("tok"));
-    for (url, words) in [
-        ("http://10.0.0.1/x", "is allowed for this machine"),
-        ("http://credentials.example/", "is allowed for this machine"),
-    ] {
-        let run =
-            join_with(&node, &[common[0], common[1], ("AWS_CONTAINER_CREDENTIALS_FULL_URI", url)]);
-        expect(&run, 78, &[words, "AWS_CONTAINER_CREDENTIALS_FULL_URI"]);
-    }
-    let run = join_with(
-        &node,
-        &[&common[..], &[("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "/nonexistent")]].concat(),
-    );
-    expect(&run, 78, &["/nonexistent"]);
-    let odd = Server::saying(whole("200 OK", "<html>"));
-    let url = odd.url();
-    expect(
-        &join_with(&node, &[common[0], common[1], ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &url)]),
-        76,
-        &["is not credentials"],
-    );
-}
-
-#[test]
-fn a_role_is_assumed_at_the_endpoint_that_is_named() {
-    let answer = |action: &str| {
-        let given = "<Credentials><AccessKeyId>A</AccessKeyId><SecretAccessKey>S</SecretAccessKey><SessionToken>of-sts</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>";
-        whole(
-            "200 OK\r\ncontent-type: text/xml",
-            &format!(
-                "<{action}Response xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><{action}Result>{given}</{action}Result></{action}Response>"
-            ),
-        )
-    };
-    let node = patient();
-    node.write("token", "web-identity-token\n");
-    let file = text(&node.path("token")).to_owned();
-    let sts = Server::start(move |_, body, stream| {
-        let is_web = body.contains("Action=AssumeRoleWithWebIdentity");
-        assert_eq!(is_web, body.contains("WebIdentityToken=web-identity-token"), "{body}");
-        let action = if is_web { "AssumeRoleWithWebIdentity" } else { "AssumeRole" };
-        stream.write_all(answer(action).as_bytes())
-    });
-    let sts_url = sts.url();
-    let api = api();
-    let api_url = api.url();
-    let run = join_with(
-        &node,
-        &[
-            ("AWS_ACCESS_KEY_ID", ""),
-            ("AWS_ENDPOINT_URL", &api_url),
-            ("AWS_ENDPOINT_URL_STS", &sts_url),
-            ("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/x"),
-            ("AWS_WEB_IDENTITY_TOKEN_FILE", &file),
-        ],
-    );
-    expect(&run, 69, &["seen"]);
-    assert_eq!(sts.asked(), 1);
-    assert!(signed_with(&api, "of-sts"), "{:?}", api.heads());
-
-    let config = format!(
-        "[default]\nregion = us-east-1\nendpoint_url = {api_url}\nservices = s\nrole_arn = arn:aws:iam::123456789012:role/x\nsource_profile = keys\n[profile keys]\naws_access_key_id = A\naws_secret_access_key = S\n[services s]\nsts =\n  endpoint_url = {sts_url}\n"
-    );
-    expect(&with_profile(&node, &["join"], &config, ""), 69, &["seen"]);
-    assert_eq!(sts.asked(), 2);
-    let run =
-        join_with(&node, &[("AWS_ACCESS_KEY_ID", ""), ("AWS_WEB_IDENTITY_TOKEN_FILE", &file)]);
-    expect(&run, 78, &["AWS_ROLE_ARN"]);
-}
-
-#[test]
-fn keys_without_their_secret_are_incomplete() {
-    let node = patient();
-    let run = join_with(&node, &[("AWS_SECRET_ACCESS_KEY", "")]);
-    expect(&run, 78, &["AWS_SECRET_ACCESS_KEY is not"]);
-}
-
-#[test]
-fn no_root_is_read_where_no_tls_is_spoken() {
+fn certificates_are_not_read_without_tls() {
     let node = patient();
     let joined = join_with(&node, &[("AWS_CA_BUNDLE", "/nonexistent/ca.pem")]);
     assert_eq!(joined.code, 0, "{}", joined.stderr);
-    // The first join, and the one that finds that there is nothing to do.
+    // A first join, and one with nothing to do.
     let node = patient();
     for what in ["a join", "already joined"] {
         let inner = node.command(&["join"]);
@@ -713,13 +282,4 @@ fn no_root_is_read_where_no_tls_is_spoken() {
             assert!(!opened.contains(place), "{what}: {place} is read");
         }
     }
-}
-
-#[test]
-fn the_null_device_is_an_empty_file_of_profiles() {
-    let node = Node::new();
-    let mut command = node.command(&["join"]);
-    command.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
-    let joined = run(&mut command);
-    assert_eq!(joined.code, 0, "{}", joined.stderr);
 }

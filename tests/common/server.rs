@@ -1,11 +1,11 @@
-//! A server of the test's own, byte by byte.
+//! A server whose answers the test writes byte by byte.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-/// Answers each connection's first request with what it is told to write, then closes it.
+/// Answers the first request of each connection, and then closes it.
 pub struct Server {
     pub port: u16,
     asked: Arc<AtomicUsize>,
@@ -13,7 +13,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// `say` gets the request's head and body.
+    /// Starts a server. `say` gets the head and the body of a request; both are empty if the request is
+    /// not HTTP.
     pub fn start(
         say: impl Fn(&str, &str, &mut TcpStream) -> std::io::Result<()> + Send + Sync + 'static,
     ) -> Self {
@@ -26,10 +27,10 @@ impl Server {
                 let (say, asked, heads) = (say.clone(), asked.clone(), heads.clone());
                 let mut stream = stream.unwrap();
                 std::thread::spawn(move || {
-                    let Some((head, body)) = read_request(&stream) else { return };
+                    let (head, body) = read_request(&stream).unwrap_or_default();
                     asked.fetch_add(1, Ordering::SeqCst);
                     heads.lock().unwrap().push(head.clone());
-                    // The client may hang up before it has heard it all.
+                    // The client may close the connection before the end.
                     let _ = say(&head, &body, &mut stream);
                 });
             }
@@ -37,13 +38,13 @@ impl Server {
         server
     }
 
-    /// The same answer to everything.
+    /// A server with the same answer to every request.
     pub fn saying(bytes: impl Into<Vec<u8>>) -> Self {
         let bytes = bytes.into();
         Self::start(move |_, _, stream| stream.write_all(&bytes))
     }
 
-    /// A metadata service: the token to whoever asks, the rest by path.
+    /// A metadata service: a token for every PUT, else the answer for the path.
     pub fn metadata(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
         Self::start(move |head, _, stream| {
             let first = head.lines().next().unwrap_or_default();
@@ -57,6 +58,7 @@ impl Server {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// How many requests it got.
     pub fn asked(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
     }
@@ -67,14 +69,14 @@ impl Server {
     }
 }
 
-/// A token that is good for so long.
+/// The answer with a token of this lifetime, in seconds.
 pub fn token(life: &str) -> String {
     format!(
         "HTTP/1.1 200 OK\r\nx-aws-ec2-metadata-token-ttl-seconds: {life}\r\ncontent-length: 1\r\nconnection: close\r\n\r\nt"
     )
 }
 
-/// A whole answer; the status may be followed by header lines.
+/// A complete answer. The status may be followed by header lines.
 pub fn whole(status: &str, body: &str) -> String {
     let length = body.len();
     format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}")
