@@ -1,9 +1,11 @@
-//! Whether the engine will use what is installed, as far as that can be seen without one; with the
-//! real ones it is `tests/real/engine.sh`.
+//! Whether the engine will use what is installed, as far as a test without an engine can check that.
+//! `tests/real/engine.sh` checks it with the real engines.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
 
 mod common;
+#[path = "engine/csr_attributes.rs"]
+mod csr_attributes;
 
 use std::fs;
 use std::process::Command;
@@ -15,7 +17,7 @@ const MAPPING: &str = "etc/puppetlabs/puppet/custom_trusted_oid_mapping.yaml";
 const CSR: &str = "etc/puppetlabs/puppet/csr_attributes.yaml";
 const LOCK: &str = "opt/puppetlabs/puppet/cache/state/agent_disabled.lock";
 
-/// Ends with this code, and says these words.
+/// Runs a command, and checks its exit code and its output.
 fn expect(node: &Node, arguments: &[&str], code: i32, words: &[&str]) {
     let run = node.enlist(arguments);
     let said = format!("{}{}", run.stdout, run.stderr);
@@ -25,7 +27,7 @@ fn expect(node: &Node, arguments: &[&str], code: i32, words: &[&str]) {
     }
 }
 
-/// The value that counts for an agent: the first one in `[agent]`, else in `[main]`.
+/// The value that an agent uses: the first one in `[agent]`, or else in `[main]`.
 fn value(conf: &str, name: &str) -> Option<String> {
     let mut found = [None, None];
     let mut section = "main";
@@ -43,7 +45,7 @@ fn value(conf: &str, name: &str) -> Option<String> {
 }
 
 #[test]
-fn what_would_lead_puppet_elsewhere_is_set_right_and_taken_back() {
+fn settings_that_name_another_server_are_corrected_and_restored() {
     let server = "puppet-test.example";
     for (before, name, wanted) in [
         ("[agent]\nserver = other\n", "server", server),
@@ -84,7 +86,7 @@ fn what_would_lead_puppet_elsewhere_is_set_right_and_taken_back() {
 }
 
 #[test]
-fn a_file_that_puppet_would_not_read_is_named_with_its_line_and_nothing_is_asked() {
+fn a_line_that_puppet_cannot_read_is_named_before_any_request() {
     for (before, line) in [
         ("[main\nserver = a\n[main]\n", 1),
         ("[main]\n; a comment of another format\n", 2),
@@ -112,9 +114,9 @@ fn a_file_that_puppet_would_not_read_is_named_with_its_line_and_nothing_is_asked
     assert_eq!(node.asked("AssociateNode"), 0);
 }
 
-/// Puppet prints the other place, and goes on reading this file.
+/// Puppet prints the other path, but continues to read this file.
 #[test]
-fn a_file_that_names_another_place_for_itself_is_named_before_anything_is_asked() {
+fn a_puppet_conf_that_names_another_path_for_itself_is_an_error() {
     for line in ["confdir = /etc/other", "config = /etc/other.conf", "confdir = $vardir/conf"] {
         let node = Node::new();
         let before = format!("[main]\n# ours\n{line}\n");
@@ -130,7 +132,7 @@ fn a_file_that_names_another_place_for_itself_is_named_before_anything_is_asked(
 }
 
 #[test]
-fn what_leads_puppet_elsewhere_later_is_found_by_status_and_join() {
+fn a_later_change_of_the_server_is_found_by_status_and_join() {
     for (more, line) in [
         ("[agent]\nserver = other.example\n", "server = other.example"),
         ("[agent]\nserver_list = other.example:8140\n", "server_list = other.example:8140"),
@@ -155,7 +157,7 @@ fn chef() -> Node {
 }
 
 #[test]
-fn a_later_file_of_chefs_that_names_another_server_is_named() {
+fn a_file_in_client_d_that_overrides_our_settings_is_named() {
     for (file, text, line) in [
         ("client.d/a.rb", "chef_server_url 'https://other.example/organizations/x'\n", 1),
         ("client.d/z.rb", "# one\nnode_name \"other\"\n", 2),
@@ -191,7 +193,7 @@ fn a_later_file_of_chefs_that_names_another_server_is_named() {
 }
 
 #[test]
-fn chef_reads_one_certificate_of_a_file_so_each_has_its_own() {
+fn each_certificate_for_chef_has_a_file_of_its_own() {
     // The emulator's own CA is a chain: its root and the one that signs.
     let puppet = Node::new();
     puppet.join();
@@ -220,107 +222,7 @@ fn chef_reads_one_certificate_of_a_file_so_each_has_its_own() {
 }
 
 #[test]
-fn csr_attributes_that_puppet_would_refuse_or_read_otherwise_are_refused_with_the_line() {
-    for (text, line) in [
-        ("extension_request:\n  pp_role: web\n", 1),
-        ("agent:\n  extension_requests:\n    pp_role: web\n", 1),
-        ("custom_attributes:\n  extension_requests:\n    pp_role: web\n", 3),
-        ("extension_requests:\n  pp_role: web\n  pp_rôle: web\n", 3),
-        ("extension_requests:\n  pp_rolle: web\n", 2),
-        ("extension_requests:\n  1.3.6.1..4: web\n", 2),
-        ("extension_requests:\n  1.40.1: web\n", 2),
-        ("extension_requests:\n  .1.3.6.1: web\n", 2),
-        ("extension_requests:\n  1.3.6.1.: web\n", 2),
-        ("extension_requests:\n  subjectAltName: web\n", 2),
-        ("extension_requests:\n  2.5.29.17: web\n", 2),
-        ("extension_requests:\n  pp_auth_role: admin\n", 2),
-        ("custom_attributes:\n  1.2.840.113549.1.9.14: web\n", 2),
-        ("custom_attributes:\n  password: web\n", 2),
-        ("extension_requests:\n  pp_cost_center: 00123\n", 2),
-        ("extension_requests:\n  pp_role: web\n  pp_cost_center: 1_000\n", 3),
-        ("extension_requests:\n  pp_cost_center: 0x1F\n", 2),
-        ("extension_requests:\n  pp_cost_center: yes\n", 2),
-        ("extension_requests:\n  pp_cost_center: off\n", 2),
-        ("extension_requests:\n  pp_cost_center: 2024-01-01\n", 2),
-        ("extension_requests:\n  pp_cost_center: ~\n", 2),
-        ("extension_requests:\n  pp_software_version: 1.10\n", 2),
-        ("extension_requests:\n  pp_cost_center: 1:30\n", 2),
-        ("extension_requests:\n  pp_cost_center: 1,000\n", 2),
-        ("extension_requests:\n  pp_cost_center: :sym\n", 2),
-        ("extension_requests:\n  - pp_role: web\n", 2),
-        ("- extension_requests\n", 1),
-    ] {
-        let node = Node::new();
-        node.write(CSR, text);
-        expect(&node, &["join"], 78, &[&format!("{CSR}, line {line}"), "to do"]);
-        assert_eq!(node.asked("AssociateNode"), 0, "{text:?}");
-        assert!(!node.path(LOCK).exists(), "{text:?}");
-    }
-    for path in [CSR, MAPPING] {
-        let node = Node::new();
-        node.write(CSR, "extension_requests:\n  pp_role: web\n");
-        fs::write(node.path(path), b"pp_role: caf\xe9\n").unwrap();
-        expect(&node, &["join"], 78, &[&format!("on: /{path}"), "utf-8", "UTF-8", "to do"]);
-        assert_eq!(node.asked("AssociateNode"), 0, "{path}");
-    }
-    let secret = "custom_attributes:\n  challengePassword: 0x5ec2e7\n";
-    let node = Node::new();
-    node.write(CSR, secret);
-    let run = node.enlist(&["join", "-vv"]);
-    assert_eq!(run.code, 78);
-    assert!(!run.stderr.contains("5ec2e7"), "{}", run.stderr);
-}
-
-#[test]
-fn csr_attributes_are_read_where_puppet_reads_them_with_the_names_of_the_site() {
-    let node = Node::new();
-    node.write(CONF, "[main]\ncsr_attributes = /etc/elsewhere.yaml\n[agent]\ntrusted_oid_mapping_file = $confdir/names.yaml\n");
-    node.write(
-        "etc/puppetlabs/puppet/csr_attributes.yaml",
-        "extension_requests: {pp_role: not-this}\n",
-    );
-    node.write(
-        "etc/elsewhere.yaml",
-        "extension_requests: &x\n  rack: r7\n  pp_cost_center: \"00123\"\n  pp_role: web\n",
-    );
-    node.write(
-        "etc/puppetlabs/puppet/names.yaml",
-        "oid_mapping:\n  1.3.6.1.4.1.34380.1.2.7:\n    shortname: rack\n    longname: The rack\n",
-    );
-    node.join();
-    let request = node.ssl(&format!("certificate_requests/{NAME}.pem"));
-    let text = common::openssl(&["req", "-in", common::text(&request), "-noout", "-text"]);
-    for wanted in ["1.3.6.1.4.1.34380.1.2.7", "r7", "00123", "web"] {
-        assert!(text.contains(wanted), "{wanted}: {text}");
-    }
-    assert!(!text.contains("not-this"), "{text}");
-    let node = Node::new();
-    node.write(CSR, "extension_requests: {rack: r7}\n");
-    node.write("etc/puppetlabs/puppet/custom_trusted_oid_mapping.yaml", "oid_mapping: []\n");
-    expect(&node, &["join"], 78, &["custom_trusted_oid_mapping.yaml, line 1"]);
-}
-
-#[test]
-fn an_alias_bomb_ends_at_once() {
-    let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
-    for level in 1..40 {
-        let one = format!("*a{}, ", level - 1);
-        let all = one.repeat(9);
-        bomb.extend([format!("a{level}: &a{level} [{}]\n", all.trim_end_matches(", "))]);
-    }
-    for text in [
-        bomb,
-        "extension_requests: ".to_owned() + &"[".repeat(20_000),
-        "x: &x {y: *x}\n".to_owned(),
-    ] {
-        let node = Node::new();
-        node.write(CSR, &text);
-        expect(&node, &["join"], 78, &["csr_attributes.yaml"]);
-    }
-}
-
-#[test]
-fn what_cannot_be_written_is_found_before_the_authority_is_asked() {
+fn a_path_that_cannot_be_written_is_found_before_any_request() {
     let certificate = format!("etc/puppetlabs/puppet/ssl/certs/{NAME}.pem");
     for path in [
         CONF,
@@ -343,7 +245,7 @@ fn what_cannot_be_written_is_found_before_the_authority_is_asked() {
     ] {
         let node = Node::new();
         node.write(path, "a file\n");
-        expect(&node, &["join"], 74, &[path, "no directory"]);
+        expect(&node, &["join"], 74, &[path, "not a directory"]);
         assert_eq!(node.asked("AssociateNode"), 0, "{path}");
     }
     for path in ["etc/chef/client.rb", "etc/chef/first-boot.json"] {
@@ -374,7 +276,7 @@ fn a_join_that_fails_takes_back_its_hold() {
         assert_eq!(run.code, code, "{fault}: {}", run.stderr);
         assert!(!node.path(LOCK).exists(), "{fault}: the agent is still held");
         expect(&node, &["status"], code, &["not joined"]);
-        // Somebody else's stays.
+        // A lock that somebody else made stays.
         node.write(LOCK, "{\"disabled_message\":\"by hand\"}");
         assert_eq!(node.enlist(&["join"]).code, code);
         assert_eq!(node.read(LOCK), "{\"disabled_message\":\"by hand\"}");
@@ -382,7 +284,7 @@ fn a_join_that_fails_takes_back_its_hold() {
 }
 
 #[test]
-fn where_the_installation_was_cut_short_the_hold_stays_and_is_said() {
+fn after_an_interrupted_installation_the_hold_stays_and_is_reported() {
     let node = Node::new();
     let mut holder = Command::new("sh").args(["-c", "sleep 60; : puppet agent"]).spawn().unwrap();
     node.write("etc/puppetlabs/puppet/ssl/ssl.lock", &holder.id().to_string());
@@ -399,7 +301,7 @@ fn where_the_installation_was_cut_short_the_hold_stays_and_is_said() {
 }
 
 #[test]
-fn programs_are_found_where_distributions_put_them_or_where_the_settings_say() {
+fn programs_are_found_in_standard_directories_or_by_the_settings() {
     let settings = "[aws]\nregion = \"eu-central-1\"\n[ssm]\niam_role = \"role\"\n";
     for (path, more) in [
         ("usr/bin/amazon-ssm-agent", ""),

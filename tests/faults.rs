@@ -1,20 +1,20 @@
-//! What fails has the right kind, and its cause is said at once: what passes is waited out within
-//! the budget, what does not ends it. Driven through the binary that ships.
+//! Each failure has the right kind, and its cause is reported at once. Transient failures are retried
+//! within the budget; others end the command.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
 #![allow(clippy::disallowed_types, reason = "tests do I/O")]
 
 mod common;
+#[path = "faults/tls.rs"]
+mod tls;
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::server::{Server, whole};
-use common::{NAME, Node, Run, expect, run, text};
+use common::{NAME, Node, Run, expect, run};
 use enlist_emulator::{CaSource, Emulator, Options};
 
 fn settings(node: &Node, budget: &str) {
@@ -32,19 +32,19 @@ fn join(node: &Node, variables: &[(&str, &str)]) -> Run {
     run(command.envs(variables.iter().copied()))
 }
 
-/// With a budget that a machine under load does not come near.
+/// Joins with a budget that even a busy machine does not need, and checks that nothing is retried.
 fn at_once(variables: &[(&str, &str)], code: i32, words: &[&str]) -> Run {
     let (node, began) = (node("10m"), Instant::now());
-    // A busy machine's metadata service may have to be asked twice.
+    // On a busy machine, the metadata service may have to be asked twice.
     let run = join(&node, &[variables, &[("AWS_EC2_METADATA_DISABLED", "true")]].concat());
     expect(&run, code, words);
-    assert!(began.elapsed() < Duration::from_mins(2), "it waited");
+    assert!(began.elapsed() < Duration::from_mins(2), "it retried");
     assert!(!run.stderr.contains("retrying") && !run.stderr.contains("gave up"), "{}", run.stderr);
     run
 }
 
 #[test]
-fn an_answer_that_is_cut_short_is_tried_again_and_never_called_strange() {
+fn an_incomplete_answer_is_retried_and_is_not_a_protocol_error() {
     let json = "{\"Servers\":[{\"ServerName\":\"puppet-test\",";
     let cases = [
         ("half of it", format!("HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{json}")),
@@ -81,7 +81,7 @@ fn an_answer_that_is_cut_short_is_tried_again_and_never_called_strange() {
 }
 
 #[test]
-fn half_an_answer_to_a_creating_call_leaves_one_membership() {
+fn half_an_answer_to_a_creating_call_makes_no_second_member() {
     for fault in [
         "AssociateNode=truncated",
         "DescribeServers=truncated*2",
@@ -98,7 +98,7 @@ fn half_an_answer_to_a_creating_call_leaves_one_membership() {
 }
 
 #[test]
-fn the_first_waiting_line_says_the_cause_the_endpoint_and_until_when() {
+fn the_first_retry_is_logged_with_cause_endpoint_and_deadline() {
     let run = join(&node("2s"), &[("AWS_ENDPOINT_URL", "http://127.0.0.1:9")]);
     expect(
         &run,
@@ -134,7 +134,7 @@ fn the_first_waiting_line_says_the_cause_the_endpoint_and_until_when() {
 }
 
 #[test]
-fn the_service_manager_is_told_the_cause() {
+fn the_service_manager_gets_the_cause() {
     let node = node("30m");
     let path = node.path("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
@@ -161,165 +161,7 @@ fn the_service_manager_is_told_the_cause() {
     assert!(is_told, "{told:?}");
 }
 
-/// A TLS server that answers what no API says, with a certificate of its own for this name and
-/// these years.
-struct Tls {
-    port: u16,
-    directory: tempfile::TempDir,
-}
-
-impl Tls {
-    fn start(name: &str) -> Self {
-        Self::valid(name, 2020, 2120)
-    }
-
-    fn valid(name: &str, from: i32, to: i32) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let mut params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
-        params.not_before = rcgen::date_time_ymd(from, 1, 1);
-        params.not_after = rcgen::date_time_ymd(to, 1, 1);
-        let key = rcgen::KeyPair::generate().unwrap();
-        let certificate = params.self_signed(&key).unwrap();
-        std::fs::write(directory.path().join("cert.pem"), certificate.pem()).unwrap();
-        let private = rustls_pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], private)
-            .unwrap();
-        let (config, listener) = (Arc::new(config), TcpListener::bind("127.0.0.1:0").unwrap());
-        let port = listener.local_addr().unwrap().port();
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let config = config.clone();
-                std::thread::spawn(move || answer(config, stream.unwrap()));
-            }
-        });
-        Self { port, directory }
-    }
-
-    fn url(&self) -> String {
-        format!("https://127.0.0.1:{}", self.port)
-    }
-
-    fn file(&self) -> String {
-        text(&self.directory.path().join("cert.pem")).to_owned()
-    }
-}
-
-fn answer(config: Arc<rustls::ServerConfig>, stream: TcpStream) -> std::io::Result<()> {
-    let connection = rustls::ServerConnection::new(config).unwrap();
-    let mut tls = rustls::StreamOwned::new(connection, stream);
-    let mut asked = Vec::new();
-    while !asked.windows(4).any(|end| end == b"\r\n\r\n") {
-        let mut part = [0; 4096];
-        let read = tls.read(&mut part)?;
-        if read == 0 {
-            return Ok(());
-        }
-        asked.extend_from_slice(&part[..read]);
-    }
-    tls.write_all(whole("200 OK", "\"hello\"").as_bytes())?;
-    tls.conn.send_close_notify();
-    tls.flush()
-}
-
-#[test]
-fn a_certificate_of_an_unknown_authority_ends_it_at_once() {
-    let tls = Tls::start("127.0.0.1");
-    let url = tls.url();
-    let run = at_once(
-        &[("AWS_ENDPOINT_URL", &url)],
-        78,
-        &["no secure connection", &url, "AWS_CA_BUNDLE"],
-    );
-    assert!(
-        run.stderr.contains("unknown CA") || run.stderr.contains("not accepted"),
-        "{}",
-        run.stderr
-    );
-    // Another name than the certificate's.
-    let other = Tls::start("other.example");
-    let (url, file) = (other.url(), other.file());
-    at_once(&[("AWS_ENDPOINT_URL", &url), ("AWS_CA_BUNDLE", &file)], 78, &["not accepted", &url]);
-}
-
-#[test]
-fn the_bundle_that_is_named_is_the_one_that_is_trusted() {
-    let (tls, other) = (Tls::start("127.0.0.1"), Tls::start("127.0.0.1"));
-    let (url, file, foreign) = (tls.url(), tls.file(), other.file());
-    let at = [("AWS_ENDPOINT_URL", &*url)];
-    // It speaks TLS with us then, and what it says is no API.
-    let trusted = |variables: &[(&str, &str)]| {
-        at_once(&[&at[..], variables].concat(), 76, &["is not the API"]);
-    };
-    trusted(&[("AWS_CA_BUNDLE", &file)]);
-    trusted(&[("SSL_CERT_FILE", &file)]);
-    trusted(&[("AWS_CA_BUNDLE", &file), ("SSL_CERT_FILE", &foreign)]);
-    at_once(
-        &[&at[..], &[("AWS_CA_BUNDLE", &*foreign), ("SSL_CERT_FILE", &file)]].concat(),
-        78,
-        &["no secure connection"],
-    );
-
-    let home = tempfile::tempdir().unwrap();
-    std::fs::create_dir(home.path().join(".aws")).unwrap();
-    std::fs::write(home.path().join(".aws/config"), format!("[default]\nca_bundle = {file}\n"))
-        .unwrap();
-    let home = text(home.path());
-    trusted(&[("HOME", home)]);
-    trusted(&[("HOME", home), ("SSL_CERT_FILE", &foreign)]);
-    // As the AWS CLI has it: the variable before the profile.
-    at_once(
-        &[&at[..], &[("HOME", home), ("AWS_CA_BUNDLE", &*foreign)]].concat(),
-        78,
-        &["no secure connection"],
-    );
-}
-
-#[test]
-fn a_bundle_that_cannot_be_used_is_named() {
-    let directory = tempfile::tempdir().unwrap();
-    let write = |name: &str, content: &str| {
-        let path = directory.path().join(name);
-        std::fs::write(&path, content).unwrap();
-        text(&path).to_owned()
-    };
-    let broken = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
-    let files = [
-        "/nonexistent/ca.pem".to_owned(),
-        write("empty", ""),
-        write("text", "no certificate\n"),
-        write("broken", broken),
-        write("base64", "-----BEGIN CERTIFICATE-----\n????\n-----END CERTIFICATE-----\n"),
-        write("half", "-----BEGIN CERTIFICATE-----\nMIIB\n"),
-        write("key", "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n"),
-        text(directory.path()).to_owned(),
-    ];
-    for file in &files {
-        for name in ["AWS_CA_BUNDLE", "SSL_CERT_FILE"] {
-            let variables = [("AWS_ENDPOINT_URL", "https://127.0.0.1:9"), (name, file.as_str())];
-            at_once(&variables, 78, &[name, file, "trusted CAs"]);
-        }
-    }
-}
-
-#[test]
-fn a_certificate_that_is_not_valid_at_this_time_is_waited_for() {
-    for (from, to, words) in [
-        (2000, 2001, "the certificate expired at 2001-01-01"),
-        (2100, 2120, "is valid from 2100-01-01"),
-    ] {
-        let tls = Tls::valid("127.0.0.1", from, to);
-        let (url, file) = (tls.url(), tls.file());
-        let run = join(&node("2s"), &[("AWS_ENDPOINT_URL", &url), ("AWS_CA_BUNDLE", &file)]);
-        expect(&run, 75, &[words, "this clock says", "retrying", "clock is set"]);
-    }
-}
-
-/// A proxy that answers so.
+/// Joins through a proxy with this answer.
 fn proxied(answer: &str, endpoint: &str, budget: &str) -> (Run, Server) {
     let proxy = Server::saying(answer.to_owned());
     let node = node(budget);
@@ -339,7 +181,7 @@ fn proxied(answer: &str, endpoint: &str, budget: &str) -> (Run, Server) {
 }
 
 #[test]
-fn a_proxy_that_refuses_ends_it_at_once_and_one_that_is_busy_does_not() {
+fn a_refusal_of_a_proxy_ends_the_join_and_a_busy_proxy_is_retried() {
     for endpoint in ["https://opsworks.example", "http://opsworks.example"] {
         for (status, todo) in [
             ("403 Forbidden", "NO_PROXY"),
@@ -363,7 +205,7 @@ fn a_proxy_that_refuses_ends_it_at_once_and_one_that_is_busy_does_not() {
 }
 
 #[test]
-fn this_machine_itself_is_never_asked_through_a_proxy() {
+fn loopback_is_never_reached_through_a_proxy() {
     let node = Node::new();
     let run =
         join(&node, &[("HTTP_PROXY", "http://127.0.0.1:9"), ("ALL_PROXY", "http://127.0.0.1:9")]);
@@ -372,7 +214,7 @@ fn this_machine_itself_is_never_asked_through_a_proxy() {
 
 const WRONG: i64 = 3 * 86_400 + 4 * 3_600 + 1_800;
 
-/// The time of an answer, so many seconds from now, as HTTP has it.
+/// The time so many seconds from now, in the form of HTTP.
 fn date(off: i64) -> String {
     let output = Command::new("date")
         .args(["-u", "-d", &format!("{off} seconds"), "+%a, %d %b %Y %H:%M:%S GMT"])
@@ -382,7 +224,7 @@ fn date(off: i64) -> String {
 }
 
 #[test]
-fn a_wrong_clock_is_waited_for_and_the_message_says_by_how_much() {
+fn a_wrong_clock_is_retried_and_the_message_has_the_difference() {
     for (off, side) in [(WRONG, "behind"), (-WRONG, "ahead of")] {
         for code in [
             "InvalidSignatureException",
@@ -412,7 +254,7 @@ fn a_wrong_clock_is_waited_for_and_the_message_says_by_how_much() {
             );
         }
     }
-    // Where the clock is right, the key is wrong.
+    // With a right clock, the key is wrong.
     let body = "{\"__type\":\"InvalidSignatureException\",\"message\":\"no\"}";
     let server = Server::saying(whole(
         &format!(
@@ -426,8 +268,8 @@ fn a_wrong_clock_is_waited_for_and_the_message_says_by_how_much() {
 }
 
 #[test]
-fn a_certificate_of_a_later_time_is_not_refused_while_this_clock_is_behind() {
-    // A CA of its own: the tests' shared one is valid from now on, by this clock.
+fn a_certificate_from_the_future_is_retried_while_this_clock_is_behind() {
+    // A CA of its own: by this clock, the shared one of the tests is valid already.
     let options = Options { clock_offset: WRONG, ca: CaSource::Own, ..Options::default() };
     let node =
         Node { emulator: Emulator::start(options).unwrap(), root: tempfile::tempdir().unwrap() };
@@ -450,7 +292,7 @@ fn a_certificate_of_a_later_time_is_not_refused_while_this_clock_is_behind() {
     );
     assert_eq!(node.emulator.state()["associations"].as_array().unwrap().len(), 1);
 
-    // The same certificate where the clocks agree is not acceptable.
+    // If the clocks agree, the same certificate is refused.
     let fault = "AssociateNode=cert:not-yet";
     let node = Node::with(Options { faults: vec![fault.parse().unwrap()], ..Options::default() });
     settings(&node, "30m");
@@ -460,7 +302,7 @@ fn a_certificate_of_a_later_time_is_not_refused_while_this_clock_is_behind() {
 }
 
 #[test]
-fn what_will_not_pass_is_not_retried_by_the_daemon_either() {
+fn the_daemon_does_not_retry_a_permanent_failure() {
     let node = node("30m");
     let mut command = node.command(&["run"]);
     command.env("AWS_PROFILE", "nope").stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -482,9 +324,8 @@ fn what_will_not_pass_is_not_retried_by_the_daemon_either() {
     assert!(said.contains("no AWS profile \"nope\""), "{said}");
 }
 
-/// Half a request is no reason to say anything of the API.
 #[test]
-fn a_server_that_hangs_up_is_waited_for() {
+fn a_server_that_closes_the_connection_is_retried() {
     let server = Server::start(|_, _, stream| stream.flush());
     let run = join(&node("1s"), &[("AWS_ENDPOINT_URL", &server.url())]);
     expect(&run, 75, &["ended the connection without an answer", &server.url(), "retrying"]);

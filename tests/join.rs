@@ -1,10 +1,11 @@
-//! `enlist join` end to end: the binary that ships, an emulator over HTTP, OpenSSL's opinion.
+//! `enlist join` end to end: the program, an emulator over HTTP, and checks by OpenSSL.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
 
 mod common;
+#[path = "join/request.rs"]
+mod request;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
@@ -34,7 +35,7 @@ fn a_node_joins_and_openssl_agrees() {
 }
 
 #[test]
-fn files_have_puppets_modes_and_the_rest_is_roots_alone() {
+fn files_have_puppets_modes_and_our_own_are_for_root_only() {
     let node = Node::new();
     node.join();
     let expected = [
@@ -70,103 +71,8 @@ fn files_have_puppets_modes_and_the_rest_is_roots_alone() {
     assert!(leftovers.is_empty(), "{leftovers:?}");
 }
 
-/// What the certificate is to hold, by OID, beside `pp_role`.
-const EXTENSIONS: [(&str, &str); 8] = [
-    ("1.3.6.1.4.1.34380.1.1.2", NAME),
-    ("1.3.6.1.4.1.34380.1.1.3", "ami-0123456789abcdef0"),
-    ("1.3.6.1.4.1.34380.1.1.18", "us-east-1"),
-    ("1.3.6.1.4.1.34380.1.1.20", "us-east-1a"),
-    ("1.3.6.1.4.1.34380.1.1.23", "aws"),
-    ("1.3.6.1.4.1.34380.1.1.15", "from-tag"),
-    ("1.3.6.1.4.1.34380.1.1.5", "42"),
-    ("1.3.6.1.4.1.34380.1.2.7", "private"),
-];
-
 #[test]
-fn extensions_come_from_settings_file_tags_and_the_node_in_that_order() {
-    let mut options = Options::default();
-    let tags = [
-        ("pp_role", "from-tag"),
-        ("pp_department", "from-tag"),
-        ("pp_auth_role", "root"),
-        ("pp_nonsense", "x"),
-        ("Name", "n"),
-    ];
-    options.instance.tags = Some(
-        tags.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect::<BTreeMap<_, _>>(),
-    );
-    let node = Node::with(options);
-    node.settings(
-        "[opsworks-cm]\nserver = \"puppet-test\"\n[puppet]\nkey_bits = 2048\n\
-         extension_requests = { pp_role = \"wéb \\\"quoted\\\"\", \"1.3.6.1.4.1.34380.1.2.7\" = \"private\" }\n",
-    );
-    node.write(
-        "etc/puppetlabs/puppet/csr_attributes.yaml",
-        "extension_requests:\n  pp_role: from-file\n  pp_cost_center: 42\n",
-    );
-    let run = node.join();
-    let parsed = openssl(&[
-        "x509",
-        "-in",
-        text(&node.certificate()),
-        "-noout",
-        "-text",
-        "-nameopt",
-        "utf8",
-        "-certopt",
-        "ext_parse",
-    ]);
-    for (oid, value) in EXTENSIONS {
-        let line = value_after(&parsed, oid);
-        assert!(
-            line.contains("UTF8STRING") && line.ends_with(&format!(":{value}")),
-            "{oid}: {line}"
-        );
-    }
-    // The settings win, and DER holds the bytes as they are.
-    let der = node.root.path().join("c.der");
-    openssl(&["x509", "-in", text(&node.certificate()), "-outform", "DER", "-out", text(&der)]);
-    let der = fs::read(der).unwrap();
-    let holds = |needle: &[u8]| der.windows(needle.len()).any(|window| window == needle);
-    assert!(holds("wéb \"quoted\"".as_bytes()) && !holds(b"from-file"));
-    assert!(
-        !parsed.contains("1.3.6.1.4.1.34380.1.3"),
-        "an authorization extension came from a tag"
-    );
-    assert!(
-        run.stderr.contains("pp_auth_role") && run.stderr.contains("pp_nonsense"),
-        "{}",
-        run.stderr
-    );
-}
-
-#[test]
-fn a_challenge_password_is_in_the_request_and_nowhere_else() {
-    let node = Node::new();
-    node.write(
-        "etc/puppetlabs/puppet/csr_attributes.yaml",
-        "custom_attributes:\n  challengePassword: s3cret-word\n",
-    );
-    let run = node.enlist(&["join", "-vv"]);
-    assert_eq!(run.code, 0, "{}", run.stderr);
-    let state = node.emulator.state();
-    node.write("sent.pem", state["associations"][0]["csr"].as_str().unwrap());
-    let shown = openssl(&["req", "-in", text(&node.path("sent.pem")), "-noout", "-text"]);
-    assert!(shown.contains("challengePassword        :s3cret-word"), "{shown}");
-    assert!(!node.ssl(&format!("certificate_requests/{NAME}.pem")).exists());
-    let record = node.read("var/lib/enlist/opsworks-cm/record.json");
-    assert!(!record.contains("s3cret-word") && !run.stderr.contains("s3cret-word"));
-}
-
-/// The parsed value of an extension in `openssl x509 -certopt ext_parse`.
-fn value_after(parsed: &str, oid: &str) -> String {
-    let mut lines = parsed.lines().skip_while(|line| !line.trim().starts_with(&format!("{oid}:")));
-    let value = lines.nth(1).unwrap_or_else(|| panic!("{oid} is missing: {parsed}"));
-    value.trim().to_owned()
-}
-
-#[test]
-fn joined_once_it_asks_nothing_more() {
+fn a_member_that_joins_again_makes_no_request() {
     let node = Node::new();
     node.join();
     let before = node.emulator.calls().len();
@@ -179,7 +85,7 @@ fn joined_once_it_asks_nothing_more() {
 }
 
 #[test]
-fn an_existing_key_is_used_as_it_is_in_either_form() {
+fn an_existing_key_is_used_unchanged_in_both_forms() {
     for (form, label) in [("-traditional", "BEGIN RSA PRIVATE KEY"), ("", "BEGIN PRIVATE KEY")] {
         let node = Node::new();
         let made = openssl(&["genrsa", "2048"]);
@@ -217,7 +123,7 @@ fn keys_of_every_size_are_made() {
 }
 
 #[test]
-fn puppet_conf_keeps_every_line_of_the_admins() {
+fn puppet_conf_keeps_the_admins_lines() {
     let node = Node::new();
     let before = "# fleet\n[main]\nvardir = /opt/x\n# old\nserver = former.example\n\n[agent]\nruninterval = 1h\n";
     node.write("etc/puppetlabs/puppet/puppet.conf", before);
@@ -234,7 +140,7 @@ fn puppet_conf_keeps_every_line_of_the_admins() {
 }
 
 #[test]
-fn puppet_is_held_still_until_everything_is_in_place() {
+fn puppet_does_not_run_until_everything_is_installed() {
     let node =
         Node::with(Options { association_time: Duration::from_millis(1500), ..Options::default() });
     let lock = node.path("opt/puppetlabs/puppet/cache/state/agent_disabled.lock");
@@ -245,9 +151,9 @@ fn puppet_is_held_still_until_everything_is_in_place() {
         std::thread::sleep(Duration::from_millis(5));
     }
     assert!(child.wait().unwrap().success());
-    assert!(seen, "no lock while it waited");
+    assert!(seen, "no lock during the join");
     assert!(!lock.exists(), "the lock was left");
-    // One that is somebody else's stays.
+    // A lock that somebody else made stays.
     let node = Node::new();
     node.write(
         "opt/puppetlabs/puppet/cache/state/agent_disabled.lock",
@@ -262,7 +168,7 @@ fn puppet_is_held_still_until_everything_is_in_place() {
 }
 
 #[test]
-fn another_ca_replaces_the_former_with_a_backup_and_its_revocation_list_goes() {
+fn another_ca_replaces_the_former_one_and_its_revocation_list() {
     let node = Node::new();
     node.write("etc/puppetlabs/puppet/ssl/certs/ca.pem", "a former CA\n");
     node.write("etc/puppetlabs/puppet/ssl/crl.pem", "a former list\n");
@@ -293,7 +199,7 @@ fn a_pinned_endpoint_and_ca_save_the_call() {
 }
 
 #[test]
-fn status_says_before_and_after_and_json_is_stable() {
+fn status_shows_membership_and_its_json_is_stable() {
     let node = Node::new();
     let before = node.enlist(&["status"]);
     assert_eq!(before.code, 75, "{}", before.stderr);
@@ -332,7 +238,7 @@ fn status_says_before_and_after_and_json_is_stable() {
 }
 
 #[test]
-fn facts_hold_the_identity_document_byte_for_byte() {
+fn facts_have_the_identity_document_byte_for_byte() {
     let node = Node::new();
     let facts = node.enlist(&["facts", "--json"]);
     assert_eq!(facts.code, 0, "{}", facts.stderr);
@@ -344,7 +250,7 @@ fn facts_hold_the_identity_document_byte_for_byte() {
 }
 
 #[test]
-fn no_ec2_by_its_firmware_asks_nothing_and_goes_by_its_fqdn() {
+fn without_ec2_firmware_no_metadata_is_asked_and_the_fqdn_is_the_name() {
     let node = Node::new();
     node.write("etc/hostname", "web7\n");
     node.write("etc/hosts", "127.0.0.1 localhost\n127.0.1.1 Web7.example.org web7\n");
@@ -357,9 +263,9 @@ fn no_ec2_by_its_firmware_asks_nothing_and_goes_by_its_fqdn() {
 }
 
 #[test]
-fn service_and_user_data_at_once_make_one_association() {
+fn two_joins_at_the_same_time_make_one_association() {
     let node = Node::new();
-    // None is decided before both are at it.
+    // No association ends before both have started.
     node.emulator.inject("DescribeNodeAssociationStatus=throttle*forever".parse().unwrap());
     let start = |()| {
         let mut command = node.command(&["join"]);

@@ -1,16 +1,18 @@
-//! What goes wrong, and what the program says and leaves behind: each with its exit code.
+//! What can go wrong: the exit code, the message, and the files that are left.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
 
 mod common;
+#[path = "mistakes/host.rs"]
+mod host;
 
 use std::fs;
 
-use common::{NAME, Node, Run, bare, openssl, run};
+use common::{NAME, Node, Run, bare, run};
 use enlist_emulator::Options;
 use enlist_emulator::imds::Answering;
 
-/// A node whose emulator misbehaves as told: `ACTION=KIND[*COUNT][@FROM]`.
+/// A node whose emulator has these faults: `ACTION=KIND[*COUNT][@FROM]`.
 fn with_faults(faults: &[&str]) -> Node {
     let faults = faults.iter().map(|fault| fault.parse().unwrap()).collect();
     let node = Node::with(Options { faults, ..Options::default() });
@@ -18,7 +20,7 @@ fn with_faults(faults: &[&str]) -> Node {
     node
 }
 
-/// The exit code, and that the message has its parts: what, on what, what to do.
+/// Checks the exit code, and that the message has its parts: what, on what, what to do.
 fn expect(run: &Run, code: i32, words: &[&str]) {
     assert_eq!(run.code, code, "{}{}", run.stdout, run.stderr);
     assert!(
@@ -36,7 +38,7 @@ fn expect(run: &Run, code: i32, words: &[&str]) {
     );
 }
 
-/// The ssldir holds nothing that the authority did not confirm.
+/// Checks that nothing is installed.
 fn nothing_installed(node: &Node) {
     let files = node.files();
     let in_ssl: Vec<&String> =
@@ -58,7 +60,7 @@ fn bad_arguments_are_usage() {
 }
 
 #[test]
-fn bad_settings_name_file_line_and_what_is_allowed() {
+fn invalid_settings_are_named_with_file_line_and_allowed_values() {
     let node = Node::new();
     let server = "[opsworks-cm]\nserver = \"puppet-test\"\n";
     let cases: [(String, &[&str]); 16] = [
@@ -102,37 +104,7 @@ fn bad_settings_name_file_line_and_what_is_allowed() {
 }
 
 #[test]
-fn a_key_that_cannot_be_used_is_no_reason_to_make_another() {
-    let ec = openssl(&["ecparam", "-name", "prime256v1", "-genkey", "-noout"]);
-    let encrypted = openssl(&["genrsa", "-aes128", "-passout", "pass:x", "2048"]);
-    let short = openssl(&["genrsa", "1024"]);
-    let good = openssl(&["genrsa", "2048"]);
-    let damaged = good.replacen("\nMII", "\nMIJ", 1);
-    let cases = [
-        ("", "no PEM block"),
-        ("not a key", "no PEM block"),
-        (&ec, "not an RSA key"),
-        (&encrypted, "encrypted"),
-        (&short, "1024 bits"),
-        (&damaged, "damaged"),
-        (&format!("{good}{good}"), "2 PEM blocks"),
-    ];
-    for (pem, word) in cases {
-        let node = Node::new();
-        node.write(&format!("etc/puppetlabs/puppet/ssl/private_keys/{NAME}.pem"), pem);
-        let run = node.enlist(&["join"]);
-        expect(&run, 65, &[word, "private_keys"]);
-        assert_eq!(fs::read_to_string(node.key()).unwrap(), pem, "it was not touched");
-        assert_eq!(node.asked("AssociateNode"), 0);
-        // Nothing of the key is shown.
-        for line in pem.lines().filter(|line| line.len() > 40) {
-            assert!(!run.stderr.contains(line), "{}", run.stderr);
-        }
-    }
-}
-
-#[test]
-fn no_credentials_wrong_ones_and_a_refusal_are_denied() {
+fn missing_and_wrong_credentials_and_a_refusal_are_denied() {
     let node = with_faults(&[]);
     let mut command = node.command(&["join"]);
     command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
@@ -151,7 +123,7 @@ fn no_credentials_wrong_ones_and_a_refusal_are_denied() {
 }
 
 #[test]
-fn the_network_and_the_service_are_waited_for_until_the_budget_is_spent() {
+fn network_and_service_errors_are_retried_within_the_budget() {
     let node = with_faults(&[]);
     let mut command = node.command(&["join"]);
     command.env("AWS_ENDPOINT_URL", "http://127.0.0.1:9");
@@ -172,7 +144,7 @@ fn the_network_and_the_service_are_waited_for_until_the_budget_is_spent() {
 }
 
 #[test]
-fn the_api_is_asked_through_the_proxy_and_metadata_never() {
+fn the_api_is_reached_through_the_proxy_and_metadata_directly() {
     use std::io::{BufRead, BufReader, Write};
     let proxy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let node = with_faults(&[]);
@@ -195,7 +167,7 @@ fn the_api_is_asked_through_the_proxy_and_metadata_never() {
 }
 
 #[test]
-fn what_is_missing_of_a_joined_node_is_said() {
+fn a_missing_file_of_a_member_is_reported() {
     let node = Node::new();
     node.join();
     fs::remove_file(node.certificate()).unwrap();
@@ -204,7 +176,7 @@ fn what_is_missing_of_a_joined_node_is_said() {
 }
 
 #[test]
-fn a_passing_fault_is_passed_over() {
+fn a_join_survives_transient_faults() {
     for fault in [
         "*=500*2",
         "*=throttle*2",
@@ -219,7 +191,7 @@ fn a_passing_fault_is_passed_over() {
 }
 
 #[test]
-fn what_is_not_the_api_is_protocol_and_kept() {
+fn an_answer_that_is_not_the_apis_is_protocol_and_kept() {
     for fault in [
         "DescribeServers=html*forever",
         "AssociateNode=html*forever",
@@ -241,11 +213,11 @@ fn what_is_not_the_api_is_protocol_and_kept() {
 }
 
 #[test]
-fn what_was_not_asked_for_is_refused_and_kept() {
+fn a_wrong_certificate_is_refused_and_kept() {
     let cases = [
         ("cert:other-key", "another key"),
         ("cert:other-name", "for the name"),
-        ("cert:other-ca", "not signed by the authority"),
+        ("cert:other-ca", "not signed by the known CA"),
         ("cert:expired", "expired"),
         ("cert:not-yet", "is the clock behind?"),
         ("cert:two", "2 PEM blocks"),
@@ -286,7 +258,7 @@ fn failed_and_unknown_are_rejected() {
 }
 
 #[test]
-fn a_name_that_cannot_be_is_refused_before_anything_is_asked() {
+fn an_invalid_name_is_refused_before_any_request() {
     for name in ["Web-{instance_id}", "a b", "ca", "x-", "{hostname}_é", ".x"] {
         let node = Node::new();
         let run = node.enlist(&["join", "--set", &format!("node.name={name}")]);
@@ -296,7 +268,7 @@ fn a_name_that_cannot_be_is_refused_before_anything_is_asked() {
 }
 
 #[test]
-fn what_answers_html_for_metadata_is_no_ec2() {
+fn a_web_page_instead_of_metadata_means_not_ec2() {
     let node = Node::with(Options { imds: Answering::Portal, ..Options::default() });
     node.write("etc/hostname", "web9.example.net\n");
     let run = node.join();
@@ -305,7 +277,7 @@ fn what_answers_html_for_metadata_is_no_ec2() {
 }
 
 #[test]
-fn metadata_that_is_not_up_yet_is_waited_for_on_ec2() {
+fn metadata_that_is_not_up_yet_is_retried_on_ec2() {
     let node = with_faults(&[]);
     node.write("sys/class/dmi/id/sys_vendor", "Amazon EC2\n");
     let mut command = node.command(&["join"]);
@@ -314,76 +286,7 @@ fn metadata_that_is_not_up_yet_is_waited_for_on_ec2() {
 }
 
 #[test]
-fn a_path_that_cannot_be_written_is_named_and_loses_nothing() {
-    // What stands in the way is a file, which stops root too.
-    let node = Node::new();
-    node.write("etc/puppetlabs/puppet/ssl", "a file\n");
-    expect(&node.enlist(&["join"]), 74, &["etc/puppetlabs/puppet/ssl", "no directory"]);
-    assert_eq!(node.read("etc/puppetlabs/puppet/ssl"), "a file\n");
-    // What could not be put in place is not asked for.
-    let node = Node::new();
-    node.write("etc/puppetlabs/puppet/ssl/certs", "a file\n");
-    expect(
-        &node.enlist(&["join"]),
-        74,
-        &["etc/puppetlabs/puppet/ssl/certs", "the authority was not asked"],
-    );
-    assert_eq!(node.asked("AssociateNode"), 0);
-    fs::remove_file(node.ssl("certs")).unwrap();
-    node.join();
-    assert_eq!(node.asked("AssociateNode"), 1);
-    let node = Node::new();
-    node.write("var/lib/enlist", "a file\n");
-    expect(&node.enlist(&["join"]), 74, &["var/lib/enlist"]);
-    assert!(node.emulator.calls().is_empty());
-}
-
-#[test]
-fn puppets_own_lock_is_respected_and_a_dead_one_is_not() {
-    let node = Node::new();
-    // A living process whose command line names puppet.
-    let mut holder =
-        std::process::Command::new("sh").args(["-c", "sleep 60; : puppet agent"]).spawn().unwrap();
-    node.write("etc/puppetlabs/puppet/ssl/ssl.lock", &holder.id().to_string());
-    let run = node.enlist(&["join"]);
-    holder.kill().unwrap();
-    holder.wait().unwrap();
-    expect(&run, 74, &["ssl.lock", &holder.id().to_string()]);
-    assert!(!node.certificate().exists());
-    // The holder is gone now, and the same association is completed.
-    node.join();
-    assert!(!node.ssl("ssl.lock").exists());
-    assert_eq!(node.asked("AssociateNode"), 1);
-    // Locks that hold nobody: empty, nonsense, a pid that is another program's by now.
-    for nobody in ["", "x", "1", "999999999"] {
-        let node = Node::new();
-        node.write("etc/puppetlabs/puppet/ssl/ssl.lock", nobody);
-        node.join();
-        assert!(!node.ssl("ssl.lock").exists(), "{nobody:?}");
-    }
-}
-
-#[test]
-fn a_damaged_record_is_never_guessed_at() {
-    let node = Node::new();
-    node.join();
-    let path = "var/lib/enlist/opsworks-cm/record.json";
-    let good = node.read(path);
-    for (bad, word) in [
-        ("", "damaged"),
-        ("{", "damaged"),
-        (&good[..good.len() / 2], "damaged"),
-        (&good.replacen("\"schema\": 1", "\"schema\": 9", 1), "form 9"),
-        (&good.replacen("\"phase\": \"joined\"", "\"phase\": \"married\"", 1), "damaged"),
-    ] {
-        node.write(path, bad);
-        expect(&node.enlist(&["join"]), 70, &[word, "record.json"]);
-        expect(&node.enlist(&["status"]), 70, &[word]);
-    }
-}
-
-#[test]
-fn drop_ins_and_the_environment_have_their_weight() {
+fn drop_ins_and_the_environment_override_in_order() {
     let node = Node::new();
     node.write(
         "usr/lib/enlist/config.d/10-vendor.toml",
@@ -417,41 +320,9 @@ fn drop_ins_and_the_environment_have_their_weight() {
     assert_eq!(parsed["files"].as_array().unwrap().len(), 5);
 }
 
+/// A rebuilt machine: its name still belongs to the lost key.
 #[test]
-fn a_key_that_others_can_read_is_said_and_put_right() {
-    use std::os::unix::fs::PermissionsExt;
-    let loosen = |node: &Node, mode| {
-        fs::set_permissions(node.key(), fs::Permissions::from_mode(mode)).unwrap();
-    };
-    // One that stands before the join.
-    let node = Node::new();
-    node.write(
-        &format!("etc/puppetlabs/puppet/ssl/private_keys/{NAME}.pem"),
-        &openssl(&["genrsa", "2048"]),
-    );
-    loosen(&node, 0o644);
-    let run = node.join();
-    assert!(
-        run.stderr.contains("other users could read or write this private key"),
-        "{}",
-        run.stderr
-    );
-    assert_eq!(common::mode(&node.key()), 0o640);
-    // A member's, later.
-    for mode in [0o644, 0o660, 0o602] {
-        loosen(&node, mode);
-        let run = node.enlist(&["status"]);
-        let words = format!("the key's mode lets others read or write it ({mode:04o})");
-        assert!(run.stdout.contains(&words), "{}", run.stdout);
-    }
-    // The group that Puppet gives it to may read it.
-    loosen(&node, 0o640);
-    assert!(!node.enlist(&["status"]).stdout.contains("mode lets"));
-}
-
-/// A rebuilt machine: its name is taken by the key that is gone.
-#[test]
-fn a_name_that_another_key_holds_is_refused_with_the_command_that_frees_it() {
+fn a_name_of_another_key_is_refused_with_the_command_that_frees_it() {
     let node = with_faults(&[]);
     node.join();
     for gone in ["var", "etc/puppetlabs"] {

@@ -1,18 +1,23 @@
-//! Secrets stay where they belong: every command under strace, at its loudest, with secrets that
-//! are known; then everything that left the process is searched for them.
+//! Secrets do not leak: every command runs under strace with the most detailed log and with known
+//! secrets. Then everything that left the process is searched for them.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
 
 mod common;
+#[path = "secrets/proofs.rs"]
+mod proofs;
+#[path = "secrets/trace.rs"]
+mod trace;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
-use common::{Node, STACK, run, stand_in, target_node_with, text};
+use common::{Node, STACK, stand_in, target_node_with, text};
 use enlist_emulator::Options;
+use proofs::PRESHARED;
+use trace::{Traced, may_trace, through, traced, traced_as};
 
 const SECRET_KEY: &str = "wJalrXUtnFEMI-K7MDENG-bPxRfiCY-EXAMPLEKEY";
 
@@ -28,7 +33,19 @@ fn node(settings: &str) -> Node {
     node
 }
 
-/// The stand-in where the agent would be; it says its arguments, as a careless agent might.
+/// The commands that only show something, after a join.
+const QUERIES: [&[&str]; 8] = [
+    &["status"],
+    &["status", "--json"],
+    &["check"],
+    &["check", "--json"],
+    &["facts"],
+    &["facts", "--json"],
+    &["policy"],
+    &["join", "-vv"],
+];
+
+/// Installs the fake agent. It prints its arguments, as a careless agent might.
 fn install_agent(node: &Node) {
     let script = format!(
         "#!/bin/sh\necho \"called with: $*\" >&2\nSTAND_IN_ROOT={} STAND_IN_ENDPOINT={} exec {} \"$@\"\n",
@@ -41,11 +58,11 @@ fn install_agent(node: &Node) {
     fs::set_permissions(program, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// The secret parts of a key in PEM: each line of its body, and bytes from the middle of it.
+/// The secret parts of a key in PEM: the lines of its second part, and bytes from its middle.
 fn parts_of(pem_text: &str) -> Vec<Vec<u8>> {
     let lines = pem_text.lines().filter(|line| line.len() == 64 && !line.starts_with('-'));
     let mut parts: Vec<Vec<u8>> = lines.map(|line| line.as_bytes().to_vec()).collect();
-    assert!(parts.len() > 10, "that is no key");
+    assert!(parts.len() > 10, "not a key");
     // The first lines hold the public half.
     parts.drain(..8);
     let der = pem::parse(pem_text).unwrap().into_contents();
@@ -53,11 +70,12 @@ fn parts_of(pem_text: &str) -> Vec<Vec<u8>> {
     parts
 }
 
-/// No secret of the environment goes anywhere but, the token, to the API; none reaches a child.
-fn credentials_stay(traced: &Traced) {
+/// Checks that no secret of the environment is written or passed to a child. Only the session token
+/// is sent, to the API.
+fn no_credentials_in(traced: &Traced) {
     assert!(!traced.said.contains(SECRET_KEY), "{}", traced.said);
     for call in &traced.calls {
-        // strace's own start of us is how we come by it.
+        // strace starts the program with these variables.
         if call.is("execve") && call.texts[0].ends_with(b"/enlist") {
             continue;
         }
@@ -70,8 +88,8 @@ fn credentials_stay(traced: &Traced) {
     }
 }
 
-/// A key is written to files that hold keys, and to nothing else, by nobody else.
-fn key_stays(traced: &Traced, key: &str, at: &[&str]) {
+/// Checks that only this program writes the key, and only into these directories.
+fn key_only_in(traced: &Traced, key: &str, at: &[&str]) {
     let mut written = 0;
     for call in &traced.calls {
         for part in parts_of(key) {
@@ -79,20 +97,20 @@ fn key_stays(traced: &Traced, key: &str, at: &[&str]) {
                 written += 1;
                 let to = call.to();
                 assert!(call.is_ours() && call.is("write"), "{}: {}", call.program, call.line);
-                // Under the name that files have until they are whole.
+                // The file has its temporary name, so only its directory is checked.
                 let directory = to.rsplit_once('/').unwrap_or_default().0.to_owned();
                 assert!(at.iter().any(|known| directory.ends_with(known)), "the key goes to {to}");
             }
         }
     }
-    assert!(written > 0 || at.is_empty(), "the key was not seen: is the search broken?");
+    assert!(written > 0 || at.is_empty(), "the key was not found: is the search broken?");
     for part in parts_of(key) {
         assert!(!traced.said.contains(&*String::from_utf8_lossy(&part)));
     }
 }
 
-/// Files that hold any of these may be read by their owner alone; Puppet's own key by its group.
-fn guarded(node: &Node, secrets: &[Vec<u8>]) {
+/// Checks that only the owner can read files with these secrets; Puppet's group may read its key.
+fn modes_are_strict(node: &Node, secrets: &[Vec<u8>]) {
     for file in node.files() {
         let path = node.path(&file);
         let content = fs::read(&path).unwrap();
@@ -103,7 +121,7 @@ fn guarded(node: &Node, secrets: &[Vec<u8>]) {
             let others = if file.contains("puppet/ssl/private_keys/") { 0o027 } else { 0o077 };
             assert_eq!(mode & others, 0, "{file}: {mode:o}");
         }
-        // Records, evidence and backups are root's alone, whatever is in them.
+        // Only root can read records, evidence and backups, whatever their content is.
         if file.starts_with("var/lib/enlist/") && !file.ends_with("/lock") {
             assert_eq!(mode & 0o077, 0, "{file}: {mode:o}");
         }
@@ -112,20 +130,20 @@ fn guarded(node: &Node, secrets: &[Vec<u8>]) {
     assert_eq!(state & 0o077, 0, "{state:o}");
 }
 
-fn no_core(traced: &Traced) {
+fn core_dumps_are_disabled(traced: &Traced) {
     let first =
         |name: &str| traced.calls.iter().find(|call| call.is(name) && call.line.contains("CORE"));
     let limit = first("prlimit64").or_else(|| first("setrlimit"));
-    assert!(limit.is_some(), "RLIMIT_CORE was not asked for");
+    assert!(limit.is_some(), "RLIMIT_CORE was not set");
     let dumpable = traced
         .calls
         .iter()
         .any(|call| call.is("prctl") && call.line.contains("PR_SET_DUMPABLE, SUID_DUMP_DISABLE"));
-    assert!(dumpable, "it may be dumped");
+    assert!(dumpable, "the process can be dumped");
 }
 
 #[test]
-fn a_key_of_puppets_goes_to_its_file_and_nowhere_else() {
+fn puppets_key_is_written_to_its_file_only() {
     if !may_trace() {
         return;
     }
@@ -135,34 +153,25 @@ fn a_key_of_puppets_goes_to_its_file_and_nowhere_else() {
         let at = ["var/lib/enlist/opsworks-cm", "puppet/ssl/private_keys"];
         let joined = traced(&node, &["join", "-vv", "--log-format", format], umask, 0);
         let key = fs::read_to_string(node.key()).unwrap();
-        no_core(&joined);
+        core_dumps_are_disabled(&joined);
         let mut all = vec![(joined, &at[..])];
-        for arguments in [
-            &["status"][..],
-            &["status", "--json"],
-            &["check"],
-            &["check", "--json"],
-            &["facts"],
-            &["facts", "--json"],
-            &["policy"],
-            &["join", "-vv"],
-        ] {
+        for arguments in QUERIES {
             all.push((traced(&node, arguments, umask, 0), &[]));
         }
-        guarded(&node, &parts_of(&key));
-        // On the way out a copy of the key is kept.
+        modes_are_strict(&node, &parts_of(&key));
+        // A leave keeps a copy of the key.
         let backup = ["var/lib/enlist/opsworks-cm/backup"];
         all.push((traced(&node, &["leave", "-vv"], umask, 0), &backup[..]));
-        guarded(&node, &parts_of(&key));
+        modes_are_strict(&node, &parts_of(&key));
         for (traced, at) in &all {
-            credentials_stay(traced);
-            key_stays(traced, &key, at);
+            no_credentials_in(traced);
+            key_only_in(traced, &key, at);
         }
     }
 }
 
 #[test]
-fn keys_of_chef_and_of_stacks_go_to_their_files_and_nowhere_else() {
+fn keys_of_chef_and_opsworks_are_written_to_their_files_only() {
     if !may_trace() {
         return;
     }
@@ -176,50 +185,51 @@ fn keys_of_chef_and_of_stacks_go_to_their_files_and_nowhere_else() {
             let node = node(settings);
             let joined = traced(&node, &["join", "-vv"], umask, 0);
             let key = node.read(key);
-            credentials_stay(&joined);
-            key_stays(&joined, &key, &[&format!("var/lib/enlist/{state}"), at]);
-            guarded(&node, &parts_of(&key));
+            no_credentials_in(&joined);
+            key_only_in(&joined, &key, &[&format!("var/lib/enlist/{state}"), at]);
+            modes_are_strict(&node, &parts_of(&key));
             let left = traced(&node, &["leave", "-vv"], umask, 0);
-            credentials_stay(&left);
-            key_stays(&left, &key, &[&format!("var/lib/enlist/{state}/backup")]);
-            guarded(&node, &parts_of(&key));
+            no_credentials_in(&left);
+            key_only_in(&left, &key, &[&format!("var/lib/enlist/{state}/backup")]);
+            modes_are_strict(&node, &parts_of(&key));
         }
     }
 }
 
-/// An activation's code goes to the agent, which takes it as an argument and in no other way.
-fn code_stays(traced: &Traced, code: &str, file: Option<&str>) {
-    let mut told = 0;
+/// Checks that the activation code goes only to the agent, which takes it as an argument, and to this
+/// file.
+fn code_only_in(traced: &Traced, code: &str, file: Option<&str>) {
+    let mut found = 0;
     for call in traced.calls.iter().filter(|call| call.holds(code.as_bytes())) {
         if call.is("execve") {
             let agent = call.texts.iter().any(|text| text.ends_with(b"amazon-ssm-agent"));
             let child = call.texts.iter().any(|text| text.ends_with(b"stand-in-ssm-agent"));
             assert!(agent || child, "{}: {}", call.program, call.line);
-            told += 1;
+            found += 1;
             continue;
         }
         let to = call.to();
         let is_file = file.is_some_and(|file| to.contains(file));
         assert!(!call.is_ours() || is_file, "the code goes to {to}: {}", call.line);
-        told += usize::from(is_file);
+        found += usize::from(is_file);
     }
-    assert!(told > 0, "the code was not seen: is the search broken?");
+    assert!(found > 0, "the code was not found: is the search broken?");
     assert!(!traced.said.contains(code), "{}", traced.said);
 }
 
 #[test]
-fn an_activation_code_goes_to_the_agent_and_nowhere_else() {
+fn an_activation_code_goes_to_the_agent_only() {
     if !may_trace() {
         return;
     }
     let region = ["--set", "aws.region=us-east-1"];
     let off_ec2 = |node: &Node, umask: &str, arguments: &[&str], code: i32| {
         let arguments = [arguments, &region].concat();
-        // A machine that is no EC2 instance, whatever the emulator tells.
+        // Join although the emulator describes an EC2 instance.
         traced(node, &[&arguments[..], &["--set", "ssm.on_ec2=true"]].concat(), umask, code)
     };
     for umask in ["000", "077"] {
-        // Left in a file: its code is what the next node is given.
+        // The activation is left in a file. The next join gets its code.
         let first = node(
             "[ssm]\niam_role = \"service-role/SSM\"\nhand_over = \"file\"\nregistration_limit = 2\n",
         );
@@ -227,16 +237,16 @@ fn an_activation_code_goes_to_the_agent_and_nowhere_else() {
         let file = "var/lib/enlist/ssm/activation.json";
         let activation: serde_json::Value = serde_json::from_str(&first.read(file)).unwrap();
         let code = activation["ActivationCode"].as_str().unwrap();
-        credentials_stay(&joined);
-        code_stays(&joined, code, Some("var/lib/enlist/ssm/"));
-        guarded(&first, &[code.as_bytes().to_vec()]);
+        no_credentials_in(&joined);
+        code_only_in(&joined, code, Some("var/lib/enlist/ssm/"));
+        modes_are_strict(&first, &[code.as_bytes().to_vec()]);
         for arguments in [&["status", "--json"][..], &["check", "--json"], &["facts", "--json"]] {
             let shown = off_ec2(&first, umask, arguments, 0);
             assert!(!shown.said.contains(code), "{}", shown.said);
             assert!(!shown.calls.iter().any(|call| call.holds(code.as_bytes())), "{arguments:?}");
         }
 
-        // Given: read from its file, told to the agent, which repeats it on its stderr.
+        // The code comes from a file and is passed to the agent, which prints it on its stderr.
         let id = activation["ActivationId"].as_str().unwrap();
         first.settings(&format!("[node]\nbudget = \"5s\"\n[ssm]\nactivation_id = \"{id}\"\nactivation_code_file = \"/etc/enlist/code\"\n"));
         first.write("etc/enlist/code", &format!("{code}\n"));
@@ -246,23 +256,23 @@ fn an_activation_code_goes_to_the_agent_and_nowhere_else() {
         fs::remove_file(first.path(file)).unwrap();
         install_agent(&first);
         let given = off_ec2(&first, umask, &["join", "-vv", "--log-format", "json"], 0);
-        credentials_stay(&given);
-        code_stays(&given, code, None);
+        no_credentials_in(&given);
+        code_only_in(&given, code, None);
 
-        // Refused: the agent's words are shown, and the code in them is not.
+        // The agent is refused: its output is shown without the code in it.
         first
             .emulator
             .with(|plane| plane.inject("RegisterManagedInstance=500*forever".parse().unwrap()));
         fs::remove_file(first.path("var/lib/enlist/ssm/record.json")).unwrap();
         first.write("var/lib/amazon/ssm/Vault/Store/RegistrationKey", "{}");
         let refused = off_ec2(&first, umask, &["join", "-vv"], 75);
-        credentials_stay(&refused);
-        code_stays(&refused, code, None);
-        guarded(&first, &[]);
+        no_credentials_in(&refused);
+        code_only_in(&refused, code, None);
+        modes_are_strict(&first, &[]);
     }
 }
 
-/// Each child's environment, whatever ours holds.
+/// The environment of each child, whatever our own environment is.
 #[test]
 fn a_child_gets_named_variables_only() {
     if !may_trace() {
@@ -281,15 +291,15 @@ fn a_child_gets_named_variables_only() {
         .env("NO_PROXY", "127.0.0.1")
         .env("LC_ALL", "C");
     let joined = traced_as(&plain, &arguments, "077", 0);
-    credentials_stay(&joined);
-    // And whatever of these the tester has.
+    no_credentials_in(&joined);
+    // The variables that children may have.
     let is_named = |name: &str| {
         ["HOME", "LANG", "LANGUAGE", "PATH", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR"].contains(&name)
             || name.starts_with("LC_")
             || name.to_lowercase().ends_with("_proxy")
     };
-    // The agent's script sets these, or its shell does.
-    let its_own = ["STAND_IN_ROOT", "STAND_IN_ENDPOINT", "PWD", "OLDPWD", "SHLVL", "_"];
+    // The agent's script or its shell sets these.
+    let of_the_script = ["STAND_IN_ROOT", "STAND_IN_ENDPOINT", "PWD", "OLDPWD", "SHLVL", "_"];
     let mut children = 0;
     for call in joined.calls.iter().filter(|call| call.is("execve") && call.line.ends_with("= 0")) {
         if call.texts[0].ends_with(b"/enlist") {
@@ -298,26 +308,26 @@ fn a_child_gets_named_variables_only() {
         children += 1;
         for text in call.texts.iter().filter_map(|text| std::str::from_utf8(text).ok()) {
             let Some((name, value)) = text.split_once('=') else { continue };
-            assert!(is_named(name) || its_own.contains(&name), "{name} reaches a child");
+            assert!(is_named(name) || of_the_script.contains(&name), "{name} reaches a child");
             assert!(
                 name != "PATH" || value.starts_with("/usr/local/sbin:/usr/local/bin:/usr/sbin")
             );
         }
     }
-    assert!(children > 0, "no child was seen: is the search broken?");
+    assert!(children > 0, "no child was found: is the search broken?");
 }
 
-/// What stands in /proc of a process that waits for an answer.
+/// The limits in /proc of a process that waits for an answer.
 #[test]
-fn a_process_at_work_leaves_no_core() {
+fn a_running_process_has_a_core_limit_of_0() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let node = node("[opsworks-cm]\nserver = \"puppet-test\"\n[puppet]\nkey_bits = 2048\n");
     let plain = node.command(&["join"]);
-    // With as much of a core as it may have, so that it is not by chance that there is none.
+    // Start it with the highest limit, so that 0 is its own doing.
     let mut command = through(&plain, "ulimit -S -c $(ulimit -H -c); exec \"$@\"", &[]);
     command.env("AWS_ENDPOINT_URL", format!("http://{}", silent.local_addr().unwrap()));
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    // It has said something: it is at work.
+    // It has connected: it is running.
     silent.accept().unwrap();
     std::thread::sleep(Duration::from_millis(10));
     let limits = fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
@@ -327,7 +337,7 @@ fn a_process_at_work_leaves_no_core() {
     assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
 }
 
-/// Types that hold secrets show nothing of them.
+/// The debug form of types that hold secrets.
 #[test]
 fn secrets_are_redacted_by_their_types() {
     use enlist::engines::ssm_agent::{Code, HandOver};

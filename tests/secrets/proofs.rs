@@ -4,16 +4,16 @@ use std::fs;
 
 use enlist_emulator::Options;
 
+use crate::QUERIES;
 use crate::common::server::{Server, whole};
 use crate::common::{self, Node, run, target_node_with};
 use crate::trace::{Traced, may_trace, traced};
-use crate::QUERIES;
 
-const PRESHARED: &str = "PRESHARED-0123456789-abcdef";
+pub const PRESHARED: &str = "PRESHARED-0123456789-abcdef";
 const CHALLENGE: &str = "CHALLENGE-0123456789-abcdef";
 const FROM_TAG: &str = "FROM-A-TAG-0123456789-abcdef";
 
-/// The lines of the request that the authority was sent: it holds the secrets, encoded.
+/// The lines of the request that the authority got. It holds the secrets, encoded.
 fn request_lines(node: &Node) -> Vec<Vec<u8>> {
     let calls = node.emulator.calls();
     let call = calls.iter().rfind(|call| call.action == "AssociateNode").unwrap();
@@ -24,15 +24,15 @@ fn request_lines(node: &Node) -> Vec<Vec<u8>> {
     csr.lines().filter(|line| line.len() == 64).map(|line| line.as_bytes().to_vec()).collect()
 }
 
-/// What proves that the node may join is in no output, no file but the admin's own, and in what is
-/// sent to the authority only as part of the request.
-fn proofs_stay(node: &Node, traced: &Traced, request: &[Vec<u8>]) {
+/// Checks that the secrets are in no output and in no file except the admin's own, and are sent only
+/// as part of the request.
+fn proofs_only_in_request(node: &Node, traced: &Traced, request: &[Vec<u8>]) {
     let secrets = [PRESHARED, CHALLENGE, FROM_TAG];
     for secret in secrets {
         assert!(!traced.said.contains(secret), "{}", traced.said);
     }
     for call in &traced.calls {
-        // strace's own start of us is how we come by those of the environment.
+        // strace starts the program with these variables.
         if call.is("execve") && call.texts[0].ends_with(b"/enlist") {
             continue;
         }
@@ -68,7 +68,7 @@ fn node_with_proofs(settings: &str, tag: Option<&str>) -> Node {
 }
 
 #[test]
-fn what_proves_that_a_node_may_join_goes_to_the_authority_and_nowhere_else() {
+fn proofs_are_sent_to_the_authority_only() {
     if !may_trace() {
         return;
     }
@@ -84,7 +84,7 @@ fn what_proves_that_a_node_may_join_goes_to_the_authority_and_nowhere_else() {
         (settings, Some(FROM_TAG), "000", "text"),
     ] {
         let node = node_with_proofs(settings, tag);
-        // As an earlier version, or Puppet, left it.
+        // A request that an earlier version, or Puppet, has left.
         let request =
             format!("etc/puppetlabs/puppet/ssl/certificate_requests/{}.pem", common::NAME);
         node.write(&request, &format!("{CHALLENGE}\n"));
@@ -92,32 +92,22 @@ fn what_proves_that_a_node_may_join_goes_to_the_authority_and_nowhere_else() {
         assert!(!node.path(&request).exists());
         let lines = request_lines(&node);
         assert!(lines.len() > 5);
-        proofs_stay(&node, &joined, &lines);
-        for arguments in [
-            &["status"][..],
-            &["status", "--json"],
-            &["check"],
-            &["check", "--json"],
-            &["facts"],
-            &["facts", "--json"],
-            &["policy"],
-            &["join", "-vv"],
-            &["leave", "-vv"],
-        ] {
-            proofs_stay(&node, &traced(&node, arguments, umask, 0), &lines);
+        proofs_only_in_request(&node, &joined, &lines);
+        for arguments in QUERIES.into_iter().chain([&["leave", "-vv"][..]]) {
+            proofs_only_in_request(&node, &traced(&node, arguments, umask, 0), &lines);
         }
     }
 }
 
-/// It ends with this code, and shows no secret.
-fn hidden(what: &str, run: &common::Run, code: i32) {
+/// Checks that it ended with this code, and shows no secret.
+fn shows_no_proof(what: &str, run: &common::Run, code: i32) {
     assert_eq!(run.code, code, "{what}: {}", run.stderr);
     let said = format!("{}{}", run.stdout, run.stderr);
     assert!(!said.contains(PRESHARED) && !said.contains(CHALLENGE), "{what}: {said}");
 }
 
 #[test]
-fn errors_about_what_proves_that_a_node_may_join_do_not_show_it() {
+fn errors_in_settings_do_not_show_a_proof() {
     let server = "[opsworks-cm]\nserver = \"puppet-test\"\n[puppet]\n";
     let mistakes = [
         format!("extension_requests = \"pp_preshared_key={PRESHARED}\"\n"),
@@ -135,7 +125,7 @@ fn errors_about_what_proves_that_a_node_may_join_do_not_show_it() {
     let node = Node::new();
     for text in &mistakes {
         node.settings(&format!("{server}{text}"));
-        hidden(text, &node.enlist(&["check", "-vv"]), 78);
+        shows_no_proof(text, &node.enlist(&["check", "-vv"]), 78);
     }
     node.settings(server);
     for set in [
@@ -144,20 +134,20 @@ fn errors_about_what_proves_that_a_node_may_join_do_not_show_it() {
         format!("puppet.extension_requests=pp_preshared_key={PRESHARED},{PRESHARED}"),
         format!("puppet.extension_requests=pp_rule=x,pp_preshared_key={PRESHARED}"),
     ] {
-        hidden(&set, &node.enlist(&["check", "-vv", "--set", &set]), 78);
+        shows_no_proof(&set, &node.enlist(&["check", "-vv", "--set", &set]), 78);
     }
     for (name, value) in [
         ("ENLIST_PUPPET_EXTENSION_REQUESTS", PRESHARED.to_owned()),
         ("ENLIST_PUPPET_EXTENSION_REQUEST", format!("pp_preshared_key={PRESHARED}")),
     ] {
-        hidden(name, &run(node.command(&["check", "-vv"]).env(name, value)), 78);
+        shows_no_proof(name, &run(node.command(&["check", "-vv"]).env(name, value)), 78);
     }
-    // Valid, and shown as such.
+    // Valid settings: the value is replaced by `(secret)`.
     let set = format!("puppet.extension_requests=PP_ROLE=x,pp_preshared_key={PRESHARED}");
     let valid = set.replace("PP_ROLE", "pp_role");
     for arguments in [&["check"][..], &["check", "--json"]] {
         let shown = node.enlist(&[arguments, &["--set", &valid]].concat());
-        hidden("check", &shown, 0);
+        shows_no_proof("check", &shown, 0);
         assert!(
             shown.stdout.contains("(secret)") && shown.stdout.contains("pp_role"),
             "{}",
@@ -167,7 +157,7 @@ fn errors_about_what_proves_that_a_node_may_join_do_not_show_it() {
 }
 
 #[test]
-fn errors_about_csr_attributes_do_not_show_what_is_in_them() {
+fn errors_in_csr_attributes_do_not_show_a_proof() {
     let node = Node::new();
     for yaml in [
         format!("custom_attributes:\n  challengePassword: [{CHALLENGE}]\n"),
@@ -178,51 +168,29 @@ fn errors_about_csr_attributes_do_not_show_what_is_in_them() {
         format!("{CHALLENGE}\n"),
     ] {
         node.write("etc/puppetlabs/puppet/csr_attributes.yaml", &yaml);
-        hidden(&yaml, &node.enlist(&["join", "-vv"]), 78);
+        shows_no_proof(&yaml, &node.enlist(&["join", "-vv"]), 78);
         assert!(!node.read("var/lib/enlist/opsworks-cm/record.json").contains(CHALLENGE));
     }
 }
 
-/// Services repeat what they refuse.
+/// Services quote what they refuse.
 #[test]
 fn a_request_that_comes_back_in_an_error_is_not_shown() {
-    use std::io::{BufRead, BufReader, Read, Write};
+    use std::io::Write;
     let node = node_with_proofs("", None);
     node.write("ca.pem", &node.emulator.ca_bundle());
     node.settings("[node]\nbudget = \"5s\"\n[opsworks-cm]\nserver = \"puppet-test\"\nengine = \"puppet\"\nendpoint = \"p.example\"\nca_file = \"/ca.pem\"\n[puppet]\nkey_bits = 2048\n");
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
     let (sent, csr) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        let mut stream = listener.accept().unwrap().0;
-        let mut reader = BufReader::new(stream.try_clone().unwrap());
-        let mut length = 0;
-        loop {
-            let mut line = String::new();
-            reader.read_line(&mut line).unwrap();
-            if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
-                length = value.trim().parse().unwrap();
-            }
-            if line == "\r\n" {
-                break;
-            }
-        }
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body).unwrap();
-        let request: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    let server = Server::start(move |_, body, stream| {
+        let request: serde_json::Value = serde_json::from_str(body).unwrap();
         let csr = request["EngineAttributes"][0]["Value"].as_str().unwrap().to_owned();
         let message = format!("1 validation error detected: Value '{csr}' at 'engineAttributes'");
-        let body =
-            serde_json::json!({ "__type": "ValidationException", "message": message }).to_string();
-        let _ = write!(
-            stream,
-            "HTTP/1.1 400 Bad Request\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-            body.len()
-        );
+        let body = serde_json::json!({ "__type": "ValidationException", "message": message });
         sent.send(csr).unwrap();
+        stream.write_all(whole("400 Bad Request", &body.to_string()).as_bytes())
     });
     let mut command = node.command(&["join", "-vv"]);
-    let refused = run(command.env("AWS_ENDPOINT_URL", url));
+    let refused = run(command.env("AWS_ENDPOINT_URL", server.url()));
     common::expect(&refused, 69, &["validation error detected", "(secret)"]);
     let record = node.read("var/lib/enlist/opsworks-cm/record.json");
     for line in csr.recv().unwrap().lines().filter(|line| line.len() == 64) {

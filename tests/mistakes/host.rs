@@ -1,0 +1,137 @@
+//! Keys, files, locks and records of this machine that can't be used.
+
+use std::fs;
+
+use crate::common::{self, NAME, Node, openssl};
+use crate::expect;
+
+#[test]
+fn a_key_that_cannot_be_used_is_not_replaced() {
+    let ec = openssl(&["ecparam", "-name", "prime256v1", "-genkey", "-noout"]);
+    let encrypted = openssl(&["genrsa", "-aes128", "-passout", "pass:x", "2048"]);
+    let short = openssl(&["genrsa", "1024"]);
+    let good = openssl(&["genrsa", "2048"]);
+    let damaged = good.replacen("\nMII", "\nMIJ", 1);
+    let cases = [
+        ("", "no PEM block"),
+        ("not a key", "no PEM block"),
+        (&ec, "not an RSA key"),
+        (&encrypted, "encrypted"),
+        (&short, "1024 bits"),
+        (&damaged, "damaged"),
+        (&format!("{good}{good}"), "2 PEM blocks"),
+    ];
+    for (pem, word) in cases {
+        let node = Node::new();
+        node.write(&format!("etc/puppetlabs/puppet/ssl/private_keys/{NAME}.pem"), pem);
+        let run = node.enlist(&["join"]);
+        expect(&run, 65, &[word, "private_keys"]);
+        assert_eq!(fs::read_to_string(node.key()).unwrap(), pem, "it was not touched");
+        assert_eq!(node.asked("AssociateNode"), 0);
+        // The message does not quote the key.
+        for line in pem.lines().filter(|line| line.len() > 40) {
+            assert!(!run.stderr.contains(line), "{}", run.stderr);
+        }
+    }
+}
+
+#[test]
+fn a_path_that_cannot_be_written_is_named_and_nothing_is_lost() {
+    // A file is in the place of a directory, which stops root, too.
+    let node = Node::new();
+    node.write("etc/puppetlabs/puppet/ssl", "a file\n");
+    expect(&node.enlist(&["join"]), 74, &["etc/puppetlabs/puppet/ssl", "not a directory"]);
+    assert_eq!(node.read("etc/puppetlabs/puppet/ssl"), "a file\n");
+    // A certificate that could not be installed is not requested.
+    let node = Node::new();
+    node.write("etc/puppetlabs/puppet/ssl/certs", "a file\n");
+    expect(
+        &node.enlist(&["join"]),
+        74,
+        &["etc/puppetlabs/puppet/ssl/certs", "the authority was not asked"],
+    );
+    assert_eq!(node.asked("AssociateNode"), 0);
+    fs::remove_file(node.ssl("certs")).unwrap();
+    node.join();
+    assert_eq!(node.asked("AssociateNode"), 1);
+    let node = Node::new();
+    node.write("var/lib/enlist", "a file\n");
+    expect(&node.enlist(&["join"]), 74, &["var/lib/enlist"]);
+    assert!(node.emulator.calls().is_empty());
+}
+
+#[test]
+fn puppets_lock_is_respected_while_its_holder_lives() {
+    let node = Node::new();
+    // A running process whose command line names puppet.
+    let mut holder =
+        std::process::Command::new("sh").args(["-c", "sleep 60; : puppet agent"]).spawn().unwrap();
+    node.write("etc/puppetlabs/puppet/ssl/ssl.lock", &holder.id().to_string());
+    let run = node.enlist(&["join"]);
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    expect(&run, 74, &["ssl.lock", &holder.id().to_string()]);
+    assert!(!node.certificate().exists());
+    // The holder is gone now, and the same association is completed.
+    node.join();
+    assert!(!node.ssl("ssl.lock").exists());
+    assert_eq!(node.asked("AssociateNode"), 1);
+    // Locks without a holder: empty, nonsense, a process id of another program.
+    for nobody in ["", "x", "1", "999999999"] {
+        let node = Node::new();
+        node.write("etc/puppetlabs/puppet/ssl/ssl.lock", nobody);
+        node.join();
+        assert!(!node.ssl("ssl.lock").exists(), "{nobody:?}");
+    }
+}
+
+#[test]
+fn a_damaged_record_is_an_error() {
+    let node = Node::new();
+    node.join();
+    let path = "var/lib/enlist/opsworks-cm/record.json";
+    let good = node.read(path);
+    for (bad, word) in [
+        ("", "damaged"),
+        ("{", "damaged"),
+        (&good[..good.len() / 2], "damaged"),
+        (&good.replacen("\"schema\": 1", "\"schema\": 9", 1), "form 9"),
+        (&good.replacen("\"phase\": \"joined\"", "\"phase\": \"married\"", 1), "damaged"),
+    ] {
+        node.write(path, bad);
+        expect(&node.enlist(&["join"]), 70, &[word, "record.json"]);
+        expect(&node.enlist(&["status"]), 70, &[word]);
+    }
+}
+
+#[test]
+fn a_key_that_others_can_read_is_reported_and_corrected() {
+    use std::os::unix::fs::PermissionsExt;
+    let loosen = |node: &Node, mode| {
+        fs::set_permissions(node.key(), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    // A key that exists before the join.
+    let node = Node::new();
+    node.write(
+        &format!("etc/puppetlabs/puppet/ssl/private_keys/{NAME}.pem"),
+        &openssl(&["genrsa", "2048"]),
+    );
+    loosen(&node, 0o644);
+    let run = node.join();
+    assert!(
+        run.stderr.contains("other users could read or write this private key"),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(common::mode(&node.key()), 0o640);
+    // The key of a member.
+    for mode in [0o644, 0o660, 0o602] {
+        loosen(&node, mode);
+        let run = node.enlist(&["status"]);
+        let words = format!("the key's mode lets others read or write it ({mode:04o})");
+        assert!(run.stdout.contains(&words), "{}", run.stdout);
+    }
+    // Puppet's group may read it.
+    loosen(&node, 0o640);
+    assert!(!node.enlist(&["status"]).stdout.contains("mode lets"));
+}
