@@ -1,29 +1,30 @@
-//! Text from outside with characters in it that move, colour, hide or turn around what is shown:
-//! from a server, from metadata, from files and from a program. Whatever enlist writes is
-//! searched for them.
+//! Text from outside with characters that move the cursor, colour, hide or reverse what is shown: from
+//! a server, metadata, files and programs. Everything that enlist writes is searched for them.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests do I/O")]
 
 mod common;
+#[path = "outside_text/journal.rs"]
+mod journal;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+
 use std::os::unix::net::UnixDatagram;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use common::server::{Server, whole};
 use common::{Node, Run, run, target_node_with};
 use enlist_emulator::Options;
 use serde_json::json;
 
-/// One of each kind, around words by which the text is found again: C0, ESC and a whole sequence,
-/// DEL, C1, bidirectional marks, overrides and isolates, zero width, line separators, tags, fillers.
+/// One character of each kind between two words to search for: C0, escape sequences, DEL, C1,
+/// bidirectional marks, overrides and isolates, zero width, line separators, tags, fillers.
 const NASTY: &str = "begin\u{7}\u{8}\u{1b}[2J\u{1b}]0;x\u{7}\u{7f}\u{9b}31m\u{85}\u{200e}\u{200f}\u{61c}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}\u{200b}\u{200c}\u{200d}\u{feff}\u{2060}\u{ad}\u{2028}\u{2029}\u{e0001}\u{e0041}\u{3164}\r\nforged=1 end";
 
-/// Characters that nothing enlist says or keeps may hold.
+/// Whether no output and no record may have this character.
 fn is_nasty(c: char) -> bool {
     let known = NASTY.contains(c) && !c.is_ascii_graphic() && c != ' ';
     c != '\n' && (c.is_control() || known)
@@ -39,7 +40,7 @@ fn clean(what: &str, text: &str) {
     );
 }
 
-/// What was said, and what is kept for people and programs: the record, by two commands too.
+/// Checks the output, the record, and what `status` and `check` show.
 fn all_clean(node: &Node, what: &str, run: &Run) {
     clean(&format!("{what}: stderr"), &run.stderr);
     clean(&format!("{what}: stdout"), &run.stdout);
@@ -52,40 +53,6 @@ fn all_clean(node: &Node, what: &str, run: &Run) {
     }
 }
 
-/// Answers every request with this status and body.
-fn server(status: &str, body: &str) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let answer = format!(
-        "HTTP/1.1 {status}\r\nserver: x\r\ncontent-type: application/x-amz-json-1.1\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-        body.len()
-    );
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            read_request(&stream);
-            let _ = stream.write_all(answer.as_bytes());
-        }
-    });
-    url
-}
-
-fn read_request(stream: &TcpStream) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line).unwrap_or(0) == 0 || line == "\r\n" {
-            break;
-        }
-        if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse().unwrap();
-        }
-    }
-    let mut body = vec![0; length];
-    let _ = reader.read_exact(&mut body);
-}
-
 const SETTINGS: &str = "[opsworks-cm]\nserver = \"puppet-test\"\n[puppet]\nkey_bits = 2048\n[node]\nbudget = \"1s\"\nname = \"n1\"\n";
 
 fn node() -> Node {
@@ -94,7 +61,7 @@ fn node() -> Node {
     node
 }
 
-/// Joins with this endpoint, in each form of the log.
+/// Joins with this endpoint and this form of the log.
 fn join_at(node: &Node, url: &str, format: &str) -> Run {
     let mut command = node.command(&["join", "-vv", "--log-format", format]);
     command.env("AWS_ENDPOINT_URL", url).env("AWS_EC2_METADATA_DISABLED", "true");
@@ -103,7 +70,7 @@ fn join_at(node: &Node, url: &str, format: &str) -> Run {
 }
 
 #[test]
-fn what_a_service_says_is_cleaned() {
+fn texts_of_a_service_are_cleaned() {
     let server_of = |member: &str| {
         let mut server = json!({ "ServerName": "puppet-test", "Status": "HEALTHY", "Engine": "Puppet", "Endpoint": "p.example" });
         server[member] = NASTY.into();
@@ -148,12 +115,13 @@ fn what_a_service_says_is_cleaned() {
         ("no JSON", "200 OK", NASTY.to_owned(), 76),
     ];
     for (what, status, body, code) in cases {
-        let url = server(status, &body);
+        let server = Server::saying(whole(status, &body));
+        let url = server.url();
         for format in ["text", "json"] {
             let node = node();
             let run = join_at(&node, &url, format);
             assert_eq!(run.code, code, "{what}: {}", run.stderr);
-            // It is said, and it is clean.
+            // It is shown, and it is clean.
             let is_said = run.stderr.contains("begin") && run.stderr.contains("end");
             assert!(is_said || what == "no JSON" || what == "error code", "{what}: {}", run.stderr);
             all_clean(&node, what, &run);
@@ -162,17 +130,17 @@ fn what_a_service_says_is_cleaned() {
 }
 
 #[test]
-fn what_the_daemon_tells_the_service_manager_is_cleaned() {
-    // Waited for, and so said again and again.
+fn the_daemons_notifications_are_cleaned() {
+    // The daemon waits for this status, and reports it repeatedly.
     let body = json!({ "Servers": [{ "ServerName": "puppet-test", "Status": NASTY }] }).to_string();
-    let (node, url) = (node(), server("200 OK", &body));
+    let (node, server) = (node(), Server::saying(whole("200 OK", &body)));
     node.settings(&SETTINGS.replace("\"1s\"", "\"1m\""));
     let path = node.path("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
     socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
     let log = fs::File::create(node.path("log")).unwrap();
     let mut command = node.command(&["run"]);
-    command.env("AWS_ENDPOINT_URL", url).env("AWS_EC2_METADATA_DISABLED", "true");
+    command.env("AWS_ENDPOINT_URL", server.url()).env("AWS_EC2_METADATA_DISABLED", "true");
     command.env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE").env("AWS_SECRET_ACCESS_KEY", "x");
     let mut daemon =
         command.env("NOTIFY_SOCKET", &path).stdout(Stdio::null()).stderr(log).spawn().unwrap();
@@ -186,13 +154,13 @@ fn what_the_daemon_tells_the_service_manager_is_cleaned() {
     }
     daemon.kill().unwrap();
     daemon.wait().unwrap();
-    clean("what the service manager hears", &told);
+    clean("the notifications", &told);
     clean("the log", &node.read("log"));
     clean("the record", &node.read("var/lib/enlist/opsworks-cm/record.json"));
 }
 
 #[test]
-fn what_the_machine_says_of_itself_is_cleaned() {
+fn texts_of_the_machine_are_cleaned() {
     let mut options = Options::default();
     let tags = [("pp_role", NASTY), ("Name", "n")];
     options.instance.tags = Some(
@@ -208,7 +176,7 @@ fn what_the_machine_says_of_itself_is_cleaned() {
         assert!(shown.stdout.contains("begin"), "{}", shown.stdout);
         clean(&format!("{arguments:?}"), &(shown.stdout + &shown.stderr));
     }
-    // The identity document is passed on byte for byte, and so its JSON is escaped, not changed.
+    // The identity document is passed on byte for byte: in JSON it is escaped, not changed.
     let facts: serde_json::Value =
         serde_json::from_str(&node.enlist(&["facts", "--json"]).stdout).unwrap();
     assert!(facts["ec2"]["identity"]["document"].as_str().unwrap().contains("ami-begin"));
@@ -217,9 +185,9 @@ fn what_the_machine_says_of_itself_is_cleaned() {
 }
 
 #[test]
-fn what_files_hold_is_cleaned_where_it_is_quoted() {
+fn texts_of_files_are_cleaned_when_quoted() {
     let nasty = NASTY.replace(['\r', '\n'], "");
-    // A name in csr_attributes.yaml, escaped as YAML has it.
+    // A name in csr_attributes.yaml, in YAML's escapes.
     let escaped: String = nasty.chars().map(|c| format!("\\U{:08x}", u32::from(c))).collect();
     let node = node();
     node.write(
@@ -254,7 +222,7 @@ fn what_files_hold_is_cleaned_where_it_is_quoted() {
         assert_eq!(run.code, 0, "{}", run.stderr);
         clean("check", &(run.stdout + &run.stderr));
     }
-    // What stands in a file's place.
+    // Other content in the place of the certificate and the key.
     let node = common::Node::new();
     node.join();
     fs::write(
@@ -271,7 +239,7 @@ fn what_files_hold_is_cleaned_where_it_is_quoted() {
 }
 
 #[test]
-fn what_a_program_says_is_cleaned() {
+fn the_output_of_a_program_is_cleaned() {
     let settings = "[ssm]\niam_role = \"service-role/SSM\"\n";
     let node = target_node_with(settings, &[], Options::default());
     node.write("said", &format!("{NASTY}\nInvalidActivation {NASTY}\n"));
@@ -293,7 +261,7 @@ fn what_a_program_says_is_cleaned() {
     }
 }
 
-/// A certificate's own words, in the error that names them.
+/// A certificate's subject, in the error that names it.
 #[test]
 fn a_certificates_subject_is_cleaned() {
     use enlist::fault::{Fault, Kind};
