@@ -14,6 +14,7 @@ mod daemon;
 mod group;
 mod races;
 mod still;
+mod vault;
 mod victim;
 
 /// The races, in a process of the other account; see `races`. By itself it does nothing.

@@ -32,10 +32,10 @@ const FILES: [&str; 9] = [
     "var/cache/puppet/state/agent_disabled.lock",
 ];
 
-type Trap = (&'static str, fn(&Victim, &Path));
+pub type Trap = (&'static str, fn(&Victim, &Path));
 
 /// What the account puts in the place of a directory.
-const INSTEAD_OF_DIRECTORY: [Trap; 6] = [
+pub const INSTEAD_OF_DIRECTORY: [Trap; 6] = [
     ("an absolute link to root's directory", |_, at| link("/srv/roots-own/completion.d", at)),
     ("a relative link to root's directory", |victim, at| {
         link(&below_the_root(victim, at, "srv/roots-own/cron.d"), at);
@@ -54,7 +54,7 @@ const INSTEAD_OF_DIRECTORY: [Trap; 6] = [
 ];
 
 /// What the account puts in the place of a file.
-const INSTEAD_OF_FILE: [Trap; 7] = [
+pub const INSTEAD_OF_FILE: [Trap; 7] = [
     ("a link to a file of root's", |_, at| link("/srv/roots-own/shadow", at)),
     ("a link to a file that root would run", |_, at| link("/srv/roots-own/cron.d/planted", at)),
     ("a relative link", |victim, at| {
@@ -118,7 +118,7 @@ fn tried_on(new: &dyn Fn() -> Victim, places: &[&str], traps: &[Trap]) {
 }
 
 /// In the place of whatever stands there; with the directories that the account can make.
-fn trap(victim: &Victim, place: &str, set: fn(&Victim, &Path)) {
+pub fn trap(victim: &Victim, place: &str, set: fn(&Victim, &Path)) {
     let path = victim.path(place);
     let parent = path.parent().unwrap();
     if !parent.exists() {

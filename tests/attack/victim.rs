@@ -18,7 +18,7 @@ pub const OWNED: [&str; 4] =
     ["var/lib/puppet", "var/lib/puppet/ssl", "var/cache/puppet", "var/cache/puppet/state"];
 
 /// Longer than any join here takes on a busy machine. Whoever is not done by then hangs.
-const LIMIT: Duration = Duration::from_secs(90);
+pub const LIMIT: Duration = Duration::from_secs(90);
 
 pub struct Victim {
     pub node: Node,
