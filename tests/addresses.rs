@@ -1,5 +1,5 @@
-//! Which address a node gives as its own, and how it reaches its metadata: in a network of the
-//! test's own.
+//! Which address a node reports as its own, and how it reaches its metadata service, in a network
+//! namespace.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
 
@@ -8,30 +8,27 @@ mod common;
 use std::path::PathBuf;
 use std::process::Command;
 
-use common::{Node, Run, STACK, bare, expect, run, stand_in};
+use common::{Node, Run, STACK, bare, expect, fake_ssm_agent, run};
 use serde_json::Value;
 
-/// So that it shows the new network's interfaces.
+/// Makes /sys show the interfaces of the new network.
 const SYSFS: &str = "mount -t sysfs sysfs /sys";
 
-/// A shell in a new network namespace, where the kernel lets the tests make one.
+/// Whether the tests can't make a network namespace here.
 fn is_skipped() -> bool {
     let script =
         format!("{SYSFS}; ip link add own7 type veth peer name far7; ip link add in7 type bridge");
     let tried = Command::new("unshare").args(["-nm", "sh", "-ec", &script]).status();
     let may = tried.is_ok_and(|status| status.success());
-    assert!(
-        may || std::env::var("CI").as_deref() != Ok("true"),
-        "CI has to let tests use unshare -n"
-    );
+    assert!(may || std::env::var("CI").as_deref() != Ok("true"), "CI needs unshare -n");
     if !may {
         println!("SKIPPED: no network namespace can be made here");
     }
     !may
 }
 
-/// Runs the program in a network that the lines make, with the script's last words.
-fn in_network(node: &Node, lines: &str, words: &str) -> Run {
+/// Runs a script in a new network: the first lines set the network up.
+fn in_network(node: &Node, lines: &str, script: &str) -> Run {
     let template = bare(&[]);
     let mut command = Command::new("unshare");
     for (name, value) in template.get_envs() {
@@ -40,7 +37,7 @@ fn in_network(node: &Node, lines: &str, words: &str) -> Run {
             None => command.env_remove(name),
         };
     }
-    let script = format!("{SYSFS}\nip link set lo up\n{lines}\n{words}");
+    let script = format!("{SYSFS}\nip link set lo up\n{lines}\n{script}");
     command.args(["-nm", "sh", "-ec", &script]);
     command.env("ROOT", node.root.path());
     command.env("ENLIST", env!("CARGO_BIN_EXE_enlist")).env("EMULATOR", emulator());
@@ -48,10 +45,10 @@ fn in_network(node: &Node, lines: &str, words: &str) -> Run {
 }
 
 fn emulator() -> PathBuf {
-    PathBuf::from(stand_in()).with_file_name("enlist-emulator")
+    PathBuf::from(fake_ssm_agent()).with_file_name("enlist-emulator")
 }
 
-/// An interface as a machine has it: one end of a virtual cable, as in a container.
+/// An Ethernet interface: one end of a veth pair, as in a container.
 fn interface(name: &str, address: &str) -> String {
     format!(
         "ip link add {name} type veth peer name far-{name}; ip link set far-{name} up; ip addr add {address} dev {name}; ip link set {name} up\n"
@@ -88,7 +85,7 @@ fn the_address_is_the_one_of_the_interface_with_the_default_route() {
         (format!("{docker}{own}"), Some("192.168.7.5"), None),
         (docker.clone(), None, None),
         (format!("{other}{own}{}", out("eno7", "192.168.7.1")), Some("192.168.7.5"), None),
-        // A KVM host, whose own interface is part of the bridge.
+        // A KVM host, whose interface is a port of the bridge.
         (
             format!(
                 "{}{}{}",
@@ -119,7 +116,7 @@ fn the_address_is_the_one_of_the_interface_with_the_default_route() {
             None,
             None,
         ),
-        // A virtual IP that moves from host to host, below the host's own address.
+        // A virtual address that moves between hosts. It is lower than the host's own.
         (
             format!("{own}ip addr add 192.168.7.2/32 dev eno7\n{}", out("eno7", "192.168.7.1")),
             Some("192.168.7.5"),
@@ -134,12 +131,12 @@ fn the_address_is_the_one_of_the_interface_with_the_default_route() {
 }
 
 #[test]
-fn a_bridge_of_any_name_is_one_by_the_kernels_word() {
+fn the_kernel_decides_what_a_bridge_is_and_not_its_name() {
     if is_skipped() {
         return;
     }
     let node = Node::new();
-    // WireGuard needs a module; what the kernel would say of it is given below the root.
+    // WireGuard needs a kernel module. Its attribute is written below the root instead.
     node.write("sys/class/net/far7/uevent", "DEVTYPE=wireguard\nINTERFACE=far7\n");
     let lines = format!(
         "{}{}{}",
@@ -150,7 +147,7 @@ fn a_bridge_of_any_name_is_one_by_the_kernels_word() {
     assert_eq!(addresses(&node, &lines).0, "10.3.3.3");
 }
 
-/// The example that was seen: a host with Docker, on premises, registered the bridge's address.
+/// A case from practice: a Docker host on premises registered the bridge's address.
 #[test]
 fn a_docker_host_registers_its_own_address() {
     if is_skipped() {
@@ -166,15 +163,15 @@ fn a_docker_host_registers_its_own_address() {
         bridge("docker0", "172.17.0.1/16"),
         interface("eno7", "192.168.7.5/24")
     );
-    // In doubt about it, the program says what the authority has.
-    let words = "exec $EMULATOR exec --no-imds --fault RegisterInstance=lost-reply -- sh -c 'AWS_EC2_METADATA_DISABLED=true $ENLIST join --root $ROOT --set aws.region=us-east-1'";
-    let run = in_network(&node, &lines, words);
+    // After a lost reply, the program shows what the authority has.
+    let script = "exec $EMULATOR exec --no-imds --fault RegisterInstance=lost-reply -- sh -c 'AWS_EC2_METADATA_DISABLED=true $ENLIST join --root $ROOT --set aws.region=us-east-1'";
+    let run = in_network(&node, &lines, script);
     expect(&run, 69, &["private address \"192.168.7.5\"", "public address \"192.168.7.5\""]);
     assert!(!run.stderr.contains("172.17.0.1"), "{}", run.stderr);
 }
 
 #[test]
-fn an_ipv6_only_subnet_has_its_metadata_and_credentials_over_ipv6() {
+fn in_an_ipv6_only_subnet_metadata_and_credentials_use_ipv6() {
     if is_skipped() {
         return;
     }
@@ -192,9 +189,9 @@ fn an_ipv6_only_subnet_has_its_metadata_and_credentials_over_ipv6() {
     }
 }
 
-/// A proxy, or another machine's service: its document is not this instance's.
+/// A proxy, or another machine's service, has the document of another instance.
 #[test]
-fn another_instances_document_is_not_believed() {
+fn the_document_of_another_instance_is_refused() {
     if is_skipped() {
         return;
     }
@@ -212,7 +209,7 @@ fn another_instances_document_is_not_believed() {
 }
 
 #[test]
-fn a_message_names_the_endpoints_that_were_asked() {
+fn a_message_names_the_endpoints_that_were_tried() {
     if is_skipped() {
         return;
     }
@@ -224,7 +221,7 @@ fn a_message_names_the_endpoints_that_were_asked() {
     for word in ["on: http://169.254.169.254 and http://[fd00:ec2::254]", "to do: wait"] {
         assert!(both.stderr.contains(word), "{}", both.stderr);
     }
-    // Over IPv6 somebody refuses: that is the endpoint that is named.
+    // Over IPv6 the connection is refused: the message names this endpoint.
     let lines = "ip -6 addr add fd00:ec2::254/128 dev lo nodad\n";
     let refused = in_network(&node, lines, join);
     assert_eq!(refused.code, 75, "{}", refused.stderr);

@@ -1,5 +1,5 @@
-//! Chains of every kind, and whether a node takes them, beside what OpenSSL says of each:
-//! `openssl verify -purpose sslclient` is what the engine will do with them.
+//! Certificate chains of many kinds: whether enlist accepts each must agree with `openssl verify
+//! -purpose sslclient`, because the engine uses OpenSSL.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::disallowed_methods, reason = "tests do I/O")]
@@ -20,29 +20,28 @@ use time::{Duration, OffsetDateTime};
 
 const NAME: &str = "web-1.example.org";
 
-/// Fixed, so that a run today and one next year are the same.
+/// A fixed time, so that every run is the same.
 fn now() -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap()
 }
 
-/// The node's key; made once, and large enough for every security level in use.
+/// The node's key, made once. 2048 bits are enough for every security level in use.
 fn node_key() -> &'static PrivateKey {
     static KEY: OnceLock<PrivateKey> = OnceLock::new();
     KEY.get_or_init(|| PrivateKey::generate(2048).unwrap())
 }
 
-/// A root, two CAs below it and the leaf, each as it is going to be signed; what a bundle holds
-/// beside the three.
+/// The parameters of a root, two CAs below it and the leaf, and changes to the bundle.
 struct Chain {
     root: CertificateParams,
     upper: CertificateParams,
     lower: CertificateParams,
     leaf: CertificateParams,
-    /// Signed by a root of another key and the same name.
+    /// Whether the bundle has a second root of the same name with another key.
     other_root: bool,
-    /// In front of the bundle, signed by the root.
+    /// CAs that the root signs, at the beginning of the bundle.
     extra: Vec<CertificateParams>,
-    /// Left out of the bundle: 0 is the root.
+    /// The CAs that are left out of the bundle: 0 is the root.
     left_out: Vec<usize>,
 }
 
@@ -81,7 +80,7 @@ fn chain() -> Chain {
     }
 }
 
-/// The bundle and the leaf, in PEM.
+/// Makes the bundle and the leaf, in PEM.
 fn made(chain: &Chain, algorithm: &'static rcgen::SignatureAlgorithm) -> (String, String) {
     let key = || KeyPair::generate_for(algorithm).unwrap();
     let (root_key, upper_key, lower_key) = (key(), key(), key());
@@ -115,7 +114,7 @@ fn ours(bundle: &str, leaf: &str) -> Result<(), String> {
     check(leaf, &expected).map(|_| ()).map_err(|error| error.to_string())
 }
 
-/// Whether OpenSSL takes it, and what it says.
+/// Whether OpenSSL accepts the chain, and its output.
 fn openssl(directory: &Path, bundle: &str, leaf: &str) -> (bool, String) {
     let (ca, certificate) = (directory.join("ca.pem"), directory.join("leaf.pem"));
     fs::write(&ca, bundle).unwrap();
@@ -125,7 +124,7 @@ fn openssl(directory: &Path, bundle: &str, leaf: &str) -> (bool, String) {
         .args(["-no-CApath", "-no-CAstore", "-CAfile"])
         .args([&ca, &certificate])
         .output()
-        .expect("these tests ask OpenSSL's command line tool: install openssl");
+        .expect("these tests need the command line tool of OpenSSL: install openssl");
     let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     (output.status.success(), said)
 }
@@ -155,16 +154,16 @@ fn path_length(length: u8) -> IsCa {
 /// NameConstraints with one permitted dNSName `example.org` whose minimum is 1.
 const MINIMUM: [u8; 22] = *b"\x30\x14\xa0\x12\x30\x10\x82\x0bexample.org\x80\x01\x01";
 
-/// A change, and whether OpenSSL takes the chain with it.
+/// A change, and whether OpenSSL accepts the chain with it.
 type Case = (&'static str, bool, fn(&mut Chain));
 
 #[rustfmt::skip]
 const CASES: &[Case] = &[
-    ("as it should be", true, |_| {}),
+    ("no change", true, |_| {}),
     ("no key usage anywhere", true, |c| { for p in [&mut c.root, &mut c.upper, &mut c.lower, &mut c.leaf] { p.key_usages.clear(); } }),
     ("no purpose on the leaf", true, |c| c.leaf.extended_key_usages.clear()),
     ("no authority key identifier", true, |c| { for p in [&mut c.upper, &mut c.lower, &mut c.leaf] { p.use_authority_key_identifier_extension = false; } }),
-    ("path lengths that just do", true, |c| { c.root.is_ca = path_length(2); c.upper.is_ca = path_length(1); c.lower.is_ca = path_length(0); }),
+    ("path lengths that are just enough", true, |c| { c.root.is_ca = path_length(2); c.upper.is_ca = path_length(1); c.lower.is_ca = path_length(0); }),
     ("CAs that are for TLS clients too", true, |c| { for p in [&mut c.root, &mut c.upper] { p.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth]; } }),
     ("a key for agreement only", true, |c| c.leaf.key_usages = vec![KeyUsagePurpose::KeyAgreement]),
     ("a name that is permitted", true, |c| c.upper.name_constraints = Some(permitted(vec![dns("example.org")]))),
@@ -195,7 +194,7 @@ const CASES: &[Case] = &[
     ("the root allows no CA below it", false, |c| c.root.is_ca = path_length(0)),
     ("the root allows one CA below it", false, |c| c.root.is_ca = path_length(1)),
     ("a CA allows no CA below it", false, |c| c.upper.is_ca = path_length(0)),
-    ("a CA that is none", false, |c| c.upper.is_ca = IsCa::ExplicitNoCa),
+    ("a CA certificate that is not one", false, |c| c.upper.is_ca = IsCa::ExplicitNoCa),
     ("a CA that does not say so", false, |c| c.lower.is_ca = IsCa::NoCa),
     ("the root has a critical extension that nobody knows", false, |c| c.root.custom_extensions = vec![extension(&[1, 2, 3, 4], &[5, 0], true)]),
     ("a CA has a critical extension that nobody knows", false, |c| c.upper.custom_extensions = vec![extension(&[1, 2, 3, 4], &[5, 0], true)]),
@@ -226,19 +225,19 @@ const CASES: &[Case] = &[
     ("no root", false, |c| c.left_out = vec![0]),
 ];
 
-/// Where we refuse what OpenSSL takes, and why.
+/// Chains that OpenSSL accepts and enlist refuses, and why.
 #[rustfmt::skip]
 const STRICTER: &[Case] = &[
-    // Of two roots that nothing tells apart, OpenSSL takes the first one, which may be the other.
+    // Of two indistinguishable roots, OpenSSL uses the first one, which may be the wrong one.
     ("two roots of one name and key identifier", true, |c| c.other_root = true),
-    // Newer versions of OpenSSL refuse it, and this one does not.
-    ("a path length on what is no CA", true, |c| { c.leaf.is_ca = IsCa::NoCa; c.leaf.custom_extensions = vec![extension(&[2, 5, 29, 19], &[0x30, 3, 2, 1, 1], true)]; }),
-    // webpki judges no directory names.
+    // Newer versions of OpenSSL refuse it.
+    ("a path length in a certificate that is not a CA's", true, |c| { c.leaf.is_ca = IsCa::NoCa; c.leaf.custom_extensions = vec![extension(&[2, 5, 29, 19], &[0x30, 3, 2, 1, 1], true)]; }),
+    // webpki does not check directory names.
     ("a directory name that is permitted", true, |c| c.upper.name_constraints = Some(permitted(vec![GeneralSubtree::DirectoryName(named(NAME))]))),
 ];
 
 #[test]
-fn what_openssl_refuses_is_refused() {
+fn enlist_and_openssl_agree() {
     let directory = tempfile::tempdir().unwrap();
     let mut wrong = Vec::new();
     for (what, taken, change) in CASES {
@@ -258,7 +257,7 @@ fn what_openssl_refuses_is_refused() {
 }
 
 #[test]
-fn what_can_be_taken_in_two_ways_is_refused() {
+fn ambiguous_chains_are_refused() {
     for (what, _, change) in STRICTER {
         let mut chain = chain();
         change(&mut chain);
@@ -268,7 +267,7 @@ fn what_can_be_taken_in_two_ways_is_refused() {
 }
 
 #[test]
-fn keys_of_other_kinds_sign_too() {
+fn cas_can_have_other_kinds_of_keys() {
     let directory = tempfile::tempdir().unwrap();
     for algorithm in [&PKCS_ED25519, &rcgen::PKCS_ECDSA_P384_SHA384] {
         let (bundle, leaf) = made(&chain(), algorithm);

@@ -1,4 +1,4 @@
-//! Chef through OpsWorks CM, end to end; Ruby reads what was written.
+//! Chef through OpsWorks CM, end to end. Ruby parses the settings that are written.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
 
@@ -14,7 +14,7 @@ fn chef(more: &str) -> Node {
 }
 
 #[test]
-fn chef_gets_a_key_that_the_authority_has_and_ruby_can_read_its_settings() {
+fn chef_gets_the_registered_key_and_settings_that_ruby_can_parse() {
     let node = chef("run_list = [\"recipe[base]\", \"role[web]\"]\nenvironment = \"prod\"\n");
     node.write("etc/chef/client.rb", "# ours\nlog_level :info");
     node.join();
@@ -35,13 +35,13 @@ fn chef_gets_a_key_that_the_authority_has_and_ruby_can_read_its_settings() {
     ruby_reads(&node);
     let boot: Value = serde_json::from_str(&node.read("etc/chef/first-boot.json")).unwrap();
     assert_eq!(boot, serde_json::json!({ "run_list": ["recipe[base]", "role[web]"] }));
-    // Twice is once.
+    // A second join changes nothing.
     node.join();
     assert_eq!(node.read("etc/chef/client.rb"), rb);
     assert_eq!(node.asked("AssociateNode"), 1);
 }
 
-/// Ruby's own parser, where there is a Ruby.
+/// Checks the settings with Ruby's parser, if Ruby is installed.
 fn ruby_reads(node: &Node) {
     match Command::new("ruby").arg("-c").arg(node.path("etc/chef/client.rb")).output() {
         Ok(output) => {
@@ -52,7 +52,7 @@ fn ruby_reads(node: &Node) {
 }
 
 #[test]
-fn chef_policies_and_hostile_values_end_as_text_or_as_an_error() {
+fn policies_are_written_and_hostile_values_are_refused() {
     let node = chef("policy_name = \"web\"\npolicy_group = \"prod\"\n");
     node.join();
     assert!(node.read("etc/chef/client.rb").contains("policy_group 'prod'"));

@@ -1,4 +1,4 @@
-//! Copied disks and odd machines: who is the same machine, and who only looks like it.
+//! Copied disks: which machine is the same one, and which is a copy.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
 
@@ -18,7 +18,7 @@ const MACHINE: &str = "0123456789abcdef0123456789abcdef\n";
 const ANOTHER: &str = "fedcba9876543210fedcba9876543210\n";
 const BOARD: &str = "sys/class/dmi/id/product_uuid";
 
-/// The machine that a copied disk is started on, and what tells it from the original.
+/// A machine that starts with a copy of the disk.
 struct Copied {
     root: tempfile::TempDir,
 }
@@ -41,7 +41,7 @@ impl Copied {
         fs::read(self.root.path().join(path)).unwrap()
     }
 
-    /// Set aside, below the target's directory: the contents.
+    /// The contents of the files that were set aside.
     fn aside(&self, target: &str) -> Vec<Vec<u8>> {
         let directory = self.root.path().join(format!("var/lib/enlist/{target}"));
         let directories = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
@@ -51,7 +51,7 @@ impl Copied {
     }
 }
 
-/// With the account of the one emulator, on the machine that the other describes.
+/// Joins with the control plane of one emulator, on the machine that another one describes.
 fn join(node: &Node, root: &Path, metadata: Option<&Emulator>) -> Run {
     let mut command = common::bare(&["join", "--root", text(root)]);
     command.envs(node.emulator.env());
@@ -79,7 +79,7 @@ fn association<'a>(state: &'a Value, name: &str) -> &'a Value {
 }
 
 #[test]
-fn an_image_of_a_joined_node_becomes_a_node_of_its_own() {
+fn a_copy_of_a_member_becomes_a_separate_member() {
     let node = Node::new();
     node.join();
     let before = association(&node.emulator.state(), NAME).clone();
@@ -87,34 +87,34 @@ fn an_image_of_a_joined_node_becomes_a_node_of_its_own() {
     let run = join(&node, copied.root.path(), Some(&other_instance()));
     assert!(run.stderr.contains("another machine's"), "{}", run.stderr);
     let state = node.emulator.state();
-    assert_eq!(association(&state, NAME), &before, "the original's is not touched");
+    assert_eq!(association(&state, NAME), &before, "the original's is unchanged");
     assert_ne!(association(&state, OTHER)["public_key"], before["public_key"]);
     let aside = copied.aside("opsworks-cm");
     for path in
         [node.key(), node.certificate(), node.path("var/lib/enlist/opsworks-cm/record.json")]
     {
         assert!(aside.contains(&fs::read(&path).unwrap()), "{} is lost", path.display());
-        assert!(path.exists(), "the original's own");
+        assert!(path.exists(), "the original keeps its files");
     }
     let ssl = copied.root.path().join("etc/puppetlabs/puppet/ssl");
     assert!(!ssl.join(format!("private_keys/{NAME}.pem")).exists());
     let certificate = ssl.join(format!("certs/{OTHER}.pem"));
     openssl(&["verify", "-CAfile", text(&ssl.join("certs/ca.pem")), text(&certificate)]);
-    // Each goes on as what it is.
+    // Both stay members.
     assert!(node.join().stdout.contains("already joined"));
     let again = join(&node, copied.root.path(), Some(&other_instance()));
     assert!(again.stdout.contains("already joined"), "{}", again.stdout);
 }
 
-/// The image was taken before the node had asked for anything; its key is not the copy's.
+/// The disk was copied before the first request, with the key that the original will use.
 #[test]
-fn an_image_of_a_node_that_was_about_to_join_has_a_key_of_its_own() {
+fn a_copy_of_a_node_that_was_about_to_join_makes_its_own_key() {
     let node = Node::new();
     node.emulator.inject("AssociateNode=500*forever".parse().unwrap());
     node.settings("[opsworks-cm]\nserver = \"puppet-test\"\n[puppet]\nkey_bits = 2048\n[node]\nbudget = \"1s\"\n");
     assert_eq!(node.enlist(&["join"]).code, 75);
     let staged = node.read("var/lib/enlist/opsworks-cm/key.pem");
-    // As it stands while the key is there and the intent to ask is not yet.
+    // The state after the key was made, and before the request is recorded.
     let mut record = node.record();
     record["phase"] = "new".into();
     for member in ["name", "key", "authority", "fault"] {
@@ -127,7 +127,7 @@ fn an_image_of_a_node_that_was_about_to_join_has_a_key_of_its_own() {
     let key = copied.read(&format!("etc/puppetlabs/puppet/ssl/private_keys/{OTHER}.pem"));
     assert_ne!(key, staged.as_bytes());
     node.join();
-    assert_eq!(fs::read(node.key()).unwrap(), staged.as_bytes(), "the original's, still");
+    assert_eq!(fs::read(node.key()).unwrap(), staged.as_bytes(), "the original's key");
 }
 
 #[test]
@@ -148,9 +148,9 @@ fn another_host_name_is_the_same_machine() {
     assert_eq!(list(&node.emulator.state(), "associations").len(), 1);
 }
 
-/// On premises, at a first boot: there is no machine-id yet, in each of the ways there can be none.
+/// On premises, at a first boot, there is no machine-id yet: no file, an empty one, or a placeholder.
 #[test]
-fn a_machine_id_that_appears_later_is_the_same_machines_and_tells_copies_from_then_on() {
+fn a_machine_id_that_appears_later_is_recorded_and_then_identifies_copies() {
     for first in [None, Some(""), Some("uninitialized\n")] {
         let node = Node::new();
         node.write("etc/hostname", "web1.example.org\n");
@@ -171,7 +171,7 @@ fn a_machine_id_that_appears_later_is_the_same_machines_and_tells_copies_from_th
     }
 }
 
-/// An image taken after a first boot without a machine-id: what the firmware says tells them apart.
+/// The disk was copied when there was no machine-id. The firmware's UUID distinguishes the machines.
 #[test]
 fn a_copy_is_noticed_where_the_original_had_no_machine_id() {
     let node = Node::new();
@@ -185,7 +185,7 @@ fn a_copy_is_noticed_where_the_original_had_no_machine_id() {
     copied.write("etc/hostname", "web2.example.org\n");
     let run = join(&node, copied.root.path(), None);
     assert!(run.stderr.contains("another machine's"), "{}", run.stderr);
-    // The same board with a machine-id at last is the same machine.
+    // The same UUID with a new machine-id is the same machine.
     node.write("etc/machine-id", MACHINE);
     assert!(join(&node, node.root.path(), None).stdout.contains("already joined"));
     assert_eq!(list(&node.emulator.state(), "associations").len(), 2);
@@ -208,9 +208,9 @@ fn status(node: &Node, root: &Path, arguments: &[&str]) -> Run {
     run(command.envs(node.emulator.env()).env_remove("AWS_EC2_METADATA_SERVICE_ENDPOINT"))
 }
 
-/// The example that was seen: a virtual machine was copied, and nobody made a machine-id anew.
+/// A case from practice: a virtual machine was copied with its machine-id.
 #[test]
-fn a_copy_that_keeps_its_machine_id_is_known_by_its_firmware() {
+fn a_copy_with_the_same_machine_id_is_recognized_by_its_firmware() {
     let node = on_premises();
     let copied = Copied::of(&node);
     copied.write(BOARD, OTHER_UUID);
@@ -231,15 +231,15 @@ fn a_copy_that_keeps_its_machine_id_is_known_by_its_firmware() {
     assert!(run.stdout.contains("as web2.example.org"), "{}", run.stdout);
     assert_eq!(status(&node, copied.root.path(), &[]).code, 0);
     assert_eq!(list(&node.emulator.state(), "associations").len(), 2);
-    // The original is what it was.
+    // The original is unchanged.
     assert_eq!(status(&node, node.root.path(), &[]).code, 0);
     assert!(join(&node, node.root.path(), None).stdout.contains("already joined"));
 }
 
 #[test]
-fn what_is_known_to_change_is_the_same_machine() {
+fn known_changes_do_not_make_another_machine() {
     for uuid in [
-        // The byte order of its first fields, by an update of the firmware.
+        // A firmware update may change the byte order of the first fields.
         "44454c4c-3300-1033-8051-b4c04f4d3132\n",
         "4C4C4544-0033-3310-8051-B4C04F4D3132\n",
         "03000200-0400-0500-0006-000700080009\n",
@@ -250,7 +250,7 @@ fn what_is_known_to_change_is_the_same_machine() {
         assert_eq!(status(&node, node.root.path(), &[]).code, 0, "{uuid}");
         assert!(join(&node, node.root.path(), None).stdout.contains("already joined"), "{uuid}");
     }
-    // On EC2 the instance id says it: another hypervisor, a machine-id made anew.
+    // On EC2 the instance id decides, also with another hypervisor and a new machine-id.
     let node = Node::new();
     node.write("etc/machine-id", MACHINE);
     node.write(BOARD, "ec2ae145-d1dc-13b2-94ed-01234567890a\n");
@@ -258,13 +258,13 @@ fn what_is_known_to_change_is_the_same_machine() {
     node.write("etc/machine-id", ANOTHER);
     node.write(BOARD, "ec2bbbbb-d1dc-13b2-94ed-01234567890b\n");
     assert!(node.join().stdout.contains("already joined"));
-    // From then on the record has the new ones.
+    // The record has the new ids now.
     assert_eq!(status(&node, node.root.path(), &[]).code, 0);
 }
 
-/// Nitro's firmware has the instance id: `status` asks nobody and knows a copy all the same.
+/// Nitro's firmware has the instance id, so `status` needs no metadata service.
 #[test]
-fn a_copy_on_ec2_is_known_without_asking_the_metadata_service() {
+fn a_copy_on_ec2_is_recognized_without_the_metadata_service() {
     let node = Node::new();
     node.write("etc/machine-id", MACHINE);
     node.join();
@@ -277,7 +277,7 @@ fn a_copy_on_ec2_is_known_without_asking_the_metadata_service() {
 }
 
 #[test]
-fn a_copy_does_not_leave_for_its_original() {
+fn a_leave_on_a_copy_does_not_remove_the_original() {
     let node = on_premises();
     let copied = Copied::of(&node);
     copied.write(BOARD, OTHER_UUID);

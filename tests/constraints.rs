@@ -1,5 +1,5 @@
-//! The documented constraints of every request member, at their limits and one past them: past
-//! them, refused before anything is sent. And hostile values, which end as text or as an error.
+//! The documented constraints of request members, at the limit and one past it. A value past its limit
+//! is refused before any request. Hostile values are sent as text, or refused.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
 
@@ -17,7 +17,7 @@ fn x(n: usize) -> String {
     "x".repeat(n)
 }
 
-/// Nothing that makes a member was sent.
+/// Checks that no request was sent that creates a member.
 fn nothing_created(node: &Node) {
     for action in ["AssociateNode", "RegisterInstance", "CreateActivation"] {
         assert_eq!(node.asked(action), 0);
@@ -38,7 +38,7 @@ fn server_name_has_1_to_40_characters() {
 }
 
 #[test]
-fn node_name_is_the_apis_and_puppets() {
+fn a_node_name_follows_the_rules_of_the_api_and_of_puppet() {
     let at_limit = x(64);
     for name in ["a", "web-1.example_org", &at_limit] {
         let node = target_node(PUPPET, &[]);
@@ -51,7 +51,7 @@ fn node_name_is_the_apis_and_puppets() {
         expect(&node.enlist(&["join", "--set", &format!("node.name={name}")]), 78, &["name"]);
         nothing_created(&node);
     }
-    // Chef has no such rule; the API's own stands.
+    // Chef has no rule. The API's rule still applies.
     let chef = "[opsworks-cm]\nserver = \"chef-test\"\nengine = \"chef\"\n";
     let node = target_node(chef, &[]);
     assert_eq!(node.enlist(&["join", "--set", "node.name=A:b_c.d-e"]).code, 0);
@@ -68,7 +68,7 @@ fn node_name_is_the_apis_and_puppets() {
 
 #[test]
 fn an_engine_attribute_has_at_most_10_000_characters() {
-    // A request grows by four characters for three bytes: find both sides of the limit.
+    // Base64 has four characters for three bytes: test both sides of the limit.
     let join = |bytes: usize| {
         let node = target_node(
             &format!("{PUPPET}extension_requests = {{ pp_project = \"{}\" }}\n", x(bytes)),
@@ -86,7 +86,7 @@ fn an_engine_attribute_has_at_most_10_000_characters() {
         .unwrap()
         .request;
     let length = sent["EngineAttributes"][0]["Value"].as_str().unwrap().len();
-    // 65 characters of PEM for 48 bytes.
+    // A line of PEM has 65 characters for 48 bytes.
     let most = 6000 + (10_000 - length) * 48 / 65;
     let (run, _) = join(most - 48);
     assert_eq!(run.code, 0, "{}", run.stderr);
@@ -130,7 +130,7 @@ fn an_activations_tags_and_times_have_their_limits() {
 }
 
 #[test]
-fn hostile_endpoints_are_no_endpoints() {
+fn hostile_endpoints_are_refused() {
     for endpoint in [
         "e'; system('id') #",
         "e\nserver = evil",
@@ -157,7 +157,7 @@ fn hostile_endpoints_are_no_endpoints() {
 }
 
 #[test]
-fn hostile_tags_are_text_in_the_request_and_nowhere_else() {
+fn hostile_tags_are_text_in_the_request_only() {
     let hostile = "a\"'`$(id)#{x}\\n ü\u{202e}";
     let tags =
         [("pp_role", hostile.to_owned()), ("pp_project", x(200)), ("pp_owner", String::new())];

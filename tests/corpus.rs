@@ -15,7 +15,7 @@ fn replay(target: &str, body: fn(&[u8])) {
     entries.sort();
     assert!(entries.len() >= 8, "{target}: only {} inputs", entries.len());
     for path in entries {
-        // Shown where it panics, captured where it does not.
+        // The output is shown only if the test fails: it names the input.
         println!("{}", path.display());
         body(&fs::read(&path).unwrap());
     }

@@ -1,5 +1,4 @@
-//! SIGKILL at each record that the real binary writes: the next start finishes, with one
-//! association and one key.
+//! SIGKILL at each write of the record: the next start finishes, with one association and one key.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, clippy::disallowed_types)]
 
@@ -13,11 +12,11 @@ use std::time::Duration;
 use common::{NAME, Node};
 use enlist_emulator::Options;
 
-/// Records of the straight way: creating, watching, installing, joined.
+/// The records of a join without faults: creating, watching, installing, joined.
 const WRITES: usize = 4;
 
 #[test]
-fn killed_at_each_record_write_it_finishes_on_the_next_start() {
+fn after_a_kill_at_any_record_the_next_start_finishes() {
     let mut killed = 0;
     for write in 1..=WRITES {
         let node = Node::with(Options {
@@ -29,7 +28,7 @@ fn killed_at_each_record_write_it_finishes_on_the_next_start() {
         let state = node.emulator.state();
         let associations = state["associations"].as_array().unwrap();
         assert_eq!(associations.len(), 1, "killed at write {write}: {state}");
-        // Every request that was ever sent carried the one key that stands now.
+        // Every request had the key that is installed now.
         let requests: BTreeSet<String> = node
             .emulator
             .calls()
@@ -37,7 +36,7 @@ fn killed_at_each_record_write_it_finishes_on_the_next_start() {
             .filter(|call| call.action == "AssociateNode")
             .map(|call| call.request["EngineAttributes"].to_string())
             .collect();
-        assert_eq!(requests.len(), 1, "killed at write {write}: two requests, and so two keys");
+        assert_eq!(requests.len(), 1, "killed at write {write}: two different requests");
         assert!(node.asked("AssociateNode") <= 2);
         let record = node.record();
         assert_eq!(record["phase"], "joined");
@@ -61,14 +60,11 @@ fn killed_at_each_record_write_it_finishes_on_the_next_start() {
             .collect();
         assert!(left.is_empty(), "killed at write {write}: {left:?}");
     }
-    assert!(
-        killed >= WRITES - 1,
-        "only {killed} of {WRITES} starts were killed in the middle of it"
-    );
+    assert!(killed >= WRITES - 1, "only {killed} of {WRITES} starts were killed before their end");
 }
 
-/// Starts a join and kills it once the record has been written so many times. Whether it was
-/// still running then.
+/// Starts a join, and kills it after this many writes of the record. Returns whether it was still
+/// running.
 fn kill_at(node: &Node, writes: usize) -> bool {
     let record = node.path("var/lib/enlist/opsworks-cm/record.json");
     let mut child =
@@ -87,6 +83,6 @@ fn kill_at(node: &Node, writes: usize) -> bool {
         }
     }
     let status = child.wait().unwrap();
-    assert!(status.code().is_none() || status.success(), "{NAME}: it failed by itself");
+    assert!(status.code().is_none() || status.success(), "{NAME}: the join failed");
     status.code().is_none()
 }

@@ -1,4 +1,4 @@
-//! The documentation says what the program does.
+//! The documentation agrees with the program.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
 
@@ -8,7 +8,7 @@ use std::fs;
 use enlist::config::schema::{Form, SETTINGS};
 use enlist::host::aws::VARIABLES;
 
-/// What counts beside the settings. It is text because it states an order, and not only names.
+/// The part about the environment. It is written by hand, because the order matters.
 const ENVIRONMENT: &str = r"
 ## The environment and AWS profiles
 

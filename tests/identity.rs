@@ -1,4 +1,5 @@
-//! Who a node is does not depend on an accident: the metadata service, and the host's name.
+//! A transient error of the metadata service, or a missing host name, does not change the node's
+//! identity.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
 
@@ -19,7 +20,7 @@ const ENDPOINT: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
 const SHORT: &str =
     "[opsworks-cm]\nserver = \"puppet-test\"\n[puppet]\nkey_bits = 2048\n[node]\nbudget = \"1s\"\n";
 
-/// An EC2 instance whose host has a name too.
+/// An EC2 instance with a host name.
 fn instance() -> Node {
     let node = Node::with(Options {
         instance: enlist_emulator::imds::Instance {
@@ -32,42 +33,42 @@ fn instance() -> Node {
     node
 }
 
-/// A join makes its questions in this order: token, document, then signature, public address and
-/// tags side by side, then each tag.
-const QUESTIONS: usize = 6;
+/// The metadata requests of a join: token, document, then in parallel signature, public address and
+/// tags, then each tag.
+const REQUESTS: usize = 6;
 
-/// Joins wait more than they work.
-fn side_by_side(questions: impl IntoIterator<Item = usize>, try_one: impl Fn(usize) + Sync) {
+/// Runs a case for each of these requests in parallel: joins mostly wait.
+fn in_parallel(requests: impl IntoIterator<Item = usize>, case: impl Fn(usize) + Sync) {
     std::thread::scope(|scope| {
-        for question in questions {
-            let try_one = &try_one;
-            scope.spawn(move || try_one(question));
+        for request in requests {
+            let case = &case;
+            scope.spawn(move || case(request));
         }
     });
 }
 
 #[test]
-fn an_accident_at_any_question_to_the_metadata_service_is_waited_out() {
+fn a_transient_error_at_any_metadata_request_is_retried() {
     for kind in ["503", "500", "throttle", "lost-before", "lost-reply", "truncated"] {
-        side_by_side(1..=QUESTIONS, |question| {
+        in_parallel(1..=REQUESTS, |request| {
             let node = instance();
-            let fault = format!("IMDS={kind}*2@{question}");
+            let fault = format!("IMDS={kind}*2@{request}");
             node.emulator.inject(fault.parse().unwrap());
             let run = node.join();
             assert!(run.stdout.contains(&format!("as {NAME}")), "{fault}: {}", run.stdout);
             let asked = node.emulator.imds_calls().len();
-            assert!(asked > QUESTIONS, "{fault}: it was not asked again");
+            assert!(asked > REQUESTS, "{fault}: it did not retry");
         });
     }
 }
 
-/// A page, once, where the service stood a moment before or stands a moment later.
+/// One web page, before or after answers of the service.
 #[test]
-fn one_refusal_decides_nothing() {
+fn a_single_refusal_decides_nothing() {
     for kind in ["html", "html-403", "denied", "garbage", "redirect"] {
-        for question in [1, 2] {
+        for request in [1, 2] {
             let node = instance();
-            node.emulator.inject(format!("IMDS={kind}*1@{question}").parse().unwrap());
+            node.emulator.inject(format!("IMDS={kind}*1@{request}").parse().unwrap());
             let run = node.join();
             assert!(run.stdout.contains(&format!("as {NAME}")), "{kind}: {}", run.stdout);
         }
@@ -75,21 +76,21 @@ fn one_refusal_decides_nothing() {
 }
 
 #[test]
-fn a_service_that_stays_away_ends_the_join_and_never_makes_it_no_ec2() {
+fn a_service_that_never_answers_ends_the_join_and_does_not_mean_not_ec2() {
     for kind in ["503", "500", "throttle", "lost-before", "truncated", "slow:9"] {
-        side_by_side([1, 2, 3], |question| {
+        in_parallel([1, 2, 3], |request| {
             let node = instance();
             node.settings(SHORT);
-            node.emulator.inject(format!("IMDS={kind}*forever@{question}").parse().unwrap());
+            node.emulator.inject(format!("IMDS={kind}*forever@{request}").parse().unwrap());
             let run = node.enlist(&["join"]);
             let words = ["the instance metadata service did not answer", node.emulator.imds_url()];
             expect(&run, 75, &words);
-            assert!(node.emulator.calls().is_empty(), "{kind}: somebody was asked");
+            assert!(node.emulator.calls().is_empty(), "{kind}: an API was called");
         });
     }
 }
 
-/// A server that answers each connection so, and keeps it open where it has nothing to say.
+/// A server with this answer for each connection. Without an answer it keeps the connection open.
 fn server(answer: Option<&'static str>) -> String {
     server_by_method(answer, answer)
 }
@@ -138,7 +139,7 @@ fn a_refusal_is_a_fault_where_the_firmware_names_ec2() {
         let run = join_at(&node, &url);
         expect(&run, 78, &[&url, "--http-endpoint enabled", "AWS_EC2_METADATA_DISABLED=true"]);
         assert!(run.stderr.contains("board_asset_tag"), "{}", run.stderr);
-        // On purpose, and then nobody asks.
+        // With this setting, the service is not asked.
         let mut command = node.command(&["join"]);
         command.env(ENDPOINT, "http://127.0.0.1:9").env("AWS_EC2_METADATA_DISABLED", "true");
         let run = common::run(&mut command);
@@ -147,7 +148,7 @@ fn a_refusal_is_a_fault_where_the_firmware_names_ec2() {
 }
 
 #[test]
-fn each_word_of_the_firmware_is_enough() {
+fn each_of_the_firmwares_values_is_enough() {
     for (path, text) in [
         ("sys/class/dmi/id/sys_vendor", "Amazon EC2\n"),
         (ASSET_TAG, "i-0aaaaaaaaaaaaaaaa\n"),
@@ -164,7 +165,7 @@ fn each_word_of_the_firmware_is_enough() {
 }
 
 #[test]
-fn a_document_that_ends_in_the_middle_is_waited_for() {
+fn a_document_that_ends_in_the_middle_is_retried() {
     // Without a length, the end of the connection is the end of the answer.
     let half = "HTTP/1.1 200 OK\r\nx-aws-ec2-metadata-token-ttl-seconds: 60\r\nconnection: close\r\n\r\n{\"instanceId\":\"i-0123";
     let token = "HTTP/1.1 200 OK\r\nx-aws-ec2-metadata-token-ttl-seconds: 60\r\ncontent-length: 5\r\nconnection: close\r\n\r\ntoken";
@@ -175,13 +176,13 @@ fn a_document_that_ends_in_the_middle_is_waited_for() {
 }
 
 #[test]
-fn the_hop_limit_is_named_where_the_tokens_answer_never_comes() {
+fn the_hop_limit_is_named_if_the_token_never_arrives() {
     let node = instance();
     node.settings(SHORT);
     node.write(ASSET_TAG, "i-0aaaaaaaaaaaaaaaa\n");
     let url = server(None);
     expect(&join_at(&node, &url), 75, &[&url, "--http-put-response-hop-limit 2"]);
-    // Nobody is there: the hop limit has nothing to do with it.
+    // The connection is refused: the hop limit is not the cause.
     let run = join_at(&node, "http://127.0.0.1:9");
     expect(&run, 75, &["http://127.0.0.1:9"]);
     assert!(!run.stderr.contains("hop-limit"), "{}", run.stderr);
@@ -204,7 +205,7 @@ fn off_ec2(node: &Node, arguments: &[&str]) -> Run {
 }
 
 #[test]
-fn what_every_host_is_called_is_no_name() {
+fn a_name_that_every_host_has_is_not_used() {
     for name in NO_NAMES {
         let by_template = [None, Some("{fqdn}"), Some("web-{hostname}")];
         let one = if name == "localhost" { 0..3 } else { 0..1 };
@@ -227,23 +228,23 @@ fn what_every_host_is_called_is_no_name() {
                 78,
                 &["no name of its own", "hostnamectl set-hostname", "[node]", "gave up"],
             );
-            assert!(node.emulator.calls().is_empty(), "{name}: somebody was asked");
-            // A name in the settings is one.
+            assert!(node.emulator.calls().is_empty(), "{name}: an API was called");
+            // A name in the settings is used.
             let run = off_ec2(&node, &["join", "--set", "node.name=web1"]);
             assert_eq!(run.code, 0, "{}", run.stderr);
         }
     }
 }
 
-/// What systemd calls a system that has no name (os-release(5)).
+/// The name that systemd gives a system without one (os-release(5)).
 #[test]
-fn the_distributions_fallback_is_no_name() {
+fn the_distributions_default_name_is_not_used() {
     let running = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
     let node = Node::new();
     node.settings(SHORT);
     node.write("etc/os-release", &format!("ID=fedora\nDEFAULT_HOSTNAME=\"{}\"\n", running.trim()));
     expect(&off_ec2(&node, &["join"]), 78, &["no name of its own"]);
-    // Given by hand, it is one.
+    // The same name, if it is configured, is used.
     node.write("etc/hostname", &running);
     assert_eq!(off_ec2(&node, &["join"]).code, 0);
 }
@@ -257,8 +258,8 @@ fn a_name_that_comes_later_is_waited_for() {
     let mut child = command.spawn().unwrap();
     let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
     let waits = said.find(|line| line.as_ref().unwrap().contains("no name of its own"));
-    assert!(waits.is_some(), "it says what it waits for");
-    // As cloud-init or DHCP does it.
+    assert!(waits.is_some(), "it does not log what it waits for");
+    // As cloud-init or DHCP set it.
     node.write("etc/hostname", "web7.example.org\n");
     let rest: Vec<String> = said.map(Result::unwrap).collect();
     let ended = child.wait_with_output().unwrap();
@@ -293,7 +294,7 @@ fn fqdn(hostname: &str, hosts: &str, resolv: &str) -> String {
 }
 
 #[test]
-fn what_stands_where_there_is_no_domain_is_no_domain() {
+fn a_placeholder_is_not_a_domain() {
     let line = "127.0.0.1 localhost.localdomain localhost web1.localdomain web1\n";
     assert_eq!(fqdn("web1\n", line, ""), "web1");
     assert_eq!(fqdn("web1\n", line, "search example.org\n"), "web1.example.org");

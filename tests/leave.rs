@@ -1,4 +1,4 @@
-//! The way out.
+//! `enlist leave`, end to end.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
 
@@ -7,7 +7,7 @@ mod common;
 use common::{Node, expect, list, openssl, target_node, text};
 
 #[test]
-fn leaving_chef_takes_what_is_ours_and_joining_again_works() {
+fn leaving_chef_removes_our_files_and_joining_again_works() {
     let node = target_node(
         "[opsworks-cm]\nserver = \"chef-test\"\n[chef]\nrun_list = [\"recipe[base]\"]\n",
         &[],
@@ -31,7 +31,7 @@ fn leaving_chef_takes_what_is_ours_and_joining_again_works() {
 }
 
 #[test]
-fn leaving_puppet_puts_back_what_was_there() {
+fn leaving_puppet_restores_the_former_settings() {
     let node = Node::new();
     let conf = "[main]\nserver = former.example\n# a comment\n";
     node.write("etc/puppetlabs/puppet/puppet.conf", conf);
@@ -49,16 +49,16 @@ fn leaving_puppet_puts_back_what_was_there() {
 }
 
 #[test]
-fn a_departure_that_was_cut_short_is_finished_and_join_keeps_off() {
+fn an_interrupted_leave_is_finished_and_a_join_is_refused_meanwhile() {
     let node = Node::new();
     node.join();
     node.settings("[opsworks-cm]\nserver = \"puppet-test\"\n[node]\nbudget = \"1s\"\n");
     node.emulator.inject("DisassociateNode=500*forever".parse().unwrap());
     expect(&node.enlist(&["leave"]), 75, &["DisassociateNode"]);
-    assert!(node.certificate().exists(), "nothing is cleared before the authority was told");
+    assert!(node.certificate().exists(), "nothing is cleared before the authority has answered");
     expect(&node.enlist(&["join"]), 78, &["leaving", "enlist leave"]);
     node.emulator.with(enlist_emulator::ControlPlane::clear_faults);
-    // The reply to the first try is lost, and the second one finds the node gone.
+    // The reply to the first request is lost. The second request finds no node.
     node.emulator.inject("DisassociateNode=lost-reply".parse().unwrap());
     let left = node.enlist(&["leave"]);
     assert_eq!(left.code, 0, "{}", left.stderr);

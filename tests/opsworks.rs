@@ -1,4 +1,4 @@
-//! OpsWorks Stacks, end to end; OpenSSL agrees; lost replies.
+//! OpsWorks Stacks, end to end: registration, lost replies, and instances of other hosts.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
 
@@ -41,7 +41,7 @@ fn an_instance_registers_with_its_identity_and_openssl_agrees_on_the_fingerprint
         sent["RsaPublicKeyFingerprint"].as_str().unwrap(),
         digest.split(' ').next().unwrap()
     );
-    // The agent's file: the key in it is the key.
+    // The agent's file has the same key.
     let agent = node.path("etc/aws/opsworks/instance-agent.yml");
     assert_eq!(mode(&agent), 0o600);
     let yaml = fs::read_to_string(&agent).unwrap();
@@ -76,7 +76,7 @@ fn a_lost_reply_makes_no_second_instance() {
         let node = opsworks(&[fault]);
         let mut last = node.enlist(&["join"]);
         if last.code == 76 {
-            // What is not the API ends a start; the next one settles the doubt.
+            // A protocol error ends the join. The next one finds out what happened.
             last = node.enlist(&["join"]);
         }
         assert_eq!(last.code, 0, "{fault}: {}", last.stderr);
@@ -141,7 +141,7 @@ fn node_with_stack(id: &str) -> Node {
     target_node(&format!("[opsworks]\nstack_id = \"{id}\"\n"), &[])
 }
 
-/// A host with a name and an address of its own choice, beside the emulator of another one.
+/// A host on premises with this name and address.
 fn rack7(options: &str, faults: &[&str]) -> Node {
     let stack = format!("id={STACK}{options}").parse().unwrap();
     let node = target_node_with(
@@ -166,7 +166,7 @@ fn instances(node: &Node) -> Vec<String> {
     ids.collect()
 }
 
-/// What a person does who has found out whose an instance is.
+/// Deregisters an instance, as an operator does.
 fn deregister(node: &Node, id: &str) {
     node.emulator.with(|plane| plane.opsworks_mut().remove_instance(id));
 }
@@ -184,7 +184,7 @@ fn on_premises_an_instance_registers_its_addresses() {
     );
 }
 
-/// Where the authority shows keys, a lost reply is settled without a person.
+/// If the authority shows fingerprints, no operator is needed after a lost reply.
 #[test]
 fn on_premises_an_instance_is_found_again_by_its_key() {
     for fault in ["lost-reply", "lost-before", "500", "truncated"] {
@@ -198,9 +198,9 @@ fn on_premises_an_instance_is_found_again_by_its_key() {
     }
 }
 
-/// Nothing in the documented API proves whose an instance is: a person decides.
+/// Nothing in the documented API proves which host an instance is: an operator decides.
 #[test]
-fn on_premises_without_a_proof_it_stops_and_says_what_it_found() {
+fn on_premises_without_a_proof_it_stops_and_shows_what_it_found() {
     let node = rack7("", &["RegisterInstance=lost-reply"]);
     let run = on_premises(&node, "join");
     let [id] = &instances(&node)[..] else { panic!("one instance") };
@@ -211,7 +211,7 @@ fn on_premises_without_a_proof_it_stops_and_says_what_it_found() {
         69,
         &["nothing proves it", id, "\"rack7\"", "\"10.1.2.3\"", "created \"20", &command],
     );
-    // It says so again, and makes no second one.
+    // A second join shows the same, and registers nothing.
     expect(&on_premises(&node, "join"), 69, &[id]);
     assert_eq!(node.asked("RegisterInstance"), 1);
     deregister(&node, id);
@@ -220,7 +220,7 @@ fn on_premises_without_a_proof_it_stops_and_says_what_it_found() {
     assert_eq!(instances(&node).len(), 1);
 }
 
-/// The example that was seen: two hosts of one name and address, and one of them in doubt.
+/// A case from practice: two hosts with the same name and address, and a lost reply for one of them.
 #[test]
 fn another_hosts_instance_is_neither_adopted_nor_deregistered() {
     for (options, code, count) in [("", 69, 1), (",fingerprints=true", 0, 2)] {
@@ -228,8 +228,8 @@ fn another_hosts_instance_is_neither_adopted_nor_deregistered() {
         assert_eq!(on_premises(&node, "join").code, 0);
         let theirs = instances(&node);
         let agents = node.read("etc/aws/opsworks/instance-agent.yml");
-        // Another host: a root of its own, with the same settings.
-        let other = common::Root::new(&node, ON_PREMISES);
+        // Another host with the same settings.
+        let other = common::OtherMachine::new(&node, ON_PREMISES);
         node.emulator.inject("RegisterInstance=500*1".parse().unwrap());
         let run = other.off_ec2(&[&["join"], &OFF_EC2[..]].concat());
         assert_eq!(run.code, code, "{options}: {}", run.stderr);
@@ -237,10 +237,10 @@ fn another_hosts_instance_is_neither_adopted_nor_deregistered() {
         if code == 69 {
             assert!(run.stderr.contains(&theirs[0]), "{}", run.stderr);
             assert!(run.stderr.contains("set hostname in [opsworks]"), "{}", run.stderr);
-            // On the way out likewise.
+            // A leave stops likewise.
             let left = other.off_ec2(&[&["leave"], &OFF_EC2[..]].concat());
             expect(&left, 69, &[&theirs[0], "`rm /var/lib/enlist/opsworks/record.json`"]);
-            // A name of its own settles it.
+            // With a name of its own, it joins.
             std::fs::remove_file(other.path("var/lib/enlist/opsworks/record.json")).unwrap();
             let named = [&["join", "--set", "opsworks.hostname=rack8"], &OFF_EC2[..]].concat();
             assert_eq!(other.off_ec2(&named).code, 0);
@@ -255,7 +255,7 @@ fn forget(node: &Node) {
 }
 
 #[test]
-fn a_registration_without_a_record_is_asked_about_and_not_made_anew() {
+fn a_registration_without_a_record_is_adopted() {
     let node = opsworks(&[]);
     node.write("etc/hostname", "app-1.example.org\n");
     node.join();
@@ -265,13 +265,13 @@ fn a_registration_without_a_record_is_asked_about_and_not_made_anew() {
     assert!(run.stdout.contains(&id[0]), "{}", run.stdout);
     assert_eq!((instances(&node), node.asked("RegisterInstance")), (id.clone(), 1));
     assert_eq!(node.read("etc/aws/opsworks/instance-agent.yml"), agent, "the same id and key");
-    // It is a member like any other: it leaves.
+    // It can leave like any other member.
     assert_eq!(node.enlist(&["leave"]).code, 0);
     assert!(instances(&node).is_empty());
 }
 
 #[test]
-fn on_premises_a_registration_without_a_record_is_taken_up_where_name_address_and_key_agree() {
+fn on_premises_a_registration_is_adopted_if_name_address_and_key_agree() {
     let node = rack7("", &[]);
     assert_eq!(on_premises(&node, "join").code, 0);
     let id = instances(&node);
@@ -282,8 +282,8 @@ fn on_premises_a_registration_without_a_record_is_taken_up_where_name_address_an
 }
 
 #[test]
-fn a_registration_that_is_not_provably_ours_stops_it() {
-    // Its key is lost.
+fn a_registration_that_is_not_provably_ours_stops_the_join() {
+    // The key is lost.
     let node = opsworks(&[]);
     node.join();
     let id = instances(&node);
@@ -295,7 +295,7 @@ fn a_registration_that_is_not_provably_ours_stops_it() {
     deregister(&node, &id[0]);
     node.join();
     assert_eq!(instances(&node).len(), 1);
-    // A disk that was copied, without the record: the list has another host name for it.
+    // A copied disk without the record: the authority has another host name.
     let node = rack7("", &[]);
     assert_eq!(on_premises(&node, "join").code, 0);
     let id = instances(&node);
@@ -306,7 +306,7 @@ fn a_registration_that_is_not_provably_ours_stops_it() {
 }
 
 #[test]
-fn a_registration_that_the_stack_no_longer_has_is_made_anew() {
+fn a_registration_that_the_stack_does_not_have_is_replaced() {
     let node = opsworks(&[]);
     node.join();
     let former = instances(&node);

@@ -1,4 +1,4 @@
-//! Processes of another user: none is taken for Puppet, for enlist or for the agent.
+//! A process of another user never counts as Puppet, as enlist, or as the SSM agent.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests do I/O")]
@@ -19,16 +19,16 @@ const OTHER: &str = "65534";
 struct Other(Child);
 
 impl Other {
-    /// None where this test may not become another user.
+    /// Starts it; none if this test can't become another user.
     fn start(command: &[&str]) -> Option<Self> {
         let tried = Command::new("setpriv")
             .args(["--reuid", OTHER, "--regid", OTHER, "--clear-groups", "true"])
             .stderr(Stdio::null())
             .status();
         let may = tried.is_ok_and(|status| status.success());
-        assert!(may || std::env::var("CI").as_deref() != Ok("true"), "CI has to run this as root");
+        assert!(may || std::env::var("CI").as_deref() != Ok("true"), "CI must run this as root");
         if !may {
-            println!("SKIPPED: this test may not become another user");
+            println!("SKIPPED: this test can't become another user");
             return None;
         }
         let child = Command::new("setpriv")
@@ -44,7 +44,7 @@ impl Other {
         Some(other)
     }
 
-    /// Waits until its arguments are such.
+    /// Waits until its arguments meet the condition.
     fn until(&self, is_so: impl Fn(&str) -> bool) {
         let began = Instant::now();
         loop {
@@ -73,7 +73,7 @@ impl Drop for Other {
 fn another_users_process_does_not_hold_puppets_lock() {
     for command in [
         &["sh", "-c", "read x; : puppet agent"][..],
-        // Set-user-ID root: it may not be dumped, so that /proc shows it as root's.
+        // A setuid program of root's can't be dumped, so its directory in /proc belongs to root.
         &["su", "--login", "root", "--command", "puppet agent"],
     ] {
         let Some(other) = Other::start(command) else { return };
@@ -93,7 +93,7 @@ fn another_users_process_is_not_waited_for_as_the_agent() {
     let Some(_other) = Other::start(&[&["sh", "-c", "read x; :"][..], &arguments].concat()) else {
         return;
     };
-    // As a hand-over leaves it that was killed while the agent was at work.
+    // The state after a kill while the agent registers.
     node.write("var/lib/enlist/ssm/vault/at-work", activation);
     install_agent(&node);
     let began = Instant::now();
@@ -103,9 +103,9 @@ fn another_users_process_is_not_waited_for_as_the_agent() {
     assert!(began.elapsed() < Duration::from_mins(1), "{:?}", began.elapsed());
 }
 
-/// As it is: one of our own is.
+/// The counter-check: a process of our own user does hold the lock.
 #[test]
-fn ones_own_process_holds_the_lock() {
+fn a_process_of_our_user_holds_puppets_lock() {
     let node = Node::new();
     let mut holder = Command::new("sh")
         .args(["-c", "read x; : puppet agent"])

@@ -1,4 +1,4 @@
-//! `enlist prepare`: the directories that have to be there before the units' sandbox is set up.
+//! `enlist prepare`: the directories that must exist before the units' sandbox is set up.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
 
@@ -33,12 +33,12 @@ fn prepared(node: &Node) -> Vec<(String, u32)> {
     assert_eq!(run.code, 0, "{}", run.stderr);
     let after = directories(node);
     assert_eq!(node.enlist(&["prepare"]).code, 0);
-    assert_eq!(directories(node), after, "twice is once");
-    assert!(node.emulator.calls().is_empty(), "nobody is asked");
+    assert_eq!(directories(node), after, "the second run changes something");
+    assert!(node.emulator.calls().is_empty(), "an API was called");
     after.into_iter().filter(|made| !before.contains(made)).collect()
 }
 
-/// Those with nothing below them.
+/// The directories without subdirectories.
 fn ends(made: &[(String, u32)]) -> Vec<(&str, u32)> {
     let is_end = |name: &str| !made.iter().any(|(other, _)| other.starts_with(&format!("{name}/")));
     made.iter()
@@ -60,7 +60,7 @@ fn each_targets_directories_are_made_and_no_others() {
             "[opsworks-cm]\nserver = \"p\"\nengine = \"chef\"\n[chef]\nconfdir = \"/etc/cinc\"\n",
             &[("etc/cinc", 0o755)],
         ),
-        // The server says later on which it is.
+        // The server decides later which engine it is.
         ("[opsworks-cm]\nserver = \"p\"\n", &[&[("etc/chef", 0o755)], puppet].concat()),
         (&stacks, &[("etc/aws/opsworks", 0o700)]),
         ("[ssm]\niam_role = \"r\"\n", ssm),
@@ -77,7 +77,7 @@ fn each_targets_directories_are_made_and_no_others() {
 }
 
 #[test]
-fn on_debian_puppets_directories_are_debians() {
+fn on_debian_puppets_directories_are_those_of_debians_package() {
     let node = Node::new();
     fs::create_dir_all(node.path("etc/puppet")).unwrap();
     node.settings("[opsworks-cm]\nserver = \"p\"\nengine = \"puppet\"\n");
@@ -86,7 +86,7 @@ fn on_debian_puppets_directories_are_debians() {
 }
 
 #[test]
-fn directories_that_stand_stay_as_they_are() {
+fn existing_directories_are_not_changed() {
     let node = Node::new();
     fs::create_dir_all(node.path("etc/chef")).unwrap();
     fs::set_permissions(node.path("etc/chef"), std::os::unix::fs::PermissionsExt::from_mode(0o700))

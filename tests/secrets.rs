@@ -14,7 +14,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 use std::time::Duration;
 
-use common::{Node, STACK, stand_in, target_node_with, text};
+use common::{Node, STACK, fake_ssm_agent, target_node_with, text};
 use enlist_emulator::Options;
 use proofs::PRESHARED;
 use trace::{Traced, may_trace, through, traced, traced_as};
@@ -51,7 +51,7 @@ fn install_agent(node: &Node) {
         "#!/bin/sh\necho \"called with: $*\" >&2\nSTAND_IN_ROOT={} STAND_IN_ENDPOINT={} exec {} \"$@\"\n",
         text(node.root.path()),
         node.emulator.api_url(),
-        stand_in(),
+        fake_ssm_agent(),
     );
     node.write("usr/bin/amazon-ssm-agent", &script);
     let program = node.path("usr/bin/amazon-ssm-agent");

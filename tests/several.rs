@@ -1,4 +1,4 @@
-//! Several targets at once, and the least policy for them.
+//! Several targets at once, and the IAM policy for them.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
 
@@ -8,7 +8,7 @@ use common::{STACK, expect, list, target_node};
 use serde_json::Value;
 
 #[test]
-fn several_targets_join_side_by_side_and_one_that_fails_holds_none_back() {
+fn several_targets_join_in_parallel_and_a_failure_delays_no_other() {
     let settings = format!(
         "[opsworks-cm]\nserver = \"puppet-test\"\n[puppet]\nkey_bits = 2048\n[opsworks]\nstack_id = \"{STACK}\"\n"
     );
@@ -32,7 +32,7 @@ fn several_targets_join_side_by_side_and_one_that_fails_holds_none_back() {
 }
 
 #[test]
-fn the_least_policy_names_every_action_that_was_called() {
+fn the_policy_has_exactly_the_actions_that_are_called() {
     let settings = format!(
         "[opsworks-cm]\nserver = \"puppet-test\"\n[puppet]\nkey_bits = 2048\n[opsworks]\nstack_id = \"{STACK}\"\n"
     );

@@ -1,4 +1,4 @@
-//! Systems Manager, end to end, with a stand-in for the agent that hurts where the agent does.
+//! Systems Manager, end to end, with a fake SSM agent that has the real agent's pitfalls.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
 
@@ -11,7 +11,7 @@ use std::process::Stdio;
 use common::{Node, expect, install_agent, list, mode, off_ec2, target_node, text};
 use serde_json::Value;
 
-/// A node that is no EC2 instance, with the agent's stand-in where the agent would be.
+/// A node that is not an EC2 instance, with the fake SSM agent.
 fn ssm(more: &str, faults: &[&str]) -> Node {
     let node = target_node(&format!("[ssm]\niam_role = \"service-role/SSM\"\n{more}"), faults);
     node.write("etc/hostname", "db1.example.org\n");
@@ -21,7 +21,7 @@ fn ssm(more: &str, faults: &[&str]) -> Node {
 }
 
 #[test]
-fn the_agent_is_handed_an_activation_and_leaves_no_code_behind() {
+fn the_agent_registers_and_no_code_is_left() {
     let node = ssm("description = \"rack 7\"\ntags = { team = \"db\" }\n", &[]);
     let run = off_ec2(&node, &["join", "-vv", "--set", "aws.region=us-east-1"]);
     assert_eq!(run.code, 0, "{}", run.stderr);
@@ -35,7 +35,7 @@ fn the_agent_is_handed_an_activation_and_leaves_no_code_behind() {
     assert_eq!(sent["RegistrationLimit"], 1);
     assert_eq!(sent["DefaultInstanceName"], "db1.example.org");
     assert!(sent["Description"].as_str().unwrap().starts_with("rack 7 (enlist "), "{sent}");
-    // The code is nowhere but at the agent.
+    // Only the agent has the code.
     let calls =
         serde_json::to_string(&calls.iter().map(|call| call.request.clone()).collect::<Vec<_>>())
             .unwrap();
@@ -60,7 +60,7 @@ fn the_agent_is_handed_an_activation_and_leaves_no_code_behind() {
 }
 
 #[test]
-fn a_hand_over_that_fails_leaves_the_former_registration_intact() {
+fn a_failed_hand_over_keeps_the_former_registration() {
     let node = ssm("", &["RegisterManagedInstance=500*forever"]);
     let vault = "var/lib/amazon/ssm/Vault/Store/RegistrationKey";
     let former =
@@ -79,7 +79,7 @@ fn a_hand_over_that_fails_leaves_the_former_registration_intact() {
         !node.files().iter().any(|file| file.starts_with("var/lib/enlist/ssm/vault")),
         "the copies hold keys"
     );
-    // The next start lets the lost activation go, and makes another one.
+    // The next join deletes the lost activation, and creates another one.
     node.emulator.with(enlist_emulator::ControlPlane::clear_faults);
     let run = off_ec2(&node, &["join", "--set", "aws.region=us-east-1"]);
     assert_eq!(run.code, 0, "{}", run.stderr);
@@ -89,9 +89,9 @@ fn a_hand_over_that_fails_leaves_the_former_registration_intact() {
     assert_ne!(node.read(vault), former);
 }
 
-/// Killed alone: the agent goes on, and writes its vault when the next join is under way.
+/// Only enlist is killed. The agent continues, and writes its vault during the next join.
 #[test]
-fn an_agent_that_outlives_enlist_is_waited_for() {
+fn the_next_join_waits_for_an_agent_that_still_runs() {
     let node = ssm("", &[]);
     let (sign, go) = (node.path("agent-started"), node.path("agent-may-go-on"));
     let program = node.read("usr/bin/amazon-ssm-agent");
@@ -130,7 +130,7 @@ fn an_agent_that_outlives_enlist_is_waited_for() {
 
 #[test]
 fn a_registration_whose_reply_was_lost_leaves_no_second_node() {
-    // The agent tries again by itself, and finds the activation used up; another one is made.
+    // The agent tries again by itself, and the activation is used up. So another one is created.
     let node = ssm("", &["RegisterManagedInstance=lost-reply"]);
     let run =
         off_ec2(&node, &["join", "--set", "aws.region=us-east-1", "--set", "node.budget=20s"]);
@@ -143,7 +143,7 @@ fn a_registration_whose_reply_was_lost_leaves_no_second_node() {
 }
 
 #[test]
-fn a_lost_activation_is_deleted_and_made_anew() {
+fn a_lost_activation_is_deleted_and_replaced() {
     for fault in
         ["CreateActivation=lost-reply", "CreateActivation=lost-before", "CreateActivation=500"]
     {
@@ -157,7 +157,7 @@ fn a_lost_activation_is_deleted_and_made_anew() {
 }
 
 #[test]
-fn a_broken_answer_with_a_code_in_it_is_not_kept() {
+fn a_damaged_answer_that_may_hold_a_code_is_not_kept() {
     let node = ssm("", &["CreateActivation=garbage"]);
     let run = off_ec2(&node, &["join", "-vv", "--set", "aws.region=us-east-1"]);
     expect(&run, 76, &["is not the API"]);
@@ -187,7 +187,7 @@ fn an_activation_can_be_left_in_a_file_or_come_from_elsewhere() {
     assert!(!node.path("agent-arguments").exists(), "the agent was not called");
     let (id, code) =
         (file["ActivationId"].as_str().unwrap(), file["ActivationCode"].as_str().unwrap());
-    // Another node is given that activation.
+    // Another node uses this activation.
     let other = ssm(
         &format!("activation_id = \"{id}\"\nactivation_code_file = \"/etc/enlist/code\"\n"),
         &[],
@@ -203,7 +203,7 @@ fn an_activation_can_be_left_in_a_file_or_come_from_elsewhere() {
     assert_eq!(run.code, 0, "{}", run.stderr);
     assert_eq!(other.asked("CreateActivation"), 0);
     assert_eq!(list(&node.emulator.state(), "managed_instances").len(), 1);
-    // It is used up now, and a third one is told so in plain words.
+    // Now it is used up. The next message says so.
     other.write("var/lib/amazon/ssm/Vault/Store/RegistrationKey", "{}");
     fs::remove_file(other.path("var/lib/enlist/ssm/record.json")).unwrap();
     let run = off_ec2(&other, &["join", "--set", "aws.region=us-east-1"]);
@@ -212,7 +212,7 @@ fn an_activation_can_be_left_in_a_file_or_come_from_elsewhere() {
 }
 
 #[test]
-fn ssm_refuses_what_does_not_fit_before_anything_is_sent() {
+fn invalid_settings_are_refused_before_any_request() {
     let long = |n: usize| "x".repeat(n);
     let cases = [
         ("iam_role = \"arn:aws:iam::1:role/x\"\n".to_owned(), "not its ARN"),
@@ -250,7 +250,7 @@ fn ssm_refuses_what_does_not_fit_before_anything_is_sent() {
 }
 
 #[test]
-fn on_ec2_no_activation_is_needed_and_an_agent_is() {
+fn an_ec2_instance_needs_no_activation_and_others_need_the_agent() {
     let on_ec2 = ssm("", &[]);
     expect(&on_ec2.enlist(&["join"]), 78, &["needs no activation", "on_ec2 = true"]);
     assert!(on_ec2.emulator.calls().is_empty());

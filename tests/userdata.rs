@@ -1,4 +1,4 @@
-//! The user data that a server of the emulator exports, run as a machine runs it: it joins.
+//! The user data that a server of the emulator exports: a machine that runs it joins.
 
 #![allow(
     clippy::unwrap_used,
@@ -6,7 +6,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "tests run programs, and end where they fail"
+    reason = "tests run programs, and may panic"
 )]
 
 mod common;
@@ -19,7 +19,7 @@ use base64::prelude::BASE64_STANDARD;
 use common::{Node, list, run};
 use enlist_emulator::Options;
 
-/// The script of a server, as the AWS SDK gets it.
+/// Gets a server's user data through the AWS SDK.
 fn exported(node: &Node, server: &str, inputs: &[(&str, &str)]) -> String {
     let variable = |name: &str| {
         let found = node.emulator.env().into_iter().find(|(known, _)| known == name);
@@ -47,13 +47,13 @@ fn exported(node: &Node, server: &str, inputs: &[(&str, &str)]) -> String {
     String::from_utf8(BASE64_STANDARD.decode(value).unwrap()).unwrap()
 }
 
-/// Runs the script with this node's root and enlist.
+/// Runs the script with this node's root and with the program.
 fn boot(node: &Node, script: &str) {
     let file = node.root.path().join("userdata.sh");
     std::fs::write(&file, script).unwrap();
     let mut command = std::process::Command::new("sh");
     command.arg(file).env_clear().env("PATH", "/usr/bin:/bin").envs(node.emulator.env());
-    // The script says itself where the API is.
+    // The script sets the API's endpoint itself.
     command.env_remove("AWS_ENDPOINT_URL");
     command.env("ROOT", node.root.path()).env("ENLIST", env!("CARGO_BIN_EXE_enlist"));
     let run = run(&mut command);

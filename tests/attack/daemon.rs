@@ -1,4 +1,4 @@
-//! The daemon, which comes back to the same places again and again.
+//! Attacks on the daemon, which uses the same paths repeatedly.
 
 use std::fs::{self, Permissions};
 use std::io::Read;
@@ -32,7 +32,7 @@ impl<'a> Daemon<'a> {
         assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
     }
 
-    /// Waits until its log says so often that.
+    /// Waits until its log has these words this many times.
     fn says(&mut self, words: &str, times: usize) {
         let began = Instant::now();
         while self.victim.node.read("log").matches(words).count() < times {
@@ -55,12 +55,12 @@ impl<'a> Daemon<'a> {
 type Attack<'a> = (&'a str, &'a dyn Fn(&Victim));
 
 #[test]
-fn a_repair_is_not_led_elsewhere_and_a_stop_is_heeded() {
+fn a_repair_is_not_redirected_and_a_stop_works() {
     if !is_root() {
         return;
     }
     let certificate = format!("var/lib/puppet/ssl/certs/{NAME}.pem");
-    let ways: [Attack<'_>; 5] = [
+    let attacks: [Attack<'_>; 5] = [
         ("a link in the place of certs", &|victim| {
             let certs = victim.path("var/lib/puppet/ssl/certs");
             fs::rename(&certs, certs.with_file_name("former")).unwrap();
@@ -87,7 +87,7 @@ fn a_repair_is_not_led_elsewhere_and_a_stop_is_heeded() {
         }),
     ];
     for repair in [true, false] {
-        for (what, set) in &ways {
+        for (what, set) in &attacks {
             let victim = Victim::with(&format!("[run]\nrepair = {repair}\ninspect = \"1s\"\n"));
             let mut daemon = Daemon::start(&victim);
             daemon.says("joined", 1);
@@ -114,7 +114,7 @@ impl Drop for Daemon<'_> {
 }
 
 #[test]
-fn the_background_process_follows_no_link_and_leaves_no_loose_directory() {
+fn the_background_process_follows_no_link_and_makes_strict_modes() {
     if !is_root() {
         return;
     }
@@ -166,7 +166,7 @@ fn the_background_process_follows_no_link_and_leaves_no_loose_directory() {
 }
 
 #[test]
-fn the_metrics_socket_opens_no_other_file() {
+fn the_metrics_socket_replaces_no_other_file() {
     if !is_root() {
         return;
     }
@@ -183,7 +183,7 @@ fn the_metrics_socket_opens_no_other_file() {
     }
     attacker.stop();
     victim.unharmed("the race for the socket");
-    // With nobody in the way, it serves whoever asks, with its mode from the beginning.
+    // Without the attacker, it serves metrics, and has its mode from the beginning.
     let _ = fs::remove_dir_all(&place);
     directory(&place);
     daemon.signal("HUP");

@@ -1,4 +1,4 @@
-//! Directories that a group may write to, and what others may have put where root looks.
+//! Attacks through directories that a group can write to, and through files of other accounts.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::common::{NAME, Node, expect, install_agent, off_ec2, run, target_node, text};
 use crate::victim::{ACCOUNT, Victim, give, is_root};
 
-/// A directory of root's that the account's group may write to.
+/// A directory of root's that the account's group can write to.
 fn shared(victim: &Victim, path: &str, mode: u32) {
     let path = victim.path(path);
     fs::create_dir_all(&path).unwrap();
@@ -24,7 +24,7 @@ fn a_link_of_roots_that_a_group_can_have_moved_is_not_followed() {
         let victim = Victim::new();
         shared(&victim, "var/lib/puppet", 0o770);
         fs::rename(victim.path("var/lib/puppet/ssl"), victim.path("var/lib/puppet/own")).unwrap();
-        // Root's, made for another purpose, and renamed by the account.
+        // A link of root's for another purpose, renamed by the account.
         symlink(target, victim.path("var/lib/puppet/ssl")).unwrap();
         let (code, said) = victim.enlist(&["join"]);
         victim.unharmed("a join by way of a link that was moved");
@@ -35,7 +35,7 @@ fn a_link_of_roots_that_a_group_can_have_moved_is_not_followed() {
 }
 
 #[test]
-fn another_name_of_a_file_of_roots_is_not_used_where_a_group_can_have_made_it() {
+fn a_hard_link_in_a_directory_of_a_group_is_not_used() {
     if !is_root() {
         return;
     }
@@ -50,7 +50,7 @@ fn another_name_of_a_file_of_roots_is_not_used_where_a_group_can_have_made_it() 
 }
 
 #[test]
-fn a_program_that_another_account_may_write_is_not_run() {
+fn a_program_that_another_account_can_write_is_not_run() {
     if !is_root() {
         return;
     }
@@ -78,8 +78,8 @@ fn a_program_that_another_account_may_write_is_not_run() {
     }
 }
 
-/// In directories of root's, so that nothing but the key itself tells.
-fn rooted(victim: &Victim) {
+/// Gives the directories to root, so that only the key itself belongs to another account.
+fn give_to_root(victim: &Victim) {
     for path in ["var/lib/puppet", "var/lib/puppet/ssl", "var/lib/puppet/ssl/private_keys"] {
         fs::create_dir_all(victim.path(path)).unwrap();
         chown(victim.path(path), Some(0), Some(0)).unwrap();
@@ -87,13 +87,13 @@ fn rooted(victim: &Victim) {
 }
 
 #[test]
-fn a_key_of_another_account_is_found_and_put_right() {
+fn a_key_of_another_account_is_reported_and_corrected() {
     if !is_root() {
         return;
     }
     let victim = Victim::new();
     victim.node.join();
-    rooted(&victim);
+    give_to_root(&victim);
     let key = victim.path(&format!("var/lib/puppet/ssl/private_keys/{NAME}.pem"));
     assert!(!victim.node.enlist(&["status"]).stdout.contains("finding"));
     chown(&key, Some(ACCOUNT + 1), Some(ACCOUNT + 1)).unwrap();
@@ -101,7 +101,7 @@ fn a_key_of_another_account_is_found_and_put_right() {
     assert!(run.stdout.contains("belongs to another user (61235)"), "{}", run.stdout);
 
     let other = Victim::new();
-    rooted(&other);
+    give_to_root(&other);
     let standing = other.path(&format!("var/lib/puppet/ssl/private_keys/{NAME}.pem"));
     fs::copy(&key, &standing).unwrap();
     chown(&standing, Some(ACCOUNT + 1), Some(ACCOUNT + 1)).unwrap();
@@ -112,7 +112,7 @@ fn a_key_of_another_account_is_found_and_put_right() {
 }
 
 #[test]
-fn a_ca_bundle_that_others_may_write_is_not_trusted() {
+fn a_ca_bundle_that_others_can_write_is_not_trusted() {
     if !is_root() {
         return;
     }
@@ -145,7 +145,7 @@ fn a_ca_bundle_that_others_may_write_is_not_trusted() {
 }
 
 #[test]
-fn a_root_that_is_made_is_not_for_others_to_write_to() {
+fn a_new_root_directory_is_not_writable_for_others() {
     let program = env!("CARGO_BIN_EXE_enlist");
     for umask in ["0", "077"] {
         let node = Node::new();
@@ -163,7 +163,7 @@ fn a_root_that_is_made_is_not_for_others_to_write_to() {
 }
 
 #[test]
-fn what_a_file_of_anothers_says_is_not_said_at_any_length() {
+fn a_quote_from_another_accounts_file_is_short() {
     if !is_root() {
         return;
     }
@@ -210,7 +210,7 @@ fn an_access_control_list_counts_like_a_mode() {
         assert_eq!(code, 78, "{said}");
         let command = format!("chmod go-w {}", victim.path(path).display());
         assert!(said.contains("access control list") && said.contains(&command), "{said}");
-        // That is all it takes: the mode's group is the list's mask.
+        // This command is enough: the mode's group bits are the list's mask.
         assert!(
             Command::new("chmod").arg("go-w").arg(victim.path(path)).status().unwrap().success()
         );
@@ -223,5 +223,5 @@ fn an_access_control_list_counts_like_a_mode() {
     fs::rename(directory.join("ssl"), directory.join("own")).unwrap();
     symlink("/srv/roots-own/cron.d", directory.join("ssl")).unwrap();
     assert_eq!(victim.enlist(&["join"]).0, 78);
-    victim.unharmed("a link that was moved by grace of an access control list");
+    victim.unharmed("a link that was moved with an access control list");
 }

@@ -1,9 +1,9 @@
-//! Another account of the machine attacks the shipped program, which runs as root: with links,
-//! hard links, pipes and devices wherever the program writes, and with races. Whatever it tries,
-//! nothing of root's changes.
+//! Another account of the machine attacks the program, which runs as root: with links, hard links,
+//! pipes and devices in every place where the program writes, and with races. No file of root's may
+//! change.
 //!
-//! Needs root, to be two accounts; else it says SKIPPED, and fails with CI=true. A sample by
-//! default; `ATTACK=all` tries everything, each race 300 times.
+//! The tests need root, to use two accounts. Otherwise they print SKIPPED, and fail with CI=true. By
+//! default a sample is run; `ATTACK=all` runs everything, and each race 300 times.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests do I/O")]
@@ -17,7 +17,7 @@ mod still;
 mod vault;
 mod victim;
 
-/// The races, in a process of the other account; see `races`. By itself it does nothing.
+/// The attacker of `races`, which starts this test in a process of the other account.
 #[test]
 fn the_other_account() {
     if let Some(what) = std::env::var_os("ATTACKER") {

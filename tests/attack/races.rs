@@ -1,5 +1,5 @@
-//! Races: a process of the other account exchanges what root is about to use, as fast as it can,
-//! while root joins, edits, listens and leaves.
+//! Races: a process of the other account exchanges the files that root is about to use, as fast as
+//! possible, while the program joins, edits, listens and leaves.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -11,16 +11,16 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use crate::victim::{ACCOUNT, Victim, directory, give, is_all, is_root};
 
-/// The other account at work.
+/// The process of the other account.
 pub struct Attacker {
     child: Child,
     stop: PathBuf,
 }
 
 impl Attacker {
-    /// This test program again, as the other account.
+    /// Starts this test program again, as the other account.
     pub fn start(victim: &Victim, what: &str, directory: &Path) -> Self {
-        // Where the account can start it.
+        // Copy it to where the account can start it.
         let program = victim.path("attacker");
         if !program.exists() {
             fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
@@ -48,7 +48,7 @@ impl Attacker {
     }
 }
 
-/// A test that fails leaves none behind.
+/// A test that fails must not leave the process behind.
 impl Drop for Attacker {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -56,7 +56,7 @@ impl Drop for Attacker {
     }
 }
 
-/// What the attacker does until it is told to stop.
+/// Repeats an attack until the test ends it.
 pub fn attack(what: &str, directory: &Path) {
     assert_eq!(rustix::process::geteuid().as_raw(), ACCOUNT);
     let stop = PathBuf::from(std::env::var_os("STOP").unwrap());
@@ -77,7 +77,7 @@ pub fn attack(what: &str, directory: &Path) {
     }
 }
 
-/// Each directory of the ssldir, and the ssldir, for a link to a directory of root's, and back.
+/// Exchanges each directory of the ssldir with a link to a directory of root's, and back.
 fn exchange(ssl: &Path, round: usize) {
     let names = ["certs", "private_keys", "certificate_requests", "public_keys"];
     let target = if round.is_multiple_of(2) {
@@ -93,7 +93,7 @@ fn exchange(ssl: &Path, round: usize) {
     let _ = renameat_with(CWD, &path, CWD, &trap, RenameFlags::EXCHANGE);
 }
 
-/// What is being made under its temporary name, for something else.
+/// Exchanges a file or directory that is being made, under its temporary name.
 fn temporary(ssl: &Path, round: usize) {
     let places = ["", "certs", "", "private_keys", "", "certificate_requests"];
     let place = match places[round % places.len()] {
@@ -107,7 +107,7 @@ fn temporary(ssl: &Path, round: usize) {
         0 | 1 => symlink(format!("{up}/srv/roots-own/shadow"), &trap),
         _ => fs::write(&trap, "planted"),
     };
-    // A directory can't be replaced by a link, but exchanged for one.
+    // A directory can't be replaced by a link, but it can be exchanged with one.
     for _ in 0..200 {
         if renameat_with(CWD, &trap, CWD, &made, RenameFlags::EXCHANGE).is_ok() {
             break;
@@ -115,13 +115,13 @@ fn temporary(ssl: &Path, round: usize) {
     }
 }
 
-/// A file that root wrote for itself alone, for one that everybody may write.
+/// Exchanges a file that only root can read with one that everybody can write.
 fn settings(confdir: &Path) {
     let (conf, other) = (confdir.join("puppet.conf"), confdir.join("loose"));
     let _ = renameat_with(CWD, &conf, CWD, &other, RenameFlags::EXCHANGE);
 }
 
-/// The socket that was just made, for a link to a file of root's.
+/// Exchanges the new socket with a link to a file of root's.
 fn socket(place: &Path) {
     let (socket, trap) = (place.join("socket"), place.join(".trap"));
     let _ = fs::remove_file(&trap);
@@ -133,13 +133,13 @@ fn socket(place: &Path) {
     }
 }
 
-/// A lock that nobody holds, made again as soon as root has removed it.
+/// Makes a lock without a holder, again and again.
 fn stale_lock(ssl: &Path) {
     let made = fs::File::create_new(ssl.join("ssl.lock"));
     let _ = made.and_then(|mut lock| std::io::Write::write_all(&mut lock, b"none"));
 }
 
-/// What root has just made, moved away.
+/// Moves away the directories that root has just made.
 fn vanish(ssl: &Path) {
     for name in ["certs", "private_keys", "certificate_requests", "public_keys"] {
         let path = ssl.join(name);
@@ -154,7 +154,7 @@ fn races() -> usize {
     if is_all() { 300 } else { 10 }
 }
 
-/// Joins and leaves while the account does that to the ssldir; every join begins without it.
+/// Joins and leaves while the account attacks the ssldir.
 fn raced(what: &str) {
     if !is_root() {
         return;
@@ -174,7 +174,7 @@ fn raced(what: &str) {
         victim.unharmed(&format!("join {round} in a race ({what})"));
         let (_, said) = victim.enlist(&["leave"]);
         victim.unharmed(&format!("leave {round} in a race ({what}): {said}"));
-        // From the beginning, for the directories to be made anew.
+        // Start again without directories, so that they are made.
         if round % 3 == 0 {
             let _ = fs::rename(&ssl, ssl.with_file_name(format!("former-{round}")));
             directory(&ssl);
@@ -186,12 +186,12 @@ fn raced(what: &str) {
 }
 
 #[test]
-fn directories_that_are_exchanged_all_the_time_lead_nowhere() {
+fn exchanged_directories_do_not_redirect_root() {
     raced("exchange");
 }
 
 #[test]
-fn what_is_being_made_is_not_exchanged_for_something_of_roots() {
+fn exchanged_temporary_files_do_not_redirect_root() {
     raced("temporary");
 }
 
@@ -229,11 +229,11 @@ fn a_settings_file_keeps_the_mode_that_goes_with_its_content() {
         victim.unharmed("a race for puppet.conf");
     }
     println!("{kept} files of root's as they were, {loose} of the account's");
-    assert!(kept > 0, "the race has to have been about something");
+    assert!(kept > 0, "the race had no effect");
 }
 
 #[test]
-fn what_is_undone_all_the_time_is_not_done_for_ever() {
+fn a_step_that_is_always_undone_is_given_up() {
     if !is_root() {
         return;
     }

@@ -1,4 +1,4 @@
-//! Traps that lie there before the program comes, in every place that it looks at or writes to.
+//! Traps that are there before the program starts, in every place that it reads or writes.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::common::{NAME, Node, STACK, expect, target_node};
 use crate::victim::{ACCOUNT, Victim, directory, give, is_all, is_root};
 
-/// Where a directory of the program's belongs.
+/// The places of directories that the program makes.
 const DIRECTORIES: [&str; 7] = [
     "var/lib/puppet/ssl",
     "var/lib/puppet/ssl/certs",
@@ -19,7 +19,7 @@ const DIRECTORIES: [&str; 7] = [
     "var/cache/puppet/state",
 ];
 
-/// Where a file of the program's belongs, or one that it looks at.
+/// The places of files that the program reads or writes.
 const FILES: [&str; 9] = [
     "var/lib/puppet/ssl/certs/ca.pem",
     "var/lib/puppet/ssl/certs/NAME.pem",
@@ -34,7 +34,7 @@ const FILES: [&str; 9] = [
 
 pub type Trap = (&'static str, fn(&Victim, &Path));
 
-/// What the account puts in the place of a directory.
+/// The traps in the place of a directory.
 pub const INSTEAD_OF_DIRECTORY: [Trap; 6] = [
     ("an absolute link to root's directory", |_, at| link("/srv/roots-own/completion.d", at)),
     ("a relative link to root's directory", |victim, at| {
@@ -53,7 +53,7 @@ pub const INSTEAD_OF_DIRECTORY: [Trap; 6] = [
     ("a link to a file of root's", |_, at| link("/srv/roots-own/shadow", at)),
 ];
 
-/// What the account puts in the place of a file.
+/// The traps in the place of a file.
 pub const INSTEAD_OF_FILE: [Trap; 7] = [
     ("a link to a file of root's", |_, at| link("/srv/roots-own/shadow", at)),
     ("a link to a file that root would run", |_, at| link("/srv/roots-own/cron.d/planted", at)),
@@ -69,20 +69,20 @@ pub const INSTEAD_OF_FILE: [Trap; 7] = [
 ];
 
 #[test]
-fn no_trap_in_the_place_of_a_directory_leads_root_elsewhere() {
+fn a_trap_in_the_place_of_a_directory_does_not_redirect_root() {
     if is_root() {
         tried(&DIRECTORIES, &INSTEAD_OF_DIRECTORY);
     }
 }
 
 #[test]
-fn no_trap_in_the_place_of_a_file_leads_root_elsewhere() {
+fn a_trap_in_the_place_of_a_file_does_not_redirect_root() {
     if is_root() {
         tried(&FILES, &INSTEAD_OF_FILE);
     }
 }
 
-/// Before a join, and between a join and a leave.
+/// Tries each trap before a join, and between a join and a leave.
 fn tried(places: &[&str], traps: &[Trap]) {
     tried_on(&Victim::new, places, traps);
 }
@@ -117,7 +117,7 @@ fn tried_on(new: &dyn Fn() -> Victim, places: &[&str], traps: &[Trap]) {
     }
 }
 
-/// In the place of whatever stands there; with the directories that the account can make.
+/// Sets a trap instead of what is there, and makes the directories that the account can make.
 pub fn trap(victim: &Victim, place: &str, set: fn(&Victim, &Path)) {
     let path = victim.path(place);
     let parent = path.parent().unwrap();
@@ -132,7 +132,7 @@ pub fn trap(victim: &Victim, place: &str, set: fn(&Victim, &Path)) {
     set(victim, &path);
 }
 
-/// A path from there to something below the node's root.
+/// A relative path from a place to a target below the node's root.
 fn below_the_root(victim: &Victim, at: &Path, target: &str) -> String {
     let inside = at.strip_prefix(victim.node.root.path()).unwrap();
     format!("{}{target}", "../".repeat(inside.components().count() - 1))
@@ -164,7 +164,7 @@ fn directories_of_two_accounts_are_not_mixed() {
     let (code, said) = victim.enlist(&["join"]);
     assert_eq!(code, 78, "{said}");
     assert!(said.contains("in a directory of puppet") && said.contains("chown puppet"), "{said}");
-    // Root's own directories in it are what Puppet's agent leaves there: they are used.
+    // A directory of root's is used: Puppet's agent, run by root, leaves such directories.
     std::os::unix::fs::chown(&certs, Some(0), Some(0)).unwrap();
     let (code, said) = victim.enlist(&["join"]);
     assert_eq!(code, 0, "{said}");
@@ -189,7 +189,7 @@ fn a_link_that_root_made_is_followed_and_stays_a_link() {
 }
 
 #[test]
-fn settings_that_others_may_write_are_refused_with_the_command_that_ends_that() {
+fn settings_that_others_can_write_are_refused_with_the_command_that_corrects_it() {
     let settings = "[opsworks-cm]\nserver = \"puppet-test\"\n";
     let modes = [
         ("etc/enlist/enlist.toml", 0o666),
@@ -238,12 +238,12 @@ fn settings_of_another_account_are_refused() {
         let command = format!("chown root {}", victim.path(path).display());
         assert!(said.contains("belongs to puppet") && said.contains(&command), "{said}");
     }
-    // A link of root's to a file of the account's.
+    // A link of root's to a file of the account.
     let victim = Victim::new();
     fs::rename(victim.path("etc/enlist/enlist.toml"), victim.path("var/lib/puppet/x")).unwrap();
     symlink("/var/lib/puppet/x", victim.path("etc/enlist/enlist.toml")).unwrap();
     assert_eq!(victim.enlist(&["join"]).0, 78);
-    // The program's own directory.
+    // The program's own state directory.
     let victim = Victim::new();
     directory(&victim.path("var/lib/enlist"));
     let (code, said) = victim.enlist(&["join"]);
@@ -251,7 +251,7 @@ fn settings_of_another_account_are_refused() {
 }
 
 #[test]
-fn a_secret_that_others_may_write_is_not_taken() {
+fn a_secret_that_others_can_write_is_refused() {
     let node = Node::new();
     node.settings("[ssm]\non_ec2 = true\nactivation_id = \"0f0e0d0c-0b0a-4988-9766-554433221100\"\nactivation_code_file = \"/etc/code\"\n");
     crate::common::install_agent(&node);
@@ -261,14 +261,14 @@ fn a_secret_that_others_may_write_is_not_taken() {
     let command = format!("chmod go-w {}", node.path("etc/code").display());
     expect(&run, 78, &["can write to it", &command]);
     assert!(!run.stderr.contains("0123456789abcdefghijklmn"), "{}", run.stderr);
-    // That others can read it is said.
+    // If others can only read it, there is a warning.
     fs::set_permissions(node.path("etc/code"), Permissions::from_mode(0o604)).unwrap();
     let run = node.enlist(&["join"]);
     assert!(run.stderr.contains("can read this secret"), "{}", run.stderr);
 }
 
 #[test]
-fn other_engines_directories_lead_root_nowhere_either() {
+fn traps_in_directories_of_other_engines_do_not_redirect_root() {
     if !is_root() {
         return;
     }

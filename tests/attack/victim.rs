@@ -1,5 +1,5 @@
-//! A machine on which Puppet's directories belong to another account, and what of root's must
-//! never change.
+//! A machine on which an engine's directories belong to another account, and the files of root's that
+//! must not change.
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
@@ -10,14 +10,14 @@ use std::time::{Duration, Instant};
 
 use crate::common::Node;
 
-/// The account's user and group id: no real account's.
+/// The account's user and group id. No real account has it.
 pub const ACCOUNT: u32 = 61_234;
 
-/// Whoever attacks, with everything that belongs to them.
+/// The directories that belong to the attacker.
 pub const OWNED: [&str; 4] =
     ["var/lib/puppet", "var/lib/puppet/ssl", "var/cache/puppet", "var/cache/puppet/state"];
 
-/// Longer than any join here takes on a busy machine. Whoever is not done by then hangs.
+/// Longer than any join here takes, even on a busy machine.
 pub const LIMIT: Duration = Duration::from_secs(90);
 
 pub struct Victim {
@@ -69,7 +69,7 @@ impl Victim {
         victim
     }
 
-    /// With these settings in addition.
+    /// A node with these additional settings.
     pub fn with(settings: &str) -> Self {
         let victim = Self::new();
         victim.node.settings(&format!(
@@ -82,7 +82,7 @@ impl Victim {
         self.node.path(path)
     }
 
-    /// Runs a command of the program's, which has to end; its exit code.
+    /// Runs a command, which must end; returns its exit code and its output.
     pub fn enlist(&self, arguments: &[&str]) -> (i32, String) {
         let mut command = self.node.command(arguments);
         let log = fs::File::create(self.path("log")).unwrap();
@@ -93,14 +93,14 @@ impl Victim {
         (code.unwrap_or_else(|| panic!("{arguments:?} hangs: {said}")), said)
     }
 
-    /// Nothing of root's has changed but what the program has to change.
+    /// Checks that no file of root's has changed.
     pub fn unharmed(&self, after: &str) {
         assert_eq!(self.state(), self.before, "after {after}");
         assert!(!Path::new("/srv/roots-own").exists(), "after {after}: outside of --root");
     }
 
-    /// Everything below these directories of root's. No such directory stands on a real machine, so
-    /// that a program that is led out of `--root` does no harm to the one that tests it.
+    /// Everything below root's directories. No real machine has such directories, so that a program
+    /// that is redirected out of `--root` does no harm to the machine that runs the tests.
     fn state(&self) -> BTreeMap<PathBuf, State> {
         let mut found = BTreeMap::new();
         for path in ["srv/roots-own", "etc/passwd"] {
@@ -115,13 +115,13 @@ pub fn give(path: &Path) {
     std::os::unix::fs::lchown(path, Some(ACCOUNT), Some(ACCOUNT)).unwrap();
 }
 
-/// Makes a directory of the other account's, with its parents.
+/// Makes a directory of the other account, with its parents.
 pub fn directory(path: &Path) {
     fs::create_dir_all(path).unwrap();
     chown(path, Some(ACCOUNT), Some(ACCOUNT)).unwrap();
 }
 
-/// The exit code, where it ends in time.
+/// The exit code; none if it does not end in time.
 pub fn ended(child: &mut Child, limit: Duration) -> Option<i32> {
     let began = Instant::now();
     while began.elapsed() < limit {

@@ -1,6 +1,6 @@
-//! A scratch root, an emulator, and the binary that ships.
+//! A node for tests: a temporary root, an emulator, and the program.
 
-#![allow(dead_code, reason = "each test file uses its part of it")]
+#![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::disallowed_methods, reason = "tests do I/O")]
 
@@ -15,12 +15,13 @@ use serde_json::Value;
 
 pub const NAME: &str = "i-0123456789abcdef0";
 
-/// One node: its root, its settings, and the control plane that it talks to.
+/// A node: its root directory, and the emulator that it talks to.
 pub struct Node {
     pub emulator: Emulator,
     pub root: tempfile::TempDir,
 }
 
+/// The exit code and the output of a command.
 pub struct Run {
     pub code: i32,
     pub stdout: String,
@@ -32,7 +33,7 @@ impl Node {
         Self::with(Options::default())
     }
 
-    /// A node with small keys, so that tests need not wait for large ones.
+    /// A node with small keys, which are made faster.
     pub fn with(options: Options) -> Self {
         let node = Self {
             emulator: Emulator::start(Options { ca: CaSource::Shared, ..options }).unwrap(),
@@ -77,7 +78,7 @@ impl Node {
         serde_json::from_str(&self.read("var/lib/enlist/opsworks-cm/record.json")).unwrap()
     }
 
-    /// The binary, with this node's root and nothing of the tester's own AWS set-up.
+    /// The program with this node's root, and without the AWS settings of whoever runs the tests.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = bare(arguments);
         command.arg("--root").arg(self.root.path()).envs(self.emulator.env());
@@ -88,18 +89,19 @@ impl Node {
         run(&mut self.command(arguments))
     }
 
-    /// Joins, and shows what was said where that fails.
+    /// Joins, and fails with the output if the join fails.
     pub fn join(&self) -> Run {
         let run = self.enlist(&["join"]);
         assert_eq!(run.code, 0, "{}", run.stderr);
         run
     }
 
+    /// How many requests of this action the emulator got.
     pub fn asked(&self, action: &str) -> usize {
         self.emulator.calls().iter().filter(|call| call.action == action).count()
     }
 
-    /// Every file below the root, as text.
+    /// The paths of all files below the root.
     pub fn files(&self) -> Vec<String> {
         let mut found = Vec::new();
         walk(self.root.path(), self.root.path(), &mut found);
@@ -108,13 +110,13 @@ impl Node {
     }
 }
 
-/// Another machine that talks to the same control plane.
-pub struct Root<'a> {
+/// Another machine that talks to the same emulator.
+pub struct OtherMachine<'a> {
     node: &'a Node,
     root: tempfile::TempDir,
 }
 
-impl<'a> Root<'a> {
+impl<'a> OtherMachine<'a> {
     pub fn new(node: &'a Node, settings: &str) -> Self {
         let other = Self { node, root: tempfile::tempdir().unwrap() };
         let path = other.path("etc/enlist/enlist.toml");
@@ -134,7 +136,7 @@ impl<'a> Root<'a> {
     }
 }
 
-/// The binary without an emulator.
+/// The program without an emulator.
 pub fn bare(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_enlist"));
     command.args(arguments).stdin(Stdio::null());
@@ -143,11 +145,12 @@ pub fn bare(arguments: &[&str]) -> Command {
             command.env_remove(name);
         }
     }
-    // No shared AWS files of the tester's.
+    // Without the AWS profiles of whoever runs the tests.
     command.env("HOME", "/nonexistent");
     command
 }
 
+/// Runs a command, and fails if it panics.
 pub fn run(command: &mut Command) -> Run {
     let Output { status, stdout, stderr } = command.env_remove("RUST_BACKTRACE").output().unwrap();
     let stderr = String::from_utf8(stderr).unwrap();
@@ -155,12 +158,11 @@ pub fn run(command: &mut Command) -> Run {
     Run { code: status.code().unwrap_or(-1), stdout: String::from_utf8(stdout).unwrap(), stderr }
 }
 
-/// OpenSSL, as a second opinion: its standard output.
+/// Runs OpenSSL, to check a result independently; returns its standard output.
 pub fn openssl(arguments: &[&str]) -> String {
     let output = Command::new("openssl").args(arguments).stdin(Stdio::null()).output();
-    let output = output.expect(
-        "these tests ask OpenSSL's command line tool for a second opinion: install openssl",
-    );
+    let output =
+        output.expect("these tests need the command line tool of OpenSSL: install openssl");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
         output.status.success(),
@@ -206,20 +208,21 @@ pub fn target_node_with(settings: &str, faults: &[&str], options: Options) -> No
     node
 }
 
+/// Installs the fake SSM agent. It writes its arguments, without the code, to `agent-arguments`.
 pub fn install_agent(node: &Node) {
     let script = format!(
         "#!/bin/sh\necho \"$@\" | sed 's/-code [^ ]*/-code X/' >> {root}/agent-arguments\nSTAND_IN_ROOT={root} STAND_IN_ENDPOINT={url} exec {agent} \"$@\"\n",
         root = text(node.root.path()),
         url = node.emulator.api_url(),
-        agent = stand_in(),
+        agent = fake_ssm_agent(),
     );
     node.write("usr/bin/amazon-ssm-agent", &script);
     let program = node.path("usr/bin/amazon-ssm-agent");
     assert!(Command::new("chmod").arg("755").arg(program).status().unwrap().success());
 }
 
-/// Beside the agent's own binary, where a build of the workspace puts it.
-pub fn stand_in() -> String {
+/// The path of the fake SSM agent: beside the program, where a build of the workspace puts it.
+pub fn fake_ssm_agent() -> String {
     let path =
         std::path::Path::new(env!("CARGO_BIN_EXE_enlist")).with_file_name("stand-in-ssm-agent");
     if !path.exists() {
@@ -230,7 +233,7 @@ pub fn stand_in() -> String {
     text(&path).to_owned()
 }
 
-/// Without a metadata service: no EC2 instance.
+/// Runs a command on a machine without a metadata service: not an EC2 instance.
 pub fn off_ec2(node: &Node, arguments: &[&str]) -> Run {
     let mut command = node.command(arguments);
     command.env_remove("AWS_EC2_METADATA_SERVICE_ENDPOINT");
@@ -241,6 +244,7 @@ pub fn list<'a>(state: &'a Value, name: &str) -> &'a Vec<Value> {
     state[name].as_array().unwrap()
 }
 
+/// Checks the exit code, and that the messages have these parts.
 pub fn expect(run: &Run, code: i32, words: &[&str]) {
     assert_eq!(run.code, code, "{}{}", run.stdout, run.stderr);
     for word in words {

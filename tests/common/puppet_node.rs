@@ -1,4 +1,4 @@
-//! A node and a target for the pure core: what the settings and the host would make of them.
+//! A node and a target for tests of the pure core, as the settings and the host would make them.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub fn plan((target, engines): (OpsworksCm, Engines), budget: Duration) -> Plan 
     Plan { target: Box::new(target), engines, name: None, budget }
 }
 
-/// An EC2 instance that Puppet is to manage.
+/// An EC2 instance with Puppet.
 pub fn facts(instance: &str) -> Event {
     let facts = Facts {
         hostname: "web1".to_owned(),

@@ -189,7 +189,6 @@ mod tests {
             std::fs::write(root.at(&format!("/many/{number}")), "").unwrap();
         }
         assert!(copy_tree(&root, "/many", "/other").is_err());
-        remove_tree(&root, "/many").unwrap();
         assert_eq!(names(&root, "/copy").unwrap(), ["d"]);
     }
 }
