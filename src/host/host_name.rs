@@ -91,3 +91,51 @@ fn from_resolv_conf(root: &Root, name: &str) -> Option<String> {
 fn is_domain(domain: &str) -> bool {
     !domain.is_empty() && is_host_name(domain)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{first_word, from_hosts, from_resolv_conf};
+    use crate::host::{Root, files};
+
+    fn machine(path: &str, text: &str) -> (tempfile::TempDir, Root) {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::new(directory.path());
+        files::make_directory(&root, "/etc", 0o755, None).unwrap();
+        files::replace(&root, path, text.as_bytes(), 0o644, None).unwrap();
+        (directory, root)
+    }
+
+    #[test]
+    fn comments_blank_lines_and_a_final_dot_are_skipped() {
+        assert_eq!(first_word("# set by hand\n\n web1. \n").as_deref(), Some("web1"));
+        assert_eq!(first_word("# nothing\n.\n"), None);
+    }
+
+    #[test]
+    fn the_hosts_file_has_the_name_with_a_domain() {
+        for (line, found) in [
+            ("127.0.1.1 web1.example.org web1", Some("web1.example.org")),
+            ("127.0.1.1 Web1.example.org WEB1", Some("Web1.example.org")),
+            ("10.0.0.1 web1.example.org", None),
+            ("127.0.1.1 web1.localdomain web1", None),
+            ("127.0.1.1 web10.example.org web1", None),
+            ("# 127.0.1.1 web1.example.org web1", None),
+        ] {
+            let (_directory, root) = machine("/etc/hosts", line);
+            assert_eq!(from_hosts(&root, "web1").as_deref(), found, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_last_line_of_resolv_conf_wins() {
+        for (text, found) in [
+            ("domain a.example\nsearch b.example c.example\n", Some("web1.b.example")),
+            ("search b.example\ndomain a.example.\n", Some("web1.a.example")),
+            ("search .\n", None),
+            ("nameserver 192.0.2.1\n", None),
+        ] {
+            let (_directory, root) = machine("/etc/resolv.conf", text);
+            assert_eq!(from_resolv_conf(&root, "web1").as_deref(), found, "{text}");
+        }
+    }
+}

@@ -259,3 +259,35 @@ async fn tags(client: &Client) -> Result<BTreeMap<String, String>, Failure> {
     }
     Ok(tags)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Failure, is_region, is_signature, parse};
+
+    #[test]
+    fn half_a_document_is_transient_and_another_one_is_definite() {
+        assert!(parse(r#"{"instanceId":"i-0123456789abcdef0"}"#).is_ok());
+        for half in ["", "{", r#"{"instanceId":"i-01"#] {
+            assert!(matches!(parse(half), Err(Failure::Transient(_))), "{half}");
+        }
+        for other in ["<html>", "{}", r#"{"instanceId":""}"#, r#"{"instanceId":"../x"}"#] {
+            assert!(matches!(parse(other), Err(Failure::Definite(_))), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_region_can_be_a_part_of_a_host_name() {
+        assert!(is_region("eu-central-1") && is_region("us-gov-west-1"));
+        for other in ["", "EU", "evil.example/#", "a b", &"r".repeat(33)] {
+            assert!(!is_region(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_signature_is_base64_in_lines() {
+        assert!(is_signature("YWJj\nZGVm\n"));
+        for other in ["", "\n", "<html>", "YWJ"] {
+            assert!(!is_signature(other), "{other}");
+        }
+    }
+}

@@ -79,3 +79,21 @@ fn link(read: impl Fn(&str) -> Option<String>, interface: &str) -> Link {
         _ => link_by_name(interface),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Link, link};
+
+    #[test]
+    fn the_kernels_attributes_decide_before_the_name() {
+        let read = |file: &'static str, text: &'static str| {
+            move |path: &str| (path == format!("/sys/class/net/x0/{file}")).then(|| text.to_owned())
+        };
+        assert_eq!(link(read("tun_flags", "0x1001"), "x0"), Link::Tunnel);
+        assert_eq!(link(read("uevent", "DEVTYPE=wireguard\nINTERFACE=x0\n"), "x0"), Link::Tunnel);
+        assert_eq!(link(read("uevent", "DEVTYPE=bridge\n"), "x0"), Link::Inner);
+        assert_eq!(link(read("type", "778\n"), "x0"), Link::Tunnel);
+        assert_eq!(link(read("type", "512\n"), "x0"), Link::Inner);
+        assert_eq!(link(|_| None, "../x0"), Link::Tunnel, "it would be another path");
+    }
+}

@@ -98,3 +98,32 @@ fn attribute(dotted: &str, value: &str) -> Result<Attribute, CsrError> {
 fn encoding(error: impl std::fmt::Display) -> CsrError {
     CsrError::Encoding(error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{CsrError, CsrSpec, build, holds_secret};
+    use crate::pki::{PrivateKey, oid};
+    use crate::secret::Secret;
+
+    fn pair(dotted: &str) -> Vec<(String, Secret)> {
+        vec![(dotted.to_owned(), Secret::new("x".to_owned()))]
+    }
+
+    #[test]
+    fn a_request_with_a_key_or_an_attribute_holds_a_secret() {
+        let key = PrivateKey::generate(2048).unwrap();
+        let plain = CsrSpec {
+            name: "web1".to_owned(),
+            extensions: pair("1.3.6.1.4.1.34380.1.1.13"),
+            ..CsrSpec::default()
+        };
+        let preshared = CsrSpec { extensions: pair(oid::PRESHARED_KEY), ..plain.clone() };
+        let challenge = CsrSpec { attributes: pair(oid::CHALLENGE_PASSWORD), ..plain.clone() };
+        for (spec, is_secret) in [(&plain, false), (&preshared, true), (&challenge, true)] {
+            assert_eq!(holds_secret(build(spec, &key).unwrap().expose()), is_secret, "{spec:?}");
+        }
+        assert!(holds_secret("not a request"));
+        let bad = CsrSpec { extensions: pair("1.x"), ..plain };
+        assert_eq!(build(&bad, &key).unwrap_err(), CsrError::Oid("1.x".to_owned()));
+    }
+}

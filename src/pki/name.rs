@@ -63,3 +63,37 @@ pub fn check_certname(name: &str) -> Result<(), NameError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{LONGEST, NameError, check_api, check_certname};
+
+    #[test]
+    fn the_api_accepts_letters_digits_and_four_marks() {
+        assert_eq!(check_api("A:b_c.d-9"), Ok(()));
+        assert_eq!(check_api(""), Err(NameError::Empty));
+        for (name, c) in [("a b", ' '), ("a/b", '/'), ("\u{e4}", '\u{e4}')] {
+            assert_eq!(check_api(name), Err(NameError::NotInApi(c)), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_certname_is_lower_case_short_and_safe_as_a_file_name() {
+        let longest = "x".repeat(LONGEST);
+        for good in ["a", "web-1.example_org", &longest] {
+            assert_eq!(check_certname(good), Ok(()), "{good}");
+        }
+        let too_long = "x".repeat(LONGEST + 1);
+        for (bad, error) in [
+            ("", NameError::Empty),
+            ("Web", NameError::NotInCertname('W')),
+            ("a/b", NameError::NotInCertname('/')),
+            ("..", NameError::NotInCertname('.')),
+            ("ca", NameError::IsCa),
+            ("a-", NameError::EndsInDash),
+            (too_long.as_str(), NameError::TooLong(LONGEST + 1)),
+        ] {
+            assert_eq!(check_certname(bad), Err(error), "{bad}");
+        }
+    }
+}

@@ -106,3 +106,22 @@ fn bit_length(big_endian: &[u8]) -> usize {
         None => 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{bit_length, hex};
+
+    #[test]
+    fn leading_zeros_do_not_count_as_bits() {
+        for (bytes, bits) in
+            [(&[][..], 0), (&[0, 0], 0), (&[1], 1), (&[0, 0x80, 0], 16), (&[0x7f, 0xff], 15)]
+        {
+            assert_eq!(bit_length(bytes), bits, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn hexadecimal_digits_are_lower_case_and_complete() {
+        assert_eq!(hex(&[0x00, 0x0a, 0xff]), "000aff");
+    }
+}

@@ -95,3 +95,28 @@ impl Variables {
 pub fn rule_of(name: &str) -> Rule {
     KNOWN.iter().find(|(known, _)| *known == name).map_or(Rule::Secret, |(_, rule)| *rule)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Rule, Variables, rule_of};
+    use std::ffi::OsString;
+
+    #[test]
+    fn an_empty_variable_is_unset_and_the_first_one_wins() {
+        let read = |name: &str| match name {
+            "AWS_REGION" => Some(OsString::new()),
+            "AWS_DEFAULT_REGION" => Some("eu-west-1".into()),
+            _ => None,
+        };
+        let variables = Variables::read(read).unwrap();
+        assert_eq!(variables.get("AWS_REGION"), None);
+        let first = variables.first(&["AWS_REGION", "AWS_DEFAULT_REGION"]);
+        assert_eq!(first, Some(("AWS_DEFAULT_REGION", "eu-west-1")));
+    }
+
+    #[test]
+    fn an_unknown_variable_counts_as_secret() {
+        assert_eq!(rule_of("AWS_REGION"), Rule::Region);
+        assert_eq!(rule_of("AWS_NO_SUCH_VARIABLE"), Rule::Secret);
+    }
+}

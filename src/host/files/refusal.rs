@@ -164,3 +164,21 @@ fn shown(path: &Path) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%,".contains(c);
     if text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::shown;
+    use std::path::Path;
+
+    #[test]
+    fn a_path_in_a_command_is_quoted_if_needed() {
+        for (path, quoted) in [
+            ("/etc/enlist/a-b_c.d", "/etc/enlist/a-b_c.d"),
+            ("/a b", "'/a b'"),
+            ("/a;rm", "'/a;rm'"),
+            ("/it's", "'/it'\\''s'"),
+        ] {
+            assert_eq!(shown(Path::new(path)), quoted);
+        }
+    }
+}

@@ -65,3 +65,22 @@ pub fn remembered(metadata: &Metadata) -> Endpoint {
     }
     candidates.into_iter().next().unwrap_or(Endpoint::IpV4)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Endpoint, Metadata, candidates};
+
+    #[test]
+    fn an_endpoint_or_a_protocol_that_is_set_is_the_only_candidate() {
+        let metadata = |endpoint: Option<&str>, is_ipv6| Metadata {
+            endpoint: endpoint.map(str::to_owned),
+            is_ipv6,
+            ..Metadata::default()
+        };
+        let set = Endpoint::Set("http://h".to_owned());
+        assert_eq!(candidates(&metadata(Some("http://h"), Some(true))), [set]);
+        assert_eq!(candidates(&metadata(None, Some(true))), [Endpoint::IpV6]);
+        assert_eq!(candidates(&metadata(None, Some(false))), [Endpoint::IpV4]);
+        assert_eq!(candidates(&metadata(None, None)), [Endpoint::IpV4, Endpoint::IpV6]);
+    }
+}

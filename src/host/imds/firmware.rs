@@ -52,3 +52,37 @@ pub fn instance_for_commands(root: &Root) -> String {
 fn dmi(root: &Root, name: &str) -> String {
     root.line(&format!("/sys/class/dmi/id/{name}")).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Metadata, may_be_ec2, names_ec2};
+    use crate::host::{Root, files};
+
+    fn machine(path: &str, value: &str) -> (tempfile::TempDir, Root) {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::new(directory.path());
+        let parent = path.rsplit_once('/').unwrap().0;
+        files::make_directory(&root, parent, 0o755, None).unwrap();
+        files::replace(&root, path, value.as_bytes(), 0o644, None).unwrap();
+        (directory, root)
+    }
+
+    #[test]
+    fn each_value_of_the_firmware_names_ec2() {
+        for (path, value, is_ec2) in [
+            ("/sys/class/dmi/id/sys_vendor", "Amazon EC2\n", true),
+            ("/sys/class/dmi/id/sys_vendor", "Amazon\n", false),
+            ("/sys/class/dmi/id/board_asset_tag", "i-0123456789abcdef0\n", true),
+            ("/sys/class/dmi/id/board_asset_tag", "ip-1\n", false),
+            ("/sys/class/dmi/id/product_uuid", "45e12aec-dcd1-b213-94ed-01234567890a", true),
+            ("/sys/hypervisor/uuid", "ec2e1916-9099-7caf-fd21-012345abcdef", true),
+            ("/sys/hypervisor/uuid", "ec2", false),
+        ] {
+            let (_directory, root) = machine(path, value);
+            assert_eq!(names_ec2(&root).is_some(), is_ec2, "{path} {value}");
+            assert_eq!(may_be_ec2(&root, &Metadata::default()), is_ec2);
+            let disabled = Metadata { is_disabled: true, ..Metadata::default() };
+            assert!(!may_be_ec2(&root, &disabled));
+        }
+    }
+}

@@ -81,3 +81,28 @@ fn group_termination(state: &str) -> Option<String> {
     let is_terminated = state.trim().rsplit(':').next() == Some("Terminated");
     is_terminated.then(|| "its Auto Scaling group terminates this instance".to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{group_termination, spot_termination};
+
+    #[test]
+    fn only_a_termination_of_a_spot_instance_is_a_notice() {
+        let notice = spot_termination(r#"{"action":"terminate","time":"2026-01-01T00:00:00Z"}"#);
+        assert!(notice.unwrap().contains("2026-01-01T00:00:00Z"));
+        assert!(spot_termination(r#"{"action":"terminate"}"#).is_some());
+        for other in [r#"{"action":"stop"}"#, r#"{"action":"hibernate"}"#, "{}", "<html>", ""] {
+            assert_eq!(spot_termination(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn only_a_terminated_state_of_a_group_is_a_notice() {
+        for state in ["Terminated", "Warmed:Terminated\n"] {
+            assert!(group_termination(state).is_some(), "{state}");
+        }
+        for state in ["InService", "Warmed:Stopped", "Terminated:Wait", ""] {
+            assert!(group_termination(state).is_none(), "{state}");
+        }
+    }
+}
