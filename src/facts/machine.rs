@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use uuid::{Uuid, uuid};
 
 /// The ids of one machine. A record is bound to them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,49 +81,41 @@ impl MachineIdentity {
     }
 }
 
-/// UUIDs that vendors leave in boards without one of their own, as lower-case digits.
-const PLACEHOLDERS: [&str; 5] = [
-    "00000000000000000000000000000000",
-    "ffffffffffffffffffffffffffffffff",
-    "03000200040005000006000700080009",
-    "0123456789abcdef0123456789abcdef",
-    "12345678123456789012345678901234",
+/// UUIDs that vendors leave in boards that have none of their own.
+const PLACEHOLDERS: [Uuid; 5] = [
+    Uuid::nil(),
+    Uuid::max(),
+    uuid!("03000200-0400-0500-0006-000700080009"),
+    uuid!("01234567-89ab-cdef-0123-456789abcdef"),
+    uuid!("12345678-1234-5678-9012-345678901234"),
 ];
 
-/// Whether two product uuids are one. Firmware and kernels disagree on the byte order of its first
-/// three fields (SMBIOS 2.6, section 7.2.1), so an update may swap it. What is no UUID, or every
-/// board's, says nothing.
+/// Whether two product UUIDs are equal. Firmware and kernels disagree on the byte order of the first
+/// three fields (SMBIOS 2.6, section 7.2.1), so an update may swap it. A text that is not a UUID, or a
+/// placeholder, counts as equal: it says nothing.
 fn is_same_uuid(a: &str, b: &str) -> bool {
-    match (digits(a), digits(b)) {
-        (Some(a), Some(b)) => a == b || swapped(&a).is_some_and(|swapped| swapped == b),
+    match (own_uuid(a), own_uuid(b)) {
+        (Some(a), Some(b)) => a == b || swapped(a) == b,
         _ => true,
     }
 }
 
-/// Whether EC2 gave this uuid: it begins with ec2, in either order of its bytes (EC2 user guide,
+/// Whether EC2 assigned this UUID: it begins with ec2, in either byte order (EC2 user guide,
 /// "Identify EC2 Linux instances").
 #[must_use]
 pub fn is_ec2_uuid(text: &str) -> bool {
-    let Some(digits) = digits(text) else { return false };
-    digits.starts_with("ec2") || swapped(&digits).is_some_and(|other| other.starts_with("ec2"))
+    let begins_with_ec2 = |uuid: Uuid| matches!(uuid.as_bytes(), [0xec, 0x20..=0x2f, ..]);
+    own_uuid(text).is_some_and(|uuid| begins_with_ec2(uuid) || begins_with_ec2(swapped(uuid)))
 }
 
-/// The 32 digits of a UUID; none for what is none, or a placeholder.
-fn digits(text: &str) -> Option<String> {
-    let digits: String =
-        text.trim().chars().filter(|c| *c != '-').map(|c| c.to_ascii_lowercase()).collect();
-    let is_uuid = digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit());
-    (is_uuid && !PLACEHOLDERS.contains(&digits.as_str())).then_some(digits)
+/// The UUID of a text; none if it is not one, or a placeholder.
+fn own_uuid(text: &str) -> Option<Uuid> {
+    Uuid::try_parse(text.trim()).ok().filter(|uuid| !PLACEHOLDERS.contains(uuid))
 }
 
-/// The same UUID with the bytes of its first three fields in the other order.
-fn swapped(digits: &str) -> Option<String> {
-    let field = |from: usize, to: usize| -> Option<String> {
-        let bytes: Vec<&str> =
-            (from..to).step_by(2).map(|at| digits.get(at..at + 2)).collect::<Option<_>>()?;
-        Some(bytes.into_iter().rev().collect())
-    };
-    Some(format!("{}{}{}{}", field(0, 8)?, field(8, 12)?, field(12, 16)?, digits.get(16..)?))
+/// The UUID with the other byte order in its first three fields.
+fn swapped(uuid: Uuid) -> Uuid {
+    Uuid::from_bytes_le(uuid.into_bytes())
 }
 
 #[cfg(test)]
