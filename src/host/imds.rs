@@ -124,7 +124,7 @@ async fn session(
 
 /// Handles a definite answer that does not describe this instance.
 fn refused(root: &Root, endpoint: &Endpoint, what: &str) -> Result<Option<Ec2>, Fault> {
-    let Some(said) = firmware::names_ec2(root) else {
+    let Some(value) = firmware::names_ec2(root) else {
         if what == answer::UNAUTHORIZED {
             return Err(answer::Transient::of(what).fault(root, &endpoint.url()));
         }
@@ -141,7 +141,7 @@ fn refused(root: &Root, endpoint: &Endpoint, what: &str) -> Result<Option<Ec2>, 
     );
     let what_failed = "the firmware says that this is an EC2 instance, but the metadata service does not identify it";
     let fault = Fault::new(Kind::Config, what_failed, endpoint.url(), todo);
-    Err(fault.cause(format!("the answer: {what}")).cause(format!("the firmware: {said}")))
+    Err(fault.cause(format!("the answer: {what}")).cause(format!("the firmware: {value}")))
 }
 
 fn no_route(root: &Root, asked: &[(Endpoint, Vec<String>)]) -> Fault {

@@ -171,7 +171,7 @@ impl ProfileChain<'_> {
             return Ok(Some(keys));
         }
         let process = self.get(profile, "credential_process", Rule::Command)?;
-        Ok(process.map(|said| Source::Process { command: Secret::new(said.value), on: said.on }))
+        Ok(process.map(|set| Source::Process { command: Secret::new(set.value), on: set.on }))
     }
 
     fn role(&mut self, profile: &str, arn: ProfileValue) -> Result<Source, Fault> {
@@ -216,19 +216,19 @@ impl ProfileChain<'_> {
     }
 
     fn credential_source(&self, profile: &str, on: &str) -> Result<Source, Fault> {
-        let said = self.get(profile, "credential_source", Rule::Line)?;
+        let set = self.get(profile, "credential_source", Rule::Line)?;
         let invalid = |what: String| {
             let todo = "set source_profile, or credential_source to Environment, Ec2InstanceMetadata or EcsContainer";
             Fault::new(Kind::Config, what, on, todo)
         };
-        let Some(said) = said else {
+        let Some(set) = set else {
             return Err(invalid(
                 "role_arn is set without source_profile, credential_source or web_identity_token_file".to_owned(),
             ));
         };
         let nothing =
-            || invalid(format!("credential_source is {}, and nothing is set there", said.value));
-        match said.value.as_str() {
+            || invalid(format!("credential_source is {}, and nothing is set there", set.value));
+        match set.value.as_str() {
             "Environment" => keys_of_environment(self.variables)?.ok_or_else(nothing),
             "Ec2InstanceMetadata" => Ok(Source::Metadata),
             "EcsContainer" => {
@@ -243,14 +243,14 @@ impl ProfileChain<'_> {
     fn needs_no_person(&self, profile: &str) -> Result<(), Fault> {
         let keys = ["sso_session", "sso_start_url", "sso_account_id", "sso_role_name"];
         for key in keys {
-            if let Some(said) = self.get(profile, key, Rule::Line)? {
+            if let Some(set) = self.get(profile, key, Rule::Line)? {
                 let what = "this AWS profile logs in through a browser (sso), which needs a person";
-                return Err(person(what, &said.on));
+                return Err(person(what, &set.on));
             }
         }
-        if let Some(said) = self.get(profile, "login_session", Rule::Line)? {
+        if let Some(set) = self.get(profile, "login_session", Rule::Line)? {
             let what = "this AWS profile logs in through a browser (login), which needs a person";
-            return Err(person(what, &said.on));
+            return Err(person(what, &set.on));
         }
         Ok(())
     }
@@ -271,7 +271,7 @@ impl ProfileChain<'_> {
     }
 
     fn text(&self, profile: &str, key: &str, rule: Rule) -> Result<Option<String>, Fault> {
-        Ok(self.get(profile, key, rule)?.map(|said| said.value))
+        Ok(self.get(profile, key, rule)?.map(|set| set.value))
     }
 }
 

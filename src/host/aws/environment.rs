@@ -155,8 +155,8 @@ impl Reader<'_> {
 
     /// A key of the selected profile. It is noted as in effect.
     fn key(&mut self, key: &str, rule: Rule) -> Result<Option<String>, Fault> {
-        let said = self.profiles.get(self.profiles.selected(), key, rule)?;
-        Ok(said.map(|ProfileValue { value, on }| {
+        let set = self.profiles.get(self.profiles.selected(), key, rule)?;
+        Ok(set.map(|ProfileValue { value, on }| {
             self.show(key, rule, &value, &on);
             value
         }))
@@ -254,11 +254,11 @@ impl Reader<'_> {
             let on = "environment".to_owned();
             return Ok(Some((name, ProfileValue { value: value.to_owned(), on })));
         }
-        let said = match self.profiles.endpoint_of(key)? {
-            Some(said) => Some(said),
+        let set = match self.profiles.endpoint_of(key)? {
+            Some(set) => Some(set),
             None => self.profiles.get(self.profiles.selected(), "endpoint_url", Rule::Endpoint)?,
         };
-        Ok(said.map(|said| ("endpoint_url", said)))
+        Ok(set.map(|set| ("endpoint_url", set)))
     }
 
     /// Refuses `http://` to other machines: a request holds the session token, and anybody on the
@@ -320,8 +320,8 @@ impl Reader<'_> {
             self.environment.roots.bundle = Some((path, "environment, AWS_CA_BUNDLE".to_owned()));
             return Ok(());
         }
-        let said = self.profiles.get(self.profiles.selected(), "ca_bundle", Rule::Path)?;
-        if let Some(ProfileValue { value, on }) = said {
+        let set = self.profiles.get(self.profiles.selected(), "ca_bundle", Rule::Path)?;
+        if let Some(ProfileValue { value, on }) = set {
             self.show("ca_bundle", Rule::Path, &value, &on);
             self.environment.roots.bundle = Some((value, format!("{on}, ca_bundle")));
             return Ok(());

@@ -29,8 +29,8 @@ pub async fn ask(net: &HttpClients) -> Result<Credentials, Fault> {
     if !is_role(role) {
         return Err(strange(&endpoint, "the metadata service's answer is not the name of a role"));
     }
-    let said = text(&endpoint, &client, &format!("{CREDENTIALS}{role}")).await?;
-    let mut found = credential_json::parse(&said, false).map_err(|reason| match reason {
+    let body = text(&endpoint, &client, &format!("{CREDENTIALS}{role}")).await?;
+    let mut found = credential_json::parse(&body, false).map_err(|reason| match reason {
         // The role or its instance profile is still being set up, or is wrong.
         credential_json::InvalidCredentials::Refused(_) => {
             credentials::none("instance metadata").because(&reason)

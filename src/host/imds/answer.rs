@@ -76,14 +76,14 @@ pub fn classify(error: &ImdsError) -> Failure {
         return Failure::Definite(causes(error).pop().unwrap_or_default());
     }
     if let Some(status) = status(error) {
-        let said = format!("HTTP status {status}");
+        let text = format!("HTTP status {status}");
         return match status {
             // A garbled request, a time-out, too early, too many requests, or an error of the
             // service: none of these says anything about this machine.
-            400 | 408 | 425 | 429 | 500.. => Failure::transient(&said),
+            400 | 408 | 425 | 429 | 500.. => Failure::transient(&text),
             // A web page, or version 1 of the service, which enlist never uses.
             200..300 => Failure::definite("no IMDSv2 token"),
-            _ => Failure::Definite(said),
+            _ => Failure::Definite(text),
         };
     }
     let causes = causes(error);
