@@ -323,10 +323,10 @@ fn a_name_that_never_comes_is_in_the_status() {
 fn a_key_that_changes_after_the_join_is_found() {
     let node = Node::new();
     node.join();
-    let note = node.read("var/lib/enlist/opsworks-cm/checked-key.json");
+    let cache = node.read("var/lib/enlist/opsworks-cm/checked-key.json");
     let key = fs::read_to_string(node.key()).unwrap();
     let sha256 = openssl(&["dgst", "-sha256", "-r", text(&node.key())]);
-    assert!(note.contains(sha256.split(' ').next().unwrap()), "{note}: {sha256}");
+    assert!(cache.contains(sha256.split(' ').next().unwrap()), "{cache}: {sha256}");
     let healthy = node.enlist(&["status"]);
     assert!(!healthy.stdout.contains("the key"), "{}", healthy.stdout);
 
@@ -352,7 +352,7 @@ fn a_key_that_changes_after_the_join_is_found() {
     let loose = node.enlist(&["status"]);
     assert!(loose.stdout.contains("lets others read or write it (0644)"), "{}", loose.stdout);
     fs::set_permissions(node.key(), fs::Permissions::from_mode(0o640)).unwrap();
-    assert_eq!(node.read("var/lib/enlist/opsworks-cm/checked-key.json"), note);
+    assert_eq!(node.read("var/lib/enlist/opsworks-cm/checked-key.json"), cache);
     let healthy = node.enlist(&["status"]);
     assert!(!healthy.stdout.contains("the key"), "{}", healthy.stdout);
 }
