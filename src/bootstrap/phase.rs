@@ -72,7 +72,7 @@ impl PhaseName {
         }
     }
 
-    /// The phases that may come next. [`super::Journal::enter`] makes no other transition.
+    /// The phases that may come next. `Journal::enter` makes no other transition.
     #[must_use]
     pub fn next(self) -> &'static [Self] {
         match self {

@@ -17,9 +17,8 @@ pub const CHALLENGE_PASSWORD: &str = "1.2.840.113549.1.9.7";
 /// Puppet's `pp_preshared_key`.
 pub const PRESHARED_KEY: &str = "1.3.6.1.4.1.34380.1.1.4";
 
-/// Puppet's arcs: registered extensions, private extensions, and authorization.
+/// Puppet's arcs: registered extensions, and authorization.
 pub const REGISTERED_ARC: &str = "1.3.6.1.4.1.34380.1.1";
-pub const PRIVATE_ARC: &str = "1.3.6.1.4.1.34380.1.2";
 pub const AUTHORIZATION_ARC: &str = "1.3.6.1.4.1.34380.1.3";
 
 const NAMES: [(&str, &str); 30] = [
