@@ -75,6 +75,65 @@ fn pure_modules_do_no_io() {
     }
 }
 
+/// What no other module knows by name. The transports and the host's part of the engines have a
+/// module of each name, and a `mod.rs` that leads to them.
+const NAMES: [&str; 6] =
+    ["puppet", "chef", "opsworks", "ssm", "systems manager", "systems_manager"];
+
+#[test]
+fn targets_and_engines_are_named_in_their_own_modules_only() {
+    let mut files = Vec::new();
+    for module in ["bootstrap", "driver", "daemon", "host"] {
+        files.extend(sources(&Path::new("src").join(module)));
+    }
+    let of_a_name = |file: &PathBuf| {
+        file.starts_with("src/host/engines") || file.starts_with("src/host/transports")
+    };
+    files.retain(|file| !of_a_name(file));
+    assert!(files.len() > 60, "only {} files: is the search broken?", files.len());
+    let mut found = Vec::new();
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap().to_lowercase();
+        // Tests may take any target for an example.
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for (number, line) in code.lines().enumerate() {
+            if NAMES.iter().any(|name| line.contains(name)) {
+                found.push(format!("{}:{}: {}", file.display(), number + 1, line.trim()));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn files_and_functions_are_short() {
+    let directories =
+        ["src", "tests", "benches", "fuzz/bodies", "fuzz/fuzz_targets", "emulator", "packaging"];
+    let mut files = 0;
+    for file in directories.iter().flat_map(|directory| sources(Path::new(directory))) {
+        files += 1;
+        let text = fs::read_to_string(&file).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines.len() <= 400, "{} has {} lines", file.display(), lines.len());
+        for (start, line) in lines.iter().enumerate().filter(|(_, line)| begins_function(line)) {
+            let indent = &line[..line.len() - line.trim_start().len()];
+            let end = lines[start..].iter().position(|line| *line == format!("{indent}}}"));
+            let is_whole = line.trim_end().ends_with([';', '}']);
+            let length = end.filter(|_| !is_whole).map_or(1, |end| end + 1);
+            assert!(length <= 60, "{}:{}: {length} lines", file.display(), start + 1);
+        }
+    }
+    assert!(files > 200, "only {files} files: is the search broken?");
+}
+
+fn begins_function(line: &str) -> bool {
+    let words = line.trim_start().trim_start_matches("pub ");
+    let words =
+        words.strip_prefix("pub(").and_then(|rest| rest.split_once(") ")).map_or(words, |p| p.1);
+    let words = words.trim_start_matches("const ").trim_start_matches("async ");
+    words.starts_with("fn ")
+}
+
 #[test]
 fn the_agent_and_the_emulator_share_nothing() {
     for file in sources(Path::new("src")) {

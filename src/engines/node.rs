@@ -48,6 +48,9 @@ pub struct EngineRecord {
 }
 
 impl EngineRecord {
+    /// The names of its members in the record's JSON, among the record's own.
+    pub const MEMBERS: [&str; 2] = ["before", "puppet"];
+
     #[must_use]
     pub fn of(observed: &Observed) -> Self {
         Self {

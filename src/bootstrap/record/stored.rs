@@ -11,9 +11,6 @@ use crate::fault::{Fault, Kind};
 /// The version of the form that this program writes and reads.
 pub const SCHEMA: u32 = 1;
 
-/// The members of an [`EngineRecord`] among the others.
-const ENGINE_MEMBERS: [&str; 2] = ["before", "puppet"];
-
 #[derive(Serialize)]
 struct Written<'a> {
     schema: u32,
@@ -76,7 +73,8 @@ pub fn parse(text: &str, path: &str) -> Result<Record, Fault> {
             "use the version of enlist that wrote it, or a later one",
         ));
     }
-    let engine = ENGINE_MEMBERS.iter().filter_map(|name| members.remove_entry(*name)).collect();
+    let engine =
+        EngineRecord::MEMBERS.iter().filter_map(|name| members.remove_entry(*name)).collect();
     let engine: EngineRecord =
         serde_json::from_value(serde_json::Value::Object(engine)).map_err(|e| damaged(&e))?;
     let members: Members =
