@@ -12,7 +12,7 @@ mod metadata;
 mod profiles;
 
 use common::{Node, Run, expect, run};
-use enlist::host::aws::VARIABLES;
+use enlist::host::aws::variables;
 use enlist_emulator::Options;
 use serde_json::Value;
 
@@ -134,7 +134,7 @@ fn a_variable_that_is_not_utf_8_is_named() {
 fn an_empty_variable_counts_as_unset() {
     let node = patient();
     let empty = |but: &[&str]| {
-        let names = VARIABLES.iter().map(|(name, _)| *name).filter(|name| *name != "HOME");
+        let names = variables().map(|(name, _)| name).filter(|name| *name != "HOME");
         names.filter(|name| !but.contains(name)).map(|name| (name, "")).collect::<Vec<_>>()
     };
     let needed = [

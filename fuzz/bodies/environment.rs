@@ -7,8 +7,8 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
 use enlist::fault::{Fault, Kind};
-use enlist::host::aws::VARIABLES;
 use enlist::host::aws::environment::Environment;
+use enlist::host::aws::variables;
 use enlist::host::transports::Transports;
 use enlist::host::{AwsSettings, HttpClients};
 use enlist::targets::opsworks_cm::api::Request;
@@ -35,7 +35,7 @@ pub fn run(data: &[u8]) {
         Err(fault) => {
             assert_eq!(fault.kind, Kind::Config, "{fault:?}");
             explained(&fault);
-            let named = VARIABLES.iter().any(|(name, _)| fault.what.contains(name));
+            let named = variables().any(|(name, _)| fault.what.contains(name));
             let placed = fault.on.contains("config") || fault.on.contains("credentials");
             assert!(named || placed || fault.on.contains("no file of profiles"), "{fault:?}");
         }

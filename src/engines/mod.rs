@@ -136,6 +136,13 @@ pub fn writable_directories() -> impl Iterator<Item = &'static str> {
     lists.into_iter().flatten().copied()
 }
 
+/// The directories of the vendors' packages with the engines' programs.
+pub const PROGRAM_DIRECTORIES: [&str; 3] =
+    ["/opt/puppetlabs/bin", "/opt/chef/bin", "/opt/cinc/bin"];
+
+/// The directories of snaps with programs that have no name in `/snap/bin`.
+pub const SNAP_DIRECTORIES: [&str; 1] = ["/snap/amazon-ssm-agent/current"];
+
 /// How a grant is installed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Installation {

@@ -27,13 +27,14 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 
 use super::net::{HttpClients, Since1970, Trace};
 use super::root::Root;
+use super::transports::ServiceId;
 use crate::fault::{Fault, Kind};
 use crate::targets::Call;
 use classify::{Action, fault_of, is_not_found};
 use credentials::{CredentialCache, CurrentCredentials};
-use environment::{Api, Environment};
+use environment::Environment;
 
-pub use known_variables::KNOWN as VARIABLES;
+pub use known_variables::known as variables;
 
 /// A connection, and a whole call. What takes longer is tried again.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -52,7 +53,7 @@ pub struct AwsSettings {
 /// What the AWS services have in common: region, credentials, limits, and what was asked last.
 pub struct Session {
     base: SdkConfig,
-    endpoints: std::collections::BTreeMap<Api, String>,
+    endpoints: std::collections::BTreeMap<ServiceId, String>,
     current: CurrentCredentials,
     credentials: CredentialCache,
     trace: Arc<Trace>,
@@ -87,7 +88,7 @@ impl Session {
             .use_dual_stack(environment.dualstack)
             .build();
         let endpoints = environment.endpoints.clone();
-        let sts = config(&base, &endpoints, &current, Api::Sts);
+        let sts = config(&base, &endpoints, &current, ServiceId::Sts);
         let sources = environment.credential_sources.clone();
         let credentials =
             CredentialCache::new(root, net, sources, (sts, trace.clone()), current.clone());
@@ -96,8 +97,8 @@ impl Session {
 
     /// What a service's client is made from.
     #[must_use]
-    pub fn config(&self, api: Api) -> SdkConfig {
-        config(&self.base, &self.endpoints, &self.current, api)
+    pub fn config(&self, service: ServiceId) -> SdkConfig {
+        config(&self.base, &self.endpoints, &self.current, service)
     }
 
     /// A call for this request. `not_found` is the answer where its resource does not exist.
@@ -144,12 +145,12 @@ impl<A> SessionCall<'_, A> {
 
 fn config(
     base: &SdkConfig,
-    endpoints: &std::collections::BTreeMap<Api, String>,
+    endpoints: &std::collections::BTreeMap<ServiceId, String>,
     current: &CurrentCredentials,
-    api: Api,
+    service: ServiceId,
 ) -> SdkConfig {
     let mut config = base.to_builder();
-    config.set_endpoint_url(endpoints.get(&api).cloned());
+    config.set_endpoint_url(endpoints.get(&service).cloned());
     config.credentials_provider(current.provider()).build()
 }
 

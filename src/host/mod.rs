@@ -158,7 +158,7 @@ impl Host {
         let facts = facts::gather(&self.root, ec2?);
         let region = facts.ec2.as_ref().and_then(|ec2| ec2.region.clone());
         self.transports.set_own_region(region);
-        Ok((sanitize::facts(facts), sanitize::observed(observed)))
+        Ok((sanitize::facts(facts), observed))
     }
 
     async fn sleep_until(&self, mono: Duration) {

@@ -23,26 +23,25 @@ pub fn arguments(pid: u32) -> Vec<String> {
     command.split('\0').map(str::to_owned).collect()
 }
 
-/// Whether a process runs amazon-ssm-agent, as its program or as a shell's script. A process whose
-/// program can't be read counts as one.
+/// Whether a process runs a program whose file name contains this, as its program or as a shell's
+/// script. A process whose program can't be read counts as one.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "the kernel's own link, and it is not followed")]
-pub fn is_ssm_agent(pid: u32) -> bool {
+pub fn runs(pid: u32, name: &str) -> bool {
     match std::fs::read_link(format!("/proc/{pid}/exe")) {
-        Ok(program) => runs_agent(&program, &arguments(pid)),
+        Ok(program) => is_named(&program, &arguments(pid), name),
         Err(_) => true,
     }
 }
 
-fn runs_agent(program: &Path, arguments: &[String]) -> bool {
-    let is_agent = |path: &Path| {
-        path.file_name().is_some_and(|name| name.to_string_lossy().contains("ssm-agent"))
-    };
+fn is_named(program: &Path, arguments: &[String], name: &str) -> bool {
+    let is_named =
+        |path: &Path| path.file_name().is_some_and(|file| file.to_string_lossy().contains(name));
     let is_shell = ["sh", "dash", "bash", "busybox"]
         .iter()
         .any(|shell| program.file_name().is_some_and(|name| name == *shell));
-    is_agent(program)
-        || (is_shell && arguments.get(1).is_some_and(|script| is_agent(Path::new(script))))
+    is_named(program)
+        || (is_shell && arguments.get(1).is_some_and(|script| is_named(Path::new(script))))
 }
 
 /// The real, effective and saved user id. All three count: a setuid program that another user
@@ -59,13 +58,13 @@ fn file(pid: u32, name: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{arguments, is_ssm_agent, is_trusted, runs_agent, user_ids};
+    use super::{arguments, is_named, is_trusted, runs, user_ids};
     use std::path::Path;
 
     #[test]
     fn this_process_is_trusted_and_not_an_agent() {
         let pid = std::process::id();
-        assert!(is_trusted(pid, &[]) && !is_ssm_agent(pid) && !arguments(pid).is_empty());
+        assert!(is_trusted(pid, &[]) && !runs(pid, "ssm-agent") && !arguments(pid).is_empty());
         assert!(!is_trusted(u32::MAX, &[]), "no such process");
     }
 
@@ -90,7 +89,8 @@ mod tests {
             ("/usr/bin/sudo", "sudo amazon-ssm-agent -register", false),
             ("/usr/bin/vim", "amazon-ssm-agent -register", false),
         ] {
-            assert_eq!(runs_agent(Path::new(program), &words(said)), is, "{program}");
+            let named = is_named(Path::new(program), &words(said), "ssm-agent");
+            assert_eq!(named, is, "{program}");
         }
     }
 }

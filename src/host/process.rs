@@ -12,12 +12,12 @@ use tokio::process::Command;
 use super::files;
 use super::root::Root;
 use super::variables;
+use crate::engines::PROGRAM_DIRECTORIES;
 use crate::text;
 
-/// Where programs are searched, and every child's PATH. It does not depend on the PATH of the user
-/// who became root. The last directory is that of Puppet's own packages.
-const PATH: &str =
-    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/puppetlabs/bin";
+/// The beginning of every child's PATH. It does not depend on the PATH of the user who became root.
+/// The directories of the engines' vendors follow.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The variables that every child gets from our environment, besides LC_*: language and time zone.
 const COMMON: [&str; 3] = ["LANG", "LANGUAGE", "TZ"];
@@ -98,7 +98,7 @@ fn environment(
     };
     let mut passed: BTreeMap<OsString, OsString> =
         ours.filter(|(name, _)| name.to_str().is_some_and(is_passed)).collect();
-    passed.insert("PATH".into(), PATH.into());
+    passed.insert("PATH".into(), path().into());
     if is_root {
         // Not the home of the user who became root.
         passed.insert("HOME".into(), "/root".into());
@@ -153,9 +153,13 @@ fn set_in_unit(environment: &BTreeMap<OsString, OsString>) -> Vec<String> {
     names.map(|name| format!("--setenv={}", name.to_string_lossy())).collect()
 }
 
+fn path() -> String {
+    format!("{PATH}:{}", PROGRAM_DIRECTORIES.join(":"))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Network, PATH, environment, run, set_in_unit};
+    use super::{Network, environment, path, run, set_in_unit};
     use std::ffi::OsString;
     use std::time::Duration;
 
@@ -179,7 +183,7 @@ mod tests {
     fn names(network: Network) -> Vec<OsString> {
         let ours = OURS.iter().map(|(name, value)| ((*name).into(), (*value).into()));
         let passed = environment(network, ours);
-        assert_eq!(passed.get(&OsString::from("PATH")), Some(&OsString::from(PATH)));
+        assert_eq!(passed.get(&OsString::from("PATH")), Some(&OsString::from(path())));
         passed.into_keys().filter(|name| name != "HOME").collect()
     }
 

@@ -7,14 +7,11 @@ use rustix::fs::{AtFlags, CWD, statat};
 
 use super::files;
 use super::root::Root;
+use crate::engines::{PROGRAM_DIRECTORIES as VENDORS, SNAP_DIRECTORIES as SNAPS};
 use crate::fault::Fault;
 
-/// The directories of the vendors, the usual ones, and those of distributions with a read-only
-/// `/usr`.
-const DIRECTORIES: [&str; 13] = [
-    "/opt/puppetlabs/bin",
-    "/opt/chef/bin",
-    "/opt/cinc/bin",
+/// The usual directories, and those of distributions with a read-only `/usr`.
+const DIRECTORIES: [&str; 9] = [
     "/usr/local/sbin",
     "/usr/local/bin",
     "/usr/sbin",
@@ -24,7 +21,6 @@ const DIRECTORIES: [&str; 13] = [
     "/opt/bin",
     "/usr/share/oem/bin",
     "/snap/bin",
-    "/snap/amazon-ssm-agent/current",
 ];
 
 /// Finds the program with one of these names, without the prefix of `--root`: the one that the
@@ -38,7 +34,12 @@ pub fn find(root: &Root, names: &[&str], set: Option<&str>) -> Result<Option<Str
             .map_err(|error| files::fault(root, "this program is not run", path, &error))?;
         return Ok(found.then(|| path.to_owned()));
     }
-    let paths = |name: &&str| DIRECTORIES.map(|directory| format!("{directory}/{name}"));
+    let usual = DIRECTORIES.iter();
+    let directories: Vec<&str> = VENDORS.iter().chain(usual).chain(SNAPS.iter()).copied().collect();
+    let paths = |name: &&str| {
+        let path = |directory: &&str| format!("{directory}/{name}");
+        directories.iter().map(path).collect::<Vec<String>>()
+    };
     Ok(names.iter().flat_map(paths).find(|path| may_be_run(root, path)))
 }
 

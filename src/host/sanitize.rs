@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::engines::Observed;
 use crate::facts::Facts;
 use crate::pki::oid;
 use crate::secret::Secret;
@@ -45,18 +44,6 @@ pub fn facts(mut facts: Facts) -> Facts {
             secret.into_iter().map(|(name, value)| (name, Secret::new(value))).collect();
     }
     facts
-}
-
-/// What was found of the engines, likewise.
-#[must_use]
-pub fn observed(mut observed: Observed) -> Observed {
-    if let Some(site) = &mut observed.opsworks_agent {
-        clean([&mut site.instance, &mut site.fingerprint]);
-    }
-    if let Some(site) = &mut observed.ssm_agent {
-        clean([&mut site.agent, &mut site.instance, &mut site.handed_over]);
-    }
-    observed
 }
 
 /// Makes texts of a service fit to be shown.

@@ -22,6 +22,7 @@ mod fleet;
 mod joins;
 mod keys;
 mod leaves;
+mod machine;
 mod node;
 #[path = "../common/puppet_node.rs"]
 mod puppet_node;

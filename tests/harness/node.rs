@@ -6,10 +6,9 @@ use std::time::Duration;
 use enlist::bootstrap::{
     Effect, Event, Leave, Maintenance, Now, Outcome, Plan, StateMachine, resume,
 };
-use enlist::engines::{Bundle, Installed, KeyReport, KeySpec};
-use enlist::facts::{Ec2, Facts, InstanceIdentity};
+use enlist::engines::{Bundle, Installed};
 use enlist::fault::Fault;
-use enlist::host::{Root, Store, engines, facts, files, install, key, lock};
+use enlist::host::{Root, Store, engines, install, lock};
 use enlist::targets::ssm::api as ssm;
 use enlist::targets::{Answer, Request};
 use enlist_emulator::control::{
@@ -25,7 +24,7 @@ use super::authority::Registrar;
 use super::cases::Case;
 use super::replies::{Loss, Reply};
 use super::tree::{Tree, locked};
-use super::{agent, checks, keys, wire};
+use super::{agent, checks, wire};
 
 /// 2025-01-01T00:00:00Z.
 const START: i64 = 1_735_689_600;
@@ -335,40 +334,6 @@ impl Node {
         }
         self.pass()?;
         Ok(Ok(installed))
-    }
-
-    /// As `host::key` does it, but that a new key is one that was made beforehand.
-    fn ensure_key(&mut self, store: &Store, spec: &KeySpec) -> Result<KeyReport, Fault> {
-        let staged = self.root.at(&spec.staged);
-        if !staged.exists() && !self.root.at(&spec.at.path).exists() {
-            let (directory, _) = spec.staged.rsplit_once('/').unwrap();
-            files::make_directory(&self.root, directory, 0o700, None)?;
-            let key = keys::nth(self.keys_made);
-            files::replace(&self.root, &spec.staged, key.as_bytes(), 0o600, None)?;
-            self.keys_made += 1;
-        }
-        let root = self.root.clone();
-        self.runtime.block_on(key::ensure(&root, store, spec, None))
-    }
-
-    fn facts(&self, case: &Case) -> Facts {
-        let document =
-            r#"{ "instanceId": "i-0123456789abcdef0", "region": "us-east-1" }"#.to_owned();
-        let ec2 = Ec2 {
-            instance_id: "i-0123456789abcdef0".to_owned(),
-            region: Some("us-east-1".to_owned()),
-            private_ip: Some("10.0.0.7".to_owned()),
-            identity: InstanceIdentity { document, signature: Some("c2lnbmVk".to_owned()) },
-            ..Ec2::default()
-        };
-        let hostname = self.root.line("/etc/hostname").unwrap_or_else(|| "web1".to_owned());
-        Facts {
-            fqdn: format!("{hostname}.example.org"),
-            hostname,
-            machine_id: facts::machine_id(&self.root),
-            ec2: Some(ec2).filter(|_| case.is_ec2),
-            ..Facts::default()
-        }
     }
 
     fn call(&mut self, request: &Request) -> Result<Result<Answer, Fault>, Crash> {

@@ -95,7 +95,7 @@ fn a_damaged_record_is_an_error() {
         ("", "damaged"),
         ("{", "damaged"),
         (&good[..good.len() / 2], "damaged"),
-        (&good.replacen("\"schema\": 1", "\"schema\": 9", 1), "form 9"),
+        (&good.replacen("\"schema\": 1", "\"schema\": 9", 1), "schema 9"),
         (&good.replacen("\"phase\": \"joined\"", "\"phase\": \"married\"", 1), "damaged"),
     ] {
         node.write(path, bad);

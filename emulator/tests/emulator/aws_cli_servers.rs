@@ -32,6 +32,19 @@ impl Aws<'_> {
 const ARNS: &str = "--instance-profile-arn arn:aws:iam::123456789012:instance-profile/x \
     --service-role-arn arn:aws:iam::123456789012:role/y --instance-type m4.large";
 
+/// Associates `node` with the server `web`.
+fn associate(aws: &Aws<'_>) -> Outcome {
+    let csr = openssl::request("node", &[])?;
+    let attributes = serde_json::json!([{ "Name": "PUPPET_NODE_CSR", "Value": csr }]).to_string();
+    let associate = ["associate-node", "--server-name", "web", "--node-name", "node"];
+    let more = ["--engine-attributes", &attributes, "--query", "NodeAssociationStatusToken"];
+    let words = [&associate[..], &more].concat();
+    let token = result(&run_service(aws.cli, aws.emulator, "opsworks-cm", &words)?)?;
+    let asked = format!("--server-name web --node-association-status-token {token}");
+    aws.run(&format!("wait node-associated {asked}"))?;
+    Ok(())
+}
+
 /// Create a server, back it up, restore it, update it, associate nodes and delete it.
 #[test]
 fn a_server_lives_by_the_cli_alone() -> Outcome {
@@ -46,14 +59,7 @@ fn a_server_lives_by_the_cli_alone() -> Outcome {
     let status = "describe-servers --server-name web --query Servers[0].Status";
     assert_eq!(aws.run(status)?, "HEALTHY");
 
-    let csr = openssl::request("node", &[])?;
-    let attributes = serde_json::json!([{ "Name": "PUPPET_NODE_CSR", "Value": csr }]).to_string();
-    let associate = ["associate-node", "--server-name", "web", "--node-name", "node"];
-    let more = ["--engine-attributes", &attributes, "--query", "NodeAssociationStatusToken"];
-    let words = [&associate[..], &more].concat();
-    let token = result(&run_service(cli, &emulator, "opsworks-cm", &words)?)?;
-    let asked = format!("--server-name web --node-association-status-token {token}");
-    aws.run(&format!("wait node-associated {asked}"))?;
+    associate(&aws)?;
 
     let create = "create-backup --server-name web --description first --query Backup.BackupId";
     let id = aws.run(create)?;

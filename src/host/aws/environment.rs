@@ -12,26 +12,9 @@ use super::profiles::{ProfileValue, Profiles, ReadFile};
 use super::value_rules::{Rule, mode, switch, with_scheme};
 use crate::fault::{Fault, Kind};
 use crate::host::root::Root;
+use crate::host::transports::{AWS_SERVICES, AwsService, ServiceId};
 use crate::host::{files, variables};
 use crate::targets::address::Url;
-
-/// The AWS APIs that enlist calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Api {
-    OpsworksCm,
-    Opsworks,
-    Ssm,
-    Sts,
-}
-
-impl Api {
-    const ALL: [(Self, &'static str, &'static str); 4] = [
-        (Self::OpsworksCm, "AWS_ENDPOINT_URL_OPSWORKSCM", "opsworkscm"),
-        (Self::Opsworks, "AWS_ENDPOINT_URL_OPSWORKS", "opsworks"),
-        (Self::Ssm, "AWS_ENDPOINT_URL_SSM", "ssm"),
-        (Self::Sts, "AWS_ENDPOINT_URL_STS", "sts"),
-    ];
-}
 
 /// A value that is in effect, as `enlist check` shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,7 +57,7 @@ pub struct Roots {
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
     pub region: Option<String>,
-    pub endpoints: BTreeMap<Api, String>,
+    pub endpoints: BTreeMap<ServiceId, String>,
     pub fips: bool,
     pub dualstack: bool,
     pub credential_sources: Vec<NamedSource>,
@@ -211,17 +194,19 @@ impl Reader<'_> {
                 "ignore_configured_endpoint_urls",
             )?
             .is_some_and(|text| switch(&text) == Some(true));
-        for (api, name, key) in Api::ALL {
-            let set = self.settings.endpoint_url.clone().filter(|_| api != Api::Sts);
+        for AwsService { id: service, variable, profile_key } in AWS_SERVICES {
+            let set = self.settings.endpoint_url.clone().filter(|_| service != ServiceId::Sts);
             if let Some(url) = set {
                 self.allowed(&url, "aws.endpoint_url", "settings")?;
-                self.environment.endpoints.insert(api, url);
+                self.environment.endpoints.insert(service, url);
                 continue;
             }
             if ignored {
                 continue;
             }
-            let Some((name, ProfileValue { value, on })) = self.endpoint_of(name, key)? else {
+            let Some((name, ProfileValue { value, on })) =
+                self.endpoint_of(variable, profile_key)?
+            else {
                 continue;
             };
             self.allowed(&value, name, &on)?;
@@ -233,7 +218,7 @@ impl Reader<'_> {
             if is_new {
                 self.show(name, Rule::Endpoint, &value, &on);
             }
-            self.environment.endpoints.insert(api, value);
+            self.environment.endpoints.insert(service, value);
         }
         let (fips, dualstack) = (self.environment.fips, self.environment.dualstack);
         if !self.environment.endpoints.is_empty() && (fips || dualstack) {

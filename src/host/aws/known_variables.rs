@@ -5,20 +5,17 @@ use std::ffi::OsString;
 
 use super::value_rules::Rule;
 use crate::fault::{Fault, Kind};
+use crate::host::transports::AWS_SERVICES;
 
 /// Every variable that is read, and its form. `AWS_...` are from the AWS SDKs and Tools Reference
 /// Guide, "Environment variables".
 #[rustfmt::skip]
-pub const KNOWN: &[(&str, Rule)] = &[
+const KNOWN: &[(&str, Rule)] = &[
     ("AWS_PROFILE", Rule::Line),
     ("AWS_CONFIG_FILE", Rule::Path),
     ("AWS_SHARED_CREDENTIALS_FILE", Rule::Path),
     ("AWS_REGION", Rule::Region),
     ("AWS_DEFAULT_REGION", Rule::Region),
-    ("AWS_ENDPOINT_URL_OPSWORKSCM", Rule::Endpoint),
-    ("AWS_ENDPOINT_URL_OPSWORKS", Rule::Endpoint),
-    ("AWS_ENDPOINT_URL_SSM", Rule::Endpoint),
-    ("AWS_ENDPOINT_URL_STS", Rule::Endpoint),
     ("AWS_ENDPOINT_URL", Rule::Endpoint),
     ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", Rule::Switch),
     ("AWS_USE_FIPS_ENDPOINT", Rule::Switch),
@@ -53,6 +50,12 @@ pub const KNOWN: &[(&str, Rule)] = &[
     ("HOME", Rule::Path),
 ];
 
+/// Every variable that counts, those of the services' endpoints included.
+pub fn known() -> impl Iterator<Item = (&'static str, Rule)> {
+    let endpoints = AWS_SERVICES.iter().map(|service| (service.variable, Rule::Endpoint));
+    endpoints.chain(KNOWN.iter().copied())
+}
+
 /// The values of the variables that are set. An empty value counts as unset, as in the AWS tools.
 #[derive(Clone, Debug, Default)]
 pub struct Variables(BTreeMap<&'static str, String>);
@@ -64,7 +67,7 @@ impl Variables {
     /// `Config` for the first value that is malformed, with its name.
     pub fn read(value_of: impl Fn(&str) -> Option<OsString>) -> Result<Self, Fault> {
         let mut set = BTreeMap::new();
-        for (name, rule) in KNOWN {
+        for (name, rule) in known() {
             let Some(value) = value_of(name).filter(|value| !value.is_empty()) else { continue };
             let on = format!("environment, {name}");
             let Ok(text) = value.into_string() else {
@@ -73,7 +76,7 @@ impl Variables {
                 return Err(Fault::new(Kind::Config, what, on, todo));
             };
             rule.accept(name, &on, &text)?;
-            set.insert(*name, text);
+            set.insert(name, text);
         }
         Ok(Self(set))
     }
@@ -93,7 +96,7 @@ impl Variables {
 /// The form of a variable's value. An unknown variable's counts as secret.
 #[must_use]
 pub fn rule_of(name: &str) -> Rule {
-    KNOWN.iter().find(|(known, _)| *known == name).map_or(Rule::Secret, |(_, rule)| *rule)
+    known().find(|(known, _)| *known == name).map_or(Rule::Secret, |(_, rule)| rule)
 }
 
 #[cfg(test)]

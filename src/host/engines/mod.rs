@@ -8,6 +8,7 @@ mod ssm_agent;
 
 use super::install;
 use super::root::Root;
+use super::sanitize::clean;
 use super::store::Store;
 use crate::engines::{EngineId, HandOver, Observed, RequiredSettings, Wanted};
 use crate::fault::{Fault, Kind};
@@ -19,14 +20,21 @@ pub use puppet::Asked as EngineAnswers;
 /// # Errors
 /// `Config` where the settings name a program that others may write.
 pub async fn observe(root: &Root, wanted: Wanted) -> Result<Observed, Fault> {
-    Ok(Observed {
+    let mut observed = Observed {
         puppet: puppet::site(root, wanted.puppet).await?,
         ssm_agent: match wanted.ssm_agent {
             Some(wanted) => Some(ssm_agent::site(root, wanted.program.as_deref())?),
             None => None,
         },
         opsworks_agent: if wanted.opsworks_agent { opsworks_agent::site(root) } else { None },
-    })
+    };
+    if let Some(site) = &mut observed.opsworks_agent {
+        clean([&mut site.instance, &mut site.fingerprint]);
+    }
+    if let Some(site) = &mut observed.ssm_agent {
+        clean([&mut site.agent, &mut site.instance, &mut site.handed_over]);
+    }
+    Ok(observed)
 }
 
 /// What will most likely be found, by the settings and the packages' layouts. No engine is run.

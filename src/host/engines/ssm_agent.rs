@@ -150,7 +150,7 @@ fn registering(activation: &str) -> Option<u32> {
         let mut arguments = arguments.iter();
         arguments.any(|argument| argument == "-register")
             && arguments.any(|argument| argument == activation)
-            && proc::is_ssm_agent(*pid)
+            && proc::runs(*pid, "ssm-agent")
     })
 }
 

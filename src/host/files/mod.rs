@@ -31,7 +31,7 @@ pub use write::{
     make_directory, make_root, remove, remove_temporaries, remove_temporaries_in, replace, tighten,
 };
 
-/// The largest file that is read, in bytes. A CA bundle or a `puppet.conf` takes some tens of KiB,
+/// The largest file that is read, in bytes. A CA bundle or an engine's settings take some tens of KiB,
 /// and a hosts file with a long list of names a few MiB.
 pub const LARGEST: u64 = 8 * 1024 * 1024;
 

@@ -53,7 +53,7 @@ pub fn move_file(root: &Root, from: &str, to: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Limits for a tree. The largest that is copied is the SSM agent's vault, a handful of files. If an
+/// Limits for a tree. The largest that is copied is an agent's vault, a handful of files. If an
 /// account can write to it, it could make a tree that takes hours, or fills the disk.
 const DEEPEST: usize = 32;
 const MOST_FILES: usize = 1000;

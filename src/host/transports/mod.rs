@@ -18,6 +18,43 @@ use opsworks_cm::OpsworksCm;
 use opsworks_stacks::OpsworksStacks;
 use systems_manager::SystemsManager;
 
+/// An AWS service that is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ServiceId {
+    OpsworksCm,
+    OpsworksStacks,
+    SystemsManager,
+    Sts,
+}
+
+/// How the environment and the profiles name the endpoint of a service (AWS SDKs and Tools Reference
+/// Guide, "Service-specific endpoints").
+#[derive(Clone, Copy, Debug)]
+pub struct AwsService {
+    pub id: ServiceId,
+    pub variable: &'static str,
+    pub profile_key: &'static str,
+}
+
+pub const AWS_SERVICES: [AwsService; 4] = [
+    AwsService {
+        id: ServiceId::OpsworksCm,
+        variable: "AWS_ENDPOINT_URL_OPSWORKSCM",
+        profile_key: "opsworkscm",
+    },
+    AwsService {
+        id: ServiceId::OpsworksStacks,
+        variable: "AWS_ENDPOINT_URL_OPSWORKS",
+        profile_key: "opsworks",
+    },
+    AwsService {
+        id: ServiceId::SystemsManager,
+        variable: "AWS_ENDPOINT_URL_SSM",
+        profile_key: "ssm",
+    },
+    AwsService { id: ServiceId::Sts, variable: "AWS_ENDPOINT_URL_STS", profile_key: "sts" },
+];
+
 /// Makes the calls of one target. A transport is set up when it is first needed.
 pub struct Transports {
     root: Root,

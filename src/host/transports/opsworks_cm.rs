@@ -4,9 +4,9 @@ use std::rc::Rc;
 
 use aws_sdk_opsworkscm::types as sdk;
 
+use super::ServiceId;
 use crate::fault::Fault;
 use crate::host::aws::Session;
-use crate::host::aws::environment::Api;
 use crate::host::sanitize::clean;
 use crate::targets::opsworks_cm::api::{Answer, Request, Server};
 
@@ -17,7 +17,7 @@ pub struct OpsworksCm {
 
 impl OpsworksCm {
     pub fn new(session: Rc<Session>) -> Self {
-        let client = aws_sdk_opsworkscm::Client::new(&session.config(Api::OpsworksCm));
+        let client = aws_sdk_opsworkscm::Client::new(&session.config(ServiceId::OpsworksCm));
         Self { session, client }
     }
 

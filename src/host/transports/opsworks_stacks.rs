@@ -4,10 +4,10 @@ use std::rc::Rc;
 
 use aws_sdk_opsworks::types as sdk;
 
+use super::ServiceId;
 use super::fingerprints::Fingerprints;
 use crate::fault::Fault;
 use crate::host::aws::Session;
-use crate::host::aws::environment::Api;
 use crate::host::sanitize::clean;
 use crate::targets::opsworks::api::{Answer, Instance, Registration, Request, Stack};
 
@@ -18,7 +18,7 @@ pub struct OpsworksStacks {
 
 impl OpsworksStacks {
     pub fn new(session: Rc<Session>) -> Self {
-        let client = aws_sdk_opsworks::Client::new(&session.config(Api::Opsworks));
+        let client = aws_sdk_opsworks::Client::new(&session.config(ServiceId::OpsworksStacks));
         Self { session, client }
     }
 

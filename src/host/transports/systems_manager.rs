@@ -8,9 +8,9 @@ use aws_sdk_ssm::operation::describe_instance_information::builders::DescribeIns
 use aws_sdk_ssm::primitives::DateTime;
 use aws_sdk_ssm::types as sdk;
 
+use super::ServiceId;
 use crate::fault::Fault;
 use crate::host::aws::Session;
-use crate::host::aws::environment::Api;
 use crate::host::sanitize::clean;
 use crate::secret::Secret;
 use crate::targets::invariant;
@@ -27,7 +27,7 @@ pub struct SystemsManager {
 
 impl SystemsManager {
     pub fn new(session: Rc<Session>) -> Self {
-        let client = aws_sdk_ssm::Client::new(&session.config(Api::Ssm));
+        let client = aws_sdk_ssm::Client::new(&session.config(ServiceId::SystemsManager));
         Self { session, client }
     }
 
