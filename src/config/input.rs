@@ -115,8 +115,8 @@ impl Input {
     }
 
     #[must_use]
-    pub fn get(&self, table: &'static str, name: &'static str) -> Option<&Entry> {
-        self.entries.get(&(table, name))
+    pub fn get(&self, setting: &Setting) -> Option<&Entry> {
+        self.entries.get(&(setting.table, setting.name))
     }
 
     /// Where the table stands, if anywhere.
@@ -181,7 +181,7 @@ impl Input {
         let entry = |key: &'static Setting| {
             let default =
                 || Entry { value: Value::Text(key.default.to_owned()), origin: Origin::Default };
-            match self.get(key.table, key.name) {
+            match self.get(key) {
                 Some(entry) => Some((key, entry.clone())),
                 None if key.default.is_empty() => None,
                 None => values::from_text(key, key.default, &Origin::Default)

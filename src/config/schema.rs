@@ -1,7 +1,13 @@
-//! Every setting there is: its name, its form, its default, and what it is for. The one list
-//! that parsing, the environment, `enlist check` and the documentation go by.
+//! What a setting is: its name, its form, its default and its help. The list of all settings is
+//! in `setting_table`; parsing, the environment, `enlist check` and the documentation use it.
 
-/// What a value may look like; the first check, before it is parsed into its type.
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
+
+pub use super::setting_table::SETTINGS;
+
+/// What a value looks like; checked before the value is parsed into its type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     Text,
@@ -15,17 +21,18 @@ pub enum Form {
     Map,
 }
 
+/// A row in the list of settings.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
     pub table: &'static str,
     pub name: &'static str,
     pub form: Form,
-    /// As it would be written; empty where there is none.
+    /// As it is written in a file; empty where there is no default.
     pub default: &'static str,
     pub help: &'static str,
 }
 
-pub(super) const fn key(
+pub(super) const fn setting(
     table: &'static str,
     name: &'static str,
     form: Form,
@@ -35,29 +42,92 @@ pub(super) const fn key(
     Setting { table, name, form, default, help }
 }
 
+impl fmt::Display for Setting {
+    /// `table.name`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.table, self.name)
+    }
+}
+
+/// The forms as types, for [`Key`].
+pub(super) mod form {
+    #[derive(Clone, Copy)]
+    pub struct Text;
+    #[derive(Clone, Copy)]
+    pub struct Duration;
+    #[derive(Clone, Copy)]
+    pub struct Integer;
+    #[derive(Clone, Copy)]
+    pub struct Boolean;
+    #[derive(Clone, Copy)]
+    pub struct List;
+    #[derive(Clone, Copy)]
+    pub struct Map;
+}
+
+/// A setting by name, with its form as a type: code that reads a setting that does not exist, or
+/// reads it in another form, does not compile.
+#[derive(Clone, Copy)]
+pub(super) struct Key<F> {
+    setting: Setting,
+    form: PhantomData<F>,
+}
+
+impl<F> Key<F> {
+    pub const fn new(setting: Setting) -> Self {
+        Self { setting, form: PhantomData }
+    }
+}
+
+impl<F> Deref for Key<F> {
+    type Target = Setting;
+
+    fn deref(&self) -> &Setting {
+        &self.setting
+    }
+}
+
 /// Tables whose presence turns a target on.
 pub const TARGETS: [&str; 3] = ["opsworks-cm", "opsworks", "ssm"];
 
-pub use super::setting_table::SETTINGS;
-
-/// The key, where there is one.
+/// The setting of this name, if there is one.
 #[must_use]
 pub fn find(table: &str, name: &str) -> Option<&'static Setting> {
-    SETTINGS.iter().find(|key| key.table == table && key.name == name)
+    SETTINGS.iter().find(|setting| setting.table == table && setting.name == name)
 }
 
-/// The environment's name for a key: `ENLIST_OPSWORKS_CM_SERVER`.
+/// The environment variable for a setting: `ENLIST_OPSWORKS_CM_SERVER`.
 #[must_use]
-pub fn variable(key: &Setting) -> String {
-    format!("ENLIST_{}_{}", key.table, key.name).to_uppercase().replace('-', "_")
+pub fn variable(setting: &Setting) -> String {
+    format!("ENLIST_{}_{}", setting.table, setting.name).to_uppercase().replace('-', "_")
 }
 
-/// The known key that is written most alike, as `table.name`, if any is alike at all.
+/// The setting whose name is most like this one, as `table.name`; none where no name is like it.
 #[must_use]
 pub fn nearest(dotted: &str) -> Option<String> {
-    let all = SETTINGS.iter().map(|key| format!("{}.{}", key.table, key.name));
-    let mut scored: Vec<(f64, String)> =
-        all.map(|known| (strsim::jaro_winkler(dotted, &known), known)).collect();
-    scored.sort_by(|a, b| b.0.total_cmp(&a.0));
-    scored.into_iter().next().filter(|(score, _)| *score > 0.8).map(|(_, known)| known)
+    let known = SETTINGS.iter().map(Setting::to_string);
+    let scored = known.map(|known| (strsim::jaro_winkler(dotted, &known), known));
+    scored
+        .min_by(|a, b| b.0.total_cmp(&a.0))
+        .filter(|(score, _)| *score > 0.8)
+        .map(|(_, known)| known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SETTINGS;
+    use crate::config::input::Origin;
+    use crate::config::values;
+
+    #[test]
+    fn each_name_is_there_once_and_each_default_has_its_form() {
+        for setting in SETTINGS {
+            let name = setting.to_string();
+            let times = SETTINGS.iter().filter(|other| other.to_string() == name).count();
+            assert_eq!(times, 1, "{name}");
+            let default = setting.default;
+            let value = values::from_text(setting, default, &Origin::Default);
+            assert!(default.is_empty() || value.is_ok(), "{setting}: {value:?}");
+        }
+    }
 }

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use super::reader::Reader;
 use crate::config::ConfigError;
 use crate::config::input::{Entry, Value};
+use crate::config::schema::{Key, form};
+use crate::config::setting_table::{chef, puppet};
 use crate::engines::Engines;
 use crate::engines::chef::{Chef, check_organization};
 use crate::engines::opsworks_agent::OpsworksAgent;
@@ -27,21 +29,21 @@ impl Reader<'_> {
     fn puppet(&self) -> Result<Puppet, ConfigError> {
         const NAME: &str = "1 to 100 lower-case letters, digits and _";
         Ok(Puppet {
-            ssldir: self.path("puppet", "ssldir")?,
-            confdir: self.path("puppet", "confdir")?,
-            statedir: self.path("puppet", "statedir")?,
-            key_bits: self.key_bits("puppet")?,
+            ssldir: self.path(&puppet::ssldir)?,
+            confdir: self.path(&puppet::confdir)?,
+            statedir: self.path(&puppet::statedir)?,
+            key_bits: self.key_bits(&puppet::key_bits)?,
             extension_requests: self.extension_requests()?,
-            tag_prefix: self.text("puppet", "tag_prefix")?.unwrap_or_default(),
-            environment: self.parsed("puppet", "environment", NAME, environment)?,
-            run: self.boolean("puppet", "run")?,
-            program: self.path("puppet", "program")?,
+            tag_prefix: self.text(&puppet::tag_prefix)?.unwrap_or_default(),
+            environment: self.parsed(&puppet::environment, NAME, environment)?,
+            run: self.boolean(&puppet::run)?,
+            program: self.path(&puppet::program)?,
         })
     }
 
     fn extension_requests(&self) -> Result<BTreeMap<String, Secret>, ConfigError> {
         let Some(Entry { value: Value::Map(map), origin }) =
-            self.input.get("puppet", "extension_requests")
+            self.input.get(&puppet::extension_requests)
         else {
             return Ok(BTreeMap::new());
         };
@@ -54,7 +56,7 @@ impl Reader<'_> {
         let nearest = oid::names().max_by(|a, b| alike(a).total_cmp(&alike(b)));
         Err(ConfigError::UnknownKey {
             origin: origin.clone(),
-            key: format!("puppet.extension_requests.{unknown}"),
+            key: format!("{}.{unknown}", &*puppet::extension_requests),
             nearest: nearest.filter(|known| alike(known) > 0.85).map(str::to_owned),
         })
     }
@@ -62,62 +64,60 @@ impl Reader<'_> {
     fn chef(&self) -> Result<Chef, ConfigError> {
         const ORGANIZATION: &str = "lower-case letters, digits, - and _, 255 at most";
         let organization = |text: &str| check_organization(text).ok().map(|()| text.to_owned());
-        let organization = self.parsed("chef", "organization", ORGANIZATION, organization)?;
+        let organization = self.parsed(&chef::organization, ORGANIZATION, organization)?;
         Ok(Chef {
-            confdir: self.path("chef", "confdir")?.unwrap_or_default(),
-            key_bits: self.key_bits("chef")?,
+            confdir: self.path(&chef::confdir)?.unwrap_or_default(),
+            key_bits: self.key_bits(&chef::key_bits)?,
             organization: organization
-                .ok_or_else(|| self.invalid("chef", "organization", ORGANIZATION))?,
+                .ok_or_else(|| self.invalid(&chef::organization, ORGANIZATION))?,
             run_list: self.run_list()?,
-            environment: self.chef_name("environment")?,
+            environment: self.chef_name(&chef::environment)?,
             policy: self.policy()?,
-            run: self.boolean("chef", "run")?,
-            program: self.path("chef", "program")?,
+            run: self.boolean(&chef::run)?,
+            program: self.path(&chef::program)?,
         })
     }
 
     /// The engine attribute that carries a Chef node's public key.
     pub(super) fn chef_key_attribute(&self) -> Result<String, ConfigError> {
         const ATTRIBUTE: &str = "an attribute's name, such as CHEF_NODE_PUBLIC_KEY";
-        let attribute = self.parsed("chef", "key_attribute", ATTRIBUTE, attribute)?;
-        attribute.ok_or_else(|| self.invalid("chef", "key_attribute", ATTRIBUTE))
+        let attribute = self.parsed(&chef::key_attribute, ATTRIBUTE, attribute)?;
+        attribute.ok_or_else(|| self.invalid(&chef::key_attribute, ATTRIBUTE))
     }
 
     fn run_list(&self) -> Result<Vec<String>, ConfigError> {
         const ITEMS: &str = "items such as \"recipe[base]\", \"role[web]\" or \"base::default\"";
-        let list = self.list("chef", "run_list")?;
+        let list = self.list(&chef::run_list)?;
         if list.iter().all(|item| is_run_list_item(item)) {
             Ok(list)
         } else {
-            Err(self.invalid("chef", "run_list", ITEMS))
+            Err(self.invalid(&chef::run_list, ITEMS))
         }
     }
 
     fn policy(&self) -> Result<Option<(String, String)>, ConfigError> {
-        match (self.chef_name("policy_name")?, self.chef_name("policy_group")?) {
+        match (self.chef_name(&chef::policy_name)?, self.chef_name(&chef::policy_group)?) {
             (None, None) => Ok(None),
-            (Some(_), Some(_)) if !self.list("chef", "run_list")?.is_empty() => {
-                Err(self.invalid("chef", "policy_name", "a run list or a policy, not both"))
+            (Some(_), Some(_)) if !self.list(&chef::run_list)?.is_empty() => {
+                Err(self.invalid(&chef::policy_name, "a run list or a policy, not both"))
             }
             (Some(name), Some(group)) => Ok(Some((name, group))),
             (None, Some(_)) => {
-                Err(self.invalid("chef", "policy_name", "a policy's name, to go with policy_group"))
+                Err(self.invalid(&chef::policy_name, "a policy's name, to go with policy_group"))
             }
-            (Some(_), None) => Err(self.invalid(
-                "chef",
-                "policy_group",
-                "a policy's group, to go with policy_name",
-            )),
+            (Some(_), None) => {
+                Err(self.invalid(&chef::policy_group, "a policy's group, to go with policy_name"))
+            }
         }
     }
 
     /// Chef's documentation: names of environments, policies and policy groups.
-    fn chef_name(&self, name: &'static str) -> Result<Option<String>, ConfigError> {
+    fn chef_name(&self, key: &Key<form::Text>) -> Result<Option<String>, ConfigError> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "_.:-".contains(c);
         let parse = |text: &str| {
             ((1..=255).contains(&text.len()) && text.chars().all(plain)).then(|| text.to_owned())
         };
-        self.parsed("chef", name, "1 to 255 letters, digits and _ . : -", parse)
+        self.parsed(key, "1 to 255 letters, digits and _ . : -", parse)
     }
 }
 

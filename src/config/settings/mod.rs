@@ -13,6 +13,7 @@ use std::time::Duration;
 use super::ConfigError;
 use super::input::Input;
 use super::schema::TARGETS;
+use super::setting_table::{aws, node};
 use crate::engines::Engines;
 use crate::targets::address::{self, Url};
 use crate::targets::{NameTemplate, Target};
@@ -57,14 +58,12 @@ impl Settings {
         let engines = reader.engines()?;
         Ok(Self {
             name: reader.parsed(
-                "node",
-                "name",
+                &node::name,
                 "text and {instance_id}, {hostname}, {fqdn}",
                 |text| NameTemplate::parse(text).ok(),
             )?,
             budget: reader.duration(
-                "node",
-                "budget",
+                &node::budget,
                 Duration::from_secs(1),
                 Duration::from_hours(7 * 24),
                 "\"30m\"",
@@ -100,7 +99,7 @@ impl Settings {
 
 impl Reader<'_> {
     fn aws(&self) -> Result<Aws, ConfigError> {
-        let profile = self.parsed("aws", "profile", "a name on one line", |text| {
+        let profile = self.parsed(&aws::profile, "a name on one line", |text| {
             let is_name = !text.is_empty() && !text.contains(char::is_control);
             is_name.then(|| text.to_owned())
         })?;
@@ -108,17 +107,17 @@ impl Reader<'_> {
             region: self.region()?,
             profile,
             endpoint_url: self.endpoint_url()?,
-            allow_http: self.boolean("aws", "allow_http")?,
+            allow_http: self.boolean(&aws::allow_http)?,
         })
     }
 
     fn region(&self) -> Result<Option<String>, ConfigError> {
-        let Some(text) = self.text("aws", "region")? else { return Ok(None) };
+        let Some(text) = self.text(&aws::region)? else { return Ok(None) };
         match address::region(&text) {
             Ok(()) => Ok(Some(text)),
             Err(reason) => {
                 let allowed = format!("a region such as eu-central-1 ({reason})");
-                Err(self.invalid("aws", "region", &allowed))
+                Err(self.invalid(&aws::region, &allowed))
             }
         }
     }
@@ -126,15 +125,13 @@ impl Reader<'_> {
     /// A request is signed and not kept secret, and its session token would be read by whoever is
     /// on the way.
     fn endpoint_url(&self) -> Result<Option<String>, ConfigError> {
-        let Some(text) = self.text("aws", "endpoint_url")? else { return Ok(None) };
-        let invalid = |allowed: &str| Err(self.invalid("aws", "endpoint_url", allowed));
+        let Some(text) = self.text(&aws::endpoint_url)? else { return Ok(None) };
+        let invalid = |allowed: &str| Err(self.invalid(&aws::endpoint_url, allowed));
         match Url::endpoint(&text) {
             Err(reason) => {
                 invalid(&format!("a URL that begins with http:// or https:// ({reason})"))
             }
-            Ok(url)
-                if url.is_plain && !url.is_loopback() && !self.boolean("aws", "allow_http")? =>
-            {
+            Ok(url) if url.is_plain && !url.is_loopback() && !self.boolean(&aws::allow_http)? => {
                 invalid(
                     "https://, or http:// to this machine; to others it sends the session token in clear: set aws.allow_http = true if the way there is safe",
                 )

@@ -5,7 +5,9 @@ use std::net::Ipv4Addr;
 use super::reader::{Reader, required};
 use crate::config::ConfigError;
 use crate::config::input::Origin;
-use crate::targets::opsworks::{ID, Infrastructure, LONGEST_HOSTNAME, Opsworks, check_hostname};
+use crate::config::schema::{Key, form};
+use crate::config::setting_table::opsworks;
+use crate::targets::opsworks::{Infrastructure, LONGEST_HOSTNAME, Opsworks, check_hostname};
 use crate::targets::ssm::is_id;
 
 impl Reader<'_> {
@@ -13,33 +15,33 @@ impl Reader<'_> {
         const STACK: &str = "the stack's id, a UUID in lower case";
         const HOST: &str = "a host name whose first label has 1 to 63 letters, digits and -";
         let stack_id =
-            self.parsed(ID, "stack_id", STACK, |text| is_id(text).then(|| text.to_owned()))?;
+            self.parsed(&opsworks::stack_id, STACK, |text| is_id(text).then(|| text.to_owned()))?;
         let infrastructure =
-            self.parsed(ID, "infrastructure", "\"ec2\" or \"on-premises\"", infrastructure)?;
+            self.parsed(&opsworks::infrastructure, "\"ec2\" or \"on-premises\"", infrastructure)?;
         let infrastructure = infrastructure.unwrap_or(Infrastructure::Ec2);
-        let hostname = self.parsed(ID, "hostname", HOST, |text| {
+        let hostname = self.parsed(&opsworks::hostname, HOST, |text| {
             let first = text.split('.').next().unwrap_or_default();
             check_hostname(first, LONGEST_HOSTNAME).is_ok().then(|| text.to_owned())
         })?;
         Ok(Opsworks {
-            stack_id: required(stack_id, origin, "opsworks.stack_id", STACK)?,
+            stack_id: required(stack_id, origin, &opsworks::stack_id, STACK)?,
             infrastructure,
             hostname,
-            private_ip: self.address("private_ip", infrastructure)?,
-            public_ip: self.address("public_ip", infrastructure)?,
+            private_ip: self.address(&opsworks::private_ip, infrastructure)?,
+            public_ip: self.address(&opsworks::public_ip, infrastructure)?,
         })
     }
 
     /// The identity document says where an EC2 instance is; nobody else does.
     fn address(
         &self,
-        name: &'static str,
+        key: &Key<form::Text>,
         infrastructure: Infrastructure,
     ) -> Result<Option<Ipv4Addr>, ConfigError> {
-        let address = self.parsed(ID, name, "an IPv4 address", |text| text.parse().ok())?;
+        let address = self.parsed(key, "an IPv4 address", |text| text.parse().ok())?;
         if address.is_some() && infrastructure == Infrastructure::Ec2 {
             let allowed = "nothing: an EC2 instance's addresses come from its metadata; only with infrastructure = \"on-premises\"";
-            return Err(self.invalid(ID, name, allowed));
+            return Err(self.invalid(key, allowed));
         }
         Ok(address)
     }

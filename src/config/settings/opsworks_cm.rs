@@ -3,10 +3,11 @@
 use super::reader::{Reader, required};
 use crate::config::ConfigError;
 use crate::config::input::Origin;
+use crate::config::setting_table::opsworks_cm;
 use crate::engines::EngineId;
 use crate::engines::chef::Chef;
 use crate::pki::CaBundle;
-use crate::targets::opsworks_cm::{ID, OpsworksCm, endpoint};
+use crate::targets::opsworks_cm::{OpsworksCm, endpoint};
 
 impl Reader<'_> {
     pub(super) fn opsworks_cm(
@@ -15,16 +16,16 @@ impl Reader<'_> {
         chef: &Chef,
     ) -> Result<OpsworksCm, ConfigError> {
         const SERVER: &str = "1 to 40 letters, digits and -, beginning with a letter";
-        let server = self.parsed(ID, "server", SERVER, server_name)?;
+        let server = self.parsed(&opsworks_cm::server, SERVER, server_name)?;
         Ok(OpsworksCm {
             server: required(
                 server,
                 origin,
-                "opsworks-cm.server",
+                &opsworks_cm::server,
                 &format!("the server's name, {SERVER}"),
             )?,
-            engine: self.parsed(ID, "engine", "\"puppet\" or \"chef\"", engine)?,
-            endpoint: self.parsed(ID, "endpoint", "a host name, or host:port", endpoint)?,
+            engine: self.parsed(&opsworks_cm::engine, "\"puppet\" or \"chef\"", engine)?,
+            endpoint: self.parsed(&opsworks_cm::endpoint, "a host name, or host:port", endpoint)?,
             ca: self.ca()?,
             chef_organization: chef.organization.clone(),
             chef_key_attribute: self.chef_key_attribute()?,
@@ -32,7 +33,7 @@ impl Reader<'_> {
     }
 
     fn ca(&self) -> Result<Option<CaBundle>, ConfigError> {
-        let Some(path) = self.path(ID, "ca_file")? else {
+        let Some(path) = self.path(&opsworks_cm::ca_file)? else {
             return Ok(None);
         };
         let read = (self.read_file)(&path);
@@ -40,8 +41,7 @@ impl Reader<'_> {
             read.and_then(|text| CaBundle::from_pem(&text).map_err(|error| error.to_string()));
         bundle.map(Some).map_err(|cause| {
             self.invalid(
-                ID,
-                "ca_file",
+                &opsworks_cm::ca_file,
                 &format!("a PEM file of CA certificates, root included ({cause})"),
             )
         })

@@ -1,10 +1,12 @@
-//! Reads one key at a time out of the input: the set value, else the default, else none.
+//! Reads one setting at a time out of the input: the value that was set, else the default, else
+//! none.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::config::input::{Entry, Input, Origin, Value};
-use crate::config::{ConfigError, schema, values};
+use crate::config::schema::{Key, Setting, form};
+use crate::config::{ConfigError, values};
 use crate::pki::private_key;
 
 /// Reads a file that a setting names.
@@ -16,56 +18,35 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    pub fn entry(
-        &self,
-        table: &'static str,
-        name: &'static str,
-    ) -> Result<Option<Entry>, ConfigError> {
-        if let Some(entry) = self.input.get(table, name) {
+    pub fn entry(&self, setting: &Setting) -> Result<Option<Entry>, ConfigError> {
+        if let Some(entry) = self.input.get(setting) {
             return Ok(Some(entry.clone()));
         }
-        match schema::find(table, name) {
-            Some(key) if !key.default.is_empty() => {
-                let value = values::from_text(key, key.default, &Origin::Default)?;
-                Ok(Some(Entry { value, origin: Origin::Default }))
-            }
-            _ => Ok(None),
+        if setting.default.is_empty() {
+            return Ok(None);
         }
+        let value = values::from_text(setting, setting.default, &Origin::Default)?;
+        Ok(Some(Entry { value, origin: Origin::Default }))
     }
 
-    pub fn text(
-        &self,
-        table: &'static str,
-        name: &'static str,
-    ) -> Result<Option<String>, ConfigError> {
-        match self.entry(table, name)? {
-            Some(Entry { value: Value::Text(text), .. }) => Ok(Some(text)),
-            _ => Ok(None),
-        }
+    pub fn text(&self, key: &Key<form::Text>) -> Result<Option<String>, ConfigError> {
+        self.written(key)
     }
 
-    pub fn boolean(&self, table: &'static str, name: &'static str) -> Result<bool, ConfigError> {
-        let entry = self.entry(table, name)?;
+    pub fn boolean(&self, key: &Key<form::Boolean>) -> Result<bool, ConfigError> {
+        let entry = self.entry(key)?;
         Ok(matches!(entry, Some(Entry { value: Value::Boolean(true), .. })))
     }
 
-    pub fn map(
-        &self,
-        table: &'static str,
-        name: &'static str,
-    ) -> Result<BTreeMap<String, String>, ConfigError> {
-        match self.entry(table, name)? {
+    pub fn map(&self, key: &Key<form::Map>) -> Result<BTreeMap<String, String>, ConfigError> {
+        match self.entry(key)? {
             Some(Entry { value: Value::Map(map), .. }) => Ok(map),
             _ => Ok(BTreeMap::new()),
         }
     }
 
-    pub fn list(
-        &self,
-        table: &'static str,
-        name: &'static str,
-    ) -> Result<Vec<String>, ConfigError> {
-        match self.entry(table, name)? {
+    pub fn list(&self, key: &Key<form::List>) -> Result<Vec<String>, ConfigError> {
+        match self.entry(key)? {
             Some(Entry { value: Value::List(list), .. }) => Ok(list),
             _ => Ok(Vec::new()),
         }
@@ -74,28 +55,24 @@ impl Reader<'_> {
     /// A whole number that the given condition accepts.
     pub fn number<T: TryFrom<i64>>(
         &self,
-        table: &'static str,
-        name: &'static str,
+        key: &Key<form::Integer>,
         allowed: &str,
         fits: impl Fn(&T) -> bool,
     ) -> Result<T, ConfigError> {
-        let number = match self.entry(table, name)? {
+        let number = match self.entry(key)? {
             Some(Entry { value: Value::Integer(number), .. }) => T::try_from(number).ok(),
             _ => None,
         };
-        number.filter(fits).ok_or_else(|| self.invalid(table, name, allowed))
+        number.filter(fits).ok_or_else(|| self.invalid(key, allowed))
     }
 
-    pub fn key_bits(&self, table: &'static str) -> Result<u32, ConfigError> {
-        self.number(table, "key_bits", "2048, 3072 or 4096", |bits| {
-            private_key::SIZES.contains(bits)
-        })
+    pub fn key_bits(&self, key: &Key<form::Integer>) -> Result<u32, ConfigError> {
+        self.number(key, "2048, 3072 or 4096", |bits| private_key::SIZES.contains(bits))
     }
 
     pub fn duration(
         &self,
-        table: &'static str,
-        name: &'static str,
+        key: &Key<form::Duration>,
         least: Duration,
         most: Duration,
         example: &str,
@@ -106,65 +83,67 @@ impl Reader<'_> {
             shown(least),
             shown(most)
         );
-        let parsed = self.parsed(table, name, &allowed, |text| {
-            humantime::parse_duration(text)
-                .ok()
-                .filter(|duration| (least..=most).contains(duration))
-        })?;
-        parsed.ok_or_else(|| self.invalid(table, name, &allowed))
+        let text = self.written(key)?;
+        let parsed = text.and_then(|text| humantime::parse_duration(&text).ok());
+        parsed
+            .filter(|duration| (least..=most).contains(duration))
+            .ok_or_else(|| self.invalid(key, &allowed))
     }
 
-    pub fn path(
-        &self,
-        table: &'static str,
-        name: &'static str,
-    ) -> Result<Option<String>, ConfigError> {
-        self.parsed(table, name, "an absolute path without .. in it", absolute)
+    pub fn path(&self, key: &Key<form::Text>) -> Result<Option<String>, ConfigError> {
+        self.parsed(key, "an absolute path without .. in it", absolute)
     }
 
     pub fn parsed<T>(
         &self,
-        table: &'static str,
-        name: &'static str,
+        key: &Key<form::Text>,
         allowed: &str,
         parse: impl Fn(&str) -> Option<T>,
     ) -> Result<Option<T>, ConfigError> {
-        match self.text(table, name)? {
+        match self.text(key)? {
             None => Ok(None),
             Some(text) => match parse(&text) {
                 Some(value) => Ok(Some(value)),
-                None => Err(self.invalid(table, name, allowed)),
+                None => Err(self.invalid(key, allowed)),
             },
         }
     }
 
-    pub fn invalid(&self, table: &'static str, name: &'static str, allowed: &str) -> ConfigError {
-        let entry = self.input.get(table, name);
+    pub fn invalid(&self, setting: &Setting, allowed: &str) -> ConfigError {
+        let entry = self.input.get(setting);
         let found = entry.map_or_else(|| "empty".to_owned(), |entry| entry.value.to_string());
         ConfigError::Invalid {
             origin: entry.map_or(Origin::Default, |entry| entry.origin.clone()),
-            key: format!("{table}.{name}"),
+            key: setting.to_string(),
             found,
             allowed: allowed.to_owned(),
         }
     }
+
+    /// A duration is a text until it is parsed.
+    fn written(&self, setting: &Setting) -> Result<Option<String>, ConfigError> {
+        match self.entry(setting)? {
+            Some(Entry { value: Value::Text(text), .. }) => Ok(Some(text)),
+            _ => Ok(None),
+        }
+    }
 }
 
-/// A value that there is no going on without.
+/// A value that a target can't do without; `table` is where its table is.
 pub(super) fn required<T>(
     value: Option<T>,
-    origin: &Origin,
-    key: &str,
+    table: &Origin,
+    setting: &Setting,
     allowed: &str,
 ) -> Result<T, ConfigError> {
     value.ok_or_else(|| ConfigError::Missing {
-        origin: origin.clone(),
-        key: key.to_owned(),
+        origin: table.clone(),
+        key: setting.to_string(),
         allowed: allowed.to_owned(),
     })
 }
 
-/// Without a trailing slash.
+/// An absolute path on one line, without `..`; a trailing slash is removed.
 pub(super) fn absolute(text: &str) -> Option<String> {
     let is_plain = text.starts_with('/') && !text.split('/').any(|part| part == "..");
     let trimmed = text.trim_end_matches('/');

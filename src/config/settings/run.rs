@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::reader::{Reader, absolute};
 use crate::config::ConfigError;
+use crate::config::setting_table::{metrics, run};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run {
@@ -41,14 +42,13 @@ pub struct Metrics {
 
 impl Reader<'_> {
     pub(super) fn run(&self) -> Result<Run, ConfigError> {
-        let ready =
-            self.parsed("run", "ready", "\"joined\" or \"started\"", |text| match text {
-                "joined" => Some(Ready::Joined),
-                "started" => Some(Ready::Started),
-                _ => None,
-            })?;
+        let ready = self.parsed(&run::ready, "\"joined\" or \"started\"", |text| match text {
+            "joined" => Some(Ready::Joined),
+            "started" => Some(Ready::Started),
+            _ => None,
+        })?;
         let allowed = "\"never\", \"termination\" or \"shutdown\"";
-        let leave_on = self.parsed("run", "leave_on", allowed, |text| match text {
+        let leave_on = self.parsed(&run::leave_on, allowed, |text| match text {
             "never" => Some(LeaveOn::Never),
             "termination" => Some(LeaveOn::Termination),
             "shutdown" => Some(LeaveOn::Shutdown),
@@ -57,8 +57,8 @@ impl Reader<'_> {
         let (second, day) = (Duration::from_secs(1), Duration::from_hours(24));
         Ok(Run {
             ready: ready.unwrap_or(Ready::Joined),
-            inspect: self.duration("run", "inspect", second, day, "\"10m\"")?,
-            repair: self.boolean("run", "repair")?,
+            inspect: self.duration(&run::inspect, second, day, "\"10m\"")?,
+            repair: self.boolean(&run::repair)?,
             leave_on: leave_on.unwrap_or(LeaveOn::Never),
         })
     }
@@ -66,9 +66,9 @@ impl Reader<'_> {
     pub(super) fn metrics(&self) -> Result<Metrics, ConfigError> {
         const TEXTFILE: &str =
             "an absolute path that ends in .prom, which is what node_exporter reads";
-        let textfile = self.parsed("metrics", "textfile", TEXTFILE, |text| {
+        let textfile = self.parsed(&metrics::textfile, TEXTFILE, |text| {
             absolute(text).filter(|path| Path::new(path).extension() == Some("prom".as_ref()))
         })?;
-        Ok(Metrics { textfile, socket: self.path("metrics", "socket")? })
+        Ok(Metrics { textfile, socket: self.path(&metrics::socket)? })
     }
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 use super::reader::{Reader, absolute, required};
 use crate::config::ConfigError;
 use crate::config::input::Origin;
+use crate::config::setting_table::ssm;
 use crate::engines::ssm_agent::{HandOverTo, SsmAgent};
-use crate::targets::ssm::{ID, Ssm, check_instance_name, is_id};
+use crate::targets::ssm::{Ssm, check_instance_name, is_id};
 
 /// 256 characters, less ` (enlist 0123456789abcdef)`, which marks an activation as ours.
 const LONGEST_DESCRIPTION: usize = 256 - 26;
@@ -17,15 +18,14 @@ impl Reader<'_> {
         const ROLE: &str =
             "a role's name, not its ARN, 1 to 64 characters, such as service-role/NAME";
         let given = self.given(origin)?;
-        let role = self.parsed(ID, "iam_role", ROLE, role)?;
+        let role = self.parsed(&ssm::iam_role, ROLE, role)?;
         let iam_role = match given {
             Some(_) => role,
-            None => Some(required(role, origin, "ssm.iam_role", ROLE)?),
+            None => Some(required(role, origin, &ssm::iam_role, ROLE)?),
         };
         if given.is_some() && self.hand_over()? == HandOverTo::File {
             return Err(self.invalid(
-                ID,
-                "hand_over",
+                &ssm::hand_over,
                 "\"agent\": an activation that was made elsewhere is in a file already",
             ));
         }
@@ -34,35 +34,33 @@ impl Reader<'_> {
             default_instance_name: self.instance_name()?,
             description: self.description()?,
             registration_limit: self.number(
-                ID,
-                "registration_limit",
+                &ssm::registration_limit,
                 "a whole number from 1 to 1000",
                 |n| (1..=1000).contains(n),
             )?,
             expires_in: self.duration(
-                ID,
-                "expires_in",
+                &ssm::expires_in,
                 Duration::from_mins(5),
                 Duration::from_hours(30 * 24),
                 "\"1h\"",
             )?,
             tags: self.tags()?,
             given: given.map(|(id, _)| id),
-            on_ec2: self.boolean(ID, "on_ec2")?,
+            on_ec2: self.boolean(&ssm::on_ec2)?,
         })
     }
 
     /// The agent's part of the table.
     pub(super) fn ssm_agent(&self, origin: &Origin) -> Result<SsmAgent, ConfigError> {
         Ok(SsmAgent {
-            program: self.path(ID, "agent")?,
+            program: self.path(&ssm::agent)?,
             hand_over: self.hand_over()?,
             code_source: self.given(origin)?.map(|(_, source)| source),
         })
     }
 
     fn hand_over(&self) -> Result<HandOverTo, ConfigError> {
-        let hand_over = self.parsed(ID, "hand_over", "\"agent\" or \"file\"", hand_over)?;
+        let hand_over = self.parsed(&ssm::hand_over, "\"agent\" or \"file\"", hand_over)?;
         Ok(hand_over.unwrap_or(HandOverTo::Agent))
     }
 
@@ -70,20 +68,20 @@ impl Reader<'_> {
         const UUID: &str = "an activation's id, a UUID in lower case";
         const FILE: &str = "an absolute path, or the name of a systemd credential";
         let id =
-            self.parsed(ID, "activation_id", UUID, |text| is_id(text).then(|| text.to_owned()))?;
-        let source = self.parsed(ID, "activation_code_file", FILE, source)?;
+            self.parsed(&ssm::activation_id, UUID, |text| is_id(text).then(|| text.to_owned()))?;
+        let source = self.parsed(&ssm::activation_code_file, FILE, source)?;
         match (id, source) {
             (None, None) => Ok(None),
             (id, source) => Ok(Some((
-                required(id, origin, "ssm.activation_id", UUID)?,
-                required(source, origin, "ssm.activation_code_file", FILE)?,
+                required(id, origin, &ssm::activation_id, UUID)?,
+                required(source, origin, &ssm::activation_code_file, FILE)?,
             ))),
         }
     }
 
     fn instance_name(&self) -> Result<Option<String>, ConfigError> {
         const NAME: &str = "at most 256 letters, digits, spaces and _ . : / = + - @";
-        self.parsed(ID, "default_instance_name", NAME, |text| {
+        self.parsed(&ssm::default_instance_name, NAME, |text| {
             check_instance_name(text).ok().map(|()| text.to_owned())
         })
     }
@@ -95,7 +93,7 @@ impl Reader<'_> {
             text.chars().count() <= LONGEST_DESCRIPTION && !text.contains(char::is_control)
         };
         let text =
-            self.parsed(ID, "description", &allowed, |text| fits(text).then(|| text.to_owned()))?;
+            self.parsed(&ssm::description, &allowed, |text| fits(text).then(|| text.to_owned()))?;
         Ok(text.unwrap_or_default())
     }
 
@@ -103,7 +101,7 @@ impl Reader<'_> {
     /// no key that begins with `aws:`.
     fn tags(&self) -> Result<BTreeMap<String, String>, ConfigError> {
         const ALLOWED: &str = "at most 1000 tags; keys of 1 to 128 and values of 0 to 256 letters, digits, spaces and _ . : / = + - @; no key that begins with aws:";
-        let tags = self.map(ID, "tags")?;
+        let tags = self.map(&ssm::tags)?;
         let plain = |text: &str| check_instance_name(text).is_ok();
         let fits = |(key, value): (&String, &String)| {
             (1..=128).contains(&key.chars().count())
@@ -114,7 +112,7 @@ impl Reader<'_> {
         if tags.len() <= 1000 && tags.iter().all(fits) {
             return Ok(tags);
         }
-        Err(self.invalid(ID, "tags", ALLOWED))
+        Err(self.invalid(&ssm::tags, ALLOWED))
     }
 }
 
