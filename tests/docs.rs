@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::fs;
 
 use enlist::config::schema::{Form, SETTINGS};
+use enlist::config::settings::target_ids;
 use enlist::host::aws::variables;
 
 /// The part about the environment. It is written by hand, because the order matters.
@@ -87,6 +88,25 @@ fn every_setting_is_documented() {
         text,
         "run UPDATE_DOCS=1 cargo test --test docs"
     );
+}
+
+/// The registry of targets is the list that pages and examples go by.
+#[test]
+fn every_target_is_documented() {
+    let readme = fs::read_to_string("README.md").unwrap();
+    let directory = |path: &str| -> Vec<String> {
+        let entries = fs::read_dir(path).unwrap();
+        entries.map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap()).collect()
+    };
+    let (examples, user_data) = (directory("examples"), directory("packaging/user-data"));
+    for id in target_ids() {
+        let table = format!("[{id}]");
+        assert!(readme.contains(&format!("| `{table}` |")), "{id}: README.md");
+        for (place, texts) in [("examples", &examples), ("packaging/user-data", &user_data)] {
+            let is_there = |text: &String| text.lines().any(|line| line.trim() == table);
+            assert!(texts.iter().any(is_there), "{id}: {place}");
+        }
+    }
 }
 
 #[test]

@@ -5,6 +5,8 @@ use std::time::Duration;
 use enlist::config::{ConfigError, Input, Settings, Value, fragments};
 use enlist::fault::{Fault, Kind};
 use enlist::pki::private_key;
+use enlist::targets::opsworks_cm::OpsworksCm;
+use enlist::targets::ssm::Ssm;
 use enlist::targets::{Call, Question};
 
 use super::world::{CA, facts, observed};
@@ -54,8 +56,8 @@ fn read_file(path: &str) -> Result<String, String> {
 fn sound(settings: &Settings) {
     assert!(settings.budget >= Duration::from_secs(1));
     assert!(settings.budget <= Duration::from_hours(7 * 24));
-    assert!(!settings.words().is_empty());
-    if let Some(cm) = &settings.opsworks_cm {
+    assert!(!settings.target_ids().is_empty());
+    if let Some(cm) = settings.of::<OpsworksCm>() {
         if let Some(endpoint) = &cm.endpoint {
             one_word(endpoint);
         }
@@ -69,7 +71,7 @@ fn sound(settings: &Settings) {
         assert!(path.starts_with('/') && !path.split('/').any(|part| part == ".."), "{path:?}");
         assert!(!path.contains(char::is_control), "{path:?}");
     }
-    if let Some(ssm) = &settings.ssm {
+    if let Some(ssm) = settings.of::<Ssm>() {
         assert!((1..=1000).contains(&ssm.registration_limit));
         assert!(ssm.description.chars().count() <= 230 && ssm.tags.len() <= 1000);
         assert!(ssm.given.is_some() || ssm.iam_role.is_some());
@@ -99,8 +101,8 @@ fn one_word(text: &str) {
 /// What `check` lists, written as one file, is the same settings.
 fn written_again(listing: &[(String, Value)], settings: &Settings) {
     let mut file = toml::Table::new();
-    for word in settings.words() {
-        file.insert(word.to_owned(), toml::Table::new().into());
+    for id in settings.target_ids() {
+        file.insert(id.to_owned(), toml::Table::new().into());
     }
     for (key, value) in listing {
         let (table, name) = key.split_once('.').unwrap();

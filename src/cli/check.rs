@@ -53,12 +53,12 @@ pub fn run(global: &Global, options: &Options) -> Result<u8, Fault> {
     if options.json {
         printer::json(&Listing {
             files: input.files.clone(),
-            targets: settings.words(),
+            targets: settings.target_ids(),
             settings: input.listing().iter().map(line).collect(),
             environment: environment.shown.into_iter().map(Variable::from).collect(),
         });
     } else {
-        printer::out(&text(&input, &environment, &settings.words()));
+        printer::out(&text(&input, &environment, &settings.target_ids()));
     }
     Ok(0)
 }

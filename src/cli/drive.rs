@@ -103,14 +103,14 @@ fn start(
 
 /// The targets to drive: those asked for have to be configured.
 fn select(settings: &Settings, asked: &[String]) -> Result<Vec<Box<dyn Target>>, ConfigError> {
-    let configured = settings.words();
-    if let Some(word) = asked.iter().find(|word| !configured.contains(&word.as_str())) {
+    let configured = settings.target_ids();
+    if let Some(id) = asked.iter().find(|id| !configured.contains(&id.as_str())) {
         return Err(ConfigError::NotConfigured {
-            word: word.clone(),
+            id: id.clone(),
             configured: configured.join(", "),
         });
     }
-    let is_wanted =
-        |target: &Box<dyn Target>| asked.is_empty() || asked.iter().any(|word| word == target.id());
-    Ok(settings.targets().into_iter().filter(is_wanted).collect())
+    let is_selected = |id: &&str| asked.is_empty() || asked.iter().any(|asked| asked == id);
+    let selected = configured.into_iter().filter(is_selected);
+    Ok(selected.filter_map(|id| settings.target(id)).collect())
 }

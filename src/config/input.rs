@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::schema::{self, Form, SETTINGS, Setting};
+use super::settings::target_ids;
 use super::{ConfigError, values};
 use crate::pki::oid;
 
@@ -176,7 +177,7 @@ impl Input {
     #[must_use]
     pub fn listing(&self) -> Vec<(&'static Setting, Entry)> {
         let is_on = |key: &&Setting| {
-            self.table(key.table).is_some() || !schema::TARGETS.contains(&key.table)
+            self.table(key.table).is_some() || !target_ids().any(|id| id == key.table)
         };
         let entry = |key: &'static Setting| {
             let default =

@@ -28,8 +28,8 @@ pub enum ConfigError {
     Missing { origin: Origin, key: String, allowed: String },
     #[error("no target is configured")]
     NoTarget { searched: String },
-    #[error("there is no target {word:?} in the settings")]
-    NotConfigured { word: String, configured: String },
+    #[error("there is no target {id:?} in the settings")]
+    NotConfigured { id: String, configured: String },
 }
 
 impl ConfigError {

@@ -87,9 +87,6 @@ impl<F> Deref for Key<F> {
     }
 }
 
-/// Tables whose presence turns a target on.
-pub const TARGETS: [&str; 3] = ["opsworks-cm", "opsworks", "ssm"];
-
 /// The setting of this name, if there is one.
 #[must_use]
 pub fn find(table: &str, name: &str) -> Option<&'static Setting> {

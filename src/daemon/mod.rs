@@ -156,7 +156,8 @@ fn reload(
 
 /// Taking a table away does not take the node out of what it joined.
 fn forgotten(former: Option<&Settings>, settings: Option<&Settings>) {
-    let words = |settings: Option<&Settings>| settings.map(Settings::words).unwrap_or_default();
+    let words =
+        |settings: Option<&Settings>| settings.map(Settings::target_ids).unwrap_or_default();
     let now = words(settings);
     for word in words(former).into_iter().filter(|word| !now.contains(word)) {
         tracing::warn!(

@@ -45,7 +45,7 @@ impl<'a> Supervisor<'a> {
         is_ready: bool,
     ) -> Result<Self, Fault> {
         let environment = environment(settings)?;
-        let words = settings.words();
+        let words = settings.target_ids();
         let textfile = settings.metrics.textfile.clone();
         let status_table = StatusTable::new(
             &words,

@@ -171,7 +171,7 @@ impl<'a> TargetWorker<'a> {
     }
 
     async fn drive(&self, machine: &mut impl StateMachine, host: &mut Host) -> Outcome {
-        let several = self.supervisor.settings.words().len() > 1;
+        let several = self.supervisor.settings.target_ids().len() > 1;
         let log = Log::of(several.then_some(self.word));
         Box::pin(drive(machine, host, &mut Reporter { worker: self, log })).await
     }
@@ -197,8 +197,7 @@ impl<'a> TargetWorker<'a> {
     }
 
     fn target(&self) -> Result<Box<dyn Target>, Fault> {
-        let targets = self.supervisor.settings.targets();
-        targets.into_iter().find(|target| target.id() == self.word).ok_or_else(bug)
+        self.supervisor.settings.target(self.word).ok_or_else(bug)
     }
 
     fn host(&self) -> Host {

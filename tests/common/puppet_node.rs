@@ -20,7 +20,7 @@ pub fn opsworks_cm(server: &str) -> (OpsworksCm, Engines) {
     fragments::add_text(&mut input, &text, "the test").unwrap();
     let settings = Settings::parse(&input, &|path| Err(format!("{path}: no file here")));
     let settings = settings.unwrap();
-    (settings.opsworks_cm.unwrap(), settings.engines)
+    (settings.of::<OpsworksCm>().unwrap().clone(), settings.engines)
 }
 
 /// To join that server, within this time.

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use enlist::config::schema::{Form, SETTINGS, Setting, TARGETS};
+use enlist::config::schema::{Form, SETTINGS, Setting};
+use enlist::config::settings::target_ids;
 
 const HEAD: &str = "\
 # Settings of enlist: all there are, each with its default or a form to fill in.
@@ -18,8 +19,11 @@ pub fn commented() -> String {
     for key in SETTINGS {
         if key.table != table {
             table = key.table;
-            let note =
-                if TARGETS.contains(&table) { "  # this line turns the target on" } else { "" };
+            let note = if target_ids().any(|id| id == table) {
+                "  # this line turns the target on"
+            } else {
+                ""
+            };
             let _ = write!(text, "\n#[{table}]{note}\n");
         }
         let _ = write!(text, "\n{}#{} = {}\n", wrapped(key.help), key.name, value(key));

@@ -8,6 +8,7 @@ use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 use enlist::cli::Cli;
 use enlist::config::schema::{SETTINGS, variable};
+use enlist::config::settings::target_ids;
 use enlist::fault::Kind;
 
 use crate::Outcome;
@@ -118,11 +119,13 @@ fn settings_page(date: &str, source: &str) -> String {
     roff.control("SH", ["NAME"]);
     roff.text([roman("enlist.toml - settings of enlist")]);
     roff.control("SH", ["DESCRIPTION"]);
-    roff.text([roman(
-        "TOML files, merged in the order below, the later over the earlier; then the environment, \
-         then --set. An unknown key is an error. A target is turned on by its table: \
-         [opsworks-cm], [opsworks], [ssm].",
-    )]);
+    let targets: Vec<String> = target_ids().map(|id| format!("[{id}]")).collect();
+    roff.text([roman(format!(
+        "TOML files, merged in the order below: a later file overrides an earlier one, the \
+         environment overrides the files, and --set overrides everything. An unknown setting is an \
+         error. The table of a target turns the target on: {}.",
+        targets.join(", ")
+    ))]);
     let mut text = roff.to_roff();
     list(&mut text, "FILES", &SETTINGS_FILES.map(|pair| owned(&pair)));
     let mut table = "";

@@ -5,14 +5,15 @@ mod engines;
 mod opsworks;
 mod opsworks_cm;
 mod reader;
+mod registry;
 mod run;
 mod ssm;
 
+use std::any::Any;
 use std::time::Duration;
 
 use super::ConfigError;
 use super::input::Input;
-use super::schema::TARGETS;
 use super::setting_table::{aws, node};
 use crate::engines::Engines;
 use crate::targets::address::{self, Url};
@@ -20,9 +21,10 @@ use crate::targets::{NameTemplate, Target};
 use reader::Reader;
 
 pub use reader::ReadFile;
+pub use registry::{Registered, TARGETS, TargetSettings, target_ids};
 pub use run::{LeaveOn, Metrics, Ready, Run};
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// None: the instance id on EC2, else the FQDN.
     pub name: Option<NameTemplate>,
@@ -31,9 +33,8 @@ pub struct Settings {
     pub metrics: Metrics,
     pub aws: Aws,
     pub engines: Engines,
-    pub opsworks_cm: Option<crate::targets::opsworks_cm::OpsworksCm>,
-    pub opsworks: Option<crate::targets::opsworks::Opsworks>,
-    pub ssm: Option<crate::targets::ssm::Ssm>,
+    /// Of each configured target, in the registry's order.
+    targets: Vec<Box<dyn TargetSettings>>,
 }
 
 /// None: whatever the SDK's own chain finds.
@@ -51,10 +52,11 @@ impl Settings {
     /// The first value that is not allowed, with what is; or that no target is configured.
     pub fn parse(input: &Input, read_file: ReadFile<'_>) -> Result<Self, ConfigError> {
         let reader = Reader { input, read_file };
-        if !TARGETS.iter().any(|target| input.table(target).is_some()) {
+        let mut configured =
+            TARGETS.iter().filter_map(|target| Some((target, input.table(target.id)?))).peekable();
+        if configured.peek().is_none() {
             return Err(ConfigError::NoTarget { searched: input.searched.clone() });
         }
-        let table = |word: &str| input.table(word);
         let engines = reader.engines()?;
         Ok(Self {
             name: reader.parsed(
@@ -71,11 +73,9 @@ impl Settings {
             run: reader.run()?,
             metrics: reader.metrics()?,
             aws: reader.aws()?,
-            opsworks_cm: table("opsworks-cm")
-                .map(|origin| reader.opsworks_cm(origin, &engines.chef))
-                .transpose()?,
-            opsworks: table("opsworks").map(|origin| reader.opsworks(origin)).transpose()?,
-            ssm: table("ssm").map(|origin| reader.ssm(origin)).transpose()?,
+            targets: configured
+                .map(|(target, table)| (target.parse)(&reader, &engines, table))
+                .collect::<Result<_, _>>()?,
             engines,
         })
     }
@@ -83,17 +83,25 @@ impl Settings {
     /// The configured targets.
     #[must_use]
     pub fn targets(&self) -> Vec<Box<dyn Target>> {
-        let mut targets: Vec<Box<dyn Target>> = Vec::new();
-        targets.extend(self.opsworks_cm.clone().map(|target| Box::new(target) as Box<dyn Target>));
-        targets.extend(self.opsworks.clone().map(|target| Box::new(target) as Box<dyn Target>));
-        targets.extend(self.ssm.clone().map(|target| Box::new(target) as Box<dyn Target>));
-        targets
+        self.targets.iter().map(|settings| settings.target()).collect()
     }
 
-    /// Their words.
+    /// The configured target of this id, if there is one.
     #[must_use]
-    pub fn words(&self) -> Vec<&'static str> {
-        self.targets().iter().map(|target| target.id()).collect()
+    pub fn target(&self, id: &str) -> Option<Box<dyn Target>> {
+        self.targets.iter().find(|settings| settings.id() == id).map(|settings| settings.target())
+    }
+
+    /// The ids of the configured targets.
+    #[must_use]
+    pub fn target_ids(&self) -> Vec<&'static str> {
+        self.targets.iter().map(|settings| settings.id()).collect()
+    }
+
+    /// The settings of the target of this type, if it is configured.
+    #[must_use]
+    pub fn of<T: Target + 'static>(&self) -> Option<&T> {
+        self.targets.iter().find_map(|settings| (&**settings as &dyn Any).downcast_ref())
     }
 }
 
