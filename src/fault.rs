@@ -221,7 +221,14 @@ impl Fault {
         self.kind.is_retried() && self.outlook != Outlook::Final
     }
 
-    /// What failed, and the nearest cause: for one line while it is tried again.
+    /// All of it in one line, for the log.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let causes: String = self.causes.iter().map(|cause| format!(": {cause}")).collect();
+        format!("{self}{causes}; to do: {}", self.todo)
+    }
+
+    /// What failed, and the nearest cause, in one line, while it is tried again.
     #[must_use]
     pub fn line(&self) -> String {
         match self.causes.first() {

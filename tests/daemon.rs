@@ -305,7 +305,7 @@ fn a_recovery_is_logged_like_a_failure() {
     daemon.ready();
     daemon.stop();
     let log = node.read("log");
-    assert!(log.contains("it goes on again, after 2 failures"), "{log}");
+    assert!(log.contains("recovered after 2 failures"), "{log}");
     assert!(!log.contains("message_id"), "{log}");
 }
 

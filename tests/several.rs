@@ -32,6 +32,30 @@ fn several_targets_join_in_parallel_and_a_failure_delays_no_other() {
 }
 
 #[test]
+fn each_line_of_the_log_names_its_target() {
+    let settings = format!(
+        "[opsworks-cm]\nserver = \"puppet-test\"\n[puppet]\nkey_bits = 2048\n[opsworks]\nstack_id = \"{STACK}\"\n"
+    );
+    for format in ["text", "json"] {
+        let node = target_node(&settings, &[]);
+        let run = node.enlist(&["join", "--log-format", format]);
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        for (id, authority) in [("opsworks-cm", "server puppet-test"), ("opsworks", "stack")] {
+            let joined = format!("joined {authority}");
+            let line = run.stderr.lines().find(|line| line.contains(&joined)).unwrap();
+            if format == "text" {
+                assert!(line.contains(&format!(" INFO {id}: {joined}")), "{line}");
+                assert!(!line.contains('='), "a value is said twice: {line}");
+            } else {
+                let event: Value = serde_json::from_str(line).unwrap();
+                assert_eq!(event["span"]["enlist_target"], id, "{line}");
+                assert!(event["fields"]["name"].is_string(), "{line}");
+            }
+        }
+    }
+}
+
+#[test]
 fn the_policy_has_exactly_the_actions_that_are_called() {
     let settings = format!(
         "[opsworks-cm]\nserver = \"puppet-test\"\n[puppet]\nkey_bits = 2048\n[opsworks]\nstack_id = \"{STACK}\"\n"

@@ -2,13 +2,14 @@
 
 use clap::Args;
 use futures_util::future::join_all;
+use tracing::Instrument;
 
 use super::progress::Progress;
 use super::{Global, printer, runtime};
 use crate::bootstrap::{Now, Outcome, Record, StateMachine};
 use crate::config::{ConfigError, Settings};
 use crate::daemon;
-use crate::driver::drive;
+use crate::driver::{drive, span};
 use crate::fault::Fault;
 use crate::host::{Environment, Host, HttpClients, Root, Store, facts, lock};
 use crate::targets::Target;
@@ -48,16 +49,17 @@ pub fn run<M: StateMachine>(
         let runs = selected.into_iter().map(|target| {
             let (root, settings, begin, net) = (&root, &settings, &begin, net.clone());
             let environment = environment.clone();
-            async move {
-                let word = target.id();
+            let id = target.id();
+            let run = async move {
                 let (start, mut host) = match start(root, environment, target, net) {
                     Ok(start) => start,
                     Err(fault) => return Outcome::Failed(fault),
                 };
                 let mut machine = begin(settings, start);
-                let mut watch = progress.of(several.then_some(word));
-                Box::pin(drive(&mut machine, &mut host, &mut watch)).await
-            }
+                let mut observer = progress.of(several.then_some(id));
+                Box::pin(drive(&mut machine, &mut host, &mut observer)).await
+            };
+            run.instrument(span(id))
         });
         let outcomes = join_all(runs).await;
         progress.finish();

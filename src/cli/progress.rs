@@ -1,5 +1,5 @@
-//! What a person sees while a join is under way: each step once it is done, and one line with
-//! what is being waited for. Without a terminal: log lines.
+//! What a person sees during `join` and `leave`: each step when it is done, and one line that says
+//! what is being done now. Without a terminal there are log lines instead.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
@@ -13,15 +13,15 @@ use crate::driver::{Log, Observer};
 #[derive(Clone)]
 pub struct Progress {
     bar: Option<ProgressBar>,
-    /// Where nobody watches.
+    /// Used where there is no bar.
     log: Log,
-    /// The target's word, where there are several.
-    word: Option<&'static str>,
-    shown: usize,
+    /// The target's id, where there are several.
+    target: Option<&'static str>,
+    steps: usize,
 }
 
 impl Progress {
-    /// A progress line where a person watches; nothing elsewhere.
+    /// With a progress line if it is wanted, standard error is a terminal, and the log is text.
     pub fn new(global: &Global, wanted: bool) -> Self {
         let is_watched = wanted
             && !global.quiet
@@ -34,14 +34,14 @@ impl Progress {
             }
             bar
         });
-        Self { bar, log: Log::default(), word: None, shown: 0 }
+        Self { bar, log: Log::default(), target: None, steps: 0 }
     }
 
     pub fn is_shown(&self) -> bool {
         self.bar.is_some()
     }
 
-    /// Where log lines go: above the progress line, where there is one.
+    /// Writes log lines; above the progress line, if there is one.
     pub fn writer(&self) -> impl for<'a> tracing_subscriber::fmt::MakeWriter<'a> + use<> {
         let bar = self.bar.clone();
         move || Line { bar: bar.clone(), text: Vec::new() }
@@ -53,24 +53,24 @@ impl Progress {
         }
     }
 
-    /// For one target of several, which is named then.
-    pub fn of(&self, word: Option<&'static str>) -> Self {
-        Self { word, log: Log::of(word), ..self.clone() }
+    /// The progress of one target; its id is shown where there are several.
+    pub fn of(&self, target: Option<&'static str>) -> Self {
+        Self { target, ..self.clone() }
     }
 
     fn draw(&mut self, bar: &ProgressBar, status: &Status, now: Now) {
-        for step in status.steps.iter().skip(self.shown) {
-            let target = self.word.map(|word| format!("{word}: ")).unwrap_or_default();
+        for step in status.steps.iter().skip(self.steps) {
+            let target = self.target.map(|target| format!("{target}: ")).unwrap_or_default();
             bar.println(format!("{:>12}  {target}{}", step.kind, step.result));
         }
-        self.shown = status.steps.len();
+        self.steps = status.steps.len();
         let doing = match &status.waiting {
             Some(wait) => wait.sentence(now),
             None => status.doing.clone(),
         };
         bar.set_message(doing);
-        // Ticks only once there is something to wait for: a join that takes milliseconds needs no
-        // thread for it.
+        // The thread that redraws the line starts here and not earlier: a node that has joined
+        // already needs none.
         bar.enable_steady_tick(Duration::from_millis(120));
     }
 }
@@ -84,7 +84,7 @@ impl Observer for Progress {
     }
 }
 
-/// One event's text, written whole when it is dropped.
+/// The text of one event, written as a whole on drop.
 struct Line {
     bar: Option<ProgressBar>,
     text: Vec<u8>,

@@ -63,7 +63,7 @@ pub fn text(entries: &[Entry]) -> String {
         head(&mut text, name, kind, help);
         for entry in entries {
             if let Some(value) = value(entry) {
-                let _ = writeln!(text, "{name}{{target=\"{}\"}} {value}", entry.word);
+                let _ = writeln!(text, "{name}{{target=\"{}\"}} {value}", entry.id);
             }
         }
     };
@@ -86,13 +86,13 @@ pub fn text(entries: &[Entry]) -> String {
     });
     head(&mut text, "enlist_phase", "gauge", "Where the bootstrap is.");
     for entry in entries {
-        let (word, phase) = (entry.word, entry.phase.id());
+        let (word, phase) = (entry.id, entry.phase.id());
         let _ = writeln!(text, "enlist_phase{{target=\"{word}\",phase=\"{phase}\"}} 1");
     }
     head(&mut text, "enlist_faults_total", "counter", "Failures since the settings were read.");
     for entry in entries {
         for (kind, count) in &entry.faults {
-            let word = entry.word;
+            let word = entry.id;
             let _ =
                 writeln!(text, "enlist_faults_total{{target=\"{word}\",kind=\"{kind}\"}} {count}");
         }

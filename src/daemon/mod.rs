@@ -1,229 +1,169 @@
-//! `enlist run`: joins every target, then stays: watches over what was joined, renews it, says
-//! how it stands, and leaves when it is told to.
+//! `enlist run`: joins every target and then stays. It watches what is installed, renews
+//! certificates, reports the status, and leaves if the settings say so.
 //!
-//! A life lasts from one reading of the settings to the next, or to the end. Everything in it
-//! may be dropped at any moment: whatever a target was in the middle of is in its record, and the
-//! next life goes on there. That is the same promise that a power cut is given.
+//! A supervisor lasts from one reading of the settings to the next. It, and everything it runs, may
+//! be dropped at any moment: the progress of each target is in its record, and the next supervisor
+//! continues from there. A power cut is handled in the same way.
 
-#![allow(clippy::disallowed_types, reason = "waits and tells")]
+#![allow(clippy::disallowed_types, reason = "it measures and waits")]
 
 mod metrics;
+mod observers;
+mod service_manager;
+mod signals;
 mod status_table;
 mod supervisor;
 mod worker;
 
-use std::convert::Infallible;
 use std::time::Duration;
-
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::Settings;
 use crate::config::settings::LeaveOn;
 use crate::driver::milestones;
-use crate::fault::{Fault, Kind};
+use crate::fault::Fault;
 use crate::host::imds::Notices;
-use crate::host::{HttpClients, Notifier, Root, power, timer};
-use status_table::EXTENSION;
-use supervisor::Supervisor;
+use crate::host::{HttpClients, Root, power};
+use service_manager::ServiceManager;
+use signals::{Command, Signals};
+use supervisor::{Ended, Supervisor};
 
 pub use supervisor::environment;
 
-/// How often the metadata service is asked for notices: a Spot instance is told two minutes
-/// before. With a look every ten minutes it keeps the wakes of an hour below sixty.
-const NOTICE_PAUSE: Duration = Duration::from_secs(75);
-/// While we are starting.
-const START_PAUSE: Duration = Duration::from_secs(30);
-/// Leaving on the way down: an announced end comes within two minutes.
+/// The budget for leaving before this machine ends. A Spot instance ends two minutes after the
+/// notice.
 const LEAVING_BUDGET: Duration = Duration::from_secs(100);
 
-/// Reads the settings; none while no target is configured.
+/// Reads the settings; none if no target is configured.
 pub type ReadSettings<'a> = &'a dyn Fn() -> Result<Option<Settings>, Fault>;
-
-/// How a life ended.
-enum End {
-    Reload,
-    Stop,
-    /// EC2 ends this instance; as announced.
-    Ending(String),
-    /// No target can go on.
-    Failed(Fault),
-}
 
 /// Runs until it is told to stop.
 ///
 /// # Errors
-/// The first target's fault where none of them can go on.
+/// The first target's fault, if none of the targets can continue.
 pub async fn run(
     root: &Root,
     read: ReadSettings<'_>,
     first: Option<Settings>,
 ) -> Result<(), Fault> {
     let mut signals = Signals::new()?;
-    let notifier = Notifier::from_environment();
+    let manager = ServiceManager::from_environment();
     let mut settings = first;
-    let mut is_ready = false;
     loop {
-        let end = match &settings {
-            None => idle(notifier, &mut signals, &mut is_ready).await,
-            Some(settings) => {
-                let supervisor = Supervisor::new(root, settings, notifier, is_ready)?;
-                supervisor.run(&mut signals, &mut is_ready).await
-            }
+        let ended = match &settings {
+            None => idle(&manager, &mut signals).await,
+            Some(settings) => Supervisor::new(root, settings, &manager)?.run(&mut signals).await,
         };
-        match end {
-            End::Stop => {
-                notifier.stopping();
-                return stop(root, settings.as_ref(), notifier).await;
+        match ended {
+            Ended::Command(Command::Reload) => {
+                settings = manager.reload(|| reload(read, settings));
             }
-            End::Failed(fault) => return Err(fault),
-            End::Reload => settings = reload(notifier, read, settings, is_ready),
-            End::Ending(notice) => {
+            Ended::Command(Command::Stop) => {
+                manager.stopping();
+                return stop(root, settings.as_ref(), &manager).await;
+            }
+            Ended::InstanceEnds(notice) => {
                 if let Some(settings) = &settings {
-                    tracing::warn!(message_id = milestones::ENDING, "{notice}: leaving");
-                    notifier.status(&format!("{notice}: leaving"));
-                    leave(root, settings, notifier).await?;
+                    manager.status(&format!("{notice}: leaving"));
+                    leave(root, settings, &manager, &notice).await?;
                 }
-                notifier.status("left; this instance is about to end");
-                // It may take its group an hour; the watchdog is not to start us anew meanwhile.
-                tokio::select! {
-                    () = signals.stop() => {}
-                    never = alive(notifier) => match never {},
-                }
-                notifier.stopping();
+                wait_for_the_end(&manager, &mut signals).await;
                 return Ok(());
             }
+            Ended::Failed(fault) => return Err(fault),
         }
     }
 }
 
-/// Nothing is configured: the package is installed, and its settings are still to come.
-async fn idle(notifier: Notifier, signals: &mut Signals, is_ready: &mut bool) -> End {
-    let text = "idle: no target is configured; add one to /etc/enlist/enlist.toml and reload";
+/// No target is configured: the package is installed, and its settings are not there yet.
+async fn idle(manager: &ServiceManager, signals: &mut Signals) -> Ended {
+    let text = "idle: no target is configured; add the table of a target to /etc/enlist/enlist.toml, then run `systemctl reload enlist.service`";
     tracing::info!("{text}");
-    notifier.status(text);
-    if !*is_ready {
-        notifier.ready();
-        *is_ready = true;
-    }
+    manager.status(text);
+    manager.ready();
     tokio::select! {
-        end = signals.next() => end,
-        never = alive(notifier) => match never {},
+        command = signals.next() => Ended::Command(command),
+        never = manager.keep_alive() => match never {},
     }
 }
 
-async fn alive(notifier: Notifier) -> Infallible {
-    let Some(pause) = notifier.watchdog_pause() else { return std::future::pending().await };
-    loop {
-        timer::sleep(pause).await;
-        notifier.alive();
+/// The instance may take an hour to end. If this process ended now, the service manager would
+/// start it again, and it would join again.
+async fn wait_for_the_end(manager: &ServiceManager, signals: &mut Signals) {
+    manager.status("left; this instance is about to end");
+    tokio::select! {
+        () = signals.stop() => {}
+        never = manager.keep_alive() => match never {},
     }
+    manager.stopping();
 }
 
 /// Settings that can't be used change nothing.
-fn reload(
-    notifier: Notifier,
-    read: ReadSettings<'_>,
-    former: Option<Settings>,
-    is_ready: bool,
-) -> Option<Settings> {
-    if is_ready {
-        notifier.reloading();
-    }
+fn reload(read: ReadSettings<'_>, former: Option<Settings>) -> Option<Settings> {
     let usable = read().and_then(|settings| {
         settings.as_ref().map(environment).transpose()?;
         Ok(settings)
     });
-    let settings = match usable {
+    match usable {
         Ok(settings) => {
-            tracing::info!("the settings are read anew");
-            forgotten(former.as_ref(), settings.as_ref());
+            tracing::info!("the settings have been reloaded");
+            warn_of_removed(former.as_ref(), settings.as_ref());
             settings
         }
         Err(fault) => {
             tracing::error!(
-                "the settings can't be used, and the former ones stay: {fault}: {}; to do: {}",
-                fault.causes.join("; "),
-                fault.todo
+                kind = fault.kind.word(),
+                "the new settings can't be used, and the former ones stay: {}",
+                fault.sentence()
             );
             former
         }
-    };
-    if is_ready {
-        notifier.ready();
     }
-    settings
 }
 
-/// Taking a table away does not take the node out of what it joined.
-fn forgotten(former: Option<&Settings>, settings: Option<&Settings>) {
-    let words =
-        |settings: Option<&Settings>| settings.map(Settings::target_ids).unwrap_or_default();
-    let now = words(settings);
-    for word in words(former).into_iter().filter(|word| !now.contains(word)) {
+/// A target whose table is removed from the settings stays joined.
+fn warn_of_removed(former: Option<&Settings>, settings: Option<&Settings>) {
+    let ids = |settings: Option<&Settings>| settings.map(Settings::target_ids).unwrap_or_default();
+    let configured = ids(settings);
+    for id in ids(former).into_iter().filter(|id| !configured.contains(id)) {
         tracing::warn!(
-            "{word} is not configured any more and no longer watched over; this node is still a member: to leave, put the table back and `enlist leave --target {word}`"
+            enlist_target = id,
+            "{id} is no longer in the settings and is no longer watched; this node is still a member: to leave, put the table back and run `enlist leave --target {id}`"
         );
     }
 }
 
-async fn stop(root: &Root, settings: Option<&Settings>, notifier: Notifier) -> Result<(), Fault> {
+/// Leaves before stopping, if the settings ask for it and this machine is about to end.
+async fn stop(
+    root: &Root,
+    settings: Option<&Settings>,
+    manager: &ServiceManager,
+) -> Result<(), Fault> {
     let Some(settings) = settings else { return Ok(()) };
-    let on = settings.run.leave_on;
-    let mut why = None;
-    if on >= LeaveOn::Termination
+    let leave_on = settings.run.leave_on;
+    let mut reason = None;
+    if leave_on >= LeaveOn::Termination
         && let Some(mut notices) = Notices::new(root, &HttpClients::new(&environment(settings)?))
     {
-        why = notices.termination().await;
+        reason = notices.termination().await;
     }
-    if why.is_none() && on == LeaveOn::Shutdown && power::is_going_off(root).await {
-        why = Some("this machine is being powered off".to_owned());
+    if reason.is_none() && leave_on == LeaveOn::Shutdown && power::is_going_off(root).await {
+        reason = Some("this machine is being powered off".to_owned());
     }
-    if let Some(why) = why {
-        tracing::warn!(message_id = milestones::ENDING, "{why}: leaving");
-        return leave(root, settings, notifier).await;
+    if let Some(reason) = reason {
+        return leave(root, settings, manager, &reason).await;
     }
     tracing::info!("stopped; this node stays a member");
     Ok(())
 }
 
-/// Out of every target, side by side.
-async fn leave(root: &Root, settings: &Settings, notifier: Notifier) -> Result<(), Fault> {
-    notifier.extend(LEAVING_BUDGET + EXTENSION);
-    Supervisor::new(root, settings, notifier, true)?.leave(LEAVING_BUDGET).await
-}
-
-/// What the service manager and the admin ask for.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hang_up: Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Self, Fault> {
-        let listen = |kind| {
-            signal(kind).map_err(|error| {
-                let todo = "check the limits on files";
-                Fault::new(Kind::Host, "signals can't be received", "the daemon", todo)
-                    .because(&error)
-            })
-        };
-        Ok(Self {
-            terminate: listen(SignalKind::terminate())?,
-            interrupt: listen(SignalKind::interrupt())?,
-            hang_up: listen(SignalKind::hangup())?,
-        })
-    }
-
-    async fn stop(&mut self) {
-        while !matches!(self.next().await, End::Stop) {}
-    }
-
-    async fn next(&mut self) -> End {
-        tokio::select! {
-            _ = self.terminate.recv() => End::Stop,
-            _ = self.interrupt.recv() => End::Stop,
-            _ = self.hang_up.recv() => End::Reload,
-        }
-    }
+/// Leaves every target, all at the same time.
+async fn leave(
+    root: &Root,
+    settings: &Settings,
+    manager: &ServiceManager,
+    reason: &str,
+) -> Result<(), Fault> {
+    tracing::warn!(message_id = milestones::ENDING, reason, "{reason}: leaving");
+    manager.leaving(LEAVING_BUDGET);
+    Supervisor::new(root, settings, manager)?.leave(LEAVING_BUDGET).await
 }

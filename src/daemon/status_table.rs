@@ -1,63 +1,62 @@
-//! How every target stands, and who is to know of it: the service manager and the metrics.
+//! How every target stands. Changes are reported to the service manager and in the metrics.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::metrics::Publisher;
+use super::service_manager::ServiceManager;
 use crate::bootstrap::{PhaseName, Record, Status};
 use crate::config::settings::Ready;
 use crate::fault::{Fault, Kind};
-use crate::host::Notifier;
 use crate::text;
 
-/// While we are starting, more time is asked for in these portions, and again before they end.
-pub const EXTENSION: Duration = Duration::from_secs(90);
-
+/// An entry for each target, and what was last reported of them.
 pub struct StatusTable {
     pub entries: Vec<Entry>,
-    notifier: Notifier,
     publisher: Publisher,
     ready: Ready,
-    is_ready: bool,
-    told: String,
+    /// The last line that the service manager was told.
+    reported: String,
 }
 
 /// One target.
 #[derive(Debug)]
 pub struct Entry {
-    pub word: &'static str,
+    pub id: &'static str,
     pub state: MembershipState,
-    /// As a phrase.
+    /// What is being done now, as a phrase.
     pub doing: String,
     pub phase: PhaseName,
+    /// How often the creating call was attempted.
     pub attempts: u32,
-    /// Unix seconds.
+    /// End of the certificate, Unix seconds.
     pub not_after: Option<i64>,
+    /// When a new certificate is asked for, Unix seconds.
     pub renewal_at: Option<i64>,
-    /// How many of the installed files are not as they were.
+    /// How many of the installed files are missing or damaged.
     pub findings: usize,
-    /// By the fault's word, since the settings were read.
+    /// Faults since the settings were read, by kind.
     pub faults: BTreeMap<&'static str, u64>,
-    /// When it last joined, renewed, or was looked at and found well: Unix seconds.
+    /// When it last joined, renewed, or was inspected without findings: Unix seconds.
     pub last_success: Option<i64>,
+    /// Failures in a row, as last seen.
     failures: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MembershipState {
-    /// On its way.
+    /// Joining.
     Pending,
     Member,
-    /// Stopped by a fault that does not pass by itself; tried again after a long while.
+    /// Stopped by a fault that trying again does not cure; tried again after an hour.
     GivenUp(Fault),
-    /// By somebody's hand.
+    /// `enlist leave` was run.
     Left,
 }
 
 impl Entry {
-    fn new(word: &'static str) -> Self {
+    fn new(id: &'static str) -> Self {
         Self {
-            word,
+            id,
             state: MembershipState::Pending,
             doing: "starting".to_owned(),
             phase: PhaseName::New,
@@ -75,8 +74,8 @@ impl Entry {
         self.state == MembershipState::Member
     }
 
-    /// As a machine says of itself while it is driven.
-    pub fn see(&mut self, status: &Status) {
+    /// Takes over the status of a state machine while it is driven.
+    pub fn observe(&mut self, status: &Status) {
         self.doing.clone_from(&status.doing);
         self.phase = status.phase;
         if let Some(kind) = status.fault.filter(|_| status.failures > self.failures) {
@@ -85,24 +84,17 @@ impl Entry {
         self.failures = status.failures;
     }
 
+    /// Takes over the record of a member.
     pub fn joined(&mut self, record: &Record, unix: i64) {
         self.state = MembershipState::Member;
-        self.know(record);
-        self.last_success = Some(unix);
-    }
-
-    pub fn know(&mut self, record: &Record) {
         self.phase = record.phase.name();
         self.attempts = record.attempts;
         self.not_after = record.certificate().map(|(_, not_after)| not_after);
         self.renewal_at = record.renewal_at();
+        self.last_success = Some(unix);
     }
 
-    fn count(&mut self, kind: Kind) {
-        *self.faults.entry(kind.word()).or_default() += 1;
-    }
-
-    /// Ended by a fault; whether it was counted while it was driven shows in the failures.
+    /// Takes over the fault that ended it. Faults that were tried again are counted already.
     pub fn gave_up(&mut self, fault: &Fault) {
         if self.failures == 0 {
             self.count(fault.kind);
@@ -110,47 +102,40 @@ impl Entry {
         self.failures = 0;
         self.state = MembershipState::GivenUp(fault.clone());
     }
+
+    fn count(&mut self, kind: Kind) {
+        *self.faults.entry(kind.word()).or_default() += 1;
+    }
 }
 
 impl StatusTable {
-    pub fn new(
-        words: &[&'static str],
-        notifier: Notifier,
-        publisher: Publisher,
-        ready: Ready,
-        is_ready: bool,
-    ) -> Self {
-        let entries = words.iter().map(|word| Entry::new(word)).collect();
-        Self { entries, notifier, publisher, ready, is_ready, told: String::new() }
+    pub fn new(ids: &[&'static str], publisher: Publisher, ready: Ready) -> Self {
+        let entries = ids.iter().map(|id| Entry::new(id)).collect();
+        Self { entries, publisher, ready, reported: String::new() }
     }
 
-    /// Tells everybody what is new.
-    pub fn changed(&mut self) {
-        let text = self.text();
-        if text != self.told {
-            self.notifier.status(&text);
-            self.told = text;
+    /// Reports what has changed.
+    pub fn report(&mut self, manager: &ServiceManager) {
+        let line = self.line();
+        if line != self.reported {
+            manager.status(&line);
+            self.reported = line;
         }
-        if !self.is_ready {
-            if self.may_be_ready() {
-                self.is_ready = true;
-                self.notifier.ready();
+        if manager.is_starting() {
+            if self.is_ready() {
+                manager.ready();
             } else {
-                self.notifier.extend(EXTENSION);
+                manager.still_starting();
             }
         }
         self.publisher.publish(&self.entries);
-    }
-
-    pub fn is_ready(&self) -> bool {
-        self.is_ready
     }
 
     pub fn metrics(&self) -> String {
         super::metrics::text(&self.entries)
     }
 
-    /// The first one's fault, where none of the targets can go on.
+    /// The first target's fault, if none of the targets can continue.
     pub fn all_gave_up(&self) -> Option<Fault> {
         let mut faults = self.entries.iter().map(|entry| match &entry.state {
             MembershipState::GivenUp(fault) => Some(fault.clone()),
@@ -160,22 +145,22 @@ impl StatusTable {
         faults.all(|fault| fault.is_some()).then_some(first)
     }
 
-    /// One that gave up does not keep the others' word back.
-    fn may_be_ready(&self) -> bool {
+    /// Whether startup is finished. It does not wait for a target that gave up.
+    fn is_ready(&self) -> bool {
         let is_pending = |entry: &Entry| entry.state == MembershipState::Pending;
         self.ready == Ready::Started
             || (self.entries.iter().any(Entry::is_member) && !self.entries.iter().any(is_pending))
     }
 
-    /// One line.
-    fn text(&self) -> String {
+    /// All targets in one line.
+    fn line(&self) -> String {
         let parts: Vec<String> = self
             .entries
             .iter()
             .map(|entry| match &entry.state {
-                MembershipState::GivenUp(fault) => format!("{}: gave up: {fault}", entry.word),
-                MembershipState::Left => format!("{}: has left", entry.word),
-                _ => format!("{}: {}", entry.word, entry.doing),
+                MembershipState::GivenUp(fault) => format!("{}: gave up: {fault}", entry.id),
+                MembershipState::Left => format!("{}: has left", entry.id),
+                _ => format!("{}: {}", entry.id, entry.doing),
             })
             .collect();
         text::line(&parts.join("; "))

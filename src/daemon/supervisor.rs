@@ -1,5 +1,5 @@
-//! One reading of the settings, and what lives by it: every target's worker, the pulse, and what
-//! they share.
+//! The supervisor: one reading of the settings, a worker for each target, and what the workers
+//! share.
 
 use std::cell::RefCell;
 use std::convert::Infallible;
@@ -11,91 +11,96 @@ use tokio::net::UnixListener;
 use tokio::sync::Notify;
 
 use super::metrics::{self, Publisher};
+use super::service_manager::ServiceManager;
+use super::signals::{Command, Signals};
 use super::status_table::{Entry, StatusTable};
 use super::worker::TargetWorker;
-use super::{End, NOTICE_PAUSE, START_PAUSE, Signals};
 use crate::config::Settings;
 use crate::config::settings::LeaveOn;
 use crate::driver::milestones;
 use crate::fault::Fault;
 use crate::host::imds::Notices;
-use crate::host::{AwsSettings, Environment, Host, HttpClients, Notifier, Root, lock, timer};
+use crate::host::{AwsSettings, Environment, Host, HttpClients, Root, lock, timer};
 
-/// One reading of the settings, and what is made of it.
+/// How often the metadata service is asked for notices: a Spot instance is told two minutes before
+/// it ends. Together with an inspection every ten minutes, this wakes the process less than sixty
+/// times an hour.
+const NOTICE_PAUSE: Duration = Duration::from_secs(75);
+/// The heartbeat while the service starts; less than the time that is asked for.
+const START_PAUSE: Duration = Duration::from_secs(30);
+
+/// Why a supervisor ended.
+pub enum Ended {
+    Command(Command),
+    /// EC2 is about to end this instance; the text of the notice.
+    InstanceEnds(String),
+    /// No target can continue.
+    Failed(Fault),
+}
+
+/// One reading of the settings, and everything that runs by it.
 pub struct Supervisor<'a> {
     pub root: &'a Root,
     pub settings: &'a Settings,
-    notifier: Notifier,
-    net: HttpClients,
+    manager: &'a ServiceManager,
+    http: HttpClients,
     environment: Environment,
-    words: Vec<&'static str>,
     status_table: RefCell<StatusTable>,
-    given_up: Notify,
-    /// While a target is at work.
+    gave_up: Notify,
+    /// Held while any target is at work.
     lock: RefCell<Weak<lock::InstanceLock>>,
 }
 
 impl<'a> Supervisor<'a> {
     /// # Errors
-    /// `Config` for what the environment or an AWS profile says and can't be used.
+    /// `Config` for a value in the environment or in an AWS profile that can't be used.
     pub fn new(
         root: &'a Root,
         settings: &'a Settings,
-        notifier: Notifier,
-        is_ready: bool,
+        manager: &'a ServiceManager,
     ) -> Result<Self, Fault> {
         let environment = environment(settings)?;
-        let words = settings.target_ids();
-        let textfile = settings.metrics.textfile.clone();
-        let status_table = StatusTable::new(
-            &words,
-            notifier,
-            Publisher::new(root, textfile),
-            settings.run.ready,
-            is_ready,
-        );
+        let publisher = Publisher::new(root, settings.metrics.textfile.clone());
+        let (ids, ready) = (settings.target_ids(), settings.run.ready);
         Ok(Self {
             root,
             settings,
-            notifier,
-            net: HttpClients::new(&environment),
+            manager,
+            http: HttpClients::new(&environment),
             environment,
-            words,
-            status_table: RefCell::new(status_table),
-            given_up: Notify::new(),
+            status_table: RefCell::new(StatusTable::new(&ids, publisher, ready)),
+            gave_up: Notify::new(),
             lock: RefCell::new(Weak::new()),
         })
     }
 
-    /// Until there is a reason to end it.
-    pub async fn run(&self, signals: &mut Signals, is_ready: &mut bool) -> End {
-        self.tell();
-        let forever = async {
+    /// Runs the workers until there is a reason to end.
+    pub async fn run(&self, signals: &mut Signals) -> Ended {
+        self.report();
+        let workers = async {
             join_all(self.workers().map(TargetWorker::run)).await;
             std::future::pending::<Infallible>().await
         };
-        let end = tokio::select! {
-            end = signals.next() => end,
-            notice = self.heartbeat() => End::Ending(notice),
-            fault = self.all_gave_up() => End::Failed(fault),
-            never = forever => match never {},
+        tokio::select! {
+            command = signals.next() => Ended::Command(command),
+            notice = self.heartbeat() => Ended::InstanceEnds(notice),
+            fault = self.all_gave_up() => Ended::Failed(fault),
+            never = workers => match never {},
             never = metrics::serve(self.socket(), &self.status_table) => match never {},
-        };
-        *is_ready = self.status_table.borrow().is_ready();
-        end
+        }
     }
 
-    /// Out of every target, side by side.
+    /// Leaves every target, all at the same time.
     ///
     /// # Errors
-    /// The first target's that could not be left.
+    /// The fault of the first target that could not be left.
     pub async fn leave(&self, budget: Duration) -> Result<(), Fault> {
         let workers: Vec<TargetWorker<'_>> = self.workers().collect();
         let mut outcomes = join_all(workers.iter().map(|worker| worker.leave(budget))).await;
         outcomes.drain(..).find_map(Result::err).map_or(Ok(()), Err)
     }
 
-    /// The lock against other enlists; targets that are at work side by side hold it together.
+    /// The lock against other enlist processes. Workers that run at the same time share it.
     pub async fn lock(&self) -> Result<Rc<lock::InstanceLock>, Fault> {
         loop {
             if let Some(lock) = self.lock.borrow().upgrade() {
@@ -110,87 +115,88 @@ impl<'a> Supervisor<'a> {
         }
     }
 
-    pub fn host(&self, word: &str) -> Host {
-        Host::new(self.root.clone(), word, self.environment.clone(), self.net.clone())
+    /// A host for one target.
+    pub fn host(&self, id: &str) -> Host {
+        Host::new(self.root.clone(), id, self.environment.clone(), self.http.clone())
     }
 
-    /// Changes one target's entry, and tells everybody.
+    /// Changes the entry of one target and reports the change.
     pub fn update(&self, index: usize, change: impl FnOnce(&mut Entry)) {
         if let Some(entry) = self.status_table.borrow_mut().entries.get_mut(index) {
             change(entry);
         }
-        self.tell();
+        self.report();
     }
 
-    fn tell(&self) {
+    fn report(&self) {
         let mut status_table = self.status_table.borrow_mut();
-        status_table.changed();
+        status_table.report(self.manager);
         if status_table.all_gave_up().is_some() {
-            self.given_up.notify_one();
+            self.gave_up.notify_one();
         }
     }
 
     fn workers(&self) -> impl Iterator<Item = TargetWorker<'_>> {
-        self.words.iter().enumerate().map(|(index, word)| TargetWorker::new(self, index, word))
+        let ids = self.settings.target_ids().into_iter().enumerate();
+        ids.map(|(index, id)| TargetWorker::new(self, index, id))
     }
 
-    /// The daemon's pulse: tells that it is alive, and asks whether the instance is. Ends with
-    /// what EC2 has announced, where that is a reason to leave.
+    /// Tells the service manager that the daemon is alive, and asks whether the instance is about
+    /// to end. Returns the notice, if the settings make it a reason to leave.
     async fn heartbeat(&self) -> String {
-        let mut notices = Notices::new(self.root, &self.net);
+        let mut notices = Notices::new(self.root, &self.http);
         let notice_pause = notices.as_ref().map(|_| NOTICE_PAUSE);
-        let quiet = [self.notifier.watchdog_pause(), notice_pause].into_iter().flatten().min();
-        let mut said = false;
+        let pause = [self.manager.watchdog_pause(), notice_pause].into_iter().flatten().min();
+        let mut is_logged = false;
         loop {
-            if let Some(notices) = &mut notices {
-                match notices.termination().await {
-                    Some(notice) if self.settings.run.leave_on >= LeaveOn::Termination => {
-                        return notice;
-                    }
-                    Some(notice) if !said => {
-                        said = true;
-                        tracing::warn!(
-                            message_id = milestones::ENDING,
-                            "{notice}; this node stays a member (run.leave_on)"
-                        );
-                    }
-                    _ => {}
+            if let Some(notices) = &mut notices
+                && let Some(notice) = notices.termination().await
+            {
+                if self.settings.run.leave_on >= LeaveOn::Termination {
+                    return notice;
+                }
+                if !is_logged {
+                    is_logged = true;
+                    tracing::warn!(
+                        message_id = milestones::ENDING,
+                        "{notice}; this node stays a member (run.leave_on)"
+                    );
                 }
             }
-            let is_ready = self.status_table.borrow().is_ready();
-            match if is_ready { quiet } else { Some(START_PAUSE) } {
+            let is_starting = self.manager.is_starting();
+            match if is_starting { Some(START_PAUSE) } else { pause } {
                 Some(pause) => timer::sleep(pause).await,
                 None => std::future::pending().await,
             }
-            self.notifier.alive();
-            if !is_ready {
-                self.tell();
+            self.manager.alive();
+            if is_starting {
+                self.report();
             }
         }
     }
 
     async fn all_gave_up(&self) -> Fault {
         loop {
-            self.given_up.notified().await;
+            self.gave_up.notified().await;
             if let Some(fault) = self.status_table.borrow().all_gave_up() {
                 return fault;
             }
         }
     }
 
-    /// Metrics are no reason not to run.
+    /// The socket for metrics. The daemon runs without it if it can't be made.
     fn socket(&self) -> Option<UnixListener> {
         match metrics::listen(self.root, self.settings.metrics.socket.as_ref()?) {
             Ok(listener) => Some(listener),
             Err(fault) => {
-                tracing::warn!("{fault}: {}", fault.causes.join("; "));
+                tracing::warn!("{}", fault.sentence());
                 None
             }
         }
     }
 }
 
-/// What the environment and the shared AWS configuration say, beside the settings.
+/// What the environment and the shared AWS configuration say, besides the settings.
 ///
 /// # Errors
 /// `Config` for what can't be used.

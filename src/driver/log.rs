@@ -1,62 +1,76 @@
-//! What is logged while a machine is driven: each step once it is done, what is waited for, and
-//! that it goes on again.
+//! The log of one target: each step when it is done, each new reason to wait, recovery after
+//! failures, and the milestones of a membership.
 
 use std::time::Duration;
 
 use super::{Observer, milestones};
 use crate::bootstrap::{Now, PhaseName, Status, StepKind};
 
+/// The span in which everything about a target is logged. It is an error's span, so that no level
+/// of the log leaves it out.
+#[must_use]
+pub fn span(target: &str) -> tracing::Span {
+    tracing::error_span!("target", enlist_target = %target)
+}
+
+/// Logs what is new since the last call.
 #[derive(Clone, Debug, Default)]
 pub struct Log {
-    /// In front of each line, where there are several targets.
-    word: Option<&'static str>,
-    shown: usize,
+    steps: usize,
+    /// The reason, and until when.
     waiting: Option<(String, Duration)>,
     failures: u32,
     phase: Option<PhaseName>,
 }
 
 impl Log {
-    #[must_use]
-    pub fn of(word: Option<&'static str>) -> Self {
-        Self { word, ..Self::default() }
+    fn steps(&mut self, status: &Status) {
+        for step in status.steps.iter().skip(self.steps) {
+            tracing::info!(step = %step.kind, result = %step.result, "{}: {}", step.kind, step.result);
+        }
+        self.steps = status.steps.len();
     }
 
-    fn prefix(&self) -> String {
-        self.word.map(|word| format!("{word}: ")).unwrap_or_default()
-    }
-
-    fn failure(&mut self, status: &Status) {
-        let prefix = self.prefix();
+    fn recovery(&mut self, status: &Status) {
         if status.failures == 0 && self.failures > 0 {
-            let times = if self.failures == 1 { "failure" } else { "failures" };
+            let noun = if self.failures == 1 { "failure" } else { "failures" };
             tracing::info!(
                 message_id = milestones::RECOVERED,
-                "{prefix}it goes on again, after {} {times}",
+                failures = self.failures,
+                "recovered after {} {noun}",
                 self.failures
             );
         }
         self.failures = status.failures;
     }
 
-    fn wait(&mut self, status: &Status, now: Now) {
+    fn waiting(&mut self, status: &Status, now: Now) {
         let waiting = status.waiting.as_ref().map(|wait| (wait.reason.clone(), wait.until));
         match &status.waiting {
             Some(wait) if self.waiting != waiting => {
-                let (prefix, sentence) = (self.prefix(), wait.sentence(now));
+                let seconds = wait.until.saturating_sub(now.mono).as_secs_f64();
+                let seconds = (seconds * 10.0).round() / 10.0;
+                let (reason, sentence) = (&wait.reason, wait.sentence(now));
                 if wait.is_fault {
-                    tracing::warn!(message_id = milestones::FAILED, "{prefix}{sentence}");
+                    tracing::warn!(
+                        message_id = milestones::FAILED,
+                        kind = status.fault.map(crate::fault::Kind::word),
+                        failures = status.failures,
+                        %reason,
+                        seconds,
+                        "{sentence}"
+                    );
                 } else {
-                    tracing::info!("{prefix}{sentence}");
+                    tracing::info!(%reason, seconds, "{sentence}");
                 }
             }
             Some(_) => {}
-            None => tracing::debug!("{}{}", self.prefix(), status.doing),
+            None => tracing::debug!("{}", status.doing),
         }
         self.waiting = waiting;
     }
 
-    /// Joined just now, not long ago.
+    /// A membership that is new, renewed or repaired. One that was there at the start is no news.
     fn milestone(&mut self, status: &Status) {
         let before = self.phase.replace(status.phase);
         if status.phase != PhaseName::Joined
@@ -68,24 +82,21 @@ impl Log {
         let (granted, renewal) = (took(StepKind::Granted), took(StepKind::Renewal));
         let (id, what) = match (granted, renewal, took(StepKind::Repair)) {
             (true, true, _) => (milestones::RENEWED, "renewed at"),
-            // A renewal that came to nothing led back here.
+            // The renewal failed, and the former certificate is kept.
             (false, true, _) => return,
             (_, _, true) => (milestones::REPAIRED, "repaired, a member of"),
             _ => (milestones::JOINED, "joined"),
         };
-        let name = status.name.as_deref().unwrap_or("?");
-        tracing::info!(message_id = id, "{}{what} {} as {name}", self.prefix(), status.authority);
+        let (authority, name) = (&status.authority, status.name.as_deref().unwrap_or("?"));
+        tracing::info!(message_id = id, %authority, name, "{what} {authority} as {name}");
     }
 }
 
 impl Observer for Log {
     fn observe(&mut self, status: &Status, now: Now) {
-        for step in status.steps.iter().skip(self.shown) {
-            tracing::info!("{}{}: {}", self.prefix(), step.kind, step.result);
-        }
-        self.shown = status.steps.len();
-        self.failure(status);
+        self.steps(status);
+        self.recovery(status);
         self.milestone(status);
-        self.wait(status, now);
+        self.waiting(status, now);
     }
 }

@@ -3,7 +3,7 @@
 mod log;
 pub mod milestones;
 
-pub use log::Log;
+pub use log::{Log, span};
 
 use crate::bootstrap::{Effect, Event, Now, Outcome, StateMachine, Status};
 use crate::host::Host;

@@ -179,7 +179,7 @@ fn the_metrics_socket_replaces_no_other_file() {
     let attacker = Attacker::start(&victim, "socket", &place);
     for round in 1..=if is_all() { 300 } else { 20 } {
         daemon.signal("HUP");
-        daemon.says("read anew", round);
+        daemon.says("have been reloaded", round);
     }
     attacker.stop();
     victim.unharmed("the race for the socket");
