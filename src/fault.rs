@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use crate::text;
 
 /// The class of a failure: what the core does about it, and the exit code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Kind {
     /// Bad arguments.
     Usage,
@@ -59,20 +60,10 @@ impl Kind {
         matches!(self, Self::Transient | Self::Denied)
     }
 
-    /// The word for it in messages and JSON.
+    /// Its name in messages, metrics and JSON.
     #[must_use]
     pub fn word(self) -> &'static str {
-        match self {
-            Self::Usage => "usage",
-            Self::Data => "data",
-            Self::Rejected => "rejected",
-            Self::Invariant => "invariant",
-            Self::Host => "host",
-            Self::Transient => "transient",
-            Self::Protocol => "protocol",
-            Self::Denied => "denied",
-            Self::Config => "config",
-        }
+        self.into()
     }
 }
 

@@ -19,7 +19,7 @@ pub struct StatusTable {
 }
 
 /// One target.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Entry {
     pub id: &'static str,
     pub state: MembershipState,

@@ -43,7 +43,8 @@ pub struct SsmAgent {
 }
 
 /// Who gets id and code of the activation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
+#[strum(serialize_all = "kebab-case")]
 pub enum HandOverTo {
     #[default]
     Agent,

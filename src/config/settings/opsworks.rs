@@ -16,9 +16,7 @@ impl Reader<'_> {
         const HOST: &str = "a host name whose first label has 1 to 63 letters, digits and -";
         let stack_id =
             self.parsed(&opsworks::stack_id, STACK, |text| is_id(text).then(|| text.to_owned()))?;
-        let infrastructure =
-            self.parsed(&opsworks::infrastructure, "\"ec2\" or \"on-premises\"", infrastructure)?;
-        let infrastructure = infrastructure.unwrap_or(Infrastructure::Ec2);
+        let infrastructure = self.choice_or_default(&opsworks::infrastructure)?;
         let hostname = self.parsed(&opsworks::hostname, HOST, |text| {
             let first = text.split('.').next().unwrap_or_default();
             check_hostname(first, LONGEST_HOSTNAME).is_ok().then(|| text.to_owned())
@@ -44,13 +42,5 @@ impl Reader<'_> {
             return Err(self.invalid(key, allowed));
         }
         Ok(address)
-    }
-}
-
-fn infrastructure(text: &str) -> Option<Infrastructure> {
-    match text {
-        "ec2" => Some(Infrastructure::Ec2),
-        "on-premises" => Some(Infrastructure::OnPremises),
-        _ => None,
     }
 }

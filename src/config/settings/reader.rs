@@ -2,7 +2,10 @@
 //! none.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 use std::time::Duration;
+
+use strum::VariantNames;
 
 use crate::config::input::{Entry, Input, Origin, Value};
 use crate::config::schema::{Key, Setting, form};
@@ -109,6 +112,22 @@ impl Reader<'_> {
         }
     }
 
+    /// One of a few words: the names of the type's variants.
+    pub fn choice<T: FromStr + VariantNames>(
+        &self,
+        key: &Key<form::Text>,
+    ) -> Result<Option<T>, ConfigError> {
+        self.parsed(key, &alternatives(T::VARIANTS), |text| text.parse().ok())
+    }
+
+    /// As [`Self::choice`], of a setting that has a default.
+    pub fn choice_or_default<T: FromStr + VariantNames>(
+        &self,
+        key: &Key<form::Text>,
+    ) -> Result<T, ConfigError> {
+        self.choice(key)?.ok_or_else(|| self.invalid(key, &alternatives(T::VARIANTS)))
+    }
+
     pub fn invalid(&self, setting: &Setting, allowed: &str) -> ConfigError {
         let entry = self.input.get(setting);
         let found = entry.map_or_else(|| "empty".to_owned(), |entry| entry.value.to_string());
@@ -126,6 +145,16 @@ impl Reader<'_> {
             Some(Entry { value: Value::Text(text), .. }) => Ok(Some(text)),
             _ => Ok(None),
         }
+    }
+}
+
+/// `"a", "b" or "c"`.
+fn alternatives(words: &[&str]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
+    match quoted.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        None => String::new(),
     }
 }
 
@@ -148,4 +177,16 @@ pub(super) fn absolute(text: &str) -> Option<String> {
     let is_plain = text.starts_with('/') && !text.split('/').any(|part| part == "..");
     let trimmed = text.trim_end_matches('/');
     (is_plain && !trimmed.is_empty() && crate::text::line(text) == text).then(|| trimmed.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::alternatives;
+
+    #[test]
+    fn alternatives_are_listed() {
+        assert_eq!(alternatives(&["a"]), "\"a\"");
+        assert_eq!(alternatives(&["a", "b"]), "\"a\" or \"b\"");
+        assert_eq!(alternatives(&["a", "b", "c"]), "\"a\", \"b\" or \"c\"");
+    }
 }

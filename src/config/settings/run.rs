@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use strum::{EnumString, VariantNames};
+
 use super::reader::{Reader, absolute};
 use crate::config::ConfigError;
 use crate::config::setting_table::{metrics, run};
@@ -17,7 +19,8 @@ pub struct Run {
 }
 
 /// When the service manager is told that the service has started.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, VariantNames)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Ready {
     /// `After=enlist.service` means that this node has an identity.
     Joined,
@@ -25,7 +28,8 @@ pub enum Ready {
 }
 
 /// When a node leaves with nobody asking it to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, EnumString, VariantNames)]
+#[strum(serialize_all = "kebab-case")]
 pub enum LeaveOn {
     Never,
     /// EC2 has announced that the instance ends.
@@ -42,24 +46,12 @@ pub struct Metrics {
 
 impl Reader<'_> {
     pub(super) fn run(&self) -> Result<Run, ConfigError> {
-        let ready = self.parsed(&run::ready, "\"joined\" or \"started\"", |text| match text {
-            "joined" => Some(Ready::Joined),
-            "started" => Some(Ready::Started),
-            _ => None,
-        })?;
-        let allowed = "\"never\", \"termination\" or \"shutdown\"";
-        let leave_on = self.parsed(&run::leave_on, allowed, |text| match text {
-            "never" => Some(LeaveOn::Never),
-            "termination" => Some(LeaveOn::Termination),
-            "shutdown" => Some(LeaveOn::Shutdown),
-            _ => None,
-        })?;
         let (second, day) = (Duration::from_secs(1), Duration::from_hours(24));
         Ok(Run {
-            ready: ready.unwrap_or(Ready::Joined),
+            ready: self.choice_or_default(&run::ready)?,
             inspect: self.duration(&run::inspect, second, day, "\"10m\"")?,
             repair: self.boolean(&run::repair)?,
-            leave_on: leave_on.unwrap_or(LeaveOn::Never),
+            leave_on: self.choice_or_default(&run::leave_on)?,
         })
     }
 

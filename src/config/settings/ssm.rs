@@ -23,7 +23,9 @@ impl Reader<'_> {
             Some(_) => role,
             None => Some(required(role, origin, &ssm::iam_role, ROLE)?),
         };
-        if given.is_some() && self.hand_over()? == HandOverTo::File {
+        if given.is_some()
+            && self.choice_or_default::<HandOverTo>(&ssm::hand_over)? == HandOverTo::File
+        {
             return Err(self.invalid(
                 &ssm::hand_over,
                 "\"agent\": an activation that was made elsewhere is in a file already",
@@ -54,14 +56,9 @@ impl Reader<'_> {
     pub(super) fn ssm_agent(&self, origin: &Origin) -> Result<SsmAgent, ConfigError> {
         Ok(SsmAgent {
             program: self.path(&ssm::agent)?,
-            hand_over: self.hand_over()?,
+            hand_over: self.choice_or_default(&ssm::hand_over)?,
             code_source: self.given(origin)?.map(|(_, source)| source),
         })
-    }
-
-    fn hand_over(&self) -> Result<HandOverTo, ConfigError> {
-        let hand_over = self.parsed(&ssm::hand_over, "\"agent\" or \"file\"", hand_over)?;
-        Ok(hand_over.unwrap_or(HandOverTo::Agent))
     }
 
     fn given(&self, origin: &Origin) -> Result<Option<(String, String)>, ConfigError> {
@@ -120,14 +117,6 @@ impl Reader<'_> {
 fn role(text: &str) -> Option<String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-/".contains(c);
     ((1..=64).contains(&text.len()) && text.chars().all(plain)).then(|| text.to_owned())
-}
-
-fn hand_over(text: &str) -> Option<HandOverTo> {
-    match text {
-        "agent" => Some(HandOverTo::Agent),
-        "file" => Some(HandOverTo::File),
-        _ => None,
-    }
 }
 
 fn source(text: &str) -> Option<String> {

@@ -34,7 +34,8 @@ pub struct Opsworks {
     pub public_ip: Option<Ipv4Addr>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Infrastructure {
     Ec2,
     OnPremises,
