@@ -1,4 +1,5 @@
-//! Fragments on disk: `*.toml`, read in the order of their weight.
+//! The files of settings: `enlist.toml`, and `*.toml` in three directories. Each overrides those that
+//! are read before it.
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -6,43 +7,44 @@ use toml::de::{DeTable, DeValue};
 use super::input::{Input, Origin};
 use super::{ConfigError, schema, values};
 
-/// Lightest first: the vendor's, this boot's, the admin's file, the admin's fragments.
+/// In the order in which they are read: settings of the distribution or the image, settings of this
+/// boot, the admin's file, the admin's fragments.
 const DIRECTORY_VENDOR: &str = "/usr/lib/enlist/config.d";
 const DIRECTORY_BOOT: &str = "/run/enlist/config.d";
 const MAIN_FILE: &str = "/etc/enlist/enlist.toml";
 const DIRECTORY_ADMIN: &str = "/etc/enlist/config.d";
 
-/// The largest fragment, in bytes: every setting at its longest takes less than a tenth of it.
+/// The largest file, in bytes. All settings at their longest take less than a tenth of it.
 pub const LARGEST: u64 = 1024 * 1024;
 
-/// Where fragments are read from.
+/// What reads the files.
 pub trait Source {
-    /// How a path is shown, with the prefix of `--root`.
+    /// The path as it is shown, with the prefix of `--root`.
     fn shown(&self, path: &str) -> String;
-    /// The names in a directory, sorted; none where it does not exist.
+    /// The names in a directory, sorted; none if it does not exist.
     ///
     /// # Errors
-    /// Where it can't be read.
+    /// If it can't be read.
     fn names(&self, directory: &str) -> Result<Vec<String>, Unreadable>;
-    /// A fragment's text, of [`LARGEST`] bytes at most; none where it does not exist. Only what
-    /// nobody but root, or the user that runs this program, can have written is read.
+    /// The text of a file of at most [`LARGEST`] bytes; none if it does not exist.
     ///
     /// # Errors
-    /// Where it can't be read, or may not be.
+    /// If it can't be read, or if somebody other than root and the user of this process can have
+    /// written it.
     fn read(&self, path: &str) -> Result<Option<String>, Unreadable>;
 }
 
-/// Why something can't be read, and what to do about it.
+/// Why a file can't be read, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreadable {
     pub cause: String,
     pub todo: Option<String>,
 }
 
-/// Reads every fragment below the root.
+/// Reads all files.
 ///
 /// # Errors
-/// For what can't be read or is no such settings file.
+/// For a file that can't be read or parsed.
 pub fn read_all(source: &impl Source) -> Result<Input, ConfigError> {
     let searched = [DIRECTORY_VENDOR, DIRECTORY_BOOT, MAIN_FILE, DIRECTORY_ADMIN];
     let mut input = Input::looked_for_in(searched.map(|path| source.shown(path)).join(", "));
@@ -57,10 +59,10 @@ pub fn read_all(source: &impl Source) -> Result<Input, ConfigError> {
     Ok(input)
 }
 
-/// Reads one file alone (`--config`).
+/// Reads one file only (`--config`).
 ///
 /// # Errors
-/// As [`read_all`]; that the file is missing is one too.
+/// As [`read_all`]; also if the file does not exist.
 pub fn read_only(source: &impl Source, path: &str) -> Result<Input, ConfigError> {
     let mut input = Input::looked_for_in(source.shown(path));
     if read_one(&mut input, source, path)? {
@@ -71,7 +73,7 @@ pub fn read_only(source: &impl Source, path: &str) -> Result<Input, ConfigError>
     Err(unreadable(source, path, missing))
 }
 
-/// A directory's `*.toml`, by name; hidden files are editors'.
+/// The `*.toml` in a directory, by name. Hidden files are left out: editors make them.
 fn in_directory(source: &impl Source, directory: &str) -> Result<Vec<String>, ConfigError> {
     let names = source.names(directory).map_err(|error| unreadable(source, directory, error))?;
     let is_fragment = |name: &String| {
@@ -81,7 +83,7 @@ fn in_directory(source: &impl Source, directory: &str) -> Result<Vec<String>, Co
     Ok(names.into_iter().filter(is_fragment).map(|name| format!("{directory}/{name}")).collect())
 }
 
-/// Whether there is such a file.
+/// Reads one file; false if it does not exist.
 fn read_one(input: &mut Input, source: &impl Source, path: &str) -> Result<bool, ConfigError> {
     let text = source.read(path).map_err(|error| unreadable(source, path, error))?;
     let Some(text) = text else { return Ok(false) };
@@ -90,10 +92,10 @@ fn read_one(input: &mut Input, source: &impl Source, path: &str) -> Result<bool,
     Ok(true)
 }
 
-/// Adds one fragment's text.
+/// Adds the text of one file.
 ///
 /// # Errors
-/// For bad TOML, unknown keys and values of the wrong form, with file and line.
+/// For invalid TOML, unknown settings and values of the wrong form, with file and line.
 pub fn add_text(input: &mut Input, text: &str, path: &str) -> Result<(), ConfigError> {
     let origin = |offset: usize| Origin::File {
         path: path.to_owned(),

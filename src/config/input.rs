@@ -1,4 +1,5 @@
-//! The merged input: raw values, each with where it came from. The later source wins, key by key.
+//! The merged input: values that are not validated yet, each with its origin. The later source
+//! overrides the earlier one, setting by setting.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,10 +9,10 @@ use super::settings::target_ids;
 use super::{ConfigError, values};
 use crate::pki::oid;
 
-/// What stands for a secret where a value is shown.
+/// Shown in the place of a secret.
 const HIDDEN: &str = "(secret)";
 
-/// Where a value came from.
+/// Where a value was set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     Default,
@@ -31,7 +32,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// A value of the form that its key asks for. Where it is shown, secrets in it are not.
+/// A value in the form of its setting. `Display` and `Debug` hide the secrets in it.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Value {
     Text(String),
@@ -70,7 +71,7 @@ impl fmt::Debug for Value {
 }
 
 impl Value {
-    /// As it may be shown.
+    /// The value with its secrets hidden.
     #[must_use]
     pub fn shown(&self) -> Self {
         let Self::Map(map) = self else { return self.clone() };
@@ -82,52 +83,57 @@ impl Value {
     }
 }
 
+/// A value, and where it was set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     pub value: Value,
     pub origin: Origin,
 }
 
-/// Everything that was set, by anyone.
+/// Everything that was set.
 #[derive(Clone, Debug, Default)]
 pub struct Input {
     entries: BTreeMap<(&'static str, &'static str), Entry>,
-    /// Tables that stand somewhere, and where; an empty one turns its target on too.
+    /// The tables that were written, and where. The empty table of a target turns it on too.
     tables: BTreeMap<String, Origin>,
-    /// Every file that was read, in the order of their weight.
+    /// Every file that was read; a later one overrides an earlier one.
     pub files: Vec<String>,
-    /// Where settings were looked for.
+    /// The places where settings were looked for.
     pub searched: String,
 }
 
 impl Input {
+    /// An empty input, with the places where settings are looked for.
     #[must_use]
     pub fn looked_for_in(searched: String) -> Self {
         Self { searched, ..Self::default() }
     }
 
+    /// Sets a value, and so its table.
     pub fn set(&mut self, key: &'static Setting, value: Value, origin: Origin) {
         self.name_table(key.table, origin.clone());
         self.entries.insert((key.table, key.name), Entry { value, origin });
     }
 
+    /// Notes that a table was written.
     pub fn name_table(&mut self, table: &str, origin: Origin) {
         self.tables.entry(table.to_owned()).or_insert(origin);
     }
 
+    /// The value that was set, if any.
     #[must_use]
     pub fn get(&self, setting: &Setting) -> Option<&Entry> {
         self.entries.get(&(setting.table, setting.name))
     }
 
-    /// Where the table stands, if anywhere.
+    /// Where the table was written first, if anywhere.
     #[must_use]
     pub fn table(&self, table: &str) -> Option<&Origin> {
         self.tables.get(table)
     }
 
-    /// `ENLIST_TABLE_KEY`. Other variables that begin so are errors: a misspelled one would be
-    /// ignored otherwise.
+    /// Adds variables named `ENLIST_TABLE_KEY`. Another name with this prefix is an error, so that a
+    /// misspelt one is not ignored.
     ///
     /// # Errors
     /// For an unknown variable or a value of the wrong form.
@@ -153,13 +159,13 @@ impl Input {
         Ok(())
     }
 
-    /// `--set TABLE.KEY=VALUE`.
+    /// Adds an argument of `--set`: `TABLE.KEY=VALUE`.
     ///
     /// # Errors
     /// For an unknown key or a value of the wrong form.
     pub fn add_argument(&mut self, argument: &str) -> Result<(), ConfigError> {
         let (dotted, text) = argument.split_once('=').unwrap_or((argument, ""));
-        // Without the value, which may hold a secret.
+        // The value may be a secret.
         let origin = Origin::CommandLine(dotted.to_owned());
         let found = dotted.split_once('.').and_then(|(table, name)| schema::find(table, name));
         let Some(key) = found else {
@@ -173,7 +179,8 @@ impl Input {
         Ok(())
     }
 
-    /// Every key that is set or has a default, for `enlist check`.
+    /// Every setting that is set or has a default, for `enlist check`. Of a target that is off,
+    /// none.
     #[must_use]
     pub fn listing(&self) -> Vec<(&'static Setting, Entry)> {
         let is_on = |key: &&Setting| {
@@ -194,7 +201,7 @@ impl Input {
     }
 }
 
-/// What a value of this form looks like, for messages.
+/// The form of a value, for messages.
 #[must_use]
 pub fn describe(form: Form) -> &'static str {
     match form {

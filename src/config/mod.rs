@@ -1,5 +1,5 @@
-//! Settings: fragments on disk, environment and command line are merged into one input, each
-//! value with where it came from; the input is parsed once into [`Settings`], which are valid.
+//! The settings. Files, environment and command line are merged into one [`Input`], in which each
+//! value has its origin. The input is parsed once into [`Settings`], which are valid.
 
 pub mod fragments;
 pub mod input;
@@ -13,12 +13,12 @@ pub use settings::Settings;
 
 use crate::fault::{Fault, Kind};
 
-/// Why the settings can't be used. Every one of them is fault `Config`.
+/// Why the settings can't be used. Each becomes a fault of kind `Config`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
-    #[error("could not read the settings")]
+    #[error("the settings can't be read")]
     Unreadable { path: String, error: fragments::Unreadable },
-    #[error("this is not TOML")]
+    #[error("the file is not TOML")]
     NotToml { origin: Origin, cause: String },
     #[error("there is no setting {}", shortened(&format!("{key:?}")))]
     UnknownKey { origin: Origin, key: String, nearest: Option<String> },
@@ -47,18 +47,29 @@ impl ConfigError {
 
     fn todo(&self) -> String {
         match self {
-            Self::Unreadable { error, .. } => {
-                error.todo.clone().unwrap_or_else(|| "check the path and its permissions".to_owned())
+            Self::Unreadable { error, path } => {
+                let check =
+                    || format!("check that the file exists and can be read: `namei -l {path}`");
+                error.todo.clone().unwrap_or_else(check)
             }
-            Self::NotToml { .. } => "correct the line that is named".to_owned(),
+            Self::NotToml { .. } => "correct this line".to_owned(),
             Self::UnknownKey { nearest: Some(near), .. } => format!("did you mean {near:?}?"),
-            Self::UnknownKey { nearest: None, .. } => "remove it; `enlist check` lists what there is".to_owned(),
+            Self::UnknownKey { nearest: None, .. } => {
+                "remove it; `man enlist.toml` lists all settings".to_owned()
+            }
             Self::Invalid { allowed, .. } => format!("allowed: {allowed}"),
             Self::Missing { key, allowed, .. } => format!("set {key}: {allowed}"),
             Self::NoTarget { .. } => {
-                "add a target's table to /etc/enlist/enlist.toml, such as [opsworks-cm] with server = \"NAME\"".to_owned()
+                let tables: Vec<String> =
+                    settings::target_ids().map(|id| format!("[{id}]")).collect();
+                format!(
+                    "add the table of a target ({}) to /etc/enlist/enlist.toml; for example: `printf '[opsworks-cm]\\nserver = \"NAME\"\\n' >>/etc/enlist/enlist.toml`",
+                    tables.join(", ")
+                )
             }
-            Self::NotConfigured { configured, .. } => format!("configured: {configured}"),
+            Self::NotConfigured { configured, .. } => {
+                format!("give one of the targets that are configured: {configured}")
+            }
         }
     }
 }
@@ -74,7 +85,7 @@ impl From<ConfigError> for Fault {
     }
 }
 
-/// What somebody wrote may be very long; a message is not.
+/// The first 120 characters of a text that may be very long.
 fn shortened(text: &str) -> String {
     match text.char_indices().nth(120) {
         Some((cut, _)) => format!(

@@ -28,80 +28,80 @@ macro_rules! settings {
 #[rustfmt::skip]
 settings! {
 node "node" {
-    name: Text, "", "Name of the node: text and {instance_id}, {hostname}, {fqdn}; by default the instance id on EC2, else the FQDN; a host name such as localhost is none, and a better one is waited for.";
-    budget: Duration, "30m", "How long faults that can pass, and an authority that takes its time, are waited for; for a fleet of more than 2,500 nodes a second a node (docs/fleet.md).";
+    name: Text, "", "Name of the node: text with {instance_id}, {hostname} or {fqdn}. By default the instance id on EC2, else the FQDN. A host name such as localhost does not count: enlist waits for a better one.";
+    budget: Duration, "30m", "How long enlist tries again after a fault that can pass by itself, and how long it waits for the answer of the authority. For a fleet of more than 2,500 nodes: one second for each node (docs/fleet.md).";
 }
 
 run "run" {
-    ready: Text, "joined", "When `enlist run` tells systemd that it has started: \"joined\", or \"started\" at once.";
-    inspect: Duration, "10m", "How often `enlist run` looks at what is installed.";
-    repair: Boolean, "false", "Whether what is missing or damaged is put back; for a lost key, by leaving and joining anew.";
-    leave_on: Text, "never", "When `enlist run` leaves by itself: \"never\"; on \"termination\", announced by EC2; on \"shutdown\", that or the machine's being powered off.";
+    ready: Text, "joined", "When `enlist run` tells systemd that it has started: \"joined\": once every target has joined; \"started\": at once.";
+    inspect: Duration, "10m", "How often `enlist run` inspects the installed files.";
+    repair: Boolean, "false", "Whether files that are missing or damaged are repaired. A lost key is repaired by leaving and joining again.";
+    leave_on: Text, "never", "When `enlist run` leaves by itself: \"never\"; \"termination\": when EC2 announces the end of the instance; \"shutdown\": then, and when the machine is powered off.";
 }
 
 metrics "metrics" {
-    textfile: Text, "", "File that `enlist run` keeps its metrics in, for node_exporter's textfile collector; it ends in .prom.";
-    socket: Text, "", "Unix socket on which `enlist run` answers HTTP with its metrics.";
+    textfile: Text, "", "File in which `enlist run` keeps its metrics, for the textfile collector of node_exporter. Its name must end in .prom.";
+    socket: Text, "", "Unix socket on which `enlist run` serves its metrics over HTTP.";
 }
 
 aws "aws" {
-    region: Text, "", "Region of the API; by default what the AWS environment, the profile or the instance says.";
-    profile: Text, "", "Profile of the shared AWS configuration.";
-    endpoint_url: Text, "", "URL of an API-compatible endpoint; by default what the AWS environment or the profile says, else AWS.";
-    allow_http: Boolean, "false", "Whether an endpoint on another machine may be asked with http://, which sends the session token in clear.";
+    region: Text, "", "Region of the API. By default the region in the AWS environment, the profile or the instance metadata.";
+    profile: Text, "", "Profile in the shared AWS configuration files.";
+    endpoint_url: Text, "", "URL of an API-compatible endpoint. By default the URL in the AWS environment or the profile, else that of AWS.";
+    allow_http: Boolean, "false", "Whether http:// may be used for an endpoint on another machine. The session token is then sent in clear text.";
 }
 
 opsworks_cm "opsworks-cm" {
-    server: Text, "", "Name of the OpsWorks CM server; required.";
-    engine: Text, "", "\"puppet\" or \"chef\"; by default what DescribeServers says.";
-    endpoint: Text, "", "Host, or host:port, of the Puppet or Chef server; by default what DescribeServers says.";
-    ca_file: Text, "", "PEM file of the server's CA, root included; for Puppet by default what DescribeServers says. With endpoint (and engine = \"chef\" for Chef), it saves that call.";
+    server: Text, "", "Name of the OpsWorks CM server. Required.";
+    engine: Text, "", "\"puppet\" or \"chef\". By default the engine that DescribeServers returns.";
+    endpoint: Text, "", "Host, or host:port, of the Puppet or Chef server. By default the endpoint that DescribeServers returns.";
+    ca_file: Text, "", "PEM file with the CA of the server, including the root. For Puppet, by default the CA that DescribeServers returns. With endpoint (and, for Chef, engine = \"chef\") set as well, DescribeServers is not called.";
 }
 
 opsworks "opsworks" {
-    stack_id: Text, "", "Id of the OpsWorks stack, a UUID; required.";
-    infrastructure: Text, "ec2", "\"ec2\", with the instance identity document, or \"on-premises\".";
-    hostname: Text, "", "Host name to register, its first label; by default this node's.";
-    private_ip: Text, "", "IPv4 address to register; on-premises only, by default the private one of the interface with the default route.";
-    public_ip: Text, "", "IPv4 address to register; on-premises only, by default a public one of this host.";
+    stack_id: Text, "", "Id of the OpsWorks stack, a UUID. Required.";
+    infrastructure: Text, "ec2", "\"ec2\": register with the instance identity document; or \"on-premises\".";
+    hostname: Text, "", "Host name to register; only its first label is used. By default the node's host name.";
+    private_ip: Text, "", "IPv4 address to register, on-premises only. By default the private address of the interface with the default route.";
+    public_ip: Text, "", "IPv4 address to register, on-premises only. By default a public address of this host.";
 }
 
 ssm "ssm" {
-    iam_role: Text, "", "Name (not ARN) of the role that the managed node gets, such as service-role/NAME; required to create an activation.";
-    default_instance_name: Text, "", "Name of the managed node in Systems Manager; by default the node's.";
-    description: Text, "", "Description of the activation; a mark of ours is added to it.";
-    registration_limit: Integer, "1", "How many nodes the activation is good for, 1 to 1000.";
-    expires_in: Duration, "1h", "How long the activation is good for, up to 30 days.";
-    tags: Map, "", "Tags of the activation, which the managed node gets too.";
-    hand_over: Text, "agent", "\"agent\": have amazon-ssm-agent register; \"file\": leave id and code in a file of root's.";
-    activation_id: Text, "", "Id of an activation that was made elsewhere; then none is created.";
-    activation_code_file: Text, "", "File with that activation's code: an absolute path, or the name of a systemd credential.";
-    on_ec2: Boolean, "false", "Go ahead on an EC2 instance, which needs no activation.";
-    agent: Text, "", "Path of amazon-ssm-agent; by default where it is usually found, PATH first.";
+    iam_role: Text, "", "Name (not ARN) of the role for the managed node, such as service-role/NAME. Required to create an activation.";
+    default_instance_name: Text, "", "Name of the managed node in Systems Manager. By default the name of the node.";
+    description: Text, "", "Description of the activation. enlist appends a mark by which it finds the activation again.";
+    registration_limit: Integer, "1", "How many nodes can register with the activation, 1 to 1000.";
+    expires_in: Duration, "1h", "How long the activation is valid, up to 30 days.";
+    tags: Map, "", "Tags of the activation. The managed node gets them too.";
+    hand_over: Text, "agent", "\"agent\": have amazon-ssm-agent register; \"file\": write the id and the code to a file that only root can read.";
+    activation_id: Text, "", "Id of an activation that was created elsewhere. Then enlist creates none.";
+    activation_code_file: Text, "", "File with the code of that activation: an absolute path, or the name of a systemd credential.";
+    on_ec2: Boolean, "false", "Register an EC2 instance too, which needs no activation.";
+    agent: Text, "", "Path of amazon-ssm-agent. By default it is looked for in PATH and where packages install it.";
 }
 
 puppet "puppet" {
-    ssldir: Text, "", "Puppet's ssldir; by default what `puppet config print` says, else the packages' layout.";
-    confdir: Text, "", "Puppet's confdir; by default likewise.";
-    statedir: Text, "", "Puppet's statedir, where agent_disabled.lock belongs; by default likewise. With all three set, puppet is not asked for them.";
-    key_bits: Integer, "4096", "Size of a new key: 2048, 3072 or 4096.";
-    extension_requests: Map, "", "Extension requests: pp_ names or OIDs, and their values.";
-    tag_prefix: Text, "pp_", "Instance tags whose names begin so become extension requests; empty: none do.";
-    environment: Text, "", "Puppet environment to ask for, written to puppet.conf; by default the server's choice.";
-    run: Boolean, "false", "Whether puppet agent is run once, as soon as the node has joined.";
-    program: Text, "", "Path of Puppet's program; by default where it is usually found, PATH first.";
+    ssldir: Text, "", "Puppet's ssldir. By default what `puppet config print` says, else the layout of the packages.";
+    confdir: Text, "", "Puppet's confdir. By default found in the same way as ssldir.";
+    statedir: Text, "", "Puppet's statedir, the directory of agent_disabled.lock. By default found in the same way as ssldir. With all three set, `puppet config print` is not run.";
+    key_bits: Integer, "4096", "Size of a new key in bits: 2048, 3072 or 4096.";
+    extension_requests: Map, "", "Extension requests in the certificate request: pp_ names or OIDs, and their values.";
+    tag_prefix: Text, "pp_", "Instance tags whose names begin with this become extension requests. Empty: none do.";
+    environment: Text, "", "Puppet environment to request, written to puppet.conf. By default the server chooses it.";
+    run: Boolean, "false", "Whether `puppet agent` is run once after the node has joined.";
+    program: Text, "", "Path of Puppet's program. By default it is looked for in PATH and where packages install it.";
 }
 
 chef "chef" {
-    confdir: Text, "/etc/chef", "Chef's directory.";
-    key_bits: Integer, "2048", "Size of a new key: 2048, 3072 or 4096.";
+    confdir: Text, "/etc/chef", "Chef's configuration directory.";
+    key_bits: Integer, "2048", "Size of a new key in bits: 2048, 3072 or 4096.";
     organization: Text, "default", "Chef organization.";
-    key_attribute: Text, "CHEF_NODE_PUBLIC_KEY", "Engine attribute that carries the public key; later pages of the reference call it CHEF_AUTOMATE_NODE_PUBLIC_KEY.";
+    key_attribute: Text, "CHEF_NODE_PUBLIC_KEY", "Engine attribute with the public key. Later pages of the API reference call it CHEF_AUTOMATE_NODE_PUBLIC_KEY.";
     run_list: List, "", "Run list of the first run, such as [\"recipe[base]\"].";
     environment: Text, "", "Chef environment.";
-    policy_name: Text, "", "Policy, instead of a run list; with policy_group.";
-    policy_group: Text, "", "Group of that policy.";
-    run: Boolean, "false", "Whether chef-client is run once, as soon as the node has joined.";
-    program: Text, "", "Path of chef-client; by default where it is usually found, PATH first.";
+    policy_name: Text, "", "Policy, instead of a run list. Needs policy_group.";
+    policy_group: Text, "", "Group of that policy. Needs policy_name.";
+    run: Boolean, "false", "Whether chef-client is run once after the node has joined.";
+    program: Text, "", "Path of chef-client. By default it is looked for in PATH and where packages install it.";
 }
 }

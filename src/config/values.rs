@@ -1,4 +1,4 @@
-//! From text (environment, command line) and from TOML to values of the form a key asks for.
+//! Turns text (environment, command line) and TOML into values of the form of their setting.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,9 @@ use super::ConfigError;
 use super::input::{Origin, Value, describe};
 use super::schema::{Form, Setting};
 
-/// From text, as in the environment: a list is written `a,b`, a map
-/// `name=value,name=value`.
+/// A value from text. A list is written `a,b`, a map `name=value,name=value`.
 pub fn from_text(key: &Setting, text: &str, origin: &Origin) -> Result<Value, ConfigError> {
-    // A map may hold secrets, and one that can't be read shows no names to tell them by.
+    // A map may hold secrets, and without its names it is not known which values they are.
     let wrong = || match key.form {
         Form::Map => invalid(key, "a text without names", origin),
         _ => invalid(key, &format!("{text:?}"), origin),
@@ -37,7 +36,7 @@ pub fn from_text(key: &Setting, text: &str, origin: &Origin) -> Result<Value, Co
     }
 }
 
-/// From TOML, whose types must be the key's own.
+/// A value from TOML, whose type must match the form of the setting.
 pub fn from_toml(
     key: &Setting,
     value: &DeValue<'_>,
@@ -80,7 +79,7 @@ fn invalid(key: &Setting, found: &str, origin: &Origin) -> ConfigError {
     }
 }
 
-/// Short enough for a message.
+/// A value as a message shows it; a text is cut after 60 characters.
 fn shown(value: &DeValue<'_>) -> String {
     match value {
         DeValue::String(text) => format!("{:?}", text.chars().take(60).collect::<String>()),

@@ -1,4 +1,4 @@
-//! Validated settings: whoever holds them need not check again. One file per target, one for the
+//! The validated settings. Nothing checks them again. There is a file for each target, and one for the
 //! engines.
 
 mod engines;
@@ -24,9 +24,10 @@ pub use reader::ReadFile;
 pub use registry::{Registered, TARGETS, TargetSettings, target_ids};
 pub use run::{LeaveOn, Metrics, Ready, Run};
 
+/// All settings, validated.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// None: the instance id on EC2, else the FQDN.
+    /// Without one, the name is the instance id on EC2, else the FQDN.
     pub name: Option<NameTemplate>,
     pub budget: Duration,
     pub run: Run,
@@ -37,19 +38,22 @@ pub struct Settings {
     targets: Vec<Box<dyn TargetSettings>>,
 }
 
-/// None: whatever the SDK's own chain finds.
+/// `[aws]`. What is not set is found as the SDK finds it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Aws {
     pub region: Option<String>,
     pub profile: Option<String>,
     pub endpoint_url: Option<String>,
-    /// Whether `http://` may be used to other machines.
+    /// Whether `http://` may be used for endpoints on other machines.
     pub allow_http: bool,
 }
 
 impl Settings {
+    /// Parses the input.
+    ///
     /// # Errors
-    /// The first value that is not allowed, with what is; or that no target is configured.
+    /// The first value that is not allowed, with the values that are; or that no target is
+    /// configured.
     pub fn parse(input: &Input, read_file: ReadFile<'_>) -> Result<Self, ConfigError> {
         let reader = Reader { input, read_file };
         let mut configured =
@@ -130,8 +134,8 @@ impl Reader<'_> {
         }
     }
 
-    /// A request is signed and not kept secret, and its session token would be read by whoever is
-    /// on the way.
+    /// An `http://` endpoint on another machine is refused unless `allow_http` is set: a request
+    /// carries the session token, which everybody on the network path could read.
     fn endpoint_url(&self) -> Result<Option<String>, ConfigError> {
         let Some(text) = self.text(&aws::endpoint_url)? else { return Ok(None) };
         let invalid = |allowed: &str| Err(self.invalid(&aws::endpoint_url, allowed));
@@ -141,7 +145,7 @@ impl Reader<'_> {
             }
             Ok(url) if url.is_plain && !url.is_loopback() && !self.boolean(&aws::allow_http)? => {
                 invalid(
-                    "https://, or http:// to this machine; to others it sends the session token in clear: set aws.allow_http = true if the way there is safe",
+                    "https://, or http:// to this machine. http:// to another machine sends the session token in clear text: set aws.allow_http = true if the network between is safe",
                 )
             }
             Ok(_) => Ok(Some(text)),

@@ -30,7 +30,7 @@ impl Reader<'_> {
         })
     }
 
-    /// The identity document says where an EC2 instance is; nobody else does.
+    /// An address, on-premises only: of an EC2 instance the identity document is proof enough.
     fn address(
         &self,
         key: &Key<form::Text>,
@@ -38,7 +38,7 @@ impl Reader<'_> {
     ) -> Result<Option<Ipv4Addr>, ConfigError> {
         let address = self.parsed(key, "an IPv4 address", |text| text.parse().ok())?;
         if address.is_some() && infrastructure == Infrastructure::Ec2 {
-            let allowed = "nothing: an EC2 instance's addresses come from its metadata; only with infrastructure = \"on-premises\"";
+            let allowed = "nothing, unless infrastructure = \"on-premises\": the addresses of an EC2 instance come from its metadata";
             return Err(self.invalid(key, allowed));
         }
         Ok(address)

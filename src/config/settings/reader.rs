@@ -12,7 +12,7 @@ use crate::config::schema::{Key, Setting, form};
 use crate::config::{ConfigError, values};
 use crate::pki::private_key;
 
-/// Reads a file that a setting names.
+/// Reads a file that a setting names; the error is a text for the message.
 pub type ReadFile<'a> = &'a dyn Fn(&str) -> Result<String, String>;
 
 pub(super) struct Reader<'a> {

@@ -1,4 +1,4 @@
-//! `[run]` and `[metrics]`: what only the daemon heeds.
+//! `[run]` and `[metrics]`, which only the daemon reads.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,29 +12,30 @@ use crate::config::setting_table::{metrics, run};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run {
     pub ready: Ready,
-    /// How often the installed files are looked at.
+    /// The time between two inspections of the installed files.
     pub inspect: Duration,
     pub repair: bool,
     pub leave_on: LeaveOn,
 }
 
-/// When the service manager is told that the service has started.
+/// When the service manager is told that the service is ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, VariantNames)]
 #[strum(serialize_all = "kebab-case")]
 pub enum Ready {
-    /// `After=enlist.service` means that this node has an identity.
+    /// Once every target has joined, so that units with `After=enlist.service` find an identity.
     Joined,
+    /// At once.
     Started,
 }
 
-/// When a node leaves with nobody asking it to.
+/// When a node leaves by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, EnumString, VariantNames)]
 #[strum(serialize_all = "kebab-case")]
 pub enum LeaveOn {
     Never,
-    /// EC2 has announced that the instance ends.
+    /// When EC2 announces the end of the instance.
     Termination,
-    /// That, or the machine is powered off.
+    /// Then, and when the machine is powered off.
     Shutdown,
 }
 

@@ -10,7 +10,7 @@ use crate::config::setting_table::ssm;
 use crate::engines::ssm_agent::{HandOverTo, SsmAgent};
 use crate::targets::ssm::{Ssm, check_instance_name, is_id};
 
-/// 256 characters, less ` (enlist 0123456789abcdef)`, which marks an activation as ours.
+/// 256 characters, less ` (enlist 0123456789abcdef)`: the mark that enlist appends.
 const LONGEST_DESCRIPTION: usize = 256 - 26;
 
 impl Reader<'_> {
@@ -28,7 +28,7 @@ impl Reader<'_> {
         {
             return Err(self.invalid(
                 &ssm::hand_over,
-                "\"agent\": an activation that was made elsewhere is in a file already",
+                "\"agent\", with activation_id: the code of such an activation is in a file already",
             ));
         }
         Ok(Ssm {
@@ -94,8 +94,8 @@ impl Reader<'_> {
         Ok(text.unwrap_or_default())
     }
 
-    /// Keys of 1 to 128, values of up to 256 characters, 1000 tags (the request's own limit), and
-    /// no key that begins with `aws:`.
+    /// At most 1000 tags (the limit of the request), with keys of 1 to 128 characters that do not
+    /// begin with `aws:`, and values of at most 256.
     fn tags(&self) -> Result<BTreeMap<String, String>, ConfigError> {
         const ALLOWED: &str = "at most 1000 tags; keys of 1 to 128 and values of 0 to 256 letters, digits, spaces and _ . : / = + - @; no key that begins with aws:";
         let tags = self.map(&ssm::tags)?;
@@ -113,7 +113,7 @@ impl Reader<'_> {
     }
 }
 
-/// A name, with its path; an ARN is the mistake that people make.
+/// The name of a role, with its path. An ARN is refused.
 fn role(text: &str) -> Option<String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-/".contains(c);
     ((1..=64).contains(&text.len()) && text.chars().all(plain)).then(|| text.to_owned())
