@@ -1,4 +1,4 @@
-//! `enlist check`: the merged settings, each with what set it, validated.
+//! `enlist check`: validates the settings, and shows each with where it was set.
 
 use std::fmt::Write as _;
 
@@ -17,7 +17,7 @@ use crate::host::aws::environment::ShownValue;
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -30,7 +30,7 @@ struct Listing {
     environment: Vec<Variable>,
 }
 
-/// What is in force of the environment and the AWS profile.
+/// A value from the environment or the AWS profile that is used.
 #[derive(Serialize)]
 struct Variable {
     name: String,

@@ -1,4 +1,5 @@
-//! What `join` and `leave` share: which targets, one lock, several machines side by side.
+//! What `join` and `leave` have in common: the selection of targets, the lock, and a state machine for
+//! each target, all driven at the same time.
 
 use clap::Args;
 use futures_util::future::join_all;
@@ -16,12 +17,12 @@ use crate::targets::Target;
 
 #[derive(Debug, Args)]
 pub struct Selection {
-    /// Only this target (repeatable); by default every configured one
+    /// Only this target; may be repeated [default: every configured target]
     #[arg(long = "target", value_name = "TARGET")]
     targets: Vec<String>,
 }
 
-/// What a machine begins with: its target, what is on disk about it, its seed, the time.
+/// What a state machine is made from.
 pub struct Begin {
     pub target: Box<dyn Target>,
     pub record: Option<Record>,
@@ -29,8 +30,8 @@ pub struct Begin {
     pub now: Now,
 }
 
-/// Drives one machine per target until each has ended; one that fails holds none of the others
-/// back. The exit code is that of the first target that failed, in the settings' order.
+/// Drives a state machine for each target to its end; the failure of one does not stop the others.
+/// The exit code is that of the first target that failed, in the order of the registry.
 pub fn run<M: StateMachine>(
     global: &Global,
     selection: &Selection,
@@ -44,14 +45,14 @@ pub fn run<M: StateMachine>(
     let environment = daemon::environment(&settings)?;
     runtime()?.block_on(async {
         let _lock = lock::acquire(&root, settings.budget).await?;
-        let net = HttpClients::new(&environment);
+        let http = HttpClients::new(&environment);
         let several = selected.len() > 1;
         let runs = selected.into_iter().map(|target| {
-            let (root, settings, begin, net) = (&root, &settings, &begin, net.clone());
+            let (root, settings, begin, http) = (&root, &settings, &begin, http.clone());
             let environment = environment.clone();
             let id = target.id();
             let run = async move {
-                let (start, mut host) = match start(root, environment, target, net) {
+                let (start, mut host) = match start(root, environment, target, http) {
                     Ok(start) => start,
                     Err(fault) => return Outcome::Failed(fault),
                 };
@@ -77,7 +78,7 @@ pub fn run<M: StateMachine>(
     })
 }
 
-/// Every fault is shown; the first one's code is the exit code.
+/// Prints every fault but the first one, which is returned and gives the exit code.
 fn end(faults: Vec<Fault>) -> Result<u8, Fault> {
     let mut faults = faults.into_iter();
     match faults.next() {
@@ -95,15 +96,18 @@ fn start(
     root: &Root,
     environment: Environment,
     target: Box<dyn Target>,
-    net: HttpClients,
+    http: HttpClients,
 ) -> Result<(Begin, Host), Fault> {
-    let word = target.id();
-    let record = Store::new(root.clone(), word).load()?;
-    let host = Host::new(root.clone(), word, environment, net);
-    Ok((Begin { target, record, seed: facts::seed(root, word), now: host.now() }, host))
+    let id = target.id();
+    let record = Store::new(root.clone(), id).load()?;
+    let host = Host::new(root.clone(), id, environment, http);
+    Ok((Begin { target, record, seed: facts::seed(root, id), now: host.now() }, host))
 }
 
-/// The targets to drive: those asked for have to be configured.
+/// The targets to drive.
+///
+/// # Errors
+/// For a selected target that is not configured.
 fn select(settings: &Settings, asked: &[String]) -> Result<Vec<Box<dyn Target>>, ConfigError> {
     let configured = settings.target_ids();
     if let Some(id) = asked.iter().find(|id| !configured.contains(&id.as_str())) {

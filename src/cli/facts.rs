@@ -1,4 +1,4 @@
-//! `enlist facts`: what this node would say of itself.
+//! `enlist facts`: what this node would tell an authority about itself.
 
 use clap::Args;
 use serde::Serialize;
@@ -11,12 +11,12 @@ use crate::host::{AwsSettings, Environment, Host, HttpClients};
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-/// What the node knows of itself, and of the engines on it.
+/// What the node knows about itself and about the engines on it.
 #[derive(Serialize)]
 struct All<'a> {
     #[serde(flatten)]
@@ -25,8 +25,7 @@ struct All<'a> {
     observed: &'a Observed,
 }
 
-/// Needs no settings: it is what one asks before there are any. Those there are say where
-/// Puppet's directories are.
+/// Works without settings. If there are any, they say where Puppet's directories are.
 pub fn run(global: &Global, options: &Options) -> Result<u8, Fault> {
     let root = global.root()?;
     let engines = match global.settings(&root) {
@@ -38,8 +37,8 @@ pub fn run(global: &Global, options: &Options) -> Result<u8, Fault> {
     };
     let wanted = FactsWanted { engine: engines.wanted(), key: None };
     let environment = Environment::read(&AwsSettings::default())?;
-    let net = HttpClients::new(&environment);
-    let mut host = Host::new(root, "facts", environment, net);
+    let http = HttpClients::new(&environment);
+    let mut host = Host::new(root, "facts", environment, http);
     let (facts, observed) = runtime()?.block_on(host.gather(wanted))?;
     if options.json {
         printer::json(&All { facts: &facts, observed: &observed });
@@ -87,7 +86,7 @@ fn text(facts: &Facts, observed: &Observed) -> String {
     printer::columns(&rows.0)
 }
 
-/// Label and value; what is not known is left out.
+/// Rows of label and value, without the values that are not known.
 #[derive(Default)]
 struct Rows(Vec<(String, String)>);
 

@@ -1,4 +1,4 @@
-//! `enlist join`: drive every configured target until joined or the budget is spent.
+//! `enlist join`: joins every configured target, or ends when the budget is spent.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use crate::bootstrap::{Finding, Maintenance, Outcome, Plan, Record, resume};
 use crate::fault::{Fault, Kind};
 use crate::host::{Root, Store, inspect};
 
-/// Where there is no daemon, a join at every boot renews a certificate in time. It holds nothing up
-/// for long: the former certificate is still good for a third of its life.
+/// On a member, a join renews the certificate, so that hosts without the daemon can run it at every
+/// boot. It takes a minute at most: the former certificate is valid for a third of its lifetime yet.
 const MAINTENANCE: Maintenance =
     Maintenance { renew: Some(Duration::from_mins(1)), reinstall: false };
 
@@ -31,7 +31,7 @@ pub fn run(global: &Global, selection: &Selection, progress: &Progress) -> Resul
         &async |root: &Root, outcome: &Outcome| match outcome {
             Outcome::Joined { already, record } => {
                 if *already {
-                    look(root, record).await?;
+                    warn_of_findings(root, record).await?;
                 }
                 Ok(summary(root, record, *already))
             }
@@ -40,9 +40,9 @@ pub fn run(global: &Global, selection: &Selection, progress: &Progress) -> Resul
     )
 }
 
-/// What was made and where.
+/// What was installed, and where.
 fn summary(root: &Root, record: &Record, already: bool) -> String {
-    let word = if already { "already joined" } else { "joined" };
+    let state = if already { "already joined" } else { "joined" };
     let name = record.name.as_deref().unwrap_or("?");
     let mut rows: Vec<(String, String)> = record
         .installed
@@ -57,32 +57,40 @@ fn summary(root: &Root, record: &Record, already: bool) -> String {
     }
     let store = Store::new(root.clone(), &record.target);
     rows.push(("record".to_owned(), store.record_path()));
-    format!("{word}: {} as {name}\n{}", record.authority_name, printer::columns(&rows))
+    format!("{state}: {} as {name}\n{}", record.authority_name, printer::columns(&rows))
 }
 
-/// A member whose files are gone is one that its engine can do nothing with.
+/// Inspects a member, and warns of files that are missing or damaged.
 ///
 /// # Errors
-/// `Host` where the engine's own settings lead it elsewhere: that is no membership.
-async fn look(root: &Root, record: &Record) -> Result<(), Fault> {
+/// `Host` if the engine's own settings now name another server or other files: the engine does not
+/// use what was installed.
+async fn warn_of_findings(root: &Root, record: &Record) -> Result<(), Fault> {
     if let Some(fault) = &record.fault {
         tracing::warn!(
-            "no new certificate: {}: {}; the former one stays until it ends",
+            kind = fault.kind.word(),
+            "no new certificate: {}: {}; the former one is used until it expires",
             fault.what,
             fault.on
         );
     }
-    let store = Store::new(root.clone(), &record.target);
+    let id = &record.target;
+    let store = Store::new(root.clone(), id);
     let Ok((_, findings)) = inspect::findings(root, &store, inspect::Keep::Answers).await else {
         return Ok(());
     };
     for finding in &findings {
-        tracing::warn!("{finding}; to get it back, run `enlist leave`, then `enlist join`");
+        tracing::warn!(
+            path = finding.path,
+            "{finding}; to have it installed again, run `enlist leave --target {id} && enlist join --target {id}`"
+        );
     }
     let elsewhere = findings.into_iter().find(Finding::is_diverted);
     elsewhere.map_or(Ok(()), |finding| {
-        let what = "this node has joined, but its engine's settings now lead elsewhere";
-        let todo = "correct or remove the line, or run `enlist leave`, then `enlist join`; `enlist run` with run.repair = true corrects it by itself";
+        let what = "this node has joined, but its engine's own settings now name another server or other files";
+        let todo = format!(
+            "correct or remove the line, or run `enlist leave --target {id} && enlist join --target {id}`; with run.repair = true, `enlist run` corrects it by itself"
+        );
         let on = root.at(&finding.path).display().to_string();
         Err(Fault::new(Kind::Host, what, on, todo).cause(finding.problem.to_string()))
     })

@@ -1,4 +1,4 @@
-//! `enlist leave`: tell the authority, then clear away what is ours.
+//! `enlist leave`: tells the authority, then removes what enlist installed.
 
 use super::drive::{self, Begin, Selection};
 use super::progress::Progress;
@@ -9,7 +9,7 @@ use crate::fault::Fault;
 use crate::host::Root;
 use crate::targets::state_dir;
 
-/// Leaving what was never joined, or twice, is success.
+/// Leaving twice, or without having joined, is success.
 pub fn run(global: &Global, selection: &Selection, progress: &Progress) -> Result<u8, Fault> {
     drive::run(
         global,
@@ -35,7 +35,7 @@ fn summary(root: &Root, record: &Record) -> String {
     let backup = root.shown(&format!("{}/backup", state_dir(&record.target)));
     let mut rows = vec![("backups".to_owned(), backup)];
     if let Some(Grant::Managed { .. }) = record.phase.grant() {
-        let note = "its own files are left as they are; `amazon-ssm-agent -register -clear` empties its vault";
+        let note = "its own files stay; to remove its registration, run `amazon-ssm-agent -register -clear`";
         rows.push(("agent".to_owned(), note.to_owned()));
     }
     format!("left: {} as {name}\n{}", record.authority_name, printer::columns(&rows))

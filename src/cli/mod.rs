@@ -1,6 +1,6 @@
 //! The command line: one file per command.
 
-#![allow(clippy::disallowed_types, reason = "the edge: waiting")]
+#![allow(clippy::disallowed_types, reason = "it waits")]
 
 mod check;
 mod drive;
@@ -27,11 +27,11 @@ use crate::host::{Root, core_dumps, files, variables};
 
 pub use printer::render;
 
-/// Makes this machine a member of what manages it: keys, request, acceptance, checks, installation.
+/// Joins this machine to the service that manages it: key, request, approval, checks, installation
 #[derive(Debug, Parser)]
 #[command(name = "enlist", version, propagate_version = true, max_term_width = 100)]
 #[command(
-    after_help = "Exit codes: 0 joined; 64 usage; 65 what came back is not acceptable; 69 refused; \
+    after_help = "Exit codes: 0 joined; 64 usage; 65 unacceptable key or certificate; 69 rejected; \
 70 bug or damaged record; 74 disk, permissions, lock; 75 budget spent; 76 not the API; 77 denied; 78 settings."
 )]
 pub struct Cli {
@@ -43,22 +43,22 @@ pub struct Cli {
 
 #[derive(Clone, Debug, Args)]
 pub struct Global {
-    /// Read the settings from this file alone
+    /// Read the settings from this file only
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Prefix of every path read or written, for images and tests
+    /// Prefix of every path that is read or written, for images and tests
     #[arg(long, global = true, value_name = "DIR", default_value = "/")]
     pub root: PathBuf,
     /// Override a setting: TABLE.KEY=VALUE
     #[arg(long = "set", global = true, value_name = "SETTING")]
     pub set: Vec<String>,
-    /// Say more: -v what is called, -vv everything of ours
+    /// Log more: -v each call, -vv everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// Say warnings and errors only
+    /// Log warnings and errors only
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Form of the log on stderr; journal: to the journal's own socket
+    /// Format of the log on stderr; with "journal" it goes to the systemd journal
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,
 }
@@ -72,29 +72,29 @@ pub enum LogFormat {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Drive every configured target until joined or the budget is spent, then exit
+    /// Join every configured target, then exit
     Join(drive::Selection),
-    /// Join every target, then stay: watch over it, renew, report; the service
+    /// Join every configured target, then stay: monitor, renew, report (the service)
     Run(run::Options),
-    /// Where each target stands, since when, what comes next
+    /// Show the state of each target, since when, and the next step
     Status(status::Options),
-    /// Tell the authorities that this node leaves, then clear away what is ours
+    /// Tell the authorities that this node leaves, then remove what enlist installed
     Leave(drive::Selection),
-    /// What this node would say of itself
+    /// Show what this node would tell an authority about itself
     Facts(facts::Options),
-    /// The merged settings, each with what set it, validated
+    /// Validate the settings, and show each with where it was set
     Check(check::Options),
-    /// The least IAM policy for the configured targets, as JSON
+    /// Print the least IAM policy for the configured targets, as JSON
     Policy(policy::Options),
-    /// Make the missing directories of the configured targets; the units' first step
+    /// Make the missing directories of the configured targets (the first step of the units)
     #[command(hide = true)]
     Prepare(prepare::Options),
 }
 
-/// Runs the command; the exit code where it is not a fault's.
+/// Runs the command and returns its exit code.
 ///
 /// # Errors
-/// The fault that ended it, to be rendered by `main`.
+/// The fault that ended the command; `main` prints it.
 pub fn run(cli: Cli) -> Result<u8, Fault> {
     core_dumps::disable();
     let progress = progress::Progress::new(
@@ -119,18 +119,24 @@ impl Global {
         let absolute = std::path::absolute(&self.root);
         absolute.map(Root::new).map_err(|error| {
             let on = format!("--root {}", self.root.display());
-            Fault::new(Kind::Usage, "this is no directory", on, "give a directory").because(&error)
+            Fault::new(
+                Kind::Usage,
+                "this is not a path",
+                on,
+                "give the path of a directory: `--root /DIRECTORY`",
+            )
+            .because(&error)
         })
     }
 
-    /// Everything that was set, in the order of its weight.
+    /// Everything that was set: files, then environment, then command line.
     fn input(&self, root: &Root) -> Result<Input, Fault> {
         let mut input = match &self.config {
             Some(path) => read_only(path)?,
             None => fragments::read_all(&Fragments(root))?,
         };
         input.add_environment(variables::all().filter_map(|(name, value)| {
-            // What is not UTF-8 is not ours by its name, or not valid by its value.
+            // A name that is not UTF-8 is not one of ours; a value that is not UTF-8 is invalid.
             Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
         }))?;
         for argument in &self.set {
@@ -153,13 +159,13 @@ fn parse(input: &Input, root: &Root) -> Result<Settings, crate::config::ConfigEr
     Settings::parse(input, &read)
 }
 
-/// `--config` is a path of the running system, whatever `--root` says.
+/// Reads `--config`, a path of the running system: `--root` does not apply to it.
 fn read_only(path: &std::path::Path) -> Result<Input, crate::config::ConfigError> {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     fragments::read_only(&Fragments(&Root::running_system()), &path.to_string_lossy())
 }
 
-/// The settings' files below a root.
+/// The files of settings below a root.
 struct Fragments<'a>(&'a Root);
 
 impl fragments::Source for Fragments<'_> {
@@ -193,14 +199,14 @@ fn because(error: &std::io::Error) -> String {
     }
 }
 
-/// One thread is plenty: there is one thing to wait for at a time.
+/// A runtime with one thread: almost all the time goes into waiting.
 fn runtime() -> Result<tokio::runtime::Runtime, Fault> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
         Fault::new(
             Kind::Host,
             "the runtime could not be started",
             "tokio",
-            "check the limits on files and threads",
+            "check the limits on open files and processes: `ulimit -n -u`",
         )
         .because(&error)
     })

@@ -1,4 +1,4 @@
-//! `enlist policy`: the least IAM policy for the configured targets.
+//! `enlist policy`: prints the least IAM policy for the configured targets.
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use crate::targets::Permissions;
 #[derive(Debug, Args)]
 pub struct Options {}
 
-/// A statement each for joining, for settling what a lost reply left open, and for leaving.
+/// A statement for joining, one for reconciling after a lost reply, and one for leaving.
 pub fn run(global: &Global, _: &Options) -> Result<u8, Fault> {
     let root = global.root()?;
     let targets = global.settings(&root)?.targets();
@@ -20,9 +20,9 @@ pub fn run(global: &Global, _: &Options) -> Result<u8, Fault> {
     Ok(0)
 }
 
-fn statements(word: &str, actions: &Permissions) -> Vec<Value> {
+fn statements(id: &str, actions: &Permissions) -> Vec<Value> {
     // A Sid has letters and digits only.
-    let target: String = word.split('-').map(capitalized).collect();
+    let target: String = id.split('-').map(capitalized).collect();
     let purposes =
         [("Join", actions.join), ("Reconcile", actions.reconcile), ("Leave", actions.leave)];
     let asked = purposes.into_iter().filter(|(_, list)| !list.is_empty());

@@ -1,4 +1,5 @@
-//! `enlist prepare`: the directories of the configured targets, made before the unit's sandbox is.
+//! `enlist prepare`: makes the directories of the configured targets before the sandbox of the unit is
+//! set up.
 
 use clap::Args;
 
@@ -9,7 +10,7 @@ use crate::host::sandbox;
 #[derive(Debug, Args)]
 pub struct Options {}
 
-/// Installs nothing and asks nobody.
+/// Makes directories only; it does not use the network.
 pub fn run(global: &Global, _: &Options) -> Result<u8, Fault> {
     let root = global.root()?;
     let settings = global.settings(&root)?;

@@ -1,4 +1,4 @@
-//! What goes to stdout (results) and how a fault looks on stderr. The one place that decides.
+//! The one place that decides what goes to stdout (results) and how a fault looks on stderr.
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -6,21 +6,21 @@ use std::io::{self, Write as _};
 use crate::fault::Fault;
 use crate::text;
 
-/// Writes a result to stdout. A reader that went away (`| head`) is no error of ours.
+/// Writes a result to stdout. That the reader has closed the pipe (`| head`) is not an error.
 pub fn out(text: &str) {
     let mut stdout = io::stdout().lock();
     let _ = stdout.write_all(text.as_bytes());
     let _ = stdout.flush();
 }
 
-/// As JSON, ending in a newline.
+/// Writes a result to stdout as JSON, with a newline at the end.
 pub fn json(value: &impl serde::Serialize) {
     let mut text = text::json(&serde_json::to_string_pretty(value).unwrap_or_default());
     text.push('\n');
     out(&text);
 }
 
-/// Lines of `label  value`, the labels as wide as the widest.
+/// Lines of label and value, in two columns.
 #[must_use]
 pub fn columns(rows: &[(String, String)]) -> String {
     let rows = rows.iter().map(|(label, value)| (text::line(label), text::line(value)));
@@ -32,7 +32,7 @@ pub fn columns(rows: &[(String, String)]) -> String {
     })
 }
 
-/// A fault for people: what, on what, the causes, and what to do.
+/// A fault as people read it: what happened, on what, the causes, and what to do.
 #[must_use]
 pub fn render(fault: &Fault) -> String {
     let mut text = format!("enlist: {}\n", one_line(&fault.what));
@@ -44,7 +44,7 @@ pub fn render(fault: &Fault) -> String {
     text
 }
 
-/// Not longer than a screen is wide a few times over.
+/// At most 600 characters.
 fn one_line(text: &str) -> String {
     let clean = text::line(text);
     match clean.char_indices().nth(600) {
@@ -53,7 +53,7 @@ fn one_line(text: &str) -> String {
     }
 }
 
-/// RFC 3339, in UTC, from Unix seconds.
+/// A time in UTC as RFC 3339, from Unix seconds.
 #[must_use]
 pub fn time(unix: i64) -> String {
     let moment = time::OffsetDateTime::from_unix_timestamp(unix).ok();

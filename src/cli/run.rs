@@ -1,4 +1,4 @@
-//! `enlist run`: the daemon, in the foreground for systemd, or by itself where there is none.
+//! `enlist run`: the daemon. It runs in the foreground for systemd, and in the background without.
 
 use clap::Args;
 use daemonize::Daemonize;
@@ -11,39 +11,39 @@ use crate::host::{Root, files, lock};
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Go to the background, for hosts without systemd
+    /// Run in the background, for hosts without systemd
     #[arg(long)]
     daemonize: bool,
-    /// Where the background process writes its id
+    /// File for the process id of the background process
     #[arg(long, value_name = "FILE", default_value = "/run/enlist/enlist.pid")]
     pid_file: String,
-    /// Where the background process writes its log
+    /// File for the log of the background process
     #[arg(long, value_name = "FILE", default_value = "/var/log/enlist.log")]
     log_file: String,
 }
 
 pub fn run(global: &Global, options: &Options) -> Result<u8, Fault> {
     let root = global.root()?;
-    // The background process goes to another directory, and reads it again from there.
+    // The background process has another working directory, and reads this file again on reload.
     let config =
         global.config.as_ref().map(|path| std::path::absolute(path).unwrap_or(path.clone()));
     let global = &Global { config, ..global.clone() };
     let read = || settings(global, &root);
-    // What is wrong with them is said here, where it is seen, and not in the background.
+    // Errors in the settings are printed here: in the background they would only be logged.
     let first = read()?;
-    // So is that there is one already; what forks off inherits the lock.
-    let _place = lock::acquire_daemon(&root)?;
+    // The background process inherits the lock.
+    let _lock = lock::acquire_daemon(&root)?;
     if options.daemonize {
         to_background(&root, options)?;
     }
     let runtime = runtime()?;
     let ended = runtime.block_on(daemon::run(&root, &read, first));
-    // A key that is being made is nobody's any more.
+    // Does not wait for a key that is still being generated: nobody will use it.
     runtime.shutdown_background();
     ended.map(|()| 0)
 }
 
-/// None while no target is configured: the package may be installed before its settings are.
+/// The settings; none if no target is configured. The package may be installed before its settings.
 fn settings(global: &Global, root: &Root) -> Result<Option<Settings>, Fault> {
     match parse(&global.input(root)?, root) {
         Ok(settings) => Ok(Some(settings)),
@@ -52,15 +52,16 @@ fn settings(global: &Global, root: &Root) -> Result<Option<Settings>, Fault> {
     }
 }
 
-/// Before the runtime starts: of a process's threads, only the one that forks goes on.
+/// Continues in the background. This happens before the runtime starts, since of all threads only
+/// the one that forks continues.
 ///
-/// `daemonize` forks, leaves the session and redirects the streams, and no more: it would open the
-/// files by their path and follow links.
+/// `daemonize` is used to fork, to leave the session and to redirect the streams. It does not open
+/// files here: it would follow links.
 fn to_background(root: &Root, options: &Options) -> Result<(), Fault> {
     let (pid_file, log_file) = (&options.pid_file, &options.log_file);
     let no_log =
         |error: &std::io::Error| files::fault(root, "the log can't be written", log_file, error);
-    // What is wrong with a path is said here, where it is seen, and not in the background.
+    // Errors in a path are printed here: in the background they would only be logged.
     if let Some((directory, _)) = pid_file.rsplit_once('/') {
         files::make_directory(root, directory, 0o755, None)?;
     }
@@ -74,8 +75,8 @@ fn to_background(root: &Root, options: &Options) -> Result<(), Fault> {
         .stderr(again)
         .start()
         .map_err(|error| {
-            let todo = "check the limits on processes and memory";
-            let what = "it could not go to the background";
+            let todo = "check the limits on processes and memory: `ulimit -u -v`";
+            let what = "the background process could not be started";
             Fault::new(Kind::Host, what, "enlist run --daemonize", todo).because(&error)
         })?;
     let pid = format!("{}\n", std::process::id());

@@ -1,4 +1,4 @@
-//! `enlist status`: where each target stands, since when, what comes next.
+//! `enlist status`: shows the state of each target, since when, and the next step.
 
 use std::time::Duration;
 
@@ -12,25 +12,26 @@ use crate::host::{Root, Store, facts, inspect, lock, timer};
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// As JSON, a list of targets
+    /// Print JSON, a list of targets
     #[arg(long)]
     json: bool,
-    /// Wait until every target is joined, or nobody works on it any more
+    /// Wait until every target has joined, or no enlist process works on it any more
     #[arg(long)]
     wait: bool,
 }
 
+/// Between two readings with `--wait`.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Exit code 0 where every target is joined, else that of the last fault, else 75: not yet. A record
-/// of another machine (a copied disk) is 75 too: this one has not joined.
+/// The exit code is 0 if every target has joined, else that of the last fault, else 75. With a record
+/// of another machine (a copied disk) this machine has not joined: 75.
 pub fn run(global: &Global, options: &Options) -> Result<u8, Fault> {
     let root = global.root()?;
     let settings = global.settings(&root)?;
     let runtime = runtime()?;
     let read = || runtime.block_on(read(&root, &settings));
     let mut reports = read()?;
-    while options.wait && !reports.iter().all(|report| report.joined) && someone_works(&root)? {
+    while options.wait && !reports.iter().all(|report| report.joined) && is_at_work(&root)? {
         timer::block_for(PAUSE);
         reports = read()?;
     }
@@ -64,7 +65,8 @@ async fn read(root: &Root, settings: &Settings) -> Result<Vec<Report>, Fault> {
     Ok(reports)
 }
 
-fn someone_works(root: &Root) -> Result<bool, Fault> {
+/// Whether an enlist process works on this machine's targets.
+fn is_at_work(root: &Root) -> Result<bool, Fault> {
     Ok(lock::try_acquire(root)?.is_none())
 }
 
@@ -99,7 +101,7 @@ fn text(report: &Report) -> String {
     add("held by", report.held_by.as_ref().map(|path| format!("{path}: the agent does not run")));
     add("attempts", Some(report.attempts.to_string()).filter(|_| report.attempts > 1));
     if let Some(fault) = &report.fault {
-        let ended = if fault.is_final { "stopped at" } else { "being tried again since" };
+        let ended = if fault.is_final { "stopped at" } else { "tried again since" };
         add(
             "fault",
             Some(format!(
@@ -116,6 +118,6 @@ fn text(report: &Report) -> String {
         add("to do", Some(fault.todo.clone()));
     }
     add("next", Some(report.next.to_owned()));
-    let word = if report.joined { "joined" } else { "not joined" };
-    format!("{}: {word}\n{}", report.target, printer::columns(&rows))
+    let state = if report.joined { "joined" } else { "not joined" };
+    format!("{}: {state}\n{}", report.target, printer::columns(&rows))
 }
