@@ -1,7 +1,7 @@
-//! Classified failures. Pure.
+//! Faults: failures with a kind. Pure.
 //!
-//! A fault is classified where it happens (at the edge), decided upon in the core, and rendered
-//! once, in `main`. The classes and their exit codes follow BSD `sysexits.h`.
+//! The code that does the I/O gives a fault its kind, the core decides what to do about it, and
+//! `main` prints it. The kinds and their exit codes follow BSD `sysexits.h`.
 
 use std::error::Error;
 use std::fmt;
@@ -10,29 +10,29 @@ use serde::{Deserialize, Serialize};
 
 use crate::text;
 
-/// The class of a failure: what the core does about it, and the exit code.
+/// The kind of a fault decides what the core does about it, and the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Kind {
     /// Bad arguments.
     Usage,
-    /// What came back, or the node's own key, can't be used: wrong key, wrong name, wrong CA,
-    /// expired, not PEM.
+    /// What the authority sent, or the node's own key, can't be used: wrong key, name or CA, expired,
+    /// not PEM.
     Data,
-    /// The authority said no: association FAILED, server gone, validation error.
+    /// The authority refused: association FAILED, server gone, validation error.
     Rejected,
-    /// A bug of ours, or a corrupt record. Never guess.
+    /// A bug in enlist, or a damaged record.
     Invariant,
-    /// Disk, permissions, a lock held by another.
+    /// Disk, permissions, a lock that another process holds.
     Host,
-    /// Network, 5xx, throttled, metadata not up, server not HEALTHY yet.
+    /// Network, 5xx, throttling, no metadata yet, a server that is not HEALTHY yet.
     Transient,
-    /// An answer that is not the API's.
+    /// An answer that is not one of the API's.
     Protocol,
-    /// No or expired credentials, or refused by IAM.
+    /// Credentials that are missing, expired, or refused by IAM.
     Denied,
-    /// Invalid settings; or the owner or mode of a file that somebody has to correct first.
+    /// Invalid settings; or a file whose owner or mode has to be corrected first.
     Config,
 }
 
@@ -53,8 +53,8 @@ impl Kind {
         }
     }
 
-    /// Whether trying again within the budget can help. IAM roles propagate late, so a refusal
-    /// for lack of credentials is tried again too.
+    /// Whether trying again within the budget can help. `Denied` is tried again too: a new IAM role
+    /// takes a while to be known everywhere.
     #[must_use]
     pub fn is_retried(self) -> bool {
         matches!(self, Self::Transient | Self::Denied)
@@ -67,23 +67,23 @@ impl Kind {
     }
 }
 
-/// What was refused, kept for whoever looks into it. Never holds a secret.
+/// A text that was refused, kept for an investigation. Holds no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Evidence {
     /// A file name stem such as `certificate` or `answer`.
     pub name: &'static str,
-    /// The refused text, bounded by whoever captured it.
+    /// Its length is limited where it is captured.
     pub content: String,
 }
 
-/// A classified failure. Its details are boxed: faults are rare, and results pass everywhere.
+/// A failure with its kind. The details are boxed to keep every `Result` small.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     pub kind: Kind,
     detail: Box<Detail>,
 }
 
-/// What failed, on what, what to do about it, and the causes.
+/// What failed, on what, the causes, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Detail {
     /// What failed, without a full stop: `DescribeServers was refused`.
@@ -92,28 +92,26 @@ pub struct Detail {
     pub on: String,
     /// What the reader can do about it.
     pub todo: String,
-    /// From the nearest to the deepest.
+    /// The direct cause first.
     pub causes: Vec<String>,
     pub evidence: Option<Evidence>,
-    /// Whether what was asked for may have happened all the same: the question may have arrived,
-    /// and the answer was lost.
+    /// Whether the request may have taken effect: it may have arrived, and the answer was lost.
     pub may_have_happened: bool,
-    /// Whether the authority has too many questions just now: nothing was done, nothing is wrong
-    /// with it, and others are asking too.
+    /// Whether the authority refused the request because it has too many. Nothing took effect.
     pub is_throttled: bool,
-    /// Its class once waiting was of no use; none: the same.
+    /// Its kind once the budget is spent, if that is another one.
     pub ends_as: Option<Kind>,
     pub outlook: Outlook,
 }
 
-/// Whether trying again can help, where the kind alone does not tell.
+/// Whether trying again can help, as far as it does not follow from the kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Outlook {
     #[default]
     AsKind,
-    /// It can't, although the kind is one that is tried again.
+    /// It can't help, although faults of this kind are tried again.
     Final,
-    /// It may be that one of the clocks is wrong, and is set later.
+    /// One of the clocks may be wrong, and may be set later.
     Clock,
 }
 
@@ -126,7 +124,8 @@ impl std::ops::Deref for Fault {
 }
 
 impl Fault {
-    /// What is said of it is cleaned here ([`crate::text`]): some of it is other people's.
+    /// Makes a fault. The texts may come from outside, so they are made safe to show
+    /// ([`crate::text`]).
     pub fn new(
         kind: Kind,
         what: impl Into<String>,
@@ -147,11 +146,11 @@ impl Fault {
         Self { kind, detail }
     }
 
-    /// Adds an error and everything beneath it as causes.
+    /// Adds an error and its sources as causes.
     #[must_use]
     pub fn because(mut self, error: &(dyn Error + 'static)) -> Self {
         for line in chain(error).map(|error| text::phrase(&error.to_string())) {
-            // Libraries like to repeat the inner message in the outer one.
+            // Some libraries repeat the inner message in the outer one.
             if !self.causes.iter().any(|seen| seen.ends_with(&line)) {
                 self.detail.causes.push(line);
             }
@@ -159,47 +158,48 @@ impl Fault {
         self
     }
 
+    /// Adds a cause.
     #[must_use]
     pub fn cause(mut self, cause: impl Into<String>) -> Self {
         self.detail.causes.push(text::phrase(&cause.into()));
         self
     }
 
-    /// Says that the answer was lost, and the effect perhaps not.
+    /// Notes that the request may have taken effect.
     #[must_use]
     pub fn in_doubt(mut self) -> Self {
         self.detail.may_have_happened = true;
         self
     }
 
-    /// Says that there were too many questions, and that this one was not looked at.
+    /// Notes that the authority has too many requests.
     #[must_use]
     pub fn throttled(mut self) -> Self {
         self.detail.is_throttled = true;
         self
     }
 
-    /// Says what it is once waiting was of no use.
+    /// Sets the kind that it has once the budget is spent.
     #[must_use]
     pub fn ends_as(mut self, kind: Kind) -> Self {
         self.detail.ends_as = Some(kind);
         self
     }
 
-    /// Its class where it is not waited for any longer.
+    /// Its kind once the budget is spent.
     #[must_use]
     pub fn final_kind(&self) -> Kind {
         self.ends_as.unwrap_or(self.kind)
     }
 
-    /// Says that trying again can't help.
+    /// Notes that trying again can't help.
     #[must_use]
     pub fn finally(mut self) -> Self {
         self.detail.outlook = Outlook::Final;
         self
     }
 
-    /// Says that it depends on the time, and so on both clocks.
+    /// Notes that one of the clocks may be the cause.
     #[must_use]
     pub fn about_time(mut self) -> Self {
         self.detail.outlook = Outlook::Clock;
@@ -228,21 +228,21 @@ impl Fault {
         }
     }
 
-    /// Says what could not be done because of it.
+    /// Puts in front what could not be done because of it.
     #[must_use]
     pub fn so_that(mut self, what: &str) -> Self {
         self.detail.what = text::phrase(&format!("{what}: {}", self.detail.what));
         self
     }
 
-    /// Puts a cause before those that there are.
+    /// Adds a cause in front of the others.
     #[must_use]
     pub fn first_cause(mut self, cause: impl Into<String>) -> Self {
         self.detail.causes.insert(0, text::phrase(&cause.into()));
         self
     }
 
-    /// Says that waiting longer would have gone beyond the budget.
+    /// Notes that the budget is spent.
     #[must_use]
     pub fn given_up_after(self, budget: std::time::Duration) -> Self {
         if self.is_retried() {
@@ -254,15 +254,15 @@ impl Fault {
         }
     }
 
-    /// Takes a secret text out of everything that is said and kept, line by line: services
-    /// repeat what they refuse, and not always whole.
+    /// Removes a secret from all texts and from the evidence, line by line: a service may repeat
+    /// what it refuses, and only a part of it.
     #[must_use]
     pub fn without(mut self, secret: &str) -> Self {
         let detail = &mut *self.detail;
         let kept = detail.evidence.iter_mut().map(|evidence| &mut evidence.content);
         let said = [&mut detail.what, &mut detail.on, &mut detail.todo];
         for text in said.into_iter().chain(&mut detail.causes).chain(kept) {
-            // Shorter lines, such as a PEM's last, tell nothing without the rest.
+            // A shorter line, such as the last one of a PEM, is worth nothing without the rest.
             for line in secret.lines().map(str::trim).filter(|line| line.len() > 16) {
                 if text.contains(line) {
                     *text = text.replace(line, "(secret)");
@@ -272,6 +272,7 @@ impl Fault {
         self
     }
 
+    /// Adds evidence.
     #[must_use]
     pub fn with_evidence(mut self, name: &'static str, content: impl Into<String>) -> Self {
         self.detail.evidence = Some(Evidence { name, content: content.into() });
@@ -280,7 +281,7 @@ impl Fault {
 }
 
 impl fmt::Display for Fault {
-    /// One line: what and on what. The rest is for whoever renders it whole.
+    /// What failed, and on what, in one line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.what, self.on)
     }
@@ -288,8 +289,8 @@ impl fmt::Display for Fault {
 
 impl Error for Fault {}
 
-/// An error, and everything beneath it. Beneath an I/O error is what it was made of, which
-/// `source` would skip.
+/// An error and its sources. The inner error of an I/O error is one of them, although `source` skips
+/// it.
 pub fn chain<'a>(
     error: &'a (dyn Error + 'static),
 ) -> impl Iterator<Item = &'a (dyn Error + 'static)> {

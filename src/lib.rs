@@ -1,15 +1,15 @@
 #![forbid(unsafe_code)]
-//! `enlist`: a machine boots, and with nobody at the keyboard it becomes a member of what
-//! manages it.
+//! `enlist` runs on a machine at boot and makes it a member of the service that manages it, without
+//! a person's help.
 //!
-//! The modules. Pure ones (no clock, no random source, no I/O) import pure ones only;
-//! `tests/layers.rs` checks the direction of imports.
+//! The modules are below. A pure module has no clock, no random source and no I/O, and imports pure
+//! modules only; `tests/layers.rs` checks the direction of imports.
 //!
 //! | module | what |
 //! |---|---|
 //! | [`cli`] | the command line, one file per command |
-//! | [`config`] | fragments on disk, merged input, validated settings |
-//! | [`daemon`] | `enlist run`: every target joined, watched and reported on |
+//! | [`config`] | the files of settings, the merged input, the validated settings |
+//! | [`daemon`] | `enlist run`: the supervisor, a worker for each target, status, metrics |
 //! | [`driver`] | the loop: poll, perform, handle |
 //! | [`bootstrap`] | pure: the state machine, its record and its retries |
 //! | [`targets`] | pure: who the node enlists with; what to ask next, what an answer means |

@@ -1,5 +1,5 @@
 #![forbid(unsafe_code)]
-//! Parse, dispatch, render. The one place that exits.
+//! Parses the command line, runs the command, prints its fault, and exits.
 
 use std::process::ExitCode;
 
@@ -12,7 +12,7 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Nobody reads it where this fails.
+            // If this fails, nobody reads the output.
             let _ = error.print();
             return match error.kind() {
                 ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,

@@ -1,22 +1,22 @@
-//! Text from outside, made safe to show. Pure.
+//! Makes text from outside safe to show. Pure.
 //!
-//! A server's message, an instance's tag, a file's content or a program's output may hold
-//! characters that move the cursor, colour the screen, hide text or turn its order around. They
-//! are taken out where the text enters: where a fault is made, and in `host::sanitize`.
+//! The message of a server, the tag of an instance, the content of a file or the output of a program
+//! may hold characters that move the cursor, colour the screen, hide text or reverse its order. They
+//! are replaced where the text enters the program: where a fault is made, and in `host::outside`.
 
 use std::fmt::Write as _;
 
-/// The text as one line. A control character or a line separator becomes a blank, an unseen
-/// character U+FFFD.
+/// The text as one line. Control characters and line separators become blanks, invisible characters
+/// become U+FFFD.
 #[must_use]
 pub fn line(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
-/// The longest that is said of anything, in characters: a path, or a service's whole message.
+/// The longest text in a message, in characters: enough for a path, or a service's whole message.
 const LONGEST: usize = 4096;
 
-/// The text as one line that is no longer than what a person reads.
+/// The text as one line of at most 4096 characters.
 #[must_use]
 pub fn phrase(text: &str) -> String {
     match text.char_indices().nth(LONGEST) {
@@ -25,14 +25,14 @@ pub fn phrase(text: &str) -> String {
     }
 }
 
-/// As [`line()`], line by line: line feeds and tabs stay.
+/// As [`line()`], but line feeds and tabs stay.
 #[must_use]
 pub fn lines(text: &str) -> String {
     text.chars().map(|c| if matches!(c, '\n' | '\t') { c } else { shown(c) }).collect()
 }
 
-/// JSON, with every such character written as `\uXXXX`: the same value, safe on a terminal. Line
-/// feeds stay; in JSON they stand between values only.
+/// JSON with each such character written as `\uXXXX`. The value stays the same. Line feeds stay: in
+/// JSON they occur between values only.
 #[must_use]
 pub fn json(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
@@ -52,14 +52,14 @@ fn shown(c: char) -> char {
     match c {
         '\u{2028}' | '\u{2029}' => ' ',
         c if c.is_control() => ' ',
-        c if is_unseen(c) => char::REPLACEMENT_CHARACTER,
+        c if is_invisible(c) => char::REPLACEMENT_CHARACTER,
         c => c,
     }
 }
 
-/// The format characters (Unicode's category Cf) that nothing is drawn for, the fillers, the
-/// whole of plane 14 (tags, supplementary variation selectors), and noncharacters.
-fn is_unseen(c: char) -> bool {
+/// Whether nothing is drawn for a character: format characters (Unicode category Cf), fillers, the
+/// whole of plane 14 (tags, variation selectors), noncharacters.
+fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
         | '\u{180b}'..='\u{180f}'
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_has_an_end() {
+    fn a_phrase_has_a_limit() {
         assert_eq!(phrase("a\0b"), "a b");
         let long = "\0".repeat(LONGEST);
         assert_eq!(phrase(&long), " ".repeat(LONGEST));
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_of_direction_are_seen() {
+    fn marks_of_direction_are_replaced() {
         for c in ('\u{202a}'..='\u{202e}')
             .chain('\u{2066}'..='\u{2069}')
             .chain(['\u{200e}', '\u{200f}', '\u{61c}'])
@@ -105,14 +105,14 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_width_is_seen() {
+    fn characters_without_width_are_replaced() {
         for c in "\u{200b}\u{200c}\u{200d}\u{2060}\u{feff}\u{ad}\u{34f}\u{180e}\u{3164}".chars() {
             assert_eq!(line(&c.to_string()), "\u{fffd}", "{:x}", u32::from(c));
         }
     }
 
     #[test]
-    fn tags_annotations_and_noncharacters_are_seen() {
+    fn tags_annotations_and_noncharacters_are_replaced() {
         for c in
             "\u{e0001}\u{e0041}\u{e007f}\u{e0100}\u{fff9}\u{fffe}\u{ffff}\u{fdd0}\u{10ffff}".chars()
         {
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_people_write_stays() {
+    fn ordinary_text_stays() {
         let text = "Größe 東京 שלום мир 🙂 é [x] \\ \"'";
         assert_eq!(line(text), text);
         assert_eq!(lines("a\n\tb\u{202e}\r\n"), "a\n\tb\u{fffd} \n");
