@@ -1,7 +1,7 @@
 #!/bin/sh
-# A node of a Puppet server, through an OpsWorks CM API.
+# Joins a Puppet server through an OpsWorks CM API.
 set -eu
-PACKAGE=https://packages.example.com/enlist_amd64.deb # to set; or an .rpm
+PACKAGE=https://packages.example.com/enlist_amd64.deb # set this; an .rpm works too
 SHA256=0000000000000000000000000000000000000000000000000000000000000000
 mkdir -p /etc/enlist
 cat >/etc/enlist/enlist.toml <<'END'

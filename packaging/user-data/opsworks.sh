@@ -1,7 +1,7 @@
 #!/bin/sh
-# An EC2 instance that registers itself with an OpsWorks stack.
+# An EC2 instance registers itself with an OpsWorks stack.
 set -eu
-PACKAGE=https://packages.example.com/enlist_amd64.deb # to set; or an .rpm
+PACKAGE=https://packages.example.com/enlist_amd64.deb # set this; an .rpm works too
 SHA256=0000000000000000000000000000000000000000000000000000000000000000
 mkdir -p /etc/enlist
 cat >/etc/enlist/enlist.toml <<'END'

@@ -1,7 +1,7 @@
 #!/bin/sh
-# A machine outside EC2 with amazon-ssm-agent: for Systems Manager, with an activation made before.
+# A machine outside EC2 with amazon-ssm-agent joins Systems Manager, with an activation created before.
 set -eu
-PACKAGE=https://packages.example.com/enlist_amd64.deb # to set; or an .rpm
+PACKAGE=https://packages.example.com/enlist_amd64.deb # set this; an .rpm works too
 SHA256=0000000000000000000000000000000000000000000000000000000000000000
 mkdir -p /etc/enlist /etc/credstore
 cat >/etc/enlist/enlist.toml <<'END'

@@ -1,4 +1,4 @@
-//! Every setting, commented out, with its default: what an admin copies to `/etc/enlist`.
+//! A file with every setting, commented out, with its default. An admin copies from it.
 
 use std::fmt::Write as _;
 
@@ -6,12 +6,12 @@ use enlist::config::schema::{Form, SETTINGS, Setting};
 use enlist::config::settings::target_ids;
 
 const HEAD: &str = "\
-# Settings of enlist: all there are, each with its default or a form to fill in.
-# Copy to /etc/enlist/enlist.toml what you need; enlist is idle until a target's table is there.
-# Then: enlist check && systemctl restart enlist
+# All settings of enlist, each with its default or an empty value.
+# Copy what you need to /etc/enlist/enlist.toml. enlist is idle until the table of a target is there.
+# Then run: enlist check && systemctl restart enlist
 ";
 
-/// The file.
+/// The text of the file.
 #[must_use]
 pub fn commented() -> String {
     let mut text = HEAD.to_owned();
@@ -31,7 +31,7 @@ pub fn commented() -> String {
     text
 }
 
-/// The default, or, where there is none, a value that says its form.
+/// The default as TOML; without one, an empty value of the setting's form.
 #[must_use]
 pub fn value(key: &Setting) -> String {
     match (key.form, key.default) {
@@ -44,7 +44,7 @@ pub fn value(key: &Setting) -> String {
     }
 }
 
-/// The word for a form in the documentation.
+/// The name of a form in the documentation.
 #[must_use]
 pub fn form(key: &Setting) -> &'static str {
     match key.form {

@@ -1,4 +1,4 @@
-//! What is linked into the program besides ours, under which licences, with their texts.
+//! The crates that are linked into the program, their licences, and the texts of these.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::Outcome;
 
-/// What the packages are built for. The dependencies on the other Linux are the same.
+/// The platform of the packages. The dependencies on the other platform are the same.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// A crate that is linked in.
@@ -19,11 +19,11 @@ pub struct Linked {
     version: String,
     licence: String,
     authors: String,
-    /// Where its sources stand.
+    /// The directory of its sources.
     directory: String,
 }
 
-/// The crates that end up in the program: what it depends on at run time, however deep.
+/// All crates that the program depends on at run time, directly or indirectly.
 pub fn linked() -> Outcome<Vec<Linked>> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let arguments = ["metadata", "--format-version=1", "--locked", "--filter-platform", TARGET];
@@ -59,7 +59,7 @@ pub fn linked() -> Outcome<Vec<Linked>> {
     Ok(crates)
 }
 
-/// In the form of Debian's copyright files.
+/// The copyright file, in the format of Debian.
 pub fn copyright(crates: &[Linked]) -> String {
     let mut text = String::from(
         "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\
@@ -92,7 +92,7 @@ pub fn copyright(crates: &[Linked]) -> String {
     text
 }
 
-/// Every text once, with the crates that came with it.
+/// Every text once, with the crates that contain it.
 pub fn texts(crates: &[Linked]) -> Outcome<String> {
     let mut owners: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for one in crates {
@@ -106,7 +106,7 @@ pub fn texts(crates: &[Linked]) -> Outcome<String> {
             owners.entry(text).or_default().push(format!("{} {}", one.name, one.version));
         }
     }
-    // By owner, not by text, so that a crate can be found.
+    // In the order of the crates, so that one can be found.
     let mut sections: Vec<(String, String)> =
         owners.into_iter().map(|(text, owners)| (owners.join(", "), text)).collect();
     sections.sort();
@@ -122,7 +122,7 @@ fn by_id(list: &Value) -> BTreeMap<&str, &Value> {
     list.iter().filter_map(|entry| Some((entry["id"].as_str()?, entry))).collect()
 }
 
-/// Macros run in the compiler; they are not linked in.
+/// Whether it is a macro, which runs in the compiler and is not linked into the program.
 fn is_macro(package: Option<&&Value>) -> bool {
     let targets = package.and_then(|package| package["targets"].as_array());
     targets.into_iter().flatten().any(|target| target["kind"][0] == "proc-macro")
@@ -147,7 +147,7 @@ fn linked_of(package: &Value) -> Linked {
     }
 }
 
-/// An SPDX expression in the words of Debian's format.
+/// An SPDX expression as Debian's format writes it.
 fn terms(licence: &str) -> String {
     licence.replace('/', " or ").replace(" OR ", " or ").replace(" AND ", " and ")
 }

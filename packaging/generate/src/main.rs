@@ -1,11 +1,11 @@
 #![forbid(unsafe_code)]
-//! Makes what the packages ship beside the program, from the same definitions as the program: man
-//! pages and completions from its command line, defaults from its list of settings, the licences
-//! from its dependencies. Never shipped itself.
+//! Makes the files that the packages contain besides the program: man pages and completions from the
+//! command line, the file of defaults from the list of settings, the licences from the dependencies.
+//! Not part of a package itself.
 //!
 //!     enlist-packaging DIRECTORY DATE      DATE: of the release, YYYY-MM-DD
 #![allow(clippy::disallowed_methods, reason = "a build tool: it writes files and runs cargo")]
-#![allow(clippy::indexing_slicing, reason = "of JSON, where what is missing is null")]
+#![allow(clippy::indexing_slicing, reason = "indexing JSON yields null for a missing member")]
 
 mod defaults;
 mod licences;
@@ -39,7 +39,7 @@ fn main() -> Outcome {
     Ok(())
 }
 
-/// Under the names that each shell looks for.
+/// The completions, under the names that the shells look for.
 fn completions(out: &Path) -> Outcome {
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
         clap_complete::generate_to(shell, &mut Cli::command(), "enlist", out)?;

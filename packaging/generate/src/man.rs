@@ -1,4 +1,4 @@
-//! Man pages: enlist(1), one for each command, and enlist.toml(5).
+//! The man pages: enlist(1), one for each command, and enlist.toml(5).
 
 use std::fs;
 use std::path::Path;
@@ -18,36 +18,39 @@ const MANUAL: &str = "enlist";
 
 const EXIT: [(Kind, &str); 9] = [
     (Kind::Usage, "bad arguments"),
-    (Kind::Data, "what came back is not acceptable: wrong key, name or CA, expired, not PEM"),
-    (Kind::Rejected, "the authority said no"),
-    (Kind::Invariant, "a bug of ours, or a damaged record"),
-    (Kind::Host, "disk, permissions, a lock held"),
-    (Kind::Transient, "network, 5xx, throttled, not HEALTHY: the budget is spent"),
-    (Kind::Protocol, "an answer that is not the API's"),
-    (Kind::Denied, "no or expired credentials, or refused by IAM"),
-    (Kind::Config, "invalid settings"),
+    (Kind::Data, "unacceptable key or certificate: wrong key, name or CA, expired, not PEM"),
+    (Kind::Rejected, "the authority rejected the request"),
+    (Kind::Invariant, "a bug in enlist, or a damaged record"),
+    (Kind::Host, "disk, permissions, or a lock that another process holds"),
+    (
+        Kind::Transient,
+        "the budget is spent: network, 5xx, throttling, a server that is not HEALTHY",
+    ),
+    (Kind::Protocol, "an answer that is not one of the API's"),
+    (Kind::Denied, "credentials that are missing, expired, or refused by IAM"),
+    (Kind::Config, "invalid settings, or a file with the wrong owner or mode"),
 ];
 
-/// Lightest first, as they are merged.
+/// In the order in which they are merged.
 const SETTINGS_FILES: [(&str, &str); 4] = [
     ("/usr/lib/enlist/config.d/*.toml", "settings of the distribution or the image"),
     ("/run/enlist/config.d/*.toml", "settings of this boot"),
     ("/etc/enlist/enlist.toml", "the admin's settings"),
-    ("/etc/enlist/config.d/*.toml", "fragments of them"),
+    ("/etc/enlist/config.d/*.toml", "more of the admin's settings, in the order of their names"),
 ];
 
 const FILES: [(&str, &str); 3] = [
     (
         "/var/lib/enlist",
-        "a record for each target, backups of what was replaced, evidence of what was refused",
+        "for each target: its record, backups of replaced files, evidence of refused answers",
     ),
     (
         "/etc/default/enlist, /etc/sysconfig/enlist",
-        "environment of the services, such as HTTPS_PROXY",
+        "environment variables for the services, such as HTTPS_PROXY",
     ),
     (
         "/etc/credstore/enlist.ssm-activation-code",
-        "an activation code for activation_code_file = \"enlist.ssm-activation-code\"",
+        "an activation code, for activation_code_file = \"enlist.ssm-activation-code\"",
     ),
 ];
 
@@ -74,7 +77,7 @@ fn page(man: Man, title: &str, date: &str, source: &str) -> Man {
     man.title(title).date(date).source(source).manual(MANUAL)
 }
 
-/// Without the text after the help, which repeats the exit codes, and without the version.
+/// The page without the text after the help, which repeats the exit codes, and without the version.
 fn body(man: &Man) -> Outcome<String> {
     let mut out = Vec::new();
     man.render_title(&mut out)?;
@@ -104,7 +107,7 @@ fn top_page(top: &clap::Command, date: &str, source: &str) -> Outcome<String> {
     list(&mut text, "FILES", &files);
     section(&mut text, "ENVIRONMENT", |roff| {
         roff.text([roman(
-            "ENLIST_TABLE_KEY sets a setting; AWS_* and proxies are read as the AWS SDK does.",
+            "ENLIST_TABLE_KEY overrides a setting, such as ENLIST_NODE_BUDGET for node.budget. The AWS variables (AWS_REGION and others) and those for proxies have the same meaning as for the AWS SDK.",
         )]);
     });
     section(&mut text, "SEE ALSO", |roff| {
