@@ -2,7 +2,7 @@
 //!
 //! The message of a server, the tag of an instance, the content of a file or the output of a program
 //! may hold characters that move the cursor, colour the screen, hide text or reverse its order. They
-//! are replaced where the text enters the program: where a fault is made, and in `host::outside`.
+//! are replaced where the text enters the program: where a fault is made, and in `host::sanitize`.
 
 use std::fmt::Write as _;
 

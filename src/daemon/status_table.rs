@@ -54,7 +54,7 @@ pub enum MembershipState {
 }
 
 impl Entry {
-    fn new(id: &'static str) -> Self {
+    pub fn new(id: &'static str) -> Self {
         Self {
             id,
             state: MembershipState::Pending,
