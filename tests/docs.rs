@@ -137,3 +137,23 @@ fn every_message_id_is_documented() {
         assert!(page.contains(&format!("`{id}`")), "{id}");
     }
 }
+
+/// A recipe of the justfile runs one stage of CI; there is one for each, in the same order.
+#[test]
+fn the_justfile_has_the_stages_of_ci() {
+    let script = fs::read_to_string(".ci/run").unwrap();
+    let calls = script.lines().filter_map(|line| line.strip_prefix("  stage "));
+    let stages: Vec<&str> = calls.filter_map(|call| call.split(' ').next()).collect();
+    assert!(stages.len() > 10, "{stages:?}");
+    let justfile = fs::read_to_string("justfile").unwrap();
+    let mut recipes = justfile.split("\n\n").skip(3);
+    for stage in stages {
+        let recipe = recipes.next().unwrap_or_else(|| panic!("no recipe for {stage}"));
+        let lines: Vec<&str> = recipe.trim_end().lines().collect();
+        let [comment, name, command] = lines.as_slice() else { panic!("{recipe}") };
+        assert!(comment.starts_with("# "), "{recipe}");
+        assert_eq!(*name, format!("{stage}:"));
+        assert_eq!(*command, format!("    .ci/run {stage}"));
+    }
+    assert_eq!(recipes.next(), None);
+}
