@@ -76,8 +76,8 @@ ssm "ssm" {
     hand_over: Text, "agent", "\"agent\": have amazon-ssm-agent register; \"file\": write the id and the code to a file that only root can read.";
     activation_id: Text, "", "Id of an activation that was created elsewhere. Then enlist creates none.";
     activation_code_file: Text, "", "File with the code of that activation: an absolute path, or the name of a systemd credential.";
-    on_ec2: Boolean, "false", "Register an EC2 instance too, which needs no activation.";
-    agent: Text, "", "Path of amazon-ssm-agent. By default it is looked for in PATH and where packages install it.";
+    on_ec2: Boolean, "false", "Whether to join on an EC2 instance too, which needs no activation.";
+    agent: Text, "", "Path of amazon-ssm-agent. By default the first one in the standard directories; PATH is not used.";
 }
 
 puppet "puppet" {
@@ -89,7 +89,7 @@ puppet "puppet" {
     tag_prefix: Text, "pp_", "Instance tags whose names begin with this become extension requests. Empty: none do.";
     environment: Text, "", "Puppet environment to request, written to puppet.conf. By default the server chooses it.";
     run: Boolean, "false", "Whether `puppet agent` is run once after the node has joined.";
-    program: Text, "", "Path of Puppet's program. By default it is looked for in PATH and where packages install it.";
+    program: Text, "", "Path of Puppet's program. By default the first one in the standard directories; PATH is not used.";
 }
 
 chef "chef" {
@@ -102,6 +102,6 @@ chef "chef" {
     policy_name: Text, "", "Policy, instead of a run list. Needs policy_group.";
     policy_group: Text, "", "Group of that policy. Needs policy_name.";
     run: Boolean, "false", "Whether chef-client is run once after the node has joined.";
-    program: Text, "", "Path of chef-client. By default it is looked for in PATH and where packages install it.";
+    program: Text, "", "Path of chef-client. By default the first one in the standard directories; PATH is not used.";
 }
 }
