@@ -13,9 +13,9 @@ use crate::driver::{Log, Observer};
 #[derive(Clone)]
 pub struct Progress {
     bar: Option<ProgressBar>,
-    /// Used where there is no bar.
+    /// Used if there is no bar.
     log: Log,
-    /// The target's id, where there are several.
+    /// The target's id, if there are several.
     target: Option<&'static str>,
     steps: usize,
 }
@@ -53,7 +53,7 @@ impl Progress {
         }
     }
 
-    /// The progress of one target; its id is shown where there are several.
+    /// The progress of one target; its id is shown if there are several.
     pub fn of(&self, target: Option<&'static str>) -> Self {
         Self { target, ..self.clone() }
     }

@@ -27,7 +27,7 @@ pub struct Setting {
     pub table: &'static str,
     pub name: &'static str,
     pub form: Form,
-    /// As it is written in a file; empty where there is no default.
+    /// As it is written in a file; empty if there is no default.
     pub default: &'static str,
     pub help: &'static str,
 }
@@ -99,7 +99,7 @@ pub fn variable(setting: &Setting) -> String {
     format!("ENLIST_{}_{}", setting.table, setting.name).to_uppercase().replace('-', "_")
 }
 
-/// The setting whose name is most like this one, as `table.name`; none where no name is like it.
+/// The setting whose name is most like this one, as `table.name`; none if no name is like it.
 #[must_use]
 pub fn nearest(dotted: &str) -> Option<String> {
     let known = SETTINGS.iter().map(Setting::to_string);

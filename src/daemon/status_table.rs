@@ -1,4 +1,4 @@
-//! How every target stands. Changes are reported to the service manager and in the metrics.
+//! The status of every target. Changes are reported to the service manager and in the metrics.
 
 use std::collections::BTreeMap;
 

@@ -15,7 +15,7 @@ type Parsed = Result<Box<dyn TargetSettings>, ConfigError>;
 pub struct Registered {
     /// Its id, which is also the name of the table that turns it on.
     pub id: &'static str,
-    /// Parses its settings, given those of the engines and where its table is.
+    /// Parses its settings, given those of the engines. The origin is that of its table.
     pub(super) parse: fn(&Reader<'_>, &Engines, &Origin) -> Parsed,
 }
 
