@@ -19,6 +19,7 @@ mod listener;
 mod log;
 pub mod now;
 pub mod options;
+mod page;
 pub mod random;
 mod setup;
 mod shared;

@@ -29,6 +29,7 @@ use crate::admin_api::{self, Reply};
 use crate::control::Family;
 use crate::error::ApiError;
 use crate::http::{Request, Response};
+use crate::page;
 use crate::shared::Shared;
 use crate::store::Receipt;
 use payload::{Broken, Payload, deliver};
@@ -156,6 +157,10 @@ async fn answer(
         }
     };
     request.body = bytes;
+    let page = page::answer(&request, peer).filter(|_| role == Plain::Api);
+    if let Some(page) = page {
+        return deliver(page, shared.now()).await;
+    }
     let response = match role {
         Plain::Imds => ask_imds(&request, shared),
         Plain::Api => match admin_api::answer(&request, peer, shared) {
