@@ -6,7 +6,7 @@ use super::call::Answered;
 use super::fault::FaultKind;
 use super::opsworks_cm::{Departed, Engine, OpsWorksCm, Outcome};
 use super::{ControlPlane, Family, chef, puppet_ca};
-use crate::ca::{Refusal, ServerIdentity};
+use crate::ca::{Attributes, Refusal, ServerIdentity};
 use crate::http::{Connection, Request, Response};
 use crate::now::Now;
 
@@ -89,8 +89,8 @@ impl ControlPlane {
             action: action.unwrap_or(&request.path),
             request_id,
             request_bytes: request.body.len(),
-            request: body(&request.body).map(|text| json_or_text(&text)),
-            answer: body(&response.body).map(|text| json_or_text(&text)),
+            request: body(&request.body).map(|text| without_secrets(&text)),
+            answer: body(&response.body).map(|text| without_secrets(&text)),
             fault,
             response: &response,
         });
@@ -202,10 +202,14 @@ fn has_server(cm: &OpsWorksCm, engine: Engine, name: &str) -> bool {
     cm.servers().get(name).is_some_and(|server| server.engine == engine)
 }
 
-/// The text as JSON, with secrets left out; other text as a JSON string.
-fn json_or_text(text: &str) -> String {
+/// The text as JSON, with secrets left out; other text as a JSON string. A request for a certificate
+/// is left out when it has a password.
+fn without_secrets(text: &str) -> String {
     match serde_json::from_str(text) {
         Ok(value) => super::secret::left_out(value).to_string(),
+        Err(_) if Attributes::of_pem(text).challenge_password.is_some() => {
+            Value::from("(left out)").to_string()
+        }
         Err(_) => Value::from(text).to_string(),
     }
 }

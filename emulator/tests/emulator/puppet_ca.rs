@@ -218,6 +218,8 @@ fn a_challenge_password_signs_and_another_waits() -> Outcome {
         assert_eq!(curl.put(&format!("{REQUEST}{name}"), &csr)?.status, 200);
         assert_eq!(curl.get(&format!("{CERTIFICATE}{name}"))?.status, status, "{name}");
     }
+    let puts = emulator.calls().into_iter().filter(|call| call.action == "PutCertificateRequest");
+    assert!(puts.map(|call| call.request).all(|request| request == "(left out)"));
     let shown = admin(&emulator, "GET", "", &json!({}))?;
     assert!(!shown.body.contains("secret"), "{}", shown.body);
     assert_eq!(shown.json()["policy"]["autosign"], "challenge");

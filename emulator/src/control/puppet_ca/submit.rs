@@ -215,16 +215,15 @@ fn with_own_name(mut csr: Csr, name: &str) -> Csr {
     if csr.extensions.iter().any(|extension| extension.oid == SUBJECT_ALT_NAME) {
         return csr;
     }
-    // GeneralNames with one dNSName: a name that has a file has at most 251 letters.
-    let Ok(length) = u8::try_from(name.len()) else { return csr };
+    // GeneralNames with one dNSName; each length is one byte, or two.
+    if name.len() > 240 {
+        return csr;
+    }
     let tagged = |tag: u8, bytes: &[u8]| {
         let length = u8::try_from(bytes.len()).unwrap_or(u8::MAX);
         let head = if length < 128 { vec![tag, length] } else { vec![tag, 0x81, length] };
         [head, bytes.to_vec()].concat()
     };
-    if length > 240 {
-        return csr;
-    }
     let value = tagged(0x30, &tagged(0x82, name.as_bytes()));
     let dns_names = Some(vec![name.to_owned()]);
     csr.extensions.push(CsrExtension { oid: SUBJECT_ALT_NAME.to_vec(), value, dns_names });
