@@ -48,7 +48,7 @@ const QUERIES: [&[&str]; 8] = [
 /// Installs the fake agent. It prints its arguments, as a careless agent might.
 fn install_agent(node: &Node) {
     let script = format!(
-        "#!/bin/sh\necho \"called with: $*\" >&2\nSTAND_IN_ROOT={} STAND_IN_ENDPOINT={} exec {} \"$@\"\n",
+        "#!/bin/sh\necho \"called with: $*\" >&2\nFAKE_SSM_AGENT_ROOT={} FAKE_SSM_AGENT_ENDPOINT={} exec {} \"$@\"\n",
         text(node.root.path()),
         node.emulator.api_url(),
         fake_ssm_agent(),
@@ -203,7 +203,7 @@ fn code_only_in(traced: &Traced, code: &str, file: Option<&str>) {
     for call in traced.calls.iter().filter(|call| call.holds(code.as_bytes())) {
         if call.is("execve") {
             let agent = call.texts.iter().any(|text| text.ends_with(b"amazon-ssm-agent"));
-            let child = call.texts.iter().any(|text| text.ends_with(b"stand-in-ssm-agent"));
+            let child = call.texts.iter().any(|text| text.ends_with(b"fake-ssm-agent"));
             assert!(agent || child, "{}: {}", call.program, call.line);
             found += 1;
             continue;
@@ -299,7 +299,7 @@ fn a_child_gets_named_variables_only() {
             || name.to_lowercase().ends_with("_proxy")
     };
     // The agent's script or its shell sets these.
-    let of_the_script = ["STAND_IN_ROOT", "STAND_IN_ENDPOINT", "PWD", "OLDPWD", "SHLVL", "_"];
+    let of_the_script = ["FAKE_SSM_AGENT_ROOT", "FAKE_SSM_AGENT_ENDPOINT", "PWD", "OLDPWD", "SHLVL", "_"];
     let mut children = 0;
     for call in joined.calls.iter().filter(|call| call.is("execve") && call.line.ends_with("= 0")) {
         if call.texts[0].ends_with(b"/enlist") {

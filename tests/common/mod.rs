@@ -211,7 +211,7 @@ pub fn target_node_with(settings: &str, faults: &[&str], options: Options) -> No
 /// Installs the fake SSM agent. It writes its arguments, without the code, to `agent-arguments`.
 pub fn install_agent(node: &Node) {
     let script = format!(
-        "#!/bin/sh\necho \"$@\" | sed 's/-code [^ ]*/-code X/' >> {root}/agent-arguments\nSTAND_IN_ROOT={root} STAND_IN_ENDPOINT={url} exec {agent} \"$@\"\n",
+        "#!/bin/sh\necho \"$@\" | sed 's/-code [^ ]*/-code X/' >> {root}/agent-arguments\nFAKE_SSM_AGENT_ROOT={root} FAKE_SSM_AGENT_ENDPOINT={url} exec {agent} \"$@\"\n",
         root = text(node.root.path()),
         url = node.emulator.api_url(),
         agent = fake_ssm_agent(),
@@ -224,7 +224,7 @@ pub fn install_agent(node: &Node) {
 /// The path of the fake SSM agent: beside the program, where a build of the workspace puts it.
 pub fn fake_ssm_agent() -> String {
     let path =
-        std::path::Path::new(env!("CARGO_BIN_EXE_enlist")).with_file_name("stand-in-ssm-agent");
+        std::path::Path::new(env!("CARGO_BIN_EXE_enlist")).with_file_name("fake-ssm-agent");
     if !path.exists() {
         let cargo =
             Command::new(env!("CARGO")).args(["build", "-p", "enlist-emulator", "--bins"]).status();

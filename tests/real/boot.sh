@@ -361,8 +361,8 @@ elsewhere() {
 # Engines that were never installed here: their directories are made. And the agent registers.
 other_engines() {
   emulator_again --server name=chef-test,engine=Chef
-  install -D "$(dirname "$EMULATOR")/stand-in-ssm-agent" "$ROOT/usr/local/lib/stand-in-ssm-agent"
-  printf '#!/bin/sh\nSTAND_IN_ROOT=/ STAND_IN_ENDPOINT=%q exec /usr/local/lib/stand-in-ssm-agent "$@"\n' \
+  install -D "$(dirname "$EMULATOR")/fake-ssm-agent" "$ROOT/usr/local/lib/fake-ssm-agent"
+  printf '#!/bin/sh\nFAKE_SSM_AGENT_ROOT=/ FAKE_SSM_AGENT_ENDPOINT=%q exec /usr/local/lib/fake-ssm-agent "$@"\n' \
     "$AWS_ENDPOINT_URL" >"$ROOT/usr/bin/amazon-ssm-agent"
   chmod 755 "$ROOT/usr/bin/amazon-ssm-agent"
   cat >"$ROOT/etc/enlist/enlist.toml" <<TOML

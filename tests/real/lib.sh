@@ -144,8 +144,8 @@ join() {
 # ssm_agent ROOT: the emulator's stand-in where amazon-ssm-agent would be.
 ssm_agent() {
   mkdir -p "$1/usr/bin"
-  printf '#!/bin/sh\nSTAND_IN_ROOT=%q STAND_IN_ENDPOINT=%q exec %q "$@"\n' \
-    "$1" "$AWS_ENDPOINT_URL" "$(dirname "$EMULATOR")/stand-in-ssm-agent" >"$1/usr/bin/amazon-ssm-agent"
+  printf '#!/bin/sh\nFAKE_SSM_AGENT_ROOT=%q FAKE_SSM_AGENT_ENDPOINT=%q exec %q "$@"\n' \
+    "$1" "$AWS_ENDPOINT_URL" "$(dirname "$EMULATOR")/fake-ssm-agent" >"$1/usr/bin/amazon-ssm-agent"
   chmod 755 "$1/usr/bin/amazon-ssm-agent"
 }
 

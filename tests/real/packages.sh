@@ -77,7 +77,7 @@ deb_contents() {
   check "nothing is writable by others or set-user-ID" empty "$(grep -E '^(.{5}w|.{8}w|.*[sStT])' <(cut -d' ' -f1 "$WORK/deb") || true)"
   check "the program is the one executable file" \
     equal "$(awk '/^-..x/ {print $3}' "$WORK/deb")" ./usr/bin/enlist
-  check "no emulator, no stand-in" empty "$(grep -E 'emulator|stand-in' "$WORK/deb" || true)"
+  check "no emulator, no fake agent" empty "$(grep -E 'emulator|fake-ssm' "$WORK/deb" || true)"
   local path
   for path in usr/lib/systemd/system/enlist.service usr/lib/systemd/system/enlist-join.service \
     etc/enlist/config.d/README usr/share/man/man1/enlist.1.gz usr/share/man/man1/enlist-join.1.gz \

@@ -1,4 +1,4 @@
-//! `stand-in-ssm-agent`: registers a machine as `amazon-ssm-agent` does, for tests.
+//! `fake-ssm-agent`: registers a machine as `amazon-ssm-agent` does, for tests.
 
 use std::process::ExitCode;
 

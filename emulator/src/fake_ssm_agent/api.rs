@@ -82,7 +82,7 @@ fn call(endpoint: &str, body: &str) -> Result<String, ApiFailure> {
         "POST / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\
          Content-Type: application/x-amz-json-1.1\r\n\
          X-Amz-Target: AmazonSSM.RegisterManagedInstance\r\n\
-         User-Agent: stand-in-ssm-agent\r\nContent-Length: {}\r\n\r\n{body}",
+         User-Agent: fake-ssm-agent\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );
     stream.write_all(request.as_bytes())?;

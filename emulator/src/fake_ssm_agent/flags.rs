@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::api::Activation;
 
 pub const USAGE: &str = "\n\
-    Usage of the stand-in for amazon-ssm-agent:\n\
+    Usage of the fake amazon-ssm-agent:\n\
     \t-register\tregister this machine as a managed instance\n\
     \t\t-id    \tthe activation's ID  \t(required)\n\
     \t\t-code  \tthe activation's code\t(required)\n\

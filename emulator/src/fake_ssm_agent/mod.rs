@@ -38,13 +38,13 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// The root from `STAND_IN_ROOT` (`/` without it), the endpoint from `STAND_IN_ENDPOINT`.
+    /// The root from `FAKE_SSM_AGENT_ROOT` (`/` without it), the endpoint from `FAKE_SSM_AGENT_ENDPOINT`.
     #[must_use]
     pub fn from_env() -> Self {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         Self {
-            root: variable("STAND_IN_ROOT").unwrap_or_else(|| "/".to_owned()).into(),
-            endpoint: variable("STAND_IN_ENDPOINT").unwrap_or_default(),
+            root: variable("FAKE_SSM_AGENT_ROOT").unwrap_or_else(|| "/".to_owned()).into(),
+            endpoint: variable("FAKE_SSM_AGENT_ENDPOINT").unwrap_or_default(),
         }
     }
 }

@@ -49,10 +49,10 @@ impl Node {
         arguments: &[String],
         input: &str,
     ) -> Result<(Option<i32>, String), Problem> {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_stand-in-ssm-agent"))
+        let mut child = Command::new(env!("CARGO_BIN_EXE_fake-ssm-agent"))
             .args(arguments)
-            .env("STAND_IN_ROOT", self.scratch.path())
-            .env("STAND_IN_ENDPOINT", endpoint)
+            .env("FAKE_SSM_AGENT_ROOT", self.scratch.path())
+            .env("FAKE_SSM_AGENT_ENDPOINT", endpoint)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
