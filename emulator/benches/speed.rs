@@ -8,6 +8,7 @@
     clippy::disallowed_types,
     clippy::expect_used,
     clippy::format_collect,
+    clippy::format_push_string,
     clippy::indexing_slicing,
     clippy::panic,
     dead_code,
