@@ -168,6 +168,37 @@ impl ControlPlane {
         Some(act(chef, &mut face))
     }
 
+    /// Signs a request that waits at a Puppet server, as a person does.
+    ///
+    /// # Errors
+    /// Why it cannot be signed.
+    pub fn sign_request(&mut self, now: Now, server: &str, name: &str) -> Result<(), String> {
+        let done = self.with_puppet_ca(now, server, |ca, face| ca.sign_by_hand(face, name));
+        done.unwrap_or_else(|| Err(format!("there is no Puppet server '{server}'")))
+    }
+
+    /// Revokes what a Puppet server issued under a name; with `clean`, it is removed as well.
+    ///
+    /// # Errors
+    /// When the CA does not know the name.
+    pub fn revoke_certificate(
+        &mut self,
+        now: Now,
+        server: &str,
+        name: &str,
+        clean: bool,
+    ) -> Result<(), String> {
+        let done =
+            self.with_puppet_ca(now, server, |ca, face| ca.revoke_by_hand(face, name, clean));
+        done.unwrap_or_else(|| Err(format!("there is no Puppet server '{server}'")))
+    }
+
+    /// The CAs of Puppet servers.
+    #[must_use]
+    pub fn puppet_ca(&self) -> &puppet_ca::PuppetCa {
+        &self.puppet_ca
+    }
+
     /// The CAs of Puppet servers, to change them.
     pub fn puppet_ca_mut(&mut self) -> &mut puppet_ca::PuppetCa {
         &mut self.puppet_ca

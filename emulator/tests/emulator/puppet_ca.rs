@@ -115,6 +115,17 @@ fn a_request_waits_for_a_person_and_is_signed() -> Outcome {
     assert_eq!(curl.put("/puppet-ca/v1/certificate_request/web-1", &csr)?.status, 200);
     let unknown = admin(&emulator, "POST", "/sign", &json!({ "name": "web-2" }))?;
     assert_eq!(unknown.status, 409);
+    // Tests do the same without HTTP.
+    let now = emulator.now();
+    emulator.with(|control| {
+        let waiting: Vec<_> = control.puppet_ca().requests("puppet-test").collect();
+        assert_eq!(waiting.len(), 1);
+        assert_eq!(control.sign_request(now, "puppet-test", "web-1"), Ok(()));
+        assert!(control.sign_request(now, "none", "web-1").is_err());
+        assert_eq!(control.revoke_certificate(now, "puppet-test", "web-1", true), Ok(()));
+        assert!(control.revoke_certificate(now, "puppet-test", "web-3", false).is_err());
+    });
+    assert_eq!(curl.get("/puppet-ca/v1/certificate/web-1")?.status, 404);
     Ok(())
 }
 
