@@ -63,7 +63,7 @@ fn panel(text: &mut String, x: f64, y: f64, results: &[&Outcome]) {
             part * nodes
         );
     }
-    for (part, word) in [(0.0, String::new()), (1.0, "least: ".to_owned()), (SHOWN, String::new())]
+    for (part, word) in [(0.0, String::new()), (1.0, "bound: ".to_owned()), (SHOWN, String::new())]
     {
         let _ = writeln!(
             text,

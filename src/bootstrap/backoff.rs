@@ -10,39 +10,36 @@ const RETRY_FIRST: Duration = Duration::from_millis(500);
 const RETRY_LONGEST: Duration = Duration::from_mins(1);
 
 /// How a wait grows with the seconds t that an episode has lasted: `factor * t^exponent`, but at
-/// least `least` and `late * t`.
+/// least `least` seconds.
 struct Growth {
     least: f64,
     factor: f64,
     exponent: f64,
-    late: f64,
 }
 
 impl Growth {
     fn at(&self, lasted: Duration) -> f64 {
-        let lasted = lasted.as_secs_f64();
-        (self.factor * lasted.powf(self.exponent)).max(self.late * lasted).max(self.least)
+        (self.factor * lasted.as_secs_f64().powf(self.exponent)).max(self.least)
     }
 }
 
-/// After a throttled call, by what the call was. A node's share of a contested limit is the rate of
-/// its tries, so discovery and creating calls go before polls. After 30 s, 5 min and an hour of an
-/// episode: 0.9, 9 and 108 s; 0.7, 4 and 38 s; 9, 38 and 189 s.
-const DISCOVERY: Growth = Growth { least: 0.9, factor: 0.18, exponent: 0.45, late: 0.03 };
-const CREATION: Growth = Growth { least: 0.7, factor: 0.022, exponent: 0.91, late: 0.0 };
-const THROTTLED_POLL: Growth = Growth { least: 1.4, factor: 1.0, exponent: 0.64, late: 0.0 };
-const POLLS_TIMES: u32 = 2;
-const POLLS_MORE: Duration = Duration::from_secs(20);
+/// After throttled discovery and creating calls. A node's share of a contested limit is the rate of
+/// its tries, so these go before polls. After 30 s, 5 min and an hour of an episode: 0.9, 6 and
+/// 137 s; 0.4, 2 and 50 s.
+const DISCOVERY: Growth = Growth { least: 0.85, factor: 0.0049, exponent: 1.25 };
+const CREATION: Growth = Growth { least: 0.4, factor: 0.0018, exponent: 1.25 };
 /// No wait after a throttled call is longer, seconds.
 const THROTTLED_LONGEST: f64 = 900.0;
-/// The first wait of an episode is jittered by this part of itself, so that nodes that were started
-/// together part; the later ones by less, so that the last node does not come much later than
-/// the others.
-const FIRST_JITTER: f64 = 0.8;
-const THROTTLED_JITTER: f64 = 0.08;
+/// By what part of itself a wait is jittered. The first one of an episode, so that nodes that were
+/// started together part. Later ones, so that nodes do not meet at the moments at which the limit
+/// lets one call through: at five a second and waits of exactly a second they would. Polls by
+/// little: nodes that poll evenly spaced come to their turn within one interval.
+const FIRST_JITTER: f64 = 0.9;
+const CALL_JITTER: f64 = 0.3;
+const EPISODE_POLL_JITTER: f64 = 0.05;
 
 /// Waits between polls where nobody is throttled, seconds. An authority that signs at once is
-/// answered at once; one that takes its time (OpsWorks CM took 15 to 60 s) is polled about every
+/// answered at once; one that decides after 15 to 60 s, as AWS did, is polled about every
 /// 5 s, later after a tenth of the time, and in the end every quarter of a minute, as its own
 /// waiter in the AWS CLI does.
 const POLL_FIRST: [f64; 4] = [0.0, 1.0, 2.0, 4.0];
@@ -52,20 +49,27 @@ const POLL_PART: f64 = 0.1;
 const POLL_JITTER: f64 = 0.25;
 
 /// A poll that comes too early takes the turn of another node's call. In a throttle episode the
-/// first poll comes after some half of the time that it lasted, a minute at most: OpsWorks CM
-/// decides within a minute. In an episode of more than 50 minutes, after a fiftieth of it.
-const INITIAL: Growth = Growth { least: 2.0, factor: 0.5, exponent: 1.034, late: 0.0 };
+/// first poll comes after about half of the time that it lasted, ten seconds at least and a minute
+/// at most: the known authorities decide within a minute. A node that was hardly throttled polls earlier: it
+/// may be alone. In an episode of more than an hour, the first poll comes after a part of it.
+const INITIAL_LEAST: f64 = 2.0;
+const INITIAL_RISE: f64 = 4.0;
+const INITIAL_SHORT: f64 = 10.0;
+const INITIAL_PART: f64 = 0.55;
 const INITIAL_MOST: f64 = 64.0;
-const INITIAL_LATE: f64 = 0.02;
+const INITIAL_LATE: f64 = 0.017;
 
-/// Each further poll comes after this part of the time since the association, or of the episode,
-/// between these seconds; in long episodes after a part of them at most.
-const REPOLL_PART: f64 = 0.06;
-const REPOLL_EPISODE_PART: f64 = 0.04;
-const REPOLL_LEAST: f64 = 6.8;
-const REPOLL_MOST: f64 = 34.0;
-const REPOLL_LATE: f64 = 0.05;
-const EPISODE_JITTER: f64 = 0.07;
+/// The interval between polls in a throttle episode: the first one, and by what it is multiplied
+/// after a throttled poll and after an admitted one.
+const INTERVAL_FIRST: Growth = Growth { least: 4.6, factor: 0.28, exponent: 1.0 };
+const INTERVAL_LONGER: f64 = 1.1;
+const INTERVAL_SHORTER: f64 = 0.9;
+const INTERVAL_LEAST: f64 = 5.0;
+/// The longest interval. The last node comes later by about as much.
+const INTERVAL_MOST: Growth = Growth { least: 12.0, factor: 0.075, exponent: 1.0 };
+/// Never longer, seconds: a ticket may be good for an hour only, and in a fleet of
+/// 10,000 a node that polls less often than others that still associate is not heard in that time.
+const INTERVAL_LONGEST: f64 = 60.0;
 
 /// What was throttled. A node that has not yet asked for its membership is to come before one that
 /// only asks how far it is: the authority works meanwhile.
@@ -102,24 +106,27 @@ pub fn retry(seed: u64, failures: u32) -> Duration {
     doubled.min(RETRY_LONGEST).mul_f64(0.5 + 0.5 * uniform(seed, Stream::Retry, failures))
 }
 
-/// The wait after a throttled call, the nth of its episode (from 1), which has lasted this long.
+/// The wait after a throttled call, the nth of its episode (from 1), which has lasted this long. A
+/// poll's is the interval between polls.
 #[must_use]
-pub fn throttled(seed: u64, call: Call, times: u32, lasted: Duration) -> Duration {
+pub fn throttled(
+    seed: u64,
+    call: Call,
+    times: u32,
+    lasted: Duration,
+    interval: PollInterval,
+) -> Duration {
     let seconds = match call {
         Call::Discovery => DISCOVERY.at(lasted),
         Call::Creation => CREATION.at(lasted),
-        Call::Poll => THROTTLED_POLL.at(lasted),
+        Call::Poll => interval.0,
     };
-    let jitter = if times <= 1 { FIRST_JITTER } else { THROTTLED_JITTER };
+    let jitter = match call {
+        _ if times <= 1 => FIRST_JITTER,
+        Call::Discovery | Call::Creation => CALL_JITTER,
+        Call::Poll => EPISODE_POLL_JITTER,
+    };
     jittered(seed, Stream::Throttled, times, seconds.min(THROTTLED_LONGEST), jitter)
-}
-
-/// How long an episode counts as having lasted for a poll, when a node that had been throttled for
-/// so long `before` the authority began to decide is throttled at its polls: what keeps it now are
-/// the polls of others, which says nothing of how many have still to come.
-#[must_use]
-pub fn poll_episode(before: Duration) -> Duration {
-    before * POLLS_TIMES + POLLS_MORE
 }
 
 /// The wait before the nth poll (from 0) where nobody is throttled, `since` the authority was
@@ -135,18 +142,47 @@ pub fn poll(seed: u64, asked: u32, since: Duration) -> Duration {
 /// The wait between the creating call and the first poll in a throttle episode.
 #[must_use]
 pub fn initial_delay(seed: u64, lasted: Duration) -> Duration {
-    let late = lasted.as_secs_f64() * INITIAL_LATE;
-    let seconds = INITIAL.at(lasted).min(INITIAL_MOST).max(late);
-    jittered(seed, Stream::InitialDelay, 0, seconds, EPISODE_JITTER)
+    let lasted = lasted.as_secs_f64();
+    let short = (INITIAL_LEAST + INITIAL_RISE * lasted).min(INITIAL_SHORT);
+    let part = (INITIAL_PART * lasted).min(INITIAL_MOST).max(INITIAL_LATE * lasted);
+    let seconds = short.max(part);
+    jittered(seed, Stream::InitialDelay, 0, seconds, EPISODE_POLL_JITTER)
 }
 
-/// The wait before the nth further poll in a throttle episode, `since` the creating call.
+/// The wait before the nth further poll in a throttle episode.
 #[must_use]
-pub fn repoll(seed: u64, asked: u32, since: Duration, lasted: Duration) -> Duration {
-    let lasted = lasted.as_secs_f64();
-    let most = REPOLL_MOST.max(lasted * REPOLL_LATE);
-    let seconds = (since.as_secs_f64() * REPOLL_PART).max(lasted * REPOLL_EPISODE_PART);
-    jittered(seed, Stream::Repoll, asked, seconds.clamp(REPOLL_LEAST, most), EPISODE_JITTER)
+pub fn repoll(seed: u64, polls: u32, interval: PollInterval) -> Duration {
+    jittered(seed, Stream::Repoll, polls, interval.0, EPISODE_POLL_JITTER)
+}
+
+/// Seconds between two polls of a node that has been throttled. They grow while its polls are
+/// throttled and shrink while they are admitted. So the polls of all nodes together come to
+/// little more than the limit, however many nodes there are, and give way to the calls of nodes
+/// that have not been created yet.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PollInterval(f64);
+
+impl PollInterval {
+    /// After the creating call, in an episode that has lasted this long.
+    #[must_use]
+    pub fn new(lasted: Duration) -> Self {
+        Self(INTERVAL_FIRST.at(lasted).min(Self::most(lasted)))
+    }
+
+    #[must_use]
+    pub fn after_throttled(self, lasted: Duration) -> Self {
+        Self((self.0 * INTERVAL_LONGER).min(Self::most(lasted)))
+    }
+
+    #[must_use]
+    pub fn after_admitted(self, lasted: Duration) -> Self {
+        let shorter = (self.0 * INTERVAL_SHORTER).max(INTERVAL_LEAST);
+        Self(shorter.min(Self::most(lasted)))
+    }
+
+    fn most(lasted: Duration) -> f64 {
+        INTERVAL_MOST.at(lasted).min(INTERVAL_LONGEST)
+    }
 }
 
 /// The nth of many pauses of one length, a quarter more or less, so that the nodes of a fleet do
@@ -176,7 +212,7 @@ fn uniform(seed: u64, stream: Stream, counter: u32) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::{
-        Call, Stream, initial_delay, poll, poll_episode, repoll, retry, throttled, uniform,
+        Call, PollInterval, Stream, initial_delay, poll, repoll, retry, throttled, uniform,
         with_jitter,
     };
     use std::time::Duration;
@@ -202,11 +238,13 @@ mod tests {
         assert_ne!(retry(1, 5), retry(2, 5));
         assert_eq!(retry(1, 5), retry(1, 5));
         assert_ne!(poll(1, 3, SECOND), poll(2, 3, SECOND));
-        assert_ne!(repoll(1, 3, SECOND, SECOND), repoll(2, 3, SECOND, SECOND));
+        let first = PollInterval::new(SECOND);
+        assert_ne!(repoll(1, 3, first), repoll(2, 3, first));
         assert_ne!(initial_delay(1, SECOND), initial_delay(2, SECOND));
         for call in CALLS {
-            assert_ne!(throttled(1, call, 3, SECOND), throttled(2, call, 3, SECOND));
-            assert_ne!(throttled(1, call, 3, SECOND), throttled(1, call, 4, SECOND));
+            let wait = |seed, times| throttled(seed, call, times, SECOND, first);
+            assert_ne!(wait(1, 3), wait(2, 3));
+            assert_ne!(wait(1, 3), wait(1, 4));
         }
     }
 
@@ -247,23 +285,25 @@ mod tests {
     }
 
     /// Nodes that were started together part at once, and the last one does not sleep for long while
-    /// the service has nothing to do: after the first minute never for a tenth of the episode.
+    /// the service has nothing to do.
     #[test]
     fn the_wait_grows_with_the_episode() {
         for (call, waits) in [
-            (Call::Discovery, [(0, 0.9), (30, 0.9), (300, 9.0), (3600, 108.0), (90_000, 900.0)]),
-            (Call::Creation, [(0, 0.7), (30, 0.7), (300, 3.95), (3600, 37.9), (90_000, 709.0)]),
-            (Call::Poll, [(0, 1.4), (30, 8.82), (300, 38.5), (3600, 188.8), (90_000, 900.0)]),
+            (Call::Discovery, [(0, 0.85), (30, 0.85), (300, 6.1), (3600, 137.0), (90_000, 900.0)]),
+            (Call::Creation, [(0, 0.4), (30, 0.4), (300, 2.25), (3600, 50.2), (90_000, 900.0)]),
+            (Call::Poll, [(0, 4.6), (30, 8.4), (300, 22.5), (3600, 60.0), (90_000, 60.0)]),
         ] {
             for (lasted, whole) in waits {
+                let (lasted, interval) = (lasted * SECOND, PollInterval::new(lasted * SECOND));
                 for seed in 0..200 {
-                    let wait = throttled(seed, call, 9, lasted * SECOND).as_secs_f64();
+                    let wait = |times| throttled(seed, call, times, lasted, interval).as_secs_f64();
+                    let later = wait(9);
                     assert!(
-                        (whole * 0.91..whole * 1.09).contains(&wait),
-                        "{call:?}, {lasted} s: {wait}"
+                        (whole * 0.69..whole * 1.31).contains(&later),
+                        "{call:?}, {lasted:?}: {later} s"
                     );
-                    let first = throttled(seed, call, 1, lasted * SECOND).as_secs_f64();
-                    assert!((whole * 0.19..whole * 1.81).contains(&first), "{call:?}: {first} s");
+                    let first = wait(1);
+                    assert!((whole * 0.09..whole * 1.91).contains(&first), "{call:?}: {first} s");
                 }
             }
         }
@@ -271,22 +311,41 @@ mod tests {
 
     #[test]
     fn who_is_to_be_a_member_comes_before_who_asks_how_far_it_is() {
-        for lasted in [0, 5, 20, 60, 200, 1000, 10_000] {
+        for lasted in [0, 5, 20, 60, 200, 1000] {
+            let lasted = lasted * SECOND;
             let [creation, discovery, poll] =
-                CALLS.map(|call| throttled(5, call, 9, lasted * SECOND));
-            assert!(creation < discovery && discovery < poll, "{lasted} s");
+                CALLS.map(|call| throttled(5, call, 9, lasted, PollInterval::new(lasted)));
+            assert!(creation < discovery && discovery < poll, "{lasted:?}");
+        }
+    }
+
+    /// Throttled polls give way to others, and admitted ones take that back.
+    #[test]
+    fn the_interval_between_polls_follows_what_becomes_of_them() {
+        let lasted = 20 * SECOND;
+        let first = PollInterval::new(lasted);
+        assert!(first.after_throttled(lasted).0 > first.0);
+        assert!(first.after_admitted(lasted).0 < first.0);
+        let many = |change: fn(PollInterval, Duration) -> PollInterval, lasted| {
+            (0..50).fold(first, |interval, _| change(interval, lasted)).0
+        };
+        assert!((many(PollInterval::after_admitted, lasted) - 5.0).abs() < 0.01);
+        for (lasted, most) in [(20, 12.0), (600, 45.0), (7200, 60.0)] {
+            let longest = many(PollInterval::after_throttled, lasted * SECOND);
+            assert!((longest - most).abs() < 0.01, "{lasted} s: {longest} s");
         }
     }
 
     /// Ten hours of throttling are some hundreds of tries, not ten thousand.
     #[test]
     fn the_tries_of_an_episode_are_few() {
-        for (hours, most) in [(1, 200), (10, 280)] {
+        for (hours, most) in [(1, 290), (10, 350)] {
             for seed in 0..20 {
                 let (mut lasted, mut times) = (Duration::ZERO, 0);
                 while lasted < hours * 3600 * SECOND {
                     times += 1;
-                    lasted += throttled(seed, Call::Discovery, times, lasted);
+                    let interval = PollInterval::new(lasted);
+                    lasted += throttled(seed, Call::Discovery, times, lasted, interval);
                 }
                 assert!(times <= most, "{hours} h: {times} tries");
             }
@@ -295,23 +354,15 @@ mod tests {
 
     #[test]
     fn the_authority_is_given_time_by_how_long_the_node_was_throttled() {
-        for (lasted, least, most) in [
-            (0, 1.8, 2.2),
-            (20, 10.0, 12.0),
-            (60, 31.0, 37.0),
-            (200, 59.0, 69.0),
-            (9000, 167.0, 193.0),
-        ] {
-            let wait = initial_delay(5, lasted * SECOND).as_secs_f64();
-            assert!((least..=most).contains(&wait), "{lasted} s: {wait} s");
+        for (lasted, whole) in
+            [(0, 2.0), (1, 6.0), (10, 10.0), (40, 22.0), (100, 55.0), (200, 64.0), (9000, 153.0)]
+        {
+            for seed in 0..50 {
+                let wait = initial_delay(seed, lasted * SECOND).as_secs_f64();
+                assert!((whole * 0.94..whole * 1.06).contains(&wait), "{lasted} s: {wait} s");
+            }
         }
-        for (since, lasted, whole) in [(30, 1, 6.8), (30, 500, 20.0), (1000, 1, 34.0)] {
-            let wait = repoll(5, 1, since * SECOND, lasted * SECOND).as_secs_f64();
-            assert!(
-                (whole * 0.92..whole * 1.08).contains(&wait),
-                "{since} s, {lasted} s: {wait} s"
-            );
-        }
-        assert_eq!(poll_episode(25 * SECOND), 70 * SECOND);
+        let wait = repoll(5, 1, PollInterval::new(40 * SECOND)).as_secs_f64();
+        assert!((10.6..11.8).contains(&wait), "{wait} s");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::backoff::Call;
+use super::backoff::{Call, PollInterval};
 use super::{Now, Waiting, backoff};
 use crate::fault::Fault;
 
@@ -27,8 +27,7 @@ pub(super) struct RetrySchedule {
     /// When the authority began to decide.
     polling_since: Option<Duration>,
     polls: u32,
-    /// How long the node had been throttled by then.
-    throttled_before_polling: Option<Duration>,
+    interval: PollInterval,
     wait: Option<Waiting>,
 }
 
@@ -64,7 +63,7 @@ impl RetrySchedule {
             episode: None,
             polling_since: None,
             polls: 0,
-            throttled_before_polling: None,
+            interval: PollInterval::new(Duration::ZERO),
             wait: None,
         }
     }
@@ -129,18 +128,17 @@ impl RetrySchedule {
     /// Counts that the creating call has to be made anew.
     pub fn count_setback(&mut self) {
         self.setbacks += 1;
-        (self.polling_since, self.throttled_before_polling) = (None, None);
+        self.polling_since = None;
     }
 
     /// Waits before a failed call is made again.
     pub fn retry(&mut self, now: Now, call: Call, fault: &Fault) {
         let wait = match (&self.episode, self.throttled_for(now)) {
             (Some(episode), Some(lasted)) if fault.is_throttled => {
-                let crowd = match (call, self.throttled_before_polling) {
-                    (Call::Poll, Some(before)) => backoff::poll_episode(before).min(lasted),
-                    _ => lasted,
-                };
-                backoff::throttled(self.seed, call, episode.times, crowd)
+                if call == Call::Poll {
+                    self.interval = self.interval.after_throttled(lasted);
+                }
+                backoff::throttled(self.seed, call, episode.times, lasted, self.interval)
             }
             _ => backoff::retry(self.seed, self.faults + self.setbacks),
         };
@@ -151,8 +149,9 @@ impl RetrySchedule {
     pub fn begin_polling(&mut self, now: Now, reason: &str) {
         self.polls = 0;
         self.polling_since = Some(now.mono);
-        self.throttled_before_polling = Some(self.throttled_for(now).unwrap_or_default());
-        if let Some(lasted) = self.throttled_for(now) {
+        let lasted = self.throttled_for(now);
+        self.interval = PollInterval::new(lasted.unwrap_or_default());
+        if let Some(lasted) = lasted {
             let wait = backoff::initial_delay(self.seed, lasted);
             self.wait_for(now, wait, reason.to_owned(), false);
         }
@@ -164,7 +163,10 @@ impl RetrySchedule {
         let from = *self.polling_since.get_or_insert(now.mono);
         let since = now.mono.saturating_sub(from);
         let wait = match self.throttled_for(now) {
-            Some(lasted) => backoff::repoll(self.seed, self.polls, since, lasted),
+            Some(lasted) => {
+                self.interval = self.interval.after_admitted(lasted);
+                backoff::repoll(self.seed, self.polls, self.interval)
+            }
             None => backoff::poll(self.seed, self.polls, since),
         };
         self.wait_for(now, wait, reason.to_owned(), false);

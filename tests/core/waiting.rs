@@ -37,9 +37,9 @@ fn a_throttled_node_polls_after_a_part_of_the_time_that_it_was_throttled() {
         assert!(matches!(script.run(&mut world, &mut core), Outcome::Joined { .. }));
         world.mono.saturating_sub(from + throttled).as_secs_f64()
     };
-    // The next try, and two seconds, half of the time, or a minute.
+    // The next try, and some seconds, ten, half of the time, or a minute.
     for (throttled, least, most) in
-        [(1, 1.8, 4.5), (20, 9.0, 14.0), (60, 30.0, 42.0), (600, 59.0, 95.0)]
+        [(1, 2.0, 13.0), (20, 10.0, 17.0), (60, 31.0, 48.0), (600, 60.0, 95.0)]
     {
         let waited = waited(throttled);
         assert!((least..most).contains(&waited), "{throttled} s: {waited} s");

@@ -48,9 +48,9 @@ fn a_fleet_joins_in_little_more_than_the_least_time() {
             // Asking every 15 s takes longer.
             let fixed = run(&world, Strategy::Fixed);
             assert!(it.makespan < fixed.makespan, "{} and {}", it.makespan, fixed.makespan);
-            // A try every five seconds and a half, on the average.
+            // A try every three seconds, on the average.
             let throttled = it.throttled as f64 / nodes as f64;
-            assert!(throttled <= 130.0, "{throttled} throttled calls a node");
+            assert!(throttled <= 210.0, "{throttled} throttled calls a node");
         }
     }
 }
@@ -93,6 +93,8 @@ fn a_fleet_joins_whole_in_every_world() {
         (60, 60, 60),
         (100, 60, 0),
         (100, 300, 20),
+        (150, 60, 20),
+        (150, 60, 60),
     ] {
         let (spread_ms, association_ms) = (spread * 1000, association * 1000);
         let mut sum = 0.0;
@@ -104,10 +106,8 @@ fn a_fleet_joins_whole_in_every_world() {
             assert!(part <= 1.15, "{part:.2} of the allowed time: {world:?}");
             sum += part;
         }
-        // The one world here that misses it, by half a second: docs/fleet.md says so.
-        let most = if (nodes, spread, association) == (50, 0, 20) { 5.1 } else { 5.0 };
         assert!(
-            sum <= most,
+            sum <= 5.0,
             "{:.2} of the allowed time: {nodes}, {spread}, {association}",
             sum / 5.0
         );
