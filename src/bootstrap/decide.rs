@@ -1,32 +1,31 @@
-//! What comes next, decided once: the effect that the phase and what is known ask for.
+//! Decides the next effect of a bootstrap, from its phase and from what is known so far.
 
 use std::ops::ControlFlow::{self, Break, Continue};
 
 use super::{Bootstrap, Effect, Fault, Key, Kind, Now, Phase, StepKind};
-use crate::engines::{
-    EngineRecord, FactsWanted, Grant, Installation, KeySpec, NodeContext, Observed,
-};
+use crate::engines::{EngineRecord, FactsWanted, Grant, Installation, KeySpec};
 use crate::targets::{Creation, Decision, Question, Reconciled, invariant};
 
 impl Bootstrap {
-    /// Decides the next effect, unless there is one, or nothing but time or the end is ahead. A
-    /// fault on the way is what the journal waits out or ends with.
+    /// Decides the next effect, unless one is decided already, or the bootstrap is waiting or over.
+    /// A fault is passed to the journal, which schedules a retry or ends the bootstrap. Returns
+    /// whether there was no fault.
     pub(super) fn decide(&mut self, now: Now) -> bool {
-        let mut is_well = true;
+        let mut without_fault = true;
         while self.decided.is_none() && !self.journal.is_waiting_or_over() {
-            match self.step(now) {
+            match self.next_effect(now) {
                 Ok(effect) => self.decided = effect,
                 Err(fault) => {
-                    is_well = false;
+                    without_fault = false;
                     self.fail(now, fault);
                 }
             }
         }
-        is_well
+        without_fault
     }
 
-    /// One step: an effect, or none where what is known got one step further without any.
-    fn step(&mut self, now: Now) -> Result<Option<Effect>, Fault> {
+    /// The next effect. None: the state has advanced without an effect, so ask once more.
+    fn next_effect(&mut self, now: Now) -> Result<Option<Effect>, Fault> {
         if let Some(files) = &self.other_machines_files {
             return Ok(Some(Effect::SetAside(files.clone())));
         }
@@ -39,7 +38,7 @@ impl Bootstrap {
         if self.authority.is_none() {
             return self.discover();
         }
-        if !self.hold_is_done {
+        if self.needs_hold {
             return self.hold();
         }
         if let Key::Unknown = self.key {
@@ -51,7 +50,9 @@ impl Bootstrap {
             Phase::Creating => self.create_again(now),
             Phase::Watching { ticket } => self.wait(now, &ticket),
             Phase::Installing { grant, .. } => self.install(now, &grant),
-            Phase::Joined { .. } | Phase::Leaving { .. } => Err(invariant("there is no next step")),
+            Phase::Joined { .. } | Phase::Leaving { .. } => {
+                Err(invariant("this phase has no next effect"))
+            }
         }
     }
 
@@ -62,25 +63,25 @@ impl Bootstrap {
         }
         let record = &self.journal.working;
         let is_new = record.phase == Phase::New;
-        // Nothing was installed yet, and the engine may be another one since.
+        // Nothing is installed yet. The engine may have been exchanged since the last start.
         let nothing = EngineRecord::default();
         let recorded = if is_new { &nothing } else { &record.engine };
-        let key = engine.expected_key(&self.state_dir);
+        let early_key = engine.early_key(&self.state_dir);
         Effect::GatherFacts(FactsWanted {
             engine: engine.wanted(recorded),
-            key: key.filter(|_| is_new && !record.is_member()),
+            early_key: early_key.filter(|_| is_new && !record.is_member()),
         })
     }
 
     fn discover(&mut self) -> Result<Option<Effect>, Fault> {
-        let (facts, _) = self.facts.as_ref().ok_or_else(not_known)?;
+        let (facts, _) = self.facts.as_ref().ok_or_else(super::not_gathered)?;
         let question = self.plan.target.discover(facts, &self.answers);
-        let was_asked = !self.answers.is_empty();
+        let has_asked = !self.answers.is_empty();
         let authority = match self.ask(question)? {
             Continue(authority) => authority,
             Break(effect) => return Ok(Some(effect)),
         };
-        if was_asked {
+        if has_asked {
             self.journal.step_done(StepKind::Authority, self.plan.target.authority_name());
         }
         self.authority = Some(authority);
@@ -88,23 +89,23 @@ impl Bootstrap {
     }
 
     fn hold(&mut self) -> Result<Option<Effect>, Fault> {
-        let hold = self.engine().hold(&self.known()?);
-        self.hold_is_done = hold.is_none();
+        let hold = self.engine().hold(&self.node()?);
+        self.needs_hold = hold.is_some();
         Ok(hold.map(Effect::Hold))
     }
 
     fn ensure_key(&mut self) -> Result<Option<Effect>, Fault> {
-        let Some(spec) = self.engine().key(&self.known()?)? else {
+        let Some(spec) = self.engine().key(&self.node()?)? else {
             self.key = Key::NotNeeded;
             return Ok(None);
         };
-        let must_stand = self.journal.working.former.is_some();
-        Ok(Some(Effect::EnsureKey(Box::new(KeySpec { must_stand, ..spec }))))
+        let must_exist = self.journal.working.former.is_some();
+        Ok(Some(Effect::EnsureKey(Box::new(KeySpec { must_exist, ..spec }))))
     }
 
-    /// Everything is known: the record gets to hold what the authority is asked with.
+    /// Records what the authority is asked with, and decides the creating call.
     fn create(&mut self, now: Now) -> Result<Option<Effect>, Fault> {
-        let node = self.known()?;
+        let node = self.node()?;
         let creation = self.plan.target.create(&node, &self.mark(), now.unix)?;
         let is_registered =
             !self.journal.working.is_member() && self.plan.target.shows_registration(node.observed);
@@ -116,7 +117,7 @@ impl Bootstrap {
         record.authority.clone_from(&self.authority);
         match creation {
             Creation::Call(_) if is_registered => {
-                // What the authority has is asked first, as after a call of our own.
+                // The node is registered already, and no record says by whom: reconcile first.
                 self.is_in_doubt = true;
                 self.journal.enter(now, Phase::Creating);
                 Ok(None)
@@ -134,14 +135,14 @@ impl Bootstrap {
     }
 
     fn create_again(&mut self, now: Now) -> Result<Option<Effect>, Fault> {
-        match self.plan.target.create(&self.known()?, &self.mark(), now.unix)? {
+        match self.plan.target.create(&self.node()?, &self.mark(), now.unix)? {
             Creation::Call(request) => Ok(Some(Effect::Call(request))),
-            Creation::Given(_) => Err(invariant("there is nothing to create")),
+            Creation::Given(_) => Err(invariant("this target has no creating call")),
         }
     }
 
     fn reconcile(&mut self, now: Now) -> Result<Option<Effect>, Fault> {
-        let question = self.plan.target.reconcile(&self.known()?, &self.mark(), &self.answers);
+        let question = self.plan.target.reconcile(&self.node()?, &self.mark(), &self.answers);
         let reconciled = match self.ask(question)? {
             Continue(reconciled) => reconciled,
             Break(effect) => return Ok(Some(effect)),
@@ -149,13 +150,13 @@ impl Bootstrap {
         self.is_in_doubt = false;
         match reconciled {
             Reconciled::CallAgain => {
-                // A registration that an earlier grant left here went with that grant.
+                // The earlier grant is gone, and with it any registration that it left here.
                 let observed = self.observed()?;
                 self.journal.working.engine = EngineRecord::of(observed);
                 self.count_attempt();
             }
             Reconciled::Granted(grant) => {
-                let result = "an earlier attempt had taken effect";
+                let result = "an earlier call had taken effect";
                 self.journal.step_done(StepKind::Reconciled, result);
                 self.granted(now, grant);
             }
@@ -164,7 +165,7 @@ impl Bootstrap {
     }
 
     fn wait(&mut self, now: Now, ticket: &str) -> Result<Option<Effect>, Fault> {
-        let question = self.plan.target.wait(&self.known()?, ticket, &self.answers, now.unix);
+        let question = self.plan.target.wait(&self.node()?, ticket, &self.answers, now.unix);
         if let Ok(Question::AskLater(_)) = &question {
             self.wait_longer(now)?;
         }
@@ -177,10 +178,10 @@ impl Bootstrap {
             Ok(Continue(Decision::Forgotten)) => {
                 self.journal.schedule.count_setback();
                 self.journal.enter(now, Phase::Creating);
-                Err(self.forgotten())
+                Err(self.ticket_forgotten())
             }
             Err(fault) => {
-                // The authority said no, and the ticket is spent: the next start asks anew.
+                // The ticket is of no further use: the next start makes a new creating call.
                 if fault.kind == Kind::Rejected {
                     self.journal.enter(now, Phase::New);
                 }
@@ -197,7 +198,10 @@ impl Bootstrap {
                 Kind::Transient,
                 "the association is still in progress",
                 format!("node {name}, {}", self.plan.target.authority_name()),
-                "look into the server; the next join goes on waiting for the same association",
+                format!(
+                    "check the server's state; `enlist join --target {}` continues to wait for the same association",
+                    self.plan.target.id()
+                ),
             ));
         }
         self.journal.schedule.poll_later(now, "the authority has not decided yet");
@@ -205,7 +209,7 @@ impl Bootstrap {
     }
 
     fn install(&mut self, now: Now, grant: &Grant) -> Result<Option<Effect>, Fault> {
-        let node = self.known()?;
+        let node = self.node()?;
         let engine = self.engine();
         let recorded = &self.journal.working.engine;
         if let Some(installed) = engine.installed_grant(node.observed, recorded, grant) {
@@ -215,21 +219,20 @@ impl Bootstrap {
         }
         match engine.install(&node, grant, self.secret.as_ref())? {
             Installation::Bundle(bundle) => {
-                self.journal.plan(bundle.installed_files());
+                self.journal.record_planned_files(bundle.installed_files());
                 Ok(Some(Effect::Install(bundle)))
             }
             Installation::HandOver(hand_over) => Ok(Some(Effect::HandOver(Box::new(hand_over)))),
             Installation::SecretLost => {
-                let result =
-                    "what came with the grant was lost with the last start; it is asked for anew";
+                let result = "the secret of the last start's grant is lost; asking for a new grant";
                 self.journal.step_done(StepKind::Secret, result);
-                self.doubt_the_grant(now);
+                self.replace_grant(now);
                 Ok(None)
             }
         }
     }
 
-    /// Takes one step of a question: its result, or the effect that brings the next answer.
+    /// The result of the target's question, or the effect that gets its next answer.
     fn ask<T>(
         &mut self,
         question: Result<Question<T>, Fault>,
@@ -241,7 +244,7 @@ impl Bootstrap {
                 Ok(Break(Effect::Call(request)))
             }
             Ok(Question::Sign(bytes)) => {
-                let spec = self.engine().key(&self.known()?)?;
+                let spec = self.engine().key(&self.node()?)?;
                 let spec = spec.ok_or_else(|| invariant("there is no key to sign with"))?;
                 Ok(Break(Effect::Sign(Box::new(spec), bytes)))
             }
@@ -263,24 +266,12 @@ impl Bootstrap {
 }
 
 impl Bootstrap {
-    fn known(&self) -> Result<NodeContext<'_>, Fault> {
-        self.node().ok_or_else(not_known)
-    }
-
-    fn observed(&self) -> Result<&Observed, Fault> {
-        self.facts.as_ref().map(|(_, observed)| observed).ok_or_else(not_known)
-    }
-
-    fn forgotten(&self) -> Fault {
+    fn ticket_forgotten(&self) -> Fault {
         Fault::new(
             Kind::Transient,
-            "the authority no longer knows the association that it gave us a token for",
+            "the authority no longer knows this node's association",
             self.plan.target.authority_name(),
-            "nothing: it is asked anew, with the same key",
+            "nothing to do: enlist asks again, with the same key",
         )
     }
-}
-
-fn not_known() -> Fault {
-    invariant("what is known of the node is not enough for this step")
 }

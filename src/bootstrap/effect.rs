@@ -1,4 +1,4 @@
-//! What the core asks the host to do, and what the host reports back.
+//! What the core asks the host to do (effects), and what the host reports (events).
 
 use std::time::Duration;
 
@@ -11,55 +11,54 @@ use crate::facts::{Facts, MachineIdentity};
 use crate::fault::{Evidence, Fault};
 use crate::targets::{Answer, Call, Request};
 
-/// Both clocks at one moment. The wall clock jumps at first boot, so waits and budgets go by the
-/// monotonic one, and certificates by the other.
+/// Both clocks at one moment. The wall clock may jump at the first boot, so waits and budgets use the
+/// monotonic clock. Certificates need the wall clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Now {
     /// Since the process started, or any other fixed moment.
     pub mono: Duration,
     /// Unix seconds by this node's clock.
     pub unix: i64,
-    /// By how many seconds the authority's clock is ahead of this node's; 0 where that is not
-    /// known.
+    /// How many seconds the authority's clock is ahead of this node's; 0 where unknown.
     pub skew: i64,
 }
 
-/// One thing for the host to do. It is handled before the next one is asked for.
+/// One task for the host. Its event is handled before the next effect is polled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Settle what an interrupted start left of an engine's registration.
+    /// Finish or undo a hand-over to the engine that an earlier start did not complete.
     SettleHandOver,
     GatherFacts(FactsWanted),
-    /// Use the key that stands, else the staged one, else make one; sign the request with it.
+    /// Use the installed key, else the staged key, else make one. Then sign the certificate request.
     EnsureKey(Box<KeySpec>),
     /// Sign these bytes with the node's key (RSASSA-PKCS1-v1_5 with SHA-256, RFC 8017).
     Sign(Box<KeySpec>, Vec<u8>),
-    /// Write the record so that it survives a power cut, before anything else happens.
+    /// Write the record, and sync it so that it survives a power cut.
     Persist(Box<Record>),
     Call(Request),
-    /// Until [`Now::mono`] reaches this.
+    /// Wait until [`Now::mono`] reaches this.
     WaitUntil(Duration),
-    /// Check that everything can be written, and keep the engine from running until it is.
+    /// Check that every file can be written, and keep the engine from running until then.
     Hold(Bundle),
-    /// Let the engine run as before: the join failed, and nothing was installed.
+    /// Let the engine run as before, because the join failed and nothing was installed.
     Release(Bundle),
     Install(Bundle),
     /// Have the engine register itself.
     HandOver(Box<HandOver>),
     /// Remove what was installed.
     Clear(Bundle),
-    /// Move the record itself to the backups, last of all.
+    /// Move the record to the backups. The last effect of a leave.
     Forget,
-    /// Keep what was refused, for people.
+    /// Keep what was refused as a file, for an operator to look at.
     Keep(Evidence),
-    /// Move these files to the backups where they exist: they belong to another machine.
+    /// Move these files, which belong to another machine, to the backups.
     SetAside(Vec<String>),
-    /// Read the record from disk, and look at the files that it says are installed.
+    /// Read the record from disk, and check the files that it lists as installed.
     Inspect,
     Finish(Outcome),
 }
 
-/// What the host reports. Exactly one per effect; [`Event::Failed`] fits every one of them.
+/// What the host reports: one event per effect. Any effect may fail with [`Event::Failed`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     HandOverSettled,
@@ -78,7 +77,7 @@ pub enum Event {
     Forgotten,
     Kept,
     IsAside,
-    /// The record, what was seen of each of its files, and the machine that this is.
+    /// The record, the state of each of its files, and this machine's ids.
     Inspected(Option<Box<Record>>, Vec<ObservedFile>, MachineIdentity),
     Failed(Fault),
 }
@@ -90,36 +89,38 @@ pub enum Outcome {
         already: bool,
         record: Box<Record>,
     },
-    /// None: there was nothing to leave.
+    /// None: there was no membership to leave.
     Left {
         record: Option<Box<Record>>,
     },
-    /// Something is to be done for a member.
+    /// A member needs something done.
     Due(Need),
     Failed(Fault),
 }
 
 impl Effect {
-    /// As a phrase: what is being done now.
+    /// What is being done now, as a phrase.
     #[must_use]
     pub fn describe(&self, authority: &str) -> String {
         match self {
-            Self::SettleHandOver => "settling an interrupted hand-over".to_owned(),
+            Self::SettleHandOver => "settling an interrupted hand-over to the engine".to_owned(),
             Self::GatherFacts(_) => "gathering facts".to_owned(),
-            Self::EnsureKey(spec) => format!("making or reading the {}-bit key", spec.bits),
+            Self::EnsureKey(spec) => format!("reading or making the {}-bit private key", spec.bits),
             Self::Sign(..) => "signing with the node's key".to_owned(),
             Self::Persist(_) => "writing the record".to_owned(),
-            Self::Call(request) => format!("asking: {}, {authority}", request.action()),
+            Self::Call(request) => format!("calling {} for {authority}", request.action()),
             Self::WaitUntil(_) => "waiting".to_owned(),
             Self::Hold(_) => "checking what will be written".to_owned(),
-            Self::Release(_) => "letting the engine run again".to_owned(),
+            Self::Release(_) => "releasing the engine".to_owned(),
             Self::Install(_) => "installing".to_owned(),
-            Self::HandOver(_) => "having the engine register itself".to_owned(),
+            Self::HandOver(_) => "registering the engine".to_owned(),
             Self::Clear(_) => "removing what was installed".to_owned(),
             Self::Forget => "moving the record to the backups".to_owned(),
             Self::Keep(_) => "keeping evidence".to_owned(),
-            Self::SetAside(_) => "moving another machine's identity to the backups".to_owned(),
-            Self::Inspect => "looking at what is installed".to_owned(),
+            Self::SetAside(_) => {
+                "moving another machine's identity files to the backups".to_owned()
+            }
+            Self::Inspect => "checking the installed files".to_owned(),
             Self::Finish(Outcome::Due(need)) => need.to_string(),
             Self::Finish(Outcome::Joined { .. }) => format!("joined {authority}"),
             Self::Finish(Outcome::Left { .. }) => format!("left {authority}"),

@@ -1,5 +1,5 @@
-//! What a fault means for a bootstrap: what is doubted, what is asked for again, and whether the
-//! engine runs again.
+//! Handles the faults of a bootstrap: whether the creating call is in doubt, whether another grant is
+//! needed, and whether the engine is released.
 
 use super::{Bootstrap, Now, Phase, PhaseName, clock_skew};
 use crate::engines::Bundle;
@@ -12,39 +12,40 @@ impl Bootstrap {
         if phase == PhaseName::Creating && !self.is_in_doubt {
             self.is_in_doubt = fault.may_have_happened;
             if !self.is_in_doubt {
-                // One more attempt, written ahead like the first.
+                // The call will be made again; its attempt is recorded before it, like the first.
                 self.count_attempt();
             }
         }
-        // A secret that was of no use once will not be of use again: another grant is asked for.
+        // An installation that failed may have used up the secret, so another grant is asked for.
         if phase == PhaseName::Installing && self.secret.take().is_some() {
             self.journal.schedule.count_setback();
-            self.doubt_the_grant(now);
+            self.replace_grant(now);
         }
         self.journal.fail(now, fault, self.still_held());
         if self.journal.has_ended() {
-            self.stay_with_former(now);
+            self.return_to_former(now);
         }
     }
 
-    /// The grant's secret is gone: the authority is asked to remove that grant, and for another one.
-    pub(super) fn doubt_the_grant(&mut self, now: Now) {
+    /// Goes back to `Creating` because the grant's secret is gone. `reconcile` has the authority remove
+    /// that grant, and then another one is asked for.
+    pub(super) fn replace_grant(&mut self, now: Now) {
         self.journal.enter(now, Phase::Creating);
         self.is_in_doubt = true;
         self.answers.clear();
-        // Another registration may stand there than when we began.
+        // The engine's registration may have changed meanwhile, so the facts are gathered again.
         self.facts = None;
         self.hand_over_is_settled = false;
     }
 
-    /// The count is read from a file, so it may be the largest number already.
+    /// Saturates, because the count comes from a file.
     pub(super) fn count_attempt(&mut self) {
         let attempts = &mut self.journal.working.attempts;
         *attempts = attempts.saturating_add(1);
     }
 
-    /// What lets the engine run as before. Where the installation was cut short it stays held: it
-    /// would find half of what it needs. A member's engine was never held.
+    /// What lets the engine run as before. After an interrupted installation the engine stays held,
+    /// because it would find only half of its files. A member's engine was never held.
     pub(super) fn release(&self) -> Option<Bundle> {
         let record = &self.journal.working;
         let is_untouched = matches!(
@@ -57,7 +58,7 @@ impl Bootstrap {
         record.engine.release()
     }
 
-    /// What is said of an installation that was cut short.
+    /// The cause that is added when an installation was interrupted and the engine stays held.
     fn still_held(&self) -> Option<String> {
         let record = &self.journal.working;
         if record.phase.name() != PhaseName::Installing {
@@ -65,7 +66,8 @@ impl Bootstrap {
         }
         let (path, _) = self.engine().held_by(&record.engine)?;
         Some(format!(
-            "the agent stays held by {path}, since half of what it needs may be installed: `enlist join` goes on, `enlist leave` takes everything back"
+            "{path} keeps the engine from running, because its files may be incomplete; `enlist join --target {0}` continues, `enlist leave --target {0}` removes everything",
+            record.target
         ))
     }
 }

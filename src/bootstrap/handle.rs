@@ -1,4 +1,4 @@
-//! What an event means for a bootstrap.
+//! Handles the events of a bootstrap.
 
 use super::{Bootstrap, Event, Key, KeyFingerprints, Now, Phase, PhaseName, Record, StepKind};
 use crate::engines::{EngineRecord, Grant, Installed, KeyReport, Observed};
@@ -8,20 +8,21 @@ use crate::targets::name::default_name;
 use crate::targets::{Answer, Created, invariant};
 
 impl Bootstrap {
-    pub(super) fn take_in(&mut self, now: Now, event: Event) {
+    pub(super) fn handle_event(&mut self, now: Now, event: Event) {
         let had_ended = self.journal.has_ended();
-        let event = self.journal.absorb(now, event);
-        let is_of_decided = event.is_some();
-        let mut is_well = true;
+        let event = self.journal.handle_due(now, event);
+        // Else it was an effect of the journal's own, such as a wait, which is no progress.
+        let was_decided_effect = event.is_some();
+        let mut without_fault = true;
         if let Some(event) = event {
             self.decided = None;
-            if let Err(fault) = self.take(now, event) {
-                is_well = false;
+            if let Err(fault) = self.apply(now, event) {
+                without_fault = false;
                 self.fail(now, fault);
             }
         }
-        is_well &= self.decide(now);
-        if is_of_decided && is_well {
+        without_fault &= self.decide(now);
+        if was_decided_effect && without_fault {
             self.journal.schedule.succeeded();
         }
         if self.journal.has_ended() && !had_ended {
@@ -30,12 +31,12 @@ impl Bootstrap {
         }
     }
 
-    fn take(&mut self, now: Now, event: Event) -> Result<(), Fault> {
+    fn apply(&mut self, now: Now, event: Event) -> Result<(), Fault> {
         match event {
             Event::HandOverSettled => self.hand_over_is_settled = true,
-            Event::Facts(facts, observed) => self.learn(now, *facts, *observed)?,
-            Event::IsAside => self.begin_anew(now),
-            Event::Held => self.hold_is_done = true,
+            Event::Facts(facts, observed) => self.take_facts(now, *facts, *observed)?,
+            Event::IsAside => self.start_over(now),
+            Event::Held => self.needs_hold = false,
             Event::Key(key) => self.take_key(*key)?,
             Event::Signed(signature) => self.answers.push(Answer::Signature(signature)),
             Event::Answered(answer) => self.answered(now, answer)?,
@@ -50,15 +51,15 @@ impl Bootstrap {
                 }
             }
             Event::Failed(fault) => return Err(fault),
-            other => return Err(invariant(&format!("nobody asked for {other:?}"))),
+            other => return Err(invariant(&format!("unexpected event {other:?}"))),
         }
         Ok(())
     }
 
-    fn learn(&mut self, now: Now, facts: Facts, observed: Observed) -> Result<(), Fault> {
+    fn take_facts(&mut self, now: Now, facts: Facts, observed: Observed) -> Result<(), Fault> {
         if let Some(difference) = self.journal.working.other_machine(&facts.machine()) {
             let result = format!(
-                "the record is another machine's (a copied disk: {difference}): it and its key are moved to the backups"
+                "the record belongs to another machine (this disk was copied: {difference}); moving it and its key to the backups"
             );
             self.journal.step_done(StepKind::Clone, result);
             self.other_machines_files = Some(self.journal.working.identity_files());
@@ -66,14 +67,14 @@ impl Bootstrap {
         }
         self.journal.working.bind(facts.machine());
         self.begin_maintenance(now);
-        // Once the authority was asked under a name, that name stays.
+        // The name can't change once the authority was asked to accept it.
         if self.journal.working.phase == Phase::New {
             let name = self.name_of(&facts)?;
             self.plan.target.check(&facts, &name)?;
             self.engine().check(&observed, &name)?;
             self.journal.step_done(StepKind::Facts, describe(&facts, &name));
             self.name = Some(name);
-            // `leave` has to find what keeps the engine from running.
+            // Recorded now, so that `leave` finds the file that holds the engine.
             self.journal.working.engine = EngineRecord::of(&observed);
         }
         self.facts = Some((facts, observed));
@@ -83,14 +84,15 @@ impl Bootstrap {
     fn name_of(&self, facts: &Facts) -> Result<String, Fault> {
         let record = &self.journal.working;
         match (&record.name, &self.plan.name) {
-            // A member's name stays.
+            // A member keeps its name.
             (Some(name), _) if record.is_member() => Ok(name.clone()),
             (_, Some(template)) => template.render(facts),
             (_, None) => default_name(facts),
         }
     }
 
-    fn begin_anew(&mut self, now: Now) {
+    /// Begins with a new record, now that the other machine's files are out of the way.
+    fn start_over(&mut self, now: Now) {
         let authority = self.plan.target.authority_name();
         self.journal.start_over(Record::new(self.plan.target.id(), &authority, now.unix));
         self.name = None;
@@ -109,9 +111,12 @@ impl Bootstrap {
         {
             return Err(Fault::new(
                 Kind::Data,
-                "the key on disk is not the one that this node asked with",
-                format!("SHA-256 {fingerprint}, and the record says {recorded}"),
-                "put the former key back, or move the record away to join anew with this one",
+                "the private key on disk is not the one that the authority was asked with",
+                format!("SHA-256 {fingerprint} on disk, {recorded} in the record"),
+                format!(
+                    "restore the former key; to join with this one, `mv {0}/record.json {0}/record.json.former`, then `enlist join --target {1}`",
+                    self.state_dir, record.target
+                ),
             ));
         }
         let result = format!("RSA {} bits, SHA-256 {fingerprint}", key.public.bits());
@@ -120,7 +125,7 @@ impl Bootstrap {
         Ok(())
     }
 
-    /// The answer to the creating call; any other one belongs to the question that is being asked.
+    /// Handles the answer to the creating call. Any other answer is kept for the target's question.
     fn answered(&mut self, now: Now, answer: Answer) -> Result<(), Fault> {
         if self.journal.working.phase.name() != PhaseName::Creating || self.is_in_doubt {
             self.answers.push(answer);
@@ -128,11 +133,14 @@ impl Bootstrap {
         }
         match self.plan.target.created(&answer)? {
             Created::Ticket(ticket) => {
-                self.journal.step_done(StepKind::Association, "asked to be accepted");
+                self.journal.step_done(
+                    StepKind::Association,
+                    "the authority was asked to accept this node",
+                );
                 self.journal.enter(now, Phase::Watching { ticket });
                 self.journal
                     .schedule
-                    .begin_polling(now, "the authority is busy and gets time to decide");
+                    .begin_polling(now, "the authority is busy; the first poll is delayed");
             }
             Created::Granted(grant, secret) => {
                 self.secret = secret;
@@ -149,7 +157,7 @@ impl Bootstrap {
         record.installed = files;
         record.former = None;
         record.since = joined_since.unwrap_or(now.unix);
-        self.journal.step_done(StepKind::Install, "everything is installed");
+        self.journal.step_done(StepKind::Install, "all files are installed");
         self.secret = None;
         let outcome = self.joined(false);
         if !self.journal.has_ended() {
@@ -164,6 +172,6 @@ fn describe(facts: &Facts, name: &str) -> String {
             let zone = ec2.zone.as_deref().unwrap_or("?");
             format!("{name}, EC2 instance {} in {zone}", ec2.instance_id)
         }
-        None => format!("{name}, no EC2 instance"),
+        None => format!("{name}, not an EC2 instance"),
     }
 }

@@ -1,5 +1,5 @@
-//! What joining and leaving have in common: the record as it is to be and as it is on disk, the one
-//! way from phase to phase, what is waited for, and how it ended.
+//! What joining and leaving have in common: the working record and the saved one, the transitions
+//! between phases, the wait that is under way, and the outcome.
 
 use super::backoff::Call;
 use super::phase::{Phase, PhaseName};
@@ -10,29 +10,32 @@ use crate::fault::{Evidence, Fault};
 use crate::targets::{Target, invariant};
 
 pub(super) struct Journal {
-    /// What the record is to say. While it differs from the record on disk, nothing else happens.
+    /// The current record. While it differs from `saved`, the only effect is `Persist`.
     pub working: Record,
-    durable: Record,
-    /// Set once the record could not be written: then nothing more is.
+    /// The record on disk. Where none exists yet, the new record as it was created.
+    saved: Record,
+    /// Set once the record could not be written. After that it is not written again.
     store_is_broken: bool,
     pub schedule: RetrySchedule,
+    /// What a final fault refused, until it is on disk.
     evidence: Option<Evidence>,
-    /// What is still to be done before the end, so that the engine runs again.
+    /// What lets the engine run again, to be done before the end.
     release: Option<Bundle>,
     outcome: Option<Outcome>,
+    /// The steps done so far, for the log.
     steps: Vec<Step>,
 }
 
 impl Journal {
     pub fn new(
         working: Record,
-        durable: Record,
+        saved: Record,
         schedule: RetrySchedule,
         outcome: Option<Outcome>,
     ) -> Self {
         Self {
             working,
-            durable,
+            saved,
             store_is_broken: false,
             schedule,
             evidence: None,
@@ -42,7 +45,7 @@ impl Journal {
         }
     }
 
-    /// What has to be done before anything that was decided.
+    /// The effect that comes before the decided one.
     pub fn due(&self) -> Option<Effect> {
         if self.owes_persist() {
             return Some(Effect::Persist(Box::new(self.working.clone())));
@@ -59,8 +62,8 @@ impl Journal {
         self.schedule.wait().map(|wait| Effect::WaitUntil(wait.until))
     }
 
-    /// Takes in what became of that; gives back an event of another effect.
-    pub fn absorb(&mut self, now: Now, event: Event) -> Option<Event> {
+    /// Handles the event of a due effect. Returns any other event.
+    pub fn handle_due(&mut self, now: Now, event: Event) -> Option<Event> {
         match event {
             Event::Woke => {
                 if self.schedule.waiting(now).is_none() {
@@ -69,7 +72,7 @@ impl Journal {
                 None
             }
             Event::Persisted => {
-                self.durable = self.working.clone();
+                self.saved = self.working.clone();
                 None
             }
             Event::Failed(fault) if self.owes_persist() => {
@@ -77,7 +80,7 @@ impl Journal {
                 self.outcome = Some(Outcome::Failed(fault));
                 None
             }
-            // Evidence that can't be kept must not hide the fault it belongs to.
+            // A failure to keep the evidence must not hide the fault that it belongs to.
             Event::Kept | Event::Failed(_) if self.evidence.is_some() => {
                 self.evidence = None;
                 None
@@ -88,7 +91,9 @@ impl Journal {
             }
             Event::Failed(fault) if self.release.is_some() => {
                 self.release = None;
-                self.add_cause(&format!("and the engine is still held: {fault}"));
+                self.add_cause(&format!(
+                    "the engine could not be released and does not run: {fault}"
+                ));
                 None
             }
             event => {
@@ -98,8 +103,8 @@ impl Journal {
         }
     }
 
-    /// Enters a phase: the only way from one to another. A new phase has no fault yet, and what was
-    /// spent of the budget is saved with it.
+    /// Enters a phase: sets the phase and its time, clears the fault, and saves how much of the budget
+    /// is spent. Every transition is made here.
     pub fn enter(&mut self, now: Now, phase: Phase) {
         let (from, to) = (self.working.phase.name(), phase.name());
         if !from.next().contains(&to) {
@@ -113,14 +118,14 @@ impl Journal {
         self.working.elapsed_ms = self.schedule.spent_ms(now);
     }
 
-    /// Records what is going to be installed.
-    pub fn plan(&mut self, files: Vec<Installed>) {
+    /// Records which files are about to be installed, so that a later `leave` can remove them.
+    pub fn record_planned_files(&mut self, files: Vec<Installed>) {
         if let Phase::Installing { planned, .. } = &mut self.working.phase {
             *planned = files;
         }
     }
 
-    /// Before the end, where that is a failure, lets the engine run again.
+    /// After a failure, schedules what lets the engine run again.
     pub fn release_before_end(&mut self, bundle: Option<Bundle>) {
         if matches!(self.outcome, Some(Outcome::Failed(_))) {
             self.release = bundle;
@@ -133,7 +138,8 @@ impl Journal {
         }
     }
 
-    /// Waits out a fault that can pass, and ends with any other; `still_held` is said of the end.
+    /// Schedules a retry after a fault that may pass, and ends with any other. `still_held` is added
+    /// to the causes of a fault that ends it.
     pub fn fail(&mut self, now: Now, fault: Fault, still_held: Option<String>) {
         let times = self.schedule.failed(now, &fault);
         let is_final = !fault.is_retried() || self.schedule.is_spent(now);
@@ -147,6 +153,7 @@ impl Journal {
             self.evidence.clone_from(&fault.evidence);
             self.outcome = Some(Outcome::Failed(fault.given_up_after(self.schedule.budget())));
         } else {
+            // Which calls a phase makes. Installing may register an engine, which is a creating call.
             let call = match self.working.phase.name() {
                 PhaseName::New | PhaseName::Leaving => Call::Discovery,
                 PhaseName::Creating | PhaseName::Installing | PhaseName::Joined => Call::Creation,
@@ -156,7 +163,7 @@ impl Journal {
         }
     }
 
-    /// How it stands while this effect is performed.
+    /// The status while this effect is performed.
     pub fn status(
         &self,
         target: &dyn Target,
@@ -183,7 +190,7 @@ impl Journal {
         }
     }
 
-    /// Whether nothing but time or the end is ahead.
+    /// Whether a wait is under way, or the outcome is known.
     pub fn is_waiting_or_over(&self) -> bool {
         self.outcome.is_some() || self.schedule.wait().is_some()
     }
@@ -196,9 +203,9 @@ impl Journal {
         self.outcome = Some(outcome);
     }
 
-    /// The record on disk was another machine's and was moved away; this one is not on disk yet.
+    /// Replaces the record of another machine, which was moved to the backups, with this new one.
     pub fn start_over(&mut self, record: Record) {
-        self.durable = record.clone();
+        self.saved = record.clone();
         self.working = record;
     }
 
@@ -207,6 +214,6 @@ impl Journal {
     }
 
     fn owes_persist(&self) -> bool {
-        self.durable != self.working && !self.store_is_broken
+        self.saved != self.working && !self.store_is_broken
     }
 }

@@ -1,8 +1,8 @@
-//! The way out: the authority is told first, then what was installed is removed. Pure.
+//! Leaving: the authority is told first, then the installed files are removed. Pure.
 //!
-//! Every call on the way out finds it already done where it was done before (an unknown node,
-//! instance or activation is one that has left). So a leave that was cut short simply begins again:
-//! its record says `leaving`, and `join` does nothing until it is finished.
+//! Each call can be repeated: a node, instance or activation that the authority does not know counts
+//! as having left. So an interrupted leave begins again from the start. Its record is in phase
+//! `Leaving`, and `join` is refused until the leave is finished.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::facts::Facts;
 use crate::fault::{Fault, Kind};
 use crate::targets::{Answer, Member, Question, Target, invariant, state_dir};
 
-/// One leave of one target.
+/// Takes this node out of one target.
 pub struct Leave {
     target: Box<dyn Target>,
     engines: Engines,
@@ -28,21 +28,21 @@ pub struct Leave {
     decided: Option<Effect>,
 }
 
-/// How far it is.
+/// How far the leave is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Progress {
-    /// There is no record: nothing was done here, or half of writing one.
+    /// There is no record. At most a temporary file of one, which `Forget` removes.
     NoRecord,
     /// The authority still has this node.
     Member,
-    /// The authority does not have it any more.
+    /// The authority does not have this node any more.
     Gone,
-    /// What was installed is removed.
+    /// The installed files are removed.
     Cleared,
 }
 
 impl Leave {
-    /// From the record of what was joined, or of how far that came.
+    /// Begins to leave, or continues. The record may be of a join that was not completed.
     #[must_use]
     pub fn new(
         target: Box<dyn Target>,
@@ -77,20 +77,20 @@ impl Leave {
     }
 
     fn decide(&mut self, now: Now) -> bool {
-        let mut is_well = true;
+        let mut without_fault = true;
         while self.decided.is_none() && !self.journal.is_waiting_or_over() {
-            match self.step(now) {
+            match self.next_effect(now) {
                 Ok(effect) => self.decided = effect,
                 Err(fault) => {
-                    is_well = false;
+                    without_fault = false;
                     self.journal.fail(now, fault, None);
                 }
             }
         }
-        is_well
+        without_fault
     }
 
-    fn step(&mut self, now: Now) -> Result<Option<Effect>, Fault> {
+    fn next_effect(&mut self, now: Now) -> Result<Option<Effect>, Fault> {
         match self.progress {
             Progress::NoRecord | Progress::Cleared => Ok(Some(Effect::Forget)),
             Progress::Member if self.facts.is_none() => Ok(Some(self.gather())),
@@ -110,7 +110,7 @@ impl Leave {
             return Effect::SettleHandOver;
         }
         let engine = engine.wanted(&self.journal.working.engine);
-        Effect::GatherFacts(FactsWanted { engine, key: None })
+        Effect::GatherFacts(FactsWanted { engine, early_key: None })
     }
 
     fn tell_authority(&mut self, now: Now) -> Result<Option<Effect>, Fault> {
@@ -125,9 +125,10 @@ impl Leave {
                 self.journal.schedule.poll_later(now, "the authority still has this node");
                 Ok(Some(Effect::Call(request)))
             }
-            Ok(Question::Sign(_)) => Err(invariant("nothing is signed on the way out")),
+            Ok(Question::Sign(_)) => Err(invariant("a leave signs nothing")),
             Ok(Question::Done(())) => {
-                let result = format!("{} does not have this node", self.target.authority_name());
+                let result =
+                    format!("{} does not have this node any more", self.target.authority_name());
                 self.journal.step_done(StepKind::Departed, result);
                 self.progress = Progress::Gone;
                 Ok(None)
@@ -142,11 +143,11 @@ impl Leave {
     fn ask_target(&self) -> Result<Question<()>, Fault> {
         let record = &self.journal.working;
         let (facts, observed) =
-            self.facts.as_ref().ok_or_else(|| invariant("the facts are not known"))?;
+            self.facts.as_ref().ok_or_else(|| invariant("the facts were not gathered"))?;
         let member = Member {
             name: record.name.as_deref(),
             authority: record.authority.as_ref(),
-            grant: record.standing_grant(),
+            grant: record.current_grant(),
             is_installed: !record.installed.is_empty(),
             was_attempted: matches!(record.phase, Phase::Leaving { was_attempted: true, .. }),
             mark: record.mark.as_deref().unwrap_or_default(),
@@ -158,7 +159,7 @@ impl Leave {
         self.target.leave(&member, &self.answers)
     }
 
-    /// Where the installation was cut short, what was planned stands in part.
+    /// Removes planned files too: an interrupted installation may have written some of them.
     fn clear(&self) -> Effect {
         let record = &self.journal.working;
         let files = record.installed.iter().chain(record.phase.planned());
@@ -167,26 +168,29 @@ impl Leave {
         Effect::Clear(self.engine().clear(&files, &record.engine, &state_dir))
     }
 
-    fn take(&mut self, now: Now, event: Event) -> Result<(), Fault> {
+    fn apply(&mut self, now: Now, event: Event) -> Result<(), Fault> {
         match event {
             Event::HandOverSettled => self.hand_over_is_settled = true,
-            Event::Facts(facts, observed) => self.learn(now, *facts, *observed)?,
+            Event::Facts(facts, observed) => self.take_facts(now, *facts, *observed)?,
             Event::Answered(answer) => self.answers.push(answer),
             Event::Cleared => self.progress = Progress::Cleared,
-            Event::Forgotten => self.forgotten(),
+            Event::Forgotten => self.finish(),
             Event::Failed(fault) => return Err(fault),
-            other => return Err(invariant(&format!("nobody asked for {other:?}"))),
+            other => return Err(invariant(&format!("unexpected event {other:?}"))),
         }
         Ok(())
     }
 
-    fn learn(&mut self, now: Now, facts: Facts, observed: Observed) -> Result<(), Fault> {
+    fn take_facts(&mut self, now: Now, facts: Facts, observed: Observed) -> Result<(), Fault> {
         if let Some(difference) = self.journal.working.other_machine(&facts.machine()) {
             return Err(Fault::new(
                 Kind::Config,
-                "the record is another machine's (a copied disk), and that machine has not asked to leave",
+                "the record belongs to another machine (this disk was copied), which is still a member",
                 self.target.authority_name(),
-                "run `enlist join`, which moves that record to the backups, then `enlist leave`",
+                format!(
+                    "run `enlist join --target {0}`, which moves that record to the backups, then `enlist leave --target {0}`",
+                    self.target.id()
+                ),
             )
             .cause(difference.to_string()));
         }
@@ -195,11 +199,11 @@ impl Leave {
         let was_attempted = !is_new || record.is_member();
         let (planned, fault) = (record.phase.planned().to_vec(), record.fault.clone());
         let grant = record.phase.grant();
-        // A hand-over that had succeeded before that could be recorded.
+        // A hand-over may have succeeded just before a crash, without a record of it.
         let installed =
             grant.and_then(|grant| self.engine().installed_grant(&observed, &record.engine, grant));
         let grant = installed.or_else(|| grant.cloned());
-        // From here on it is on disk that this node is leaving.
+        // This phase is on disk before the authority is told.
         if let Phase::Leaving { grant: recorded, .. } = &mut self.journal.working.phase {
             *recorded = grant;
         } else {
@@ -210,12 +214,12 @@ impl Leave {
         Ok(())
     }
 
-    fn forgotten(&mut self) {
+    fn finish(&mut self) {
         let record = &self.journal.working;
         let was_attempted = matches!(record.phase, Phase::Leaving { was_attempted: true, .. });
         let record = was_attempted.then(|| Box::new(record.clone()));
         if record.is_some() {
-            let result = "backups of keys and certificates are kept";
+            let result = "backups of keys and certificates are kept in the state directory";
             self.journal.step_done(StepKind::Left, result);
         }
         self.journal.end(Outcome::Left { record });
@@ -224,9 +228,12 @@ impl Leave {
     fn takes_too_long(&self) -> Fault {
         Fault::new(
             Kind::Transient,
-            "leaving is still in progress",
+            "the authority has not removed this node yet",
             self.target.authority_name(),
-            "look into the server; the next `enlist leave` goes on",
+            format!(
+                "check the server's state, then run `enlist leave --target {}`, which continues",
+                self.target.id()
+            ),
         )
     }
 }
@@ -238,18 +245,18 @@ impl StateMachine for Leave {
     }
 
     fn handle(&mut self, now: Now, event: Event) {
-        let event = self.journal.absorb(now, event);
-        let is_of_decided = event.is_some();
-        let mut is_well = true;
+        let event = self.journal.handle_due(now, event);
+        let was_decided_effect = event.is_some();
+        let mut without_fault = true;
         if let Some(event) = event {
             self.decided = None;
-            if let Err(fault) = self.take(now, event) {
-                is_well = false;
+            if let Err(fault) = self.apply(now, event) {
+                without_fault = false;
                 self.journal.fail(now, fault, None);
             }
         }
-        is_well &= self.decide(now);
-        if is_of_decided && is_well {
+        without_fault &= self.decide(now);
+        if was_decided_effect && without_fault {
             self.journal.schedule.succeeded();
         }
     }

@@ -1,22 +1,22 @@
-//! What is done again for a member: a certificate is renewed in time, files are installed once more.
+//! Maintenance of a member: its certificate is renewed, its files are repaired.
 
 use std::time::Duration;
 
 use super::{Bootstrap, Former, Now, Outcome, Phase, StepKind};
 
-/// What a bootstrap may do on a node that has joined already; by default nothing.
+/// What a bootstrap may do on a node that has joined already. The default is nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Maintenance {
-    /// Renews a certificate that is due, and gives up after this.
+    /// Renew a certificate that is due, within this budget.
     pub renew: Option<Duration>,
-    /// Installs what was granted once more.
-    pub reinstall: bool,
+    /// Repair the installed files: install the grant again, whatever is there.
+    pub repair: bool,
 }
 
 impl Bootstrap {
-    /// Allows maintenance. A renewal that is under way goes on within that budget.
+    /// Allows this maintenance. A renewal that is under way gets the given budget.
     #[must_use]
-    pub fn with(mut self, maintenance: Maintenance, now: Now) -> Self {
+    pub fn allowing(mut self, maintenance: Maintenance, now: Now) -> Self {
         if let (Some(_), Some(budget)) = (&self.journal.working.former, maintenance.renew) {
             self.journal.schedule.restart_budget(budget, now);
         }
@@ -24,29 +24,29 @@ impl Bootstrap {
         self
     }
 
-    /// Begins what is due on a member.
+    /// Begins the maintenance that is allowed and due. Does nothing in any phase but `Joined`.
     pub(super) fn begin_maintenance(&mut self, now: Now) {
         let record = &self.journal.working;
         let Phase::Joined { grant } = record.phase.clone() else { return };
         let since = record.since;
         let is_due = record.renewal_at().is_some_and(|at| at <= now.unix);
         match self.maintenance {
-            Maintenance { reinstall: true, .. } => {
-                self.journal.step_done(StepKind::Repair, "everything is installed once more");
-                // A repair has a budget of its own, whatever the join used of its budget.
+            Maintenance { repair: true, .. } => {
+                self.journal.step_done(StepKind::Repair, "installing the grant's files again");
+                // A repair gets a new budget, whatever the join has spent of its own.
                 let budget = self.journal.schedule.budget();
                 self.journal.schedule.restart_budget(budget, now);
                 self.journal.enter(now, Phase::Installing { grant, planned: Vec::new() });
-                // It is the same membership, and its certificate is no younger.
+                // The date of the renewal is counted from the join, so its time is kept.
                 self.journal.working.since = since;
             }
             Maintenance { renew: Some(budget), .. } if is_due => {
                 self.journal.schedule.restart_budget(budget, now);
-                self.journal.step_done(StepKind::Renewal, "the certificate is due");
+                self.journal.step_done(StepKind::Renewal, "the certificate is due for renewal");
                 self.journal.enter(now, Phase::New);
-                // The authority may be another one after all this time, so it is discovered anew.
+                // The authority's endpoint or CA may have changed since the join: discover it again.
                 self.authority = None;
-                self.hold_is_done = true;
+                self.needs_hold = false;
                 let record = &mut self.journal.working;
                 let authority = record.authority.take();
                 record.former = Some(Former { grant, authority, since });
@@ -55,8 +55,8 @@ impl Bootstrap {
         }
     }
 
-    /// A renewal came to nothing: the node is what it was before, and the record says why.
-    pub(super) fn stay_with_former(&mut self, now: Now) {
+    /// Ends a renewal that failed: the node keeps its former grant, and the record keeps the fault.
+    pub(super) fn return_to_former(&mut self, now: Now) {
         let record = &mut self.journal.working;
         let Some(Former { grant, authority, since }) = record.former.take() else { return };
         let fault = record.fault.take();

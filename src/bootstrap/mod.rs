@@ -1,18 +1,18 @@
-//! The state machines that take a node from nothing to joined, keep it there, and take it out again.
-//! Pure: they know neither a target nor an engine by name.
+//! The state machines that join a node ([`Bootstrap`]), watch over a member ([`Monitor`]) and let a
+//! node leave ([`Leave`]). Pure: they know neither a target nor an engine by name.
 //!
-//! [`phase`] lists the phases and every way from one to another. The rule that makes this safe
-//! against crashes is to write ahead: while the working record differs from the one on disk, `poll`
-//! returns nothing but `Persist`. So a record that is bound to this machine stands before anything
-//! else is done, and each phase is on disk before what happens in it. All that happens within a
-//! phase can be done again after a crash, but for the creating call. It has the phase `Creating` to
-//! itself, and a start that finds that phase is in doubt: it asks the target what became of the call.
+//! [`phase`] lists the phases and the transitions between them. Crash safety comes from writing
+//! ahead: while the working record differs from the record on disk, `poll` returns only `Persist`.
+//! So the record is bound to this machine before anything else is done, and each phase is on disk
+//! before its work begins. After a crash, all work within a phase can be repeated, except the
+//! creating call. That call has a phase of its own, `Creating`. A start that finds this phase on
+//! disk does not know whether the call took effect, and asks the target (`reconcile`).
 //!
-//! A member whose certificate is renewed goes the same way again ([`Maintenance`]). It keeps the
-//! former certificate until the new one is installed; a renewal that fails leads back to it.
+//! A renewal runs through the same phases ([`Maintenance`]). The node keeps the former certificate
+//! until the new one is installed, and returns to it if the renewal fails.
 //!
-//! A fault that can pass (`Transient`, `Denied`) is waited out within the budget, in any phase. Any
-//! other one ends the start with the phase kept, and the next start goes on from there.
+//! A fault that may pass (`Transient`, `Denied`) is retried within the budget, in any phase. Any
+//! other fault ends this start. The record keeps the phase, and the next start continues there.
 
 pub mod backoff;
 pub mod clock_skew;
@@ -48,62 +48,68 @@ use crate::targets::{Answer, NameTemplate, Target, state_dir};
 use journal::Journal;
 use retry_schedule::RetrySchedule;
 
-/// What one bootstrap is to do.
+/// The input of one bootstrap.
 pub struct Plan {
     pub target: Box<dyn Target>,
     pub engines: Engines,
-    /// None: the instance id on EC2, else the FQDN.
+    /// None: the name is the instance id on EC2, else the FQDN.
     pub name: Option<NameTemplate>,
-    /// How long to wait for faults to pass and for the authority to decide.
+    /// How long faults are retried and the authority's decision is waited for.
     pub budget: Duration,
 }
 
-/// A state machine that the driver drives: it polls an effect, performs it, and hands in what became
-/// of it.
+/// A state machine. The driver polls the next effect, performs it, and passes the resulting event to
+/// `handle`.
 pub trait StateMachine {
-    /// What is to be done now: the same until it is handled.
+    /// The effect to perform now. Returns the same effect until its event is handled.
     fn poll(&self) -> Effect;
-    /// Takes in what became of that effect, and decides what comes next.
+    /// Handles the event of that effect, and decides the next effect.
     fn handle(&mut self, now: Now, event: Event);
-    /// For people and for the service manager.
+    /// The state, for log lines, `enlist status` and the service manager.
     fn status(&self, now: Now) -> Status;
 }
 
-/// One bootstrap of one target.
+/// Joins this node to one target, and performs the [`Maintenance`] that it is allowed.
 pub struct Bootstrap {
     plan: Plan,
     journal: Journal,
     state_dir: String,
-    /// What was gathered in this start.
+    /// What this start has gathered.
     facts: Option<(Facts, Observed)>,
+    /// Whether an interrupted hand-over to the engine has been settled in this start.
     hand_over_is_settled: bool,
-    /// In the record only once the authority is asked under it.
+    /// The node's name. The record gets it when the authority is first asked to accept the node.
     name: Option<String>,
     authority: Option<Authority>,
-    /// Whether the hold is done: what will be written was checked, and the engine does not run.
-    hold_is_done: bool,
+    /// Whether the hold has yet to be done: check what will be written, and keep the engine from
+    /// running. A renewal needs none, because the engine runs on with the former certificate.
+    needs_hold: bool,
     key: Key,
-    /// Whether the creating call may have taken effect, which `reconcile` finds out.
+    /// Whether a creating call may have taken effect without a known reply. `reconcile` finds out.
     is_in_doubt: bool,
-    /// The answers to the question that is being asked.
+    /// The answers so far to the target's current question.
     answers: Vec<Answer>,
-    /// What came with the grant: never written to disk.
+    /// The secret that came with the grant; never written to disk.
     secret: Option<Secret>,
-    /// Files of another machine, which are moved away first.
+    /// Set when the record belongs to another machine: that machine's identity files. They are moved
+    /// to the backups before anything else.
     other_machines_files: Option<Vec<String>>,
+    /// What this start may do if the node has joined already.
     maintenance: Maintenance,
-    /// What comes next, once the journal has nothing due.
+    /// The next effect, once the journal has nothing due.
     decided: Option<Effect>,
 }
 
+/// The node's key, as far as this start knows it.
 enum Key {
     Unknown,
+    /// The engine needs no key from enlist.
     NotNeeded,
     Known(KeyReport),
 }
 
-/// Goes on with a bootstrap where its record says it is, or begins one. The seed spreads the nodes
-/// of a fleet in time: make it from the instance or machine id.
+/// Continues a bootstrap from its record, or begins a new one. The seed gives each node of a fleet
+/// its own jitter; derive it from the instance or machine id.
 #[must_use]
 pub fn resume(plan: Plan, record: Option<Record>, seed: u64, now: Now) -> Bootstrap {
     let id = plan.target.id();
@@ -121,26 +127,25 @@ pub fn resume(plan: Plan, record: Option<Record>, seed: u64, now: Now) -> Bootst
             outcome = Some(Outcome::Failed(other_authority(&working, &authority_name)));
         }
     }
-    // The last start came to a verdict, so this one has a budget of its own.
+    // The last start ended with a final fault, so this one gets a new budget.
     if working.fault.as_ref().is_some_and(|fault| fault.is_final) {
         working.elapsed_ms = 0;
     }
-    let was_asked = working.phase != Phase::New;
-    // During a renewal the engine goes on with the former certificate.
+    let authority_was_asked = working.phase != Phase::New;
     let is_renewal = working.former.is_some();
     let schedule =
         RetrySchedule::new(seed, plan.budget, Duration::from_millis(working.elapsed_ms), now);
     let mut bootstrap = Bootstrap {
         state_dir: state_dir(id),
         name: working.name.clone(),
-        // Before the node is asked for under its name, what was discovered may be out of date.
-        authority: working.authority.clone().filter(|_| was_asked),
+        // In phase New the recorded authority may be out of date, so it is discovered again.
+        authority: working.authority.clone().filter(|_| authority_was_asked),
         is_in_doubt: working.phase == Phase::Creating,
-        // Nothing is owed to disk before there is something to say.
+        // A new record counts as saved, so that an empty one is never written.
         journal: Journal::new(working.clone(), record.unwrap_or(working), schedule, outcome),
         facts: None,
         hand_over_is_settled: false,
-        hold_is_done: is_renewal,
+        needs_hold: !is_renewal,
         key: Key::Unknown,
         answers: Vec::new(),
         secret: None,
@@ -163,7 +168,7 @@ impl StateMachine for Bootstrap {
     }
 
     fn handle(&mut self, now: Now, event: Event) {
-        self.take_in(now, event);
+        self.handle_event(now, event);
     }
 
     fn status(&self, now: Now) -> Status {
@@ -172,19 +177,29 @@ impl StateMachine for Bootstrap {
 }
 
 impl Bootstrap {
-    /// The engine that the authority works with; before that is known, the likeliest one.
+    /// The authority's engine. Before the authority is known, the engine that the target expects.
     fn engine(&self) -> &dyn Engine {
         let known = self.authority.as_ref().or(self.journal.working.authority.as_ref());
         let id = known.map_or_else(|| self.plan.target.engine(), Authority::engine);
         self.plan.engines.get(id)
     }
 
-    /// Everything that is needed to ask the authority; none while something is missing.
-    fn node(&self) -> Option<NodeContext<'_>> {
-        let ((facts, observed), name, authority) =
-            (self.facts.as_ref()?, self.name.as_ref()?, self.authority.as_ref()?);
+    /// The facts, name and authority together, as a target or an engine takes them.
+    ///
+    /// # Errors
+    /// `Invariant` where one of them is not known yet.
+    fn node(&self) -> Result<NodeContext<'_>, Fault> {
+        let (Some((facts, observed)), Some(name), Some(authority)) =
+            (&self.facts, &self.name, &self.authority)
+        else {
+            return Err(not_gathered());
+        };
         let key = self.key.report();
-        Some(NodeContext { facts, observed, name, authority, key, state_dir: &self.state_dir })
+        Ok(NodeContext { facts, observed, name, authority, key, state_dir: &self.state_dir })
+    }
+
+    fn observed(&self) -> Result<&Observed, Fault> {
+        self.facts.as_ref().map(|(_, observed)| observed).ok_or_else(not_gathered)
     }
 
     fn mark(&self) -> String {
@@ -205,10 +220,14 @@ impl Key {
     }
 }
 
+fn not_gathered() -> Fault {
+    crate::targets::invariant("this step needs facts, name and authority, and one is not known")
+}
+
 fn is_leaving(record: &Record) -> Fault {
     Fault::new(
         Kind::Config,
-        "this node is leaving, and has not finished",
+        "this node has begun to leave and has not finished",
         format!("target {}, {}", record.target, record.authority_name),
         format!("run `enlist leave --target {0}`, then `enlist join --target {0}`", record.target),
     )
@@ -217,8 +236,14 @@ fn is_leaving(record: &Record) -> Fault {
 fn other_authority(record: &Record, wanted: &str) -> Fault {
     Fault::new(
         Kind::Config,
-        format!("the record is of {}, and the settings say {wanted}", record.authority_name),
-        format!("target {}, {:?}", record.target, record.name.as_deref().unwrap_or("?")),
-        "leave the former first, or set the settings back",
+        format!(
+            "this node's record is for {}, and the settings name {wanted}",
+            record.authority_name
+        ),
+        format!("target {}, node {}", record.target, record.name.as_deref().unwrap_or("?")),
+        format!(
+            "set the settings back to {}; to change the authority, run `enlist leave --target {1}` first, then change the settings and run `enlist join --target {1}`",
+            record.authority_name, record.target
+        ),
     )
 }

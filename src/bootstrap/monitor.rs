@@ -1,5 +1,5 @@
-//! The time between joining and leaving: looks at what is installed from time to time, and ends
-//! when there is something to do. Pure.
+//! Monitors a member between joining and leaving: inspects the installed files at intervals, and ends
+//! when something has to be done. Pure.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,30 +10,30 @@ use crate::engines::{Finding, ObservedFile};
 use crate::facts::MachineIdentity;
 use crate::fault::Fault;
 
-/// What is to be done for a member.
+/// Why a monitor ends: what has to be done for the member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Need {
-    /// A new certificate is to be asked for.
+    /// The certificate is due for renewal.
     Renewal,
-    /// What was granted is to be installed once more.
-    Reinstallation,
-    /// The key is lost, and with it the membership: leave, and join with a new one.
+    /// Installed files are missing or damaged.
+    Repair,
+    /// The private key is lost, and with it the membership: leave, then join with a new key.
     Rejoin,
-    /// This node has left or is leaving: somebody ran `enlist leave`.
+    /// The node has left or is leaving: an operator ran `enlist leave`.
     Left,
-    /// The record is another machine's: this one joins anew.
+    /// The record belongs to another machine: this machine joins with a new record.
     OtherMachine,
 }
 
 impl fmt::Display for Need {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Renewal => "the certificate is to be renewed",
-            Self::Reinstallation => "what is missing or damaged is to be put back",
-            Self::Rejoin => "the key is lost: leaving, and joining anew",
+            Self::Renewal => "the certificate is due for renewal",
+            Self::Repair => "installed files are missing or damaged; repairing them",
+            Self::Rejoin => "the private key is lost; leaving, then joining with a new key",
             Self::Left => "this node has left",
             Self::OtherMachine => {
-                "the record is another machine's: it is set aside, and this machine joins anew"
+                "the record belongs to another machine; moving it to the backups and joining this machine"
             }
         })
     }
@@ -43,13 +43,14 @@ impl fmt::Display for Need {
 pub struct Monitor {
     target: &'static str,
     record: Record,
-    /// How often the files are looked at.
+    /// The time between two inspections, without jitter.
     interval: Duration,
-    /// Whether what is missing or damaged is a reason to do something about it.
+    /// Whether missing or damaged files are to be repaired.
     repairs: bool,
     seed: u64,
-    looks: u32,
-    /// On the clock of [`Now::mono`].
+    /// How many inspections there were; each draws its own jitter.
+    inspections: u32,
+    /// When the next inspection comes, on the clock of [`Now::mono`].
     next: Duration,
     is_waiting: bool,
     findings: Vec<Finding>,
@@ -58,7 +59,7 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// From the record of a member. The first look comes at once.
+    /// Monitors the member of this record. The first inspection comes at once.
     #[must_use]
     pub fn new(
         target: &'static str,
@@ -74,7 +75,7 @@ impl Monitor {
             interval,
             repairs,
             seed,
-            looks: 0,
+            inspections: 0,
             next: now.mono,
             is_waiting: false,
             findings: Vec::new(),
@@ -94,7 +95,7 @@ impl Monitor {
             self.need = Some(Need::Left);
             return;
         };
-        // A machine that was copied while it ran.
+        // Happens where a machine is copied while the daemon runs.
         if record.other_machine(here).is_some() {
             self.need = Some(Need::OtherMachine);
             return;
@@ -105,17 +106,18 @@ impl Monitor {
         self.need = if self.repairs && self.findings.iter().any(Finding::is_key_lost) {
             Some(Need::Rejoin)
         } else if self.repairs && !self.findings.is_empty() {
-            Some(Need::Reinstallation)
+            Some(Need::Repair)
         } else {
             is_due.then_some(Need::Renewal)
         };
     }
 
-    /// The next look: after the interval, a quarter more or less, or when the renewal is due.
+    /// Schedules the next inspection: after the interval, a quarter more or less, and not later than
+    /// the renewal is due.
     fn pause(&mut self, now: Now) {
-        self.looks = self.looks.wrapping_add(1);
-        let pause =
-            backoff::with_jitter(self.seed, backoff::Stream::Inspection, self.looks, self.interval);
+        self.inspections = self.inspections.wrapping_add(1);
+        let stream = backoff::Stream::Inspection;
+        let pause = backoff::with_jitter(self.seed, stream, self.inspections, self.interval);
         let until_renewal = self.record.renewal_at().map_or(pause, |at| {
             Duration::from_secs(u64::try_from(at.saturating_sub(now.unix)).unwrap_or(0).max(1))
         });
@@ -139,7 +141,7 @@ impl super::StateMachine for Monitor {
                 self.fault = None;
                 self.inspected(now, record.map(|record| *record), &files, &here);
             }
-            // It can't be looked at now; perhaps the next time.
+            // The next inspection may succeed.
             Event::Failed(fault) => self.fault = Some(fault),
             Event::Woke if now.mono >= self.next => {
                 self.is_waiting = false;
@@ -152,7 +154,7 @@ impl super::StateMachine for Monitor {
 
     fn status(&self, now: Now) -> Status {
         let waiting = (now.mono < self.next).then(|| Waiting {
-            reason: "the next look at what is installed".to_owned(),
+            reason: "the next inspection of the installed files".to_owned(),
             until: self.next,
             ends: None,
             is_fault: false,

@@ -1,23 +1,23 @@
-//! How far a bootstrap is, with what is known there. Every phase is entered by writing it to disk
-//! first; `Creating` is written *before* the creating call.
+//! The phases of a bootstrap and their data. Each phase is written to disk before its work begins:
+//! `Creating` is on disk *before* the creating call.
 //!
 //! ```text
 //! from        to          when
-//! New         Creating    everything is known: the creating call comes next
-//! New         Installing  the activation was made elsewhere: there is nothing to create
-//! New         Joined      a renewal came to nothing: the former certificate stays
+//! New         Creating    facts, authority and key are known: the creating call is next
+//! New         Installing  the settings give an activation: no creating call is needed
+//! New         Joined      a renewal failed: the former certificate stays in use
 //! Creating    Watching    the authority gave a ticket
-//! Creating    Installing  the authority granted at once, or an earlier call had
-//! Creating    Joined      a renewal came to nothing: the former certificate stays
+//! Creating    Installing  the authority granted at once, or an earlier call took effect
+//! Creating    Joined      a renewal failed: the former certificate stays in use
 //! Watching    Installing  the authority granted
-//! Watching    Creating    the authority forgot the ticket: the creating call is made again
-//! Watching    New         the authority said no: the next start asks anew
-//! Watching    Joined      a renewal came to nothing: the former certificate stays
-//! Installing  Joined      everything is installed, or a renewal came to nothing
-//! Installing  Creating    the grant's secret is lost or was of no use: another one is asked for
+//! Watching    Creating    the authority does not know the ticket: create again
+//! Watching    New         the authority refused: the next start begins again
+//! Watching    Joined      a renewal failed: the former certificate stays in use
+//! Installing  Joined      everything is installed, or a renewal failed
+//! Installing  Creating    the grant's secret is lost or does not work: get another grant
 //! Joined      New         the certificate is due for renewal
-//! Joined      Installing  what was granted is installed once more
-//! any         Leaving     this node leaves
+//! Joined      Installing  the files of a member are repaired
+//! any         Leaving     the node leaves
 //! ```
 
 use serde::{Deserialize, Serialize};
@@ -27,21 +27,21 @@ use crate::engines::{Grant, Installed};
 /// A phase and its data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// Nothing was asked that changes anything at the authority.
+    /// The authority was asked nothing but read-only questions.
     New,
-    /// The creating call comes next, or was made and its reply is not known.
+    /// The creating call is next, or was made and its reply is not known.
     Creating,
-    /// The authority has given this ticket and has still to decide.
+    /// The authority gave this ticket and has not decided yet.
     Watching { ticket: String },
-    /// The grant was checked and is being installed; these files are planned.
+    /// The grant was checked and is being installed, as these planned files.
     Installing { grant: Grant, planned: Vec<Installed> },
     /// The node is a member.
     Joined { grant: Grant },
-    /// The node leaves; `join` does nothing until that is finished.
+    /// The node is leaving. `join` is refused until that is finished.
     Leaving {
         grant: Option<Grant>,
         planned: Vec<Installed>,
-        /// Whether the creating call was ever attempted.
+        /// Whether a creating call was ever attempted.
         was_attempted: bool,
     },
 }
@@ -72,7 +72,7 @@ impl PhaseName {
         }
     }
 
-    /// The phases that may come next. `Journal::enter` makes no other transition.
+    /// The phases that may follow. `Journal::enter` makes no other transition.
     #[must_use]
     pub fn next(self) -> &'static [Self] {
         match self {
@@ -110,7 +110,7 @@ impl Phase {
         }
     }
 
-    /// The files that are being installed, or were when that was cut short.
+    /// The files of an installation that is under way or was interrupted.
     #[must_use]
     pub fn planned(&self) -> &[Installed] {
         match self {
@@ -133,9 +133,9 @@ mod tests {
         PhaseName::Leaving,
     ];
 
-    /// The table at the top of this file is what the code does.
+    /// Compares the table at the top of this file with [`PhaseName::next`].
     #[test]
-    fn the_documented_transitions_are_those_of_the_code() {
+    fn the_documented_transitions_match_the_code() {
         let rows = include_str!("phase.rs").lines().filter_map(|line| line.strip_prefix("//! "));
         let mut documented: Vec<(String, String)> = rows
             .skip_while(|line| !line.starts_with("from "))

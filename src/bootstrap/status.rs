@@ -1,4 +1,4 @@
-//! Where a bootstrap stands: for people, for JSON, for the service manager.
+//! The status of a state machine, for log lines, `enlist status` and the service manager.
 
 use std::fmt;
 use std::time::Duration;
@@ -14,41 +14,41 @@ use crate::engines::{Finding, Installed};
 use crate::facts::machine::Difference;
 use crate::fault::Kind;
 
-/// A snapshot while it runs.
+/// The status of a running state machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
     pub target: &'static str,
     pub authority: String,
     pub phase: PhaseName,
     pub name: Option<String>,
-    /// What is being done now, as a phrase: `asking server p for its CA`.
+    /// What is being done now, as a phrase: `calling DescribeServers for server p`.
     pub doing: String,
-    /// Set while nothing but time is needed.
+    /// Set while it waits.
     pub waiting: Option<Waiting>,
-    /// How often in a row it has failed by now; 0 again once something succeeds.
+    /// Failures in a row; 0 again after a success.
     pub failures: u32,
-    /// What kind of fault it was the last time, in this phase.
+    /// The kind of the last fault in this phase.
     pub fault: Option<Kind>,
-    /// Of a member: what was installed and is not as it was.
+    /// Installed files of a member that are missing or damaged.
     pub findings: Vec<Finding>,
-    /// Steps taken so far, each once: what was done and its result.
+    /// The steps done so far, in order.
     pub steps: Vec<Step>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waiting {
-    /// What for: `the association`, or the fault that is being waited out.
+    /// The reason, or the fault after which it is retried.
     pub reason: String,
-    /// On the clock of [`super::Now::mono`].
+    /// When the wait ends, on the clock of [`super::Now::mono`].
     pub until: Duration,
-    /// When the budget ends, on the same clock; none where there is no budget.
+    /// When the budget ends, on the same clock; none where there is none.
     pub ends: Option<Duration>,
-    /// Whether something went wrong, as opposed to taking its time.
+    /// Whether it waits because of a fault.
     pub is_fault: bool,
 }
 
 impl Waiting {
-    /// What is waited for, when it goes on, and until when that is done.
+    /// The reason, how long this wait takes, and when the budget ends.
     #[must_use]
     pub fn sentence(&self, now: Now) -> String {
         let seconds = self.until.saturating_sub(now.mono).as_secs_f64();
@@ -63,7 +63,7 @@ impl Waiting {
     }
 }
 
-/// Hours and minutes by this node's clock; with the date where that is another day.
+/// Hours and minutes by this node's clock, with the date unless it is today.
 fn moment(now: Now, at: Duration) -> String {
     let rest = i64::try_from(at.saturating_sub(now.mono).as_secs()).unwrap_or(i64::MAX);
     let of = |unix| OffsetDateTime::from_unix_timestamp(unix).ok();
@@ -74,14 +74,14 @@ fn moment(now: Now, at: Duration) -> String {
     if at.date() == today.date() { time } else { format!("{} {time}", at.date()) }
 }
 
-/// A step that is done.
+/// A step that was done, and its result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
     pub kind: StepKind,
     pub result: String,
 }
 
-/// What was done.
+/// Which step was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StepKind {
     /// The record of another machine was found.
@@ -94,12 +94,12 @@ pub enum StepKind {
     Granted,
     /// An earlier creating call turned out to have taken effect.
     Reconciled,
-    /// The secret that came with a grant is lost.
+    /// A grant's secret is lost.
     Secret,
     Install,
     Renewal,
     Repair,
-    /// The authority does not have this node any more.
+    /// The authority has removed this node.
     Departed,
     Left,
 }
@@ -124,14 +124,14 @@ impl fmt::Display for StepKind {
     }
 }
 
-/// What a record says to `status`: the documented form of `enlist status --json`.
+/// A record as `enlist status` reports it. This is the documented form of `enlist status --json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Report {
     pub target: String,
     pub authority: String,
     pub phase: PhaseName,
     pub joined: bool,
-    /// Unix seconds when the phase was entered.
+    /// Unix seconds: when the phase was entered, or for a repaired member when it joined.
     pub since: Option<i64>,
     pub name: Option<String>,
     pub key_sha256: Option<String>,
@@ -139,20 +139,20 @@ pub struct Report {
     pub certificate_serial: Option<String>,
     /// Unix seconds.
     pub certificate_not_after: Option<i64>,
-    /// Unix seconds; when a new certificate is asked for.
+    /// Unix seconds: when the certificate is due for renewal.
     pub renewal_at: Option<i64>,
-    /// The id that the authority knows this node by, where that is not its name.
+    /// The authority's id of this node, where that is not its name.
     pub member_id: Option<String>,
     pub installed: Vec<Installed>,
-    /// What of it is missing or damaged.
+    /// Which installed files are missing or damaged.
     pub findings: Vec<Finding>,
-    /// The file that keeps the engine from running, where it is ours.
+    /// The file with which enlist keeps the engine from running.
     pub held_by: Option<String>,
     pub fault: Option<FaultNote>,
-    /// Of a record that is another machine's: which id says so.
+    /// Set where the record belongs to another machine: the id that differs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub other_machine: Option<String>,
-    /// What comes next, as a phrase.
+    /// What happens next, or what to do.
     pub next: &'static str,
 }
 
@@ -181,19 +181,19 @@ impl Report {
         }
     }
 
-    /// The record came with a copied disk: what it says is another machine's, and this one has not
-    /// joined.
+    /// The report where the record belongs to another machine, whose disk was copied. This machine has
+    /// not joined.
     #[must_use]
     pub fn of_other_machine(self, difference: &Difference) -> Self {
         Self {
             joined: false,
-            other_machine: Some(format!("the record is another machine's: {difference}")),
-            next: "run `enlist join`: it moves that record and its key to the backups, and joins this machine",
+            other_machine: Some(format!("the record belongs to another machine: {difference}")),
+            next: "run `enlist join`, which moves that record and its key to the backups and joins this machine",
             ..self
         }
     }
 
-    /// A target that is configured and has no record yet.
+    /// The report of a target that is configured and has no record.
     #[must_use]
     pub fn absent(target: &str, authority: &str) -> Self {
         let record = Record::new(target, authority, 0);
@@ -203,12 +203,16 @@ impl Report {
 
 fn next(phase: PhaseName) -> &'static str {
     match phase {
-        PhaseName::New => "learn who the authority is, make a key, ask to be accepted",
-        PhaseName::Creating => "ask to be accepted, again with the same key",
-        PhaseName::Watching => "ask how far the authority is",
-        PhaseName::Installing => "put everything in place",
-        PhaseName::Joined => "nothing: this node has joined",
-        PhaseName::Leaving => "finish leaving: run `enlist leave`",
+        PhaseName::New => "run `enlist join` to join this node",
+        PhaseName::Creating => {
+            "run `enlist join`: it finds out whether the authority accepted this node, and asks again with the same key if not"
+        }
+        PhaseName::Watching => {
+            "run `enlist join`: it waits for the authority's decision, then installs the files"
+        }
+        PhaseName::Installing => "run `enlist join`: it installs the files that are still missing",
+        PhaseName::Joined => "nothing to do: this node has joined",
+        PhaseName::Leaving => "run `enlist leave` to finish leaving",
     }
 }
 
@@ -218,7 +222,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn a_wait_says_why_for_how_long_and_until_when() {
+    fn a_wait_shows_reason_length_and_end() {
         // 2026-01-01 20:34:00 UTC.
         let now = Now { mono: Duration::from_mins(1), unix: 1_767_299_640, skew: 0 };
         let wait = Waiting {
@@ -234,7 +238,7 @@ mod tests {
         let day = Waiting { ends: Some(now.mono + Duration::from_hours(5)), ..wait.clone() };
         assert!(day.sentence(now).ends_with("until 2026-01-02 01:34 UTC"), "{}", day.sentence(now));
         let slow =
-            Waiting { is_fault: false, ends: None, reason: "it takes its time".to_owned(), ..wait };
-        assert_eq!(slow.sentence(now), "waiting: it takes its time; asking again in 0.5 s");
+            Waiting { is_fault: false, ends: None, reason: "no decision yet".to_owned(), ..wait };
+        assert_eq!(slow.sentence(now), "waiting: no decision yet; asking again in 0.5 s");
     }
 }

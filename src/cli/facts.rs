@@ -35,7 +35,7 @@ pub fn run(global: &Global, options: &Options) -> Result<u8, Fault> {
             Engines::default()
         }
     };
-    let wanted = FactsWanted { engine: engines.wanted(), key: None };
+    let wanted = FactsWanted { engine: engines.wanted(), early_key: None };
     let environment = Environment::read(&AwsSettings::default())?;
     let http = HttpClients::new(&environment);
     let mut host = Host::new(root, "facts", environment, http);

@@ -110,7 +110,7 @@ impl<'a> TargetWorker<'a> {
             budget: settings.budget,
         };
         let now = host.now();
-        let mut bootstrap = resume(plan, record, self.seed, now).with(maintenance, now);
+        let mut bootstrap = resume(plan, record, self.seed, now).allowing(maintenance, now);
         match self.drive(&mut bootstrap, &mut host).await {
             Outcome::Joined { record, .. } => {
                 let unix = host.now().unix;
@@ -151,9 +151,9 @@ impl<'a> TargetWorker<'a> {
         let budget = self.supervisor.settings.budget;
         match need {
             Need::Renewal => return Maintenance { renew: Some(budget), ..Maintenance::default() },
-            Need::Reinstallation => {
+            Need::Repair => {
                 self.last_repair = Some(clock::instant());
-                return Maintenance { reinstall: true, ..Maintenance::default() };
+                return Maintenance { repair: true, ..Maintenance::default() };
             }
             Need::Rejoin => {
                 self.last_repair = Some(clock::instant());

@@ -1,6 +1,5 @@
-//! What is written for an engine. A [`Bundle`] is a pure plan: it says what is to stand where, and
-//! the host makes it so. Every action is idempotent: a bundle that was cut short is performed again,
-//! whole.
+//! What is written for an engine. A [`Bundle`] is a pure list of actions, which the host performs.
+//! Every action is idempotent, so an interrupted bundle is performed again from its start.
 
 use std::fmt;
 
@@ -9,18 +8,17 @@ use serde::{Deserialize, Serialize};
 use super::RequiredSettings;
 use crate::secret::Secret;
 
-/// Where something stands, and whose it is. Paths carry no `--root`; the host adds it.
+/// A file's path, mode and owner. The path is without the `--root` prefix; the host adds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     pub path: String,
     /// Permission bits, such as `0o640`.
     pub mode: u32,
-    /// The account (user and group of that name) that owns it where it exists, else root.
+    /// The owner: user and group of this name. None, or where there is no such account: root.
     pub owner: Option<&'static str>,
 }
 
-/// What kind of file is installed. The text of each is part of the record and of
-/// `enlist status --json`.
+/// The kind of an installed file. Its text is part of the record and of `enlist status --json`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Item {
     #[serde(rename = "key")]
@@ -34,10 +32,10 @@ pub enum Item {
     Ca,
     #[serde(rename = "settings")]
     Settings,
-    /// What the engine's first run is told.
+    /// Chef's `first-boot.json`: the run list or policy of the first run.
     #[serde(rename = "first boot")]
     FirstBoot,
-    /// The engine's own file of its identity, with the key in it.
+    /// The OpsWorks agent's identity file, which contains the private key.
     #[serde(rename = "agent")]
     AgentIdentity,
     /// An activation's id and code.
@@ -76,7 +74,7 @@ impl Installed {
     }
 }
 
-/// Everything that is done for the engine at one moment, in this order.
+/// Actions for one engine that are performed together, in this order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Bundle {
     /// The engine's own lock, held while the actions are performed.
@@ -86,62 +84,62 @@ pub struct Bundle {
     pub run: Option<Run>,
 }
 
-/// A lock file that holds the pid of whoever has it.
+/// A lock file that contains the pid of its holder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PidLock {
     pub at: Place,
-    /// What a process of the engine has in its arguments. A pid that now belongs to some other
-    /// program holds nothing.
+    /// A text in the arguments of the engine's processes. If the pid belongs to another program, the
+    /// lock is stale.
     pub program: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Makes a directory with this mode and owner where it is missing.
+    /// Makes a directory with this mode and owner, unless it exists.
     Directory(Place),
-    /// Replaces a file as a whole.
+    /// Replaces a whole file.
     File {
         item: Item,
         at: Place,
         content: String,
-        /// Files that are of no use once this one's content changes; moved to the backups.
+        /// Files that become invalid when this one changes. They are moved to the backups.
         outdates: Vec<String>,
     },
-    /// Moves the private key to its place from where it was made. A plan never holds its content.
+    /// Moves the private key from the staging path to its place. Its content is never part of a bundle.
     Key { at: Place, from: String },
-    /// Sets settings in the engine's INI file and keeps every other line. Those of `overriding` are
-    /// set only where the file has them.
+    /// Sets `values` in the engine's INI file and keeps every other line. The settings of `overriding`
+    /// are changed only where the file has them already.
     Settings {
         at: Place,
         values: Vec<(&'static str, String)>,
         overriding: Vec<(&'static str, String)>,
     },
-    /// Writes a block of ours, between two lines that mark it, into a file of the admin's. Every
-    /// other line is kept.
+    /// Writes a block into a file of the admin's, between two comment lines that mark it. Every other
+    /// line is kept.
     Block { item: Item, at: Place, content: String },
-    /// Writes a file that holds the private key. The key's PEM is read from `key` and put in place
-    /// of the marker, each line indented like it; a plan never holds it.
+    /// Writes a file that contains the private key. The host reads the key's PEM from the file `key`
+    /// and replaces the marker with it, each line indented like the marker.
     WithKey { item: Item, at: Place, content: String, marker: &'static str, key: String },
     /// Writes a file whose content is a secret.
     Secret { item: Item, at: Place, content: Secret },
-    /// Removes a file of ours after a backup.
+    /// Backs up a file that enlist installed, and removes it.
     RemoveWithBackup { path: String },
-    /// Removes a file that holds a secret; no copy is kept.
+    /// Removes a file that contains a secret, without a backup.
     RemoveSecret { path: String },
-    /// Removes our settings from an INI file and puts back those that they replaced.
+    /// Removes the settings that enlist set in an INI file, and restores those that they replaced.
     RemoveSettings { path: String, names: Vec<&'static str> },
-    /// Removes our block from a file.
+    /// Removes the block that enlist wrote from a file.
     RemoveBlock { path: String },
-    /// Makes a file that keeps the engine from running, where there is none.
+    /// Makes the file that holds the engine, unless it exists.
     Hold { at: Place, content: String },
-    /// Removes such a file if it has this content, and so is ours.
+    /// Removes the file that holds the engine, if its content shows that enlist made it.
     Release { path: String, content: String },
-    /// Fails where this file or directory could not be written. Writes nothing.
+    /// Checks that this file or directory can be written. Writes nothing.
     CheckWritable(Written),
-    /// Fails where it can be seen that the engine would not use what is going to be installed.
+    /// Checks, before the installation, that nothing would override the settings to be installed.
     CheckSettings(RequiredSettings),
-    /// Asks the engine what it uses, sets what is ours to set, and fails where the engine still
-    /// would not use what was installed.
+    /// Asks the engine which settings it uses, corrects those that enlist may set, and fails if the
+    /// engine still would not use what was installed.
     ConfirmSettings(RequiredSettings),
 }
 
@@ -158,15 +156,15 @@ impl Bundle {
         Self { actions, ..Self::default() }
     }
 
-    /// The files that stand once it is performed.
+    /// The files that exist after it is performed.
     #[must_use]
     pub fn installed_files(&self) -> Vec<Installed> {
         let files = self.actions.iter().filter_map(Action::installed_file);
         files.map(|(item, path)| Installed::new(item, path)).collect()
     }
 
-    /// Puts checks before its actions: whether it and `later` can be written, and whether the engine
-    /// will use what `later` installs.
+    /// Inserts checks before its actions: that its files and those of `later` can be written, and that
+    /// the engine will use what `later` installs.
     pub fn check_first(&mut self, later: &Self, required: Option<RequiredSettings>) {
         let written = self.written().into_iter().chain(later.written());
         let mut checks: Vec<Action> = written.map(Action::CheckWritable).collect();
@@ -214,7 +212,7 @@ impl Action {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run {
     pub program: &'static str,
-    /// Its path, where the settings name it.
+    /// Its path, where the settings give one.
     pub path: Option<String>,
     pub arguments: Vec<String>,
     pub succeeds_with: Vec<i32>,

@@ -1,5 +1,5 @@
-//! Whether what was installed still stands and is still what it was. Pure: the host looks, and this
-//! says what it means.
+//! Finds out whether the installed files are still there and unchanged. Pure: the host reads the
+//! files, and this module judges them.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use crate::pki::certificate::{self, CertificateError, Expectation};
 use crate::pki::{CaBundle, PublicKey};
 use crate::text;
 
-/// What a member was installed with.
+/// What a member was installed with, from its record.
 #[derive(Clone, Copy, Debug)]
 pub struct Membership<'a> {
     pub name: Option<&'a str>,
@@ -24,28 +24,28 @@ pub struct Membership<'a> {
     pub engine: &'a EngineRecord,
 }
 
-/// One installed file, and what was found in its place.
+/// An installed file, and its state now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObservedFile {
     pub file: Installed,
     pub state: FileState,
 }
 
-/// What was found. It never holds a private key: of a key file it holds the public half.
+/// The state of a file. Of a key file it holds only the public half.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FileState {
     Missing,
-    /// It can't be read as what it is; why.
+    /// It can't be read or parsed, for this reason.
     Damaged(String),
     Key(PublicKey),
-    /// A key that others can read or write; how, as the rest of a sentence.
+    /// A key that others can read or write, and how, as the rest of a sentence.
     LooseKey(PublicKey, String),
     Text(String),
-    /// Settings that the engine does not use as they were installed; where, and what it uses.
+    /// Settings that something overrides: where, and with what.
     Diverted(Vec<String>),
 }
 
-/// Something that is not as it was installed.
+/// An installed file with a problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     pub item: Item,
@@ -58,16 +58,16 @@ pub struct Finding {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Problem {
     Missing,
-    /// Why it can't be read.
+    /// It can't be read or parsed, for this reason.
     Damaged(String),
-    /// It is another key, certificate or CA than the one that this node joined with.
+    /// It is not the key, certificate or CA that this node joined with.
     Foreign,
-    /// Others can read or write the node's own key; how.
+    /// Others can read or write the private key, and how.
     Loose(String),
     Expired,
-    /// A certificate that does not pass the checks; why.
+    /// The certificate does not pass the checks, for this reason.
     Unusable(String),
-    /// Where the engine's settings lead it elsewhere.
+    /// Something overrides the settings: where, and with what.
     Diverted(Vec<String>),
 }
 
@@ -80,27 +80,27 @@ impl fmt::Display for Problem {
             Self::Loose(how) => how.clone(),
             Self::Expired => "has expired".to_owned(),
             Self::Unusable(why) => format!("can't be used ({why})"),
-            Self::Diverted(where_to) => format!("lead elsewhere ({})", where_to.join("; ")),
+            Self::Diverted(places) => format!("are overridden ({})", places.join("; ")),
         };
         f.write_str(&text::phrase(&said))
     }
 }
 
 impl Finding {
-    /// Whether the node's own key is lost: what was granted to it is of no use without it. A key
-    /// that others may have read is still the node's, and its mode is put right.
+    /// Whether the private key is lost. Then the grant is useless. A key with a wrong mode or owner is
+    /// not lost: its mode is corrected.
     #[must_use]
     pub fn is_key_lost(&self) -> bool {
         self.item == Item::Key && !matches!(self.problem, Problem::Loose(_))
     }
 
-    /// Whether the engine's own settings lead it elsewhere.
+    /// Whether something overrides the engine's settings.
     #[must_use]
     pub fn is_diverted(&self) -> bool {
         matches!(self.problem, Problem::Diverted(_))
     }
 
-    /// What is wrong, for people: `key`, `certificate`, `key's mode`.
+    /// What has the problem: `key`, `certificate`, `key's mode`.
     #[must_use]
     pub fn what(&self) -> String {
         match self.problem {
@@ -116,7 +116,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// As `enlist status --json` has it: texts.
+/// As in `enlist status --json`: three texts.
 impl Serialize for Finding {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut finding = serializer.serialize_struct("Finding", 3)?;
@@ -127,7 +127,7 @@ impl Serialize for Finding {
     }
 }
 
-/// What is wrong with a member's files, in the order in which they were installed.
+/// The problems of a member's files, in the order in which the files were installed.
 #[must_use]
 pub fn findings(member: &Membership<'_>, files: &[ObservedFile], unix: i64) -> Vec<Finding> {
     let key = files.iter().find_map(|file| match &file.state {
@@ -141,7 +141,7 @@ pub fn findings(member: &Membership<'_>, files: &[ObservedFile], unix: i64) -> V
     findings.collect()
 }
 
-/// The settings that the engine has to use, where this installed file holds them.
+/// The settings that the engine must use, where this file contains them.
 #[must_use]
 pub fn required_settings(
     member: &Membership<'_>,
@@ -200,8 +200,8 @@ fn problem(
     }
 }
 
-/// The same checks that the certificate had to pass when it came; so one that the engine has renewed
-/// by itself is as good as ours.
+/// Makes the same checks as when the certificate was granted. So a certificate that the engine renewed
+/// by itself passes too.
 fn certificate_problem(
     member: &Membership<'_>,
     text: &str,
@@ -217,8 +217,8 @@ fn certificate_problem(
     }
 }
 
-/// Puppet renews its bundle by itself, so another one is as good if it verifies our certificate. A
-/// file of Chef's holds one certificate of the bundle.
+/// Puppet renews its CA bundle by itself, so another bundle passes if it verifies the node's
+/// certificate. Each of Chef's CA files contains one certificate of the bundle.
 fn ca_problem(member: &Membership<'_>, text: &str, unix: i64) -> Option<Problem> {
     let known = CaBundle::certificates_of(member.ca()?).ok()?;
     let found = match CaBundle::certificates_of(text) {

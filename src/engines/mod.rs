@@ -1,11 +1,11 @@
-//! What manages the node afterwards. Pure: an engine says what it needs of the node (facts, name,
-//! key), what is written for it and taken back, how it is kept from running meanwhile, and what it
-//! has to use. Who the authority is, and how it is asked, belongs to `targets`.
+//! The engines: what manages the node after the join. Pure: an engine says what it needs from the
+//! node (facts, name, key), which files are installed and removed, how it is kept from running
+//! meanwhile, and which settings must be in force. The authority belongs to `targets`.
 
+pub mod authority;
 pub mod bundle;
 pub mod chef;
 pub mod inspection;
-pub mod membership;
 mod node;
 pub mod opsworks_agent;
 pub mod puppet;
@@ -13,12 +13,12 @@ pub mod ssm_agent;
 
 use std::fmt;
 
+pub use authority::{Authority, Grant};
 pub use bundle::{Action, Bundle, Installed, Item, PidLock, Place, Run, Written};
 pub use chef::block;
 pub use inspection::{FileState, Finding, ObservedFile};
-pub use membership::{Authority, Grant};
 pub use node::{
-    EngineRecord, ExpectedKey, FactsWanted, KeyReport, KeySpec, NodeContext, Observed, Wanted,
+    EarlyKey, EngineRecord, FactsWanted, KeyReport, KeySpec, NodeContext, Observed, Wanted,
 };
 pub use puppet::conf as ini;
 pub use ssm_agent::HandOver;
@@ -46,22 +46,22 @@ impl fmt::Display for EngineId {
     }
 }
 
-/// One engine, with its settings. Every method but `install` and `clear` has a default for an engine
-/// that needs nothing of the kind.
+/// One engine, with its settings. `install` and `clear` are required. The other methods have defaults,
+/// for an engine that needs none of them.
 pub trait Engine {
-    /// What is to be looked for on the node; `recorded` is what an earlier start found.
+    /// What to look for on the node. `recorded` is what an earlier start found.
     fn wanted(&self, recorded: &EngineRecord) -> Wanted {
         let _ = recorded;
         Wanted::default()
     }
 
-    /// The key that will most likely be wanted. It is made while the network is asked.
-    fn expected_key(&self, state_dir: &str) -> Option<ExpectedKey> {
+    /// The key that this engine will most likely need. It is made while network calls go on.
+    fn early_key(&self, state_dir: &str) -> Option<EarlyKey> {
         let _ = state_dir;
         None
     }
 
-    /// The directories that have to exist before the units' sandbox is set up, parents first.
+    /// The directories that must exist before systemd sets up the unit's sandbox, parents first.
     fn directories(&self, observed: &Observed) -> Vec<Place> {
         let _ = observed;
         Vec::new()
@@ -70,26 +70,26 @@ pub trait Engine {
     /// Whether this engine can manage this node under this name.
     ///
     /// # Errors
-    /// `Config` with the rule that is broken, `Host` where the engine is not installed.
+    /// `Config` with the rule that is broken, `Host` where the engine is not installed but must be.
     fn check(&self, observed: &Observed, name: &str) -> Result<(), Fault> {
         let _ = (observed, name);
         Ok(())
     }
 
-    /// What is done before the authority is asked: checks of what will be written, and what keeps
-    /// the engine from running until it is installed.
+    /// What is done before the authority is asked: check that every file can be written, and keep the
+    /// engine from running until the files are installed.
     fn hold(&self, node: &NodeContext<'_>) -> Option<Bundle> {
         let _ = node;
         None
     }
 
-    /// The file that keeps the engine from running, and its content where it is ours.
+    /// The file that holds the engine, and the content by which enlist knows its own.
     fn held_by(&self, recorded: &EngineRecord) -> Option<(String, &'static str)> {
         let _ = recorded;
         None
     }
 
-    /// The key that is wanted, and what is signed with it; none: the engine needs no key of ours.
+    /// The key that is needed, and what is signed with it. None: the engine needs no key from enlist.
     ///
     /// # Errors
     /// `Config` where the settings or the node's own files can't be used.
@@ -98,15 +98,15 @@ pub trait Engine {
         Ok(None)
     }
 
-    /// Whether the engine registers itself, and an interrupted registration has to be settled first.
+    /// Whether the engine registers itself. Then an interrupted hand-over is settled first.
     fn registers_itself(&self) -> bool {
         false
     }
 
-    /// What makes the engine ready to run. `secret` came with the grant and is lost after a restart.
+    /// What makes the engine ready to run. `secret` came with the grant; after a restart it is lost.
     ///
     /// # Errors
-    /// `Invariant` where something is missing that must be known by now.
+    /// `Invariant` where the authority, the grant or the key is not one of this engine's.
     fn install(
         &self,
         node: &NodeContext<'_>,
@@ -114,7 +114,7 @@ pub trait Engine {
         secret: Option<&Secret>,
     ) -> Result<Installation, Fault>;
 
-    /// The grant that an earlier start had installed before it could record that.
+    /// The grant, if an earlier start installed it and crashed before it recorded that.
     fn installed_grant(
         &self,
         observed: &Observed,
@@ -125,11 +125,11 @@ pub trait Engine {
         None
     }
 
-    /// What removes what was installed.
+    /// The bundle that removes these installed files.
     fn clear(&self, installed: &[Installed], recorded: &EngineRecord, state_dir: &str) -> Bundle;
 }
 
-/// The directories that the units' `ReadWritePaths=` name for the engines.
+/// The engines' directories that the systemd units name in `ReadWritePaths=`.
 pub fn writable_directories() -> impl Iterator<Item = &'static str> {
     let lists: [&[&str]; 4] =
         [&puppet::WRITABLE, &chef::WRITABLE, &opsworks_agent::WRITABLE, &ssm_agent::WRITABLE];
@@ -149,15 +149,15 @@ pub enum Installation {
     Bundle(Bundle),
     /// The engine registers itself.
     HandOver(HandOver),
-    /// The secret that came with the grant is needed and lost: another grant is asked for.
+    /// The grant's secret is needed and lost, so another grant is needed.
     SecretLost,
 }
 
-/// The settings of an engine that have to be in force.
+/// The settings that an engine must use, checked before and after the installation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RequiredSettings {
     Puppet(Box<puppet::agent_settings::Expected>),
-    /// The file, and the lines of ours that have to count.
+    /// `client.rb`, and the lines in it that must take effect.
     Chef {
         client_rb: String,
         content: String,
@@ -184,7 +184,7 @@ pub struct Engines {
 }
 
 impl Engines {
-    /// What is to be looked for of all of them.
+    /// What to look for on the node, for all of them.
     #[must_use]
     pub fn wanted(&self) -> Wanted {
         let nothing = EngineRecord::default();

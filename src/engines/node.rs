@@ -1,4 +1,4 @@
-//! What an engine wants to know of the node, and what is known of it so far.
+//! What an engine needs to know of the node, and what is known so far.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,15 +11,15 @@ use crate::fault::Fault;
 use crate::pki::{CsrSpec, PublicKey};
 use crate::secret::Secret;
 
-/// What is to be gathered.
+/// Which facts are gathered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FactsWanted {
     pub engine: Wanted,
-    /// The key that will be wanted unless one stands already. Making it may begin meanwhile.
-    pub key: Option<ExpectedKey>,
+    /// The key to begin making while the facts are gathered, unless the node has one.
+    pub early_key: Option<EarlyKey>,
 }
 
-/// What is to be looked for of the engines.
+/// Which engines are looked for, and with what settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
     pub puppet: Option<PuppetWanted>,
@@ -27,7 +27,7 @@ pub struct Wanted {
     pub opsworks_agent: bool,
 }
 
-/// What was found of the engines that were looked for.
+/// What was found of these engines.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Observed {
     pub puppet: Option<PuppetSite>,
@@ -38,10 +38,10 @@ pub struct Observed {
     pub opsworks_agent: Option<OpsworksSite>,
 }
 
-/// What the record keeps of an engine.
+/// What the record holds about an engine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EngineRecord {
-    /// The registration that the SSM agent had before ours.
+    /// The id under which the SSM agent was registered before enlist registered it.
     #[serde(rename = "before")]
     pub former_registration: Option<String>,
     pub puppet: Option<PuppetSite>,
@@ -59,19 +59,19 @@ impl EngineRecord {
         }
     }
 
-    /// The file that keeps the engine from running, and its content where it is ours.
+    /// The file that holds the engine, and the content by which enlist knows its own.
     #[must_use]
     pub fn held_by(&self) -> Option<(String, &'static str)> {
         self.puppet.as_ref().map(super::puppet::held_by)
     }
 
-    /// The account, beside root, that the engine's files may belong to.
+    /// The account other than root that may own the engine's files.
     #[must_use]
     pub fn file_owner(&self) -> Option<&'static str> {
         self.puppet.as_ref().and(super::puppet::OWNER)
     }
 
-    /// What lets the engine run again as before.
+    /// The bundle that lets the engine run again as before.
     #[must_use]
     pub fn release(&self) -> Option<Bundle> {
         self.puppet.as_ref().map(super::puppet::release)
@@ -79,7 +79,7 @@ impl EngineRecord {
 }
 
 impl Observed {
-    /// Where the engine keeps keys under the names of nodes.
+    /// The directory in which the engine keeps private keys, one file per node name.
     #[must_use]
     pub fn key_directory(&self) -> Option<String> {
         self.puppet.as_ref().map(|site| format!("{}/private_keys", site.ssldir))
@@ -92,7 +92,7 @@ impl Observed {
     }
 }
 
-/// What is known of the node once the authority is.
+/// What is known of the node, once its name and the authority are known.
 #[derive(Clone, Copy, Debug)]
 pub struct NodeContext<'a> {
     pub facts: &'a Facts,
@@ -105,40 +105,42 @@ pub struct NodeContext<'a> {
 }
 
 impl NodeContext<'_> {
+    /// The node's key.
+    ///
     /// # Errors
-    /// `Invariant` where there is none yet.
+    /// `Invariant` where it is not known yet.
     pub fn key(&self) -> Result<&KeyReport, Fault> {
-        self.key.ok_or_else(|| invariant("the key is not known"))
+        self.key.ok_or_else(|| invariant("the node's key is not known"))
     }
 
-    /// Where the key is made.
+    /// Where a new key is written first.
     #[must_use]
     pub fn staged_key(&self) -> String {
         staged_key(self.state_dir)
     }
 }
 
-/// Where a target with this state directory has its key made.
+/// Where a new key is written first, in this state directory.
 #[must_use]
 pub fn staged_key(state_dir: &str) -> String {
     format!("{state_dir}/key.pem")
 }
 
-/// Which key is wanted, and what is to be signed with it.
+/// Which key an engine needs, and the certificate request to sign with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeySpec {
-    /// Where it will stand, and may stand already: a key found here is used as it is.
+    /// Where it is installed. A key that is there already is used as it is.
     pub at: Place,
-    /// Where it is made and waits until everything is installed.
+    /// Where a new key is kept until it is installed.
     pub staged: String,
     pub bits: u32,
     pub csr: Option<CsrSpec>,
-    /// What to check where the request can't be made.
+    /// What to check where the request could not be made.
     pub csr_advice: &'static str,
-    /// For the log: what was left out of the request and why.
+    /// For the log: what was left out of the request, and why.
     pub notes: Vec<String>,
-    /// A member's key: where it is missing, no other one is made.
-    pub must_stand: bool,
+    /// Whether a missing key is a fault, as for a member; else a new one is made.
+    pub must_exist: bool,
 }
 
 impl KeySpec {
@@ -146,19 +148,21 @@ impl KeySpec {
     #[must_use]
     pub fn plain(node: &NodeContext<'_>, at: Place, bits: u32) -> Self {
         let staged = node.staged_key();
-        Self { at, staged, bits, csr: None, csr_advice: "", notes: Vec::new(), must_stand: false }
+        Self { at, staged, bits, csr: None, csr_advice: "", notes: Vec::new(), must_exist: false }
     }
 }
 
-/// Our key as far as the core knows it: its public half, and what it signed.
+/// The part of the node's key that the core may see: its public half, and the request it signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyReport {
     pub public: PublicKey,
-    /// PEM; it may hold a secret.
+    /// PEM. It may contain a secret, such as a challenge password.
     pub csr: Option<Secret>,
 }
 
 impl KeyReport {
+    /// The certificate request.
+    ///
     /// # Errors
     /// `Invariant` where none was asked for.
     pub fn csr(&self) -> Result<&str, Fault> {
@@ -167,11 +171,11 @@ impl KeyReport {
     }
 }
 
-/// A key that nobody has asked for yet. It is made in memory alone until `EnsureKey` writes it.
+/// A key that is made before it is needed. It stays in memory until `EnsureKey` writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ExpectedKey {
+pub struct EarlyKey {
     pub bits: u32,
     pub staged: String,
-    /// None: in the engine's directory of keys, under whatever name.
+    /// Where it will be installed. None: in [`Observed::key_directory`], under a name not yet known.
     pub at: Option<String>,
 }

@@ -1,9 +1,9 @@
-//! The OpsWorks Stacks agent: what it read its identity from.
+//! The OpsWorks Stacks agent: its key and its identity file.
 
 use serde::Serialize;
 
 use super::{
-    Action, Authority, Bundle, Engine, EngineRecord, ExpectedKey, Grant, Installation, Installed,
+    Action, Authority, Bundle, EarlyKey, Engine, EngineRecord, Grant, Installation, Installed,
     Item, KeySpec, NodeContext, Observed, Place, Wanted, invariant, node,
 };
 use crate::fault::Fault;
@@ -11,23 +11,23 @@ use crate::secret::Secret;
 
 const DIRECTORY: &str = "/etc/aws/opsworks";
 
-/// The directory that the units let enlist write.
+/// The directory that the systemd units allow enlist to write.
 pub const WRITABLE: [&str; 1] = [DIRECTORY];
 
-/// Stands for the private key in the agent's file.
+/// The place of the private key in the content of the agent's file.
 const MARKER: &str = "@PRIVATE-KEY@";
 
-/// The original agent's.
+/// As the original agent's keys had.
 const KEY_BITS: u32 = 2048;
 
-/// The agent; it has no settings.
+/// The engine. It has no settings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OpsworksAgent;
 
-/// `instance-agent.yml`, as far as it is public.
+/// The public part of `instance-agent.yml`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct OpsworksSite {
-    /// The instance that this node is registered as; none where the file does not say.
+    /// The id of the instance as which this node is registered; none where the file has none.
     pub instance: Option<String>,
     /// SHA-1 of its public key, lower-case hexadecimal digits.
     pub fingerprint: Option<String>,
@@ -38,9 +38,9 @@ impl Engine for OpsworksAgent {
         Wanted { opsworks_agent: true, ..Wanted::default() }
     }
 
-    fn expected_key(&self, state_dir: &str) -> Option<ExpectedKey> {
+    fn early_key(&self, state_dir: &str) -> Option<EarlyKey> {
         let (staged, at) = (node::staged_key(state_dir), Some(key_place().path));
-        Some(ExpectedKey { bits: KEY_BITS, staged, at })
+        Some(EarlyKey { bits: KEY_BITS, staged, at })
     }
 
     fn directories(&self, _: &Observed) -> Vec<Place> {
@@ -78,18 +78,18 @@ impl Engine for OpsworksAgent {
     }
 }
 
-/// Where the instance's private key stands.
+/// Where the instance's private key is installed.
 fn key_place() -> Place {
     place("instance-key.pem", 0o600)
 }
 
-/// Where the agent's file stands.
+/// The agent's identity file.
 #[must_use]
 pub fn agent_file() -> Place {
     place("instance-agent.yml", 0o600)
 }
 
-/// What is public in the agent's file: ours, or one that the original agent wrote.
+/// Reads the public part of the agent's file, whether enlist or the original agent wrote it.
 #[must_use]
 pub fn read(text: &str) -> OpsworksSite {
     let value = |key: &str| {
@@ -104,7 +104,7 @@ pub fn read(text: &str) -> OpsworksSite {
     }
 }
 
-/// The key, and `instance-agent.yml` with the four members that the original agent kept.
+/// Installs the key, and `instance-agent.yml` with the four members that the original agent kept.
 fn install(instance: &str, public_key: &str, fingerprint: &str, staged: &str) -> Bundle {
     let public_key: String = public_key.lines().map(|line| format!("  {line}\n")).collect();
     // Identity and fingerprint are hexadecimal digits and dashes; quoted, they are YAML texts.
@@ -128,7 +128,7 @@ fn install(instance: &str, public_key: &str, fingerprint: &str, staged: &str) ->
     Bundle::of(actions)
 }
 
-/// The agent's directory, and the one above it.
+/// The parent directory, and the agent's own.
 fn directories() -> [Place; 2] {
     [("/etc/aws", 0o755), (DIRECTORY, 0o700)].map(|(path, mode)| Place {
         path: path.to_owned(),
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn other_spellings_of_the_file_are_read_and_no_text_is_believed() {
+    fn other_spellings_are_read_and_invalid_ids_are_not() {
         for text in [
             format!(":identity: {ID}\n"),
             format!("---\n:identity: '{}'\n", ID.to_uppercase()),

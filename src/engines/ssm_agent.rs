@@ -1,10 +1,10 @@
-//! The Systems Manager agent: it registers itself, with an activation that it is told.
+//! The Systems Manager agent. It registers itself, with the id and code of an activation.
 //!
-//! Its `-register` writes its vault before it asks the API, and asks on standard input without
-//! `-y`; a call that fails leaves no registration where a good one was. So its vault is backed up
-//! and put back. It takes the code as an argument and in no other way: while it runs, the code
-//! can be read from the process list by whoever may read that of root's processes. Such a code is
-//! good for one node and a short time.
+//! Its `-register` overwrites its vault before it calls the API, so a failed call destroys a good
+//! registration. Therefore the vault is backed up before and restored after a failure. Without `-y`
+//! it asks on standard input. It takes the code only as an argument: while it runs, a user who can
+//! read the arguments of root's processes can read the code. The code is valid for one node and a
+//! short time.
 
 use serde::Serialize;
 
@@ -15,34 +15,34 @@ use super::{
 use crate::fault::{Fault, Kind};
 use crate::secret::Secret;
 
-/// The agent's program: `/usr/bin` of deb and rpm, a snap's own directory, `/usr/sbin` or
-/// `/usr/share/oem` elsewhere.
+/// The agent's program. The deb and rpm packages install it in `/usr/bin`, the snap in its own
+/// directory, other systems in `/usr/sbin` or `/usr/share/oem`.
 pub const PROGRAM: &str = "amazon-ssm-agent";
 
-/// What the agent keeps its registration in: its vault, in which a manifest names the files, and
-/// a file beside it. The vault is the one to trust.
+/// The files of the agent's registration: its vault, and a file beside it. Where they differ, the
+/// vault counts.
 pub const VAULT_DIRECTORY: &str = "/var/lib/amazon/ssm/Vault";
 pub const VAULT: &str = "/var/lib/amazon/ssm/Vault/Store/RegistrationKey";
 pub const REGISTRATION: &str = "/var/lib/amazon/ssm/registration";
 
-/// The directories of its packages that the units let enlist write.
+/// The directories of its packages that the systemd units allow enlist to write.
 pub const WRITABLE: [&str; 2] = ["/var/lib/amazon/ssm", "/var/log/amazon/ssm"];
 
-/// Both services' names, by packaging.
+/// The names of its service in deb and rpm packages, and in the snap.
 pub const SERVICES: [&str; 2] =
     ["amazon-ssm-agent.service", "snap.amazon-ssm-agent.amazon-ssm-agent.service"];
 
 /// The agent's part of the `[ssm]` settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SsmAgent {
-    /// The agent's program; none: where it is usually found.
+    /// The agent's program. None: it is looked for in the usual directories.
     pub program: Option<String>,
     pub hand_over: HandOverTo,
-    /// Where the code of an activation is that was made elsewhere.
+    /// The file or systemd credential with the code of an activation that the settings give.
     pub code_source: Option<String>,
 }
 
-/// Who gets id and code of the activation.
+/// Who gets the id and code of the activation: the agent, or a file for another program.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
 #[strum(serialize_all = "kebab-case")]
 pub enum HandOverTo {
@@ -51,10 +51,10 @@ pub enum HandOverTo {
     File,
 }
 
-/// What is to be looked for.
+/// What to look for on the node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SsmWanted {
-    /// The agent's program, where the settings name it.
+    /// The agent's program, where the settings give it.
     pub program: Option<String>,
 }
 
@@ -65,7 +65,7 @@ pub struct SsmSite {
     pub agent: Option<String>,
     /// The `mi-` (or `i-`) id in its vault.
     pub instance: Option<String>,
-    /// The activation id in the file that a hand-over to a file leaves.
+    /// The activation id in the file of a hand-over to a file.
     pub handed_over: Option<String>,
 }
 
@@ -88,7 +88,7 @@ impl Engine for SsmAgent {
                 Kind::Host,
                 "amazon-ssm-agent is not installed",
                 self.program.as_deref().unwrap_or(PROGRAM),
-                "install it, say where it is with agent in [ssm], or set hand_over = \"file\" in [ssm]",
+                "install it, set agent in [ssm] to its path, or set hand_over = \"file\" in [ssm]",
             ));
         }
         Ok(())
@@ -110,7 +110,7 @@ impl Engine for SsmAgent {
         let code = match (&self.code_source, secret) {
             (_, Some(secret)) => Code::Known(secret.clone()),
             (Some(source), None) => Code::File(source.clone()),
-            // It came with a reply that an earlier start received.
+            // An earlier start received the code and ended.
             (None, None) => return Ok(Installation::SecretLost),
         };
         Ok(match (self.hand_over, code) {
@@ -139,14 +139,14 @@ impl Engine for SsmAgent {
         if self.hand_over == HandOverTo::File {
             return (site.handed_over.as_ref() == Some(activation)).then(|| grant.clone());
         }
-        // Another registration than when we began: the hand-over had succeeded.
+        // The registration differs from the former one, so the hand-over succeeded.
         let former = recorded.former_registration.as_deref();
         let now = site.instance.as_deref();
         let now = now.filter(|now| now.starts_with("mi-") && Some(*now) != former)?;
         Some(Grant::Managed { id: now.to_owned(), activation: Some(activation.clone()) })
     }
 
-    /// The agent's own files are the agent's.
+    /// Removes only what enlist installed. The agent's own files stay.
     fn clear(&self, installed: &[Installed], _: &EngineRecord, _: &str) -> Bundle {
         let actions = installed.iter();
         let actions = actions.map(|file| Action::RemoveWithBackup { path: file.path.clone() });
@@ -154,7 +154,7 @@ impl Engine for SsmAgent {
     }
 }
 
-/// Where a hand-over to a file leaves id and code.
+/// The file with id and code after a hand-over to a file.
 #[must_use]
 pub fn activation_file(state_dir: &str) -> String {
     format!("{state_dir}/activation.json")
@@ -164,33 +164,33 @@ fn program(observed: &Observed) -> Option<&str> {
     observed.ssm_agent.as_ref()?.agent.as_deref()
 }
 
-/// Where the activation's code comes from.
+/// The activation's code, or where to read it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Code {
     /// It came with the activation.
     Known(Secret),
-    /// In a file; below `$CREDENTIALS_DIRECTORY` where the path is a bare name (systemd.exec(5)).
+    /// A file. A bare name is a credential, below `$CREDENTIALS_DIRECTORY` (systemd.exec(5)).
     File(String),
 }
 
-/// What the agent is to be told.
+/// What the agent registers with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HandOver {
     pub activation: String,
     pub code: Code,
-    /// None: the region that the API is asked in.
+    /// None: the region of the API calls.
     pub region: Option<String>,
-    /// The agent's program, as it was found.
+    /// The path of the agent's program.
     pub program: Option<String>,
 }
 
-/// Where the agent writes when it registers itself: its vault and its log.
+/// The directories that the agent writes when it registers itself: of its vault and of its log.
 fn directories() -> Vec<Place> {
     let place = |path: &str, mode| Place { path: path.to_owned(), mode, owner: None };
     vec![place("/var/lib/amazon/ssm", 0o700), place("/var/log/amazon/ssm", 0o755)]
 }
 
-/// The activation as a file for whoever hands it over: id and code as JSON, for root alone.
+/// Writes the activation to a file as JSON, readable only by root, for another program.
 fn file(path: &str, activation: &str, code: &Secret) -> Bundle {
     let content =
         serde_json::json!({ "ActivationId": activation, "ActivationCode": code.expose() });

@@ -1,4 +1,4 @@
-//! Looks at what was installed, and changes nothing.
+//! Inspects the installed files. Changes nothing.
 
 use super::checked_key;
 use super::clock::unix_now;
@@ -11,18 +11,18 @@ use crate::engines::inspection::{self, FileState, Finding, ObservedFile};
 use crate::engines::{Installed, Item};
 use crate::fault::Fault;
 
-/// What is done with what the engine answered.
+/// Whether the engine's answers are saved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keep {
-    /// Kept for the next look; by whoever holds the lock alone.
+    /// Saved for the next inspection. Only the process that holds the lock may do this.
     Answers,
     Nothing,
 }
 
-/// The record as it is on disk, and what stands in the place of each of its files.
+/// Reads the record from disk, and the state of each file that it lists.
 ///
 /// # Errors
-/// Where the record can't be read. That a file can't be read is what was observed of it.
+/// Where the record can't be read. A file that can't be read is reported as damaged.
 pub async fn inspect(
     root: &Root,
     store: &Store,
@@ -50,7 +50,7 @@ pub async fn inspect(
     Ok((record, observed))
 }
 
-/// The record, and what is wrong with a member's files.
+/// Reads the record, and finds what is wrong with a member's files.
 ///
 /// # Errors
 /// As for [`inspect`].
@@ -70,7 +70,7 @@ pub async fn findings(
     Ok((record, found.unwrap_or_default()))
 }
 
-/// The file that keeps the engine from running for a join that is not done, where it is ours.
+/// The file with which an unfinished join keeps the engine from running.
 #[must_use]
 pub fn held_by(root: &Root, record: &Record) -> Option<String> {
     let (path, content) = record.engine.held_by()?;
@@ -104,9 +104,9 @@ fn look(root: &Root, store: &Store, file: &Installed, engines_account: Option<&s
         },
         Item::Certificate | Item::Ca | Item::Settings => match std::str::from_utf8(&content) {
             Ok(text) => FileState::Text(text.to_owned()),
-            Err(_) => FileState::Damaged("it is no text".to_owned()),
+            Err(_) => FileState::Damaged("it is not UTF-8 text".to_owned()),
         },
-        // Whose content is the admin's or the engine's to change.
+        // The admin or the engine may change the content of the other files.
         _ => FileState::Text(String::new()),
     }
 }

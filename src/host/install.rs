@@ -1,4 +1,4 @@
-//! Performs a bundle: makes it so, whatever part of it stands already.
+//! Performs a bundle. Whatever part of it is done already is left as it is.
 
 use std::path::Path;
 use std::time::Duration;
@@ -16,10 +16,10 @@ use crate::fault::{Fault, Kind};
 /// How long the engine's first run may take.
 const RUN_LIMIT: Duration = Duration::from_mins(30);
 
-/// Everything the bundle says, in its order, under the engine's lock.
+/// Performs the actions of a bundle in their order, under the engine's lock.
 ///
 /// # Errors
-/// `Host`; what was done so far stands, and doing it again does no harm.
+/// `Host`. The actions before the failed one stay done; performing the bundle again is safe.
 pub async fn perform(root: &Root, store: &Store, bundle: &Bundle) -> Result<Vec<Installed>, Fault> {
     let lock = match &bundle.lock {
         Some(lock) => take_lock(root, bundle, lock).await?,
@@ -46,7 +46,7 @@ pub async fn perform(root: &Root, store: &Store, bundle: &Bundle) -> Result<Vec<
     Ok(installed)
 }
 
-/// Where the lock's directory does not exist, there is nothing to guard.
+/// Takes the engine's lock. None where its directory does not exist, because no engine uses it then.
 async fn take_lock(
     root: &Root,
     bundle: &Bundle,
@@ -62,7 +62,7 @@ async fn take_lock(
     take_pid_lock(root, lock).await.map(Some)
 }
 
-/// The directory that the lock lies in has to be there before the lock.
+/// The lock's directory, where this action makes it. It is made before the lock.
 fn parent_of<'a>(action: &'a Action, lock: &Place) -> Option<&'a Place> {
     match action {
         Action::Directory(place)
@@ -110,7 +110,7 @@ fn perform_action(root: &Root, store: &Store, action: &Action) -> Result<(), Fau
             take_out(root, store, path, |text| ini::unset(text, names))
         }
         Action::RemoveBlock { path } => take_out(root, store, path, block::unset),
-        // Checks, which write nothing.
+        // These are checks, and are handled in `perform`.
         Action::CheckWritable(_) | Action::CheckSettings(_) | Action::ConfirmSettings(_) => Ok(()),
     }
 }
@@ -119,7 +119,7 @@ fn borrowed<'a>(values: &'a [(&'static str, String)]) -> Vec<(&'a str, &'a str)>
     values.iter().map(|(name, value)| (*name, value.as_str())).collect()
 }
 
-/// Puts settings into an INI file of the admin's.
+/// Sets settings in an INI file of the admin's.
 ///
 /// # Errors
 /// `Host` where it can't be read or written.
@@ -149,7 +149,7 @@ fn place_file(
     files::replace(root, &at.path, content.as_bytes(), at.mode, ids_of(root, at.owner))
 }
 
-/// The file that wants the key in it. The text with the key is wiped like the key itself.
+/// Writes a file that contains the private key. The text in memory is wiped afterwards.
 fn with_key(root: &Root, at: &Place, content: &str, marker: &str, key: &str) -> Result<(), Fault> {
     let pem = zeroize::Zeroizing::new(files::read(root, key)?);
     let pem = zeroize::Zeroizing::new(String::from_utf8_lossy(&pem).into_owned());
@@ -167,7 +167,7 @@ fn with_key(root: &Root, at: &Place, content: &str, marker: &str, key: &str) -> 
     files::replace(root, &at.path, text.as_bytes(), at.mode, ids_of(root, at.owner))
 }
 
-/// What is there no more needs no taking out.
+/// Removes what enlist wrote from a file, if the file exists.
 fn take_out(
     root: &Root,
     store: &Store,
@@ -185,7 +185,8 @@ fn make(root: &Root, place: &Place) -> Result<(), Fault> {
     files::make_directory(root, &place.path, place.mode, ids_of(root, place.owner))
 }
 
-/// A key that stands in its place is never overwritten; `EnsureKey` used that one.
+/// Moves the staged key to its place. A key that is there already is never overwritten; it is the one
+/// that `EnsureKey` used.
 fn place_key(root: &Root, at: &Place, from: &str) -> Result<(), Fault> {
     if !files::try_exists(root, &at.path)? {
         let content = zeroize::Zeroizing::new(files::read(root, from)?);
@@ -195,7 +196,7 @@ fn place_key(root: &Root, at: &Place, from: &str) -> Result<(), Fault> {
     files::remove(root, from)
 }
 
-/// Changes a file of the admin's, with a backup of what it was.
+/// Changes a file of the admin's, after a backup.
 fn edit(
     root: &Root,
     store: &Store,
@@ -205,12 +206,12 @@ fn edit(
     let former = files::existing(root, &at.path)?;
     let bytes = former.as_ref().map(|former| former.content.as_slice()).unwrap_or_default();
     let text = std::str::from_utf8(bytes).map_err(|error| {
-        let todo = "write it in UTF-8; it was not touched";
-        let what = "the engine's settings can't be read";
+        let todo = "convert it to UTF-8; it was not touched";
+        let what = "the engine's settings are not UTF-8";
         Fault::new(Kind::Host, what, root.shown(&at.path), todo).because(&error)
     })?;
     let edited = change(text);
-    // An admin's file keeps the mode and owner that the admin gave it.
+    // An existing file keeps its mode and owner.
     let (mode, owner) = match &former {
         Some(_) if edited == text => return Ok(()),
         Some(former) => {
@@ -223,7 +224,7 @@ fn edit(
 }
 
 fn hold(root: &Root, at: &Place, content: &str) -> Result<(), Fault> {
-    // Whoever else disabled the agent had a reason; ours is served by theirs.
+    // The agent may be disabled by the admin already. That file stays, and holds the agent too.
     if files::try_exists(root, &at.path)? {
         return Ok(());
     }
@@ -235,14 +236,18 @@ fn release(root: &Root, path: &str, content: &str) -> Result<(), Fault> {
         Some(found) if found == content.as_bytes() => files::remove(root, path),
         Some(_) => {
             let path = root.shown(path);
-            tracing::warn!(path, "the agent was disabled by somebody else, and stays so");
+            tracing::warn!(
+                path,
+                "this file disables the agent and is not from enlist; it stays, and the agent does not run"
+            );
             Ok(())
         }
         None => Ok(()),
     }
 }
 
-/// The node has joined by now; a run that fails is the engine's business, and it will run again.
+/// Runs the engine once. The node has joined already, so a failed run is only logged; the engine will
+/// run again by itself.
 async fn first_run(root: &Root, run: &Run) {
     if !root.is_running_system() {
         tracing::info!(program = run.program, "no first run: --root is not the running system");

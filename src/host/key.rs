@@ -1,4 +1,4 @@
-//! The node's private key on disk. Made once; one that stands is used as it is.
+//! The node's private key on disk. It is made once; an existing key is used as it is.
 
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
@@ -7,13 +7,13 @@ use super::checked_key;
 use super::files;
 use super::root::Root;
 use super::store::Store;
-use crate::engines::{ExpectedKey, KeyReport, KeySpec};
+use crate::engines::{EarlyKey, KeyReport, KeySpec};
 use crate::fault::{Fault, Kind};
 use crate::pki::private_key::KeyError;
 use crate::pki::{PrivateKey, csr};
 
-/// A key that AWS-LC is making on a thread of its own. Not a runtime's blocking thread: the
-/// program can end without waiting for a key that nobody wants any more.
+/// A key that AWS-LC is making on a thread of its own. It is not a blocking thread of the runtime,
+/// so that the program can end without waiting for a key that is not needed.
 pub struct KeyGeneration {
     bits: u32,
     result: oneshot::Receiver<Result<PrivateKey, KeyError>>,
@@ -22,31 +22,32 @@ pub struct KeyGeneration {
 /// A key file's bytes.
 type Content = Zeroizing<Vec<u8>>;
 
-/// Begins a key early, where no key of any name stands, while the network is asked for the rest.
+/// Begins to make a key before it is asked for, unless the node has one already. Making it takes
+/// time, in which the network calls go on.
 #[must_use]
 pub fn begin_if_none(
     root: &Root,
     key_directory: Option<&str>,
-    likely: &ExpectedKey,
+    early: &EarlyKey,
 ) -> Option<KeyGeneration> {
-    if files::exists(root, &likely.staged) {
+    if files::exists(root, &early.staged) {
         return None;
     }
-    let has_keys = match (&likely.at, key_directory) {
+    let has_keys = match (&early.at, key_directory) {
         (Some(path), _) => files::exists(root, path),
         (None, Some(directory)) => {
             files::names(root, directory).is_ok_and(|names| !names.is_empty())
         }
         (None, None) => true,
     };
-    (!has_keys).then(|| begin(likely.bits))
+    (!has_keys).then(|| begin(early.bits))
 }
 
-/// The key that stands in its place, else the staged one, else a new one; and what is signed
-/// with it.
+/// Returns the public half of the installed key, else of the staged key, else of a new one, and the
+/// certificate request that was signed with it.
 ///
 /// # Errors
-/// `Host` where a key that stands can't be read or is damaged: that is no reason to make another.
+/// `Host` or `Data` where an existing key can't be read or is damaged; no other key is made then.
 pub async fn ensure(
     root: &Root,
     store: &Store,
@@ -56,52 +57,54 @@ pub async fn ensure(
     for note in &spec.notes {
         tracing::warn!("{note}");
     }
-    let standing = load(root, &spec.at.path)?;
-    if standing.is_some() {
+    let installed = load(root, &spec.at.path)?;
+    if installed.is_some() {
         files::tighten(root, &spec.at.path, files::ids_of(root, spec.at.owner))?;
     }
-    let (key, content) = match (standing, load(root, &spec.staged)?) {
+    let (key, content) = match (installed, load(root, &spec.staged)?) {
         (Some(key), _) | (None, Some(key)) => key,
-        (None, None) if spec.must_stand => return Err(missing(root, spec)),
+        (None, None) if spec.must_exist => return Err(missing(root, spec)),
         (None, None) => make(root, spec, making).await?,
     };
     checked_key::keep(store, &content, key.public());
     let csr = spec.csr.as_ref().map(|wanted| csr::build(wanted, &key)).transpose();
     let csr = csr.map_err(|error| {
-        let what = "the certificate request can't be made";
+        let what = "the certificate request could not be made";
         Fault::new(Kind::Config, what, &spec.at.path, spec.csr_advice).because(&error)
     })?;
     Ok(KeyReport { public: key.public().clone(), csr })
 }
 
-/// Signs bytes with the key that stands in its place, else the staged one (RSASSA-PKCS1-v1_5 with
-/// SHA-256, RFC 8017, section 8.2).
+/// Signs bytes with the installed key, else with the staged one (RSASSA-PKCS1-v1_5 with SHA-256,
+/// RFC 8017, section 8.2).
 ///
 /// # Errors
-/// `Host` where neither is there, `Data` where the key can't be used.
+/// `Host` where neither exists, `Data` where the key can't be used.
 pub fn sign(root: &Root, spec: &KeySpec, bytes: &[u8]) -> Result<Vec<u8>, Fault> {
-    let standing = load(root, &spec.at.path)?;
-    let (key, _) = match standing {
+    let installed = load(root, &spec.at.path)?;
+    let (key, _) = match installed {
         Some(key) => key,
         None => load(root, &spec.staged)?.ok_or_else(|| missing(root, spec))?,
     };
     key.sign(bytes).map_err(|error| {
         let on = root.shown(&spec.at.path);
-        Fault::new(Kind::Data, "the private key can't sign", on, "check the key").because(&error)
+        let todo = format!("check the key: `openssl rsa -check -noout -in {on}`");
+        Fault::new(Kind::Data, "the private key could not sign", on, todo).because(&error)
     })
 }
 
 fn missing(root: &Root, spec: &KeySpec) -> Fault {
     let on = root.shown(&spec.at.path);
-    let todo = "put it back from a backup, or `enlist leave` and `enlist join` with a new one";
-    Fault::new(Kind::Host, "the key of this member is missing", on, todo)
+    let todo =
+        "restore it from a backup; to join with a new key, `enlist leave`, then `enlist join`";
+    Fault::new(Kind::Host, "the private key of this member is missing", on, todo)
 }
 
-#[expect(clippy::disallowed_methods, reason = "a key is made while the network is asked")]
+#[expect(clippy::disallowed_methods, reason = "a key is made while network calls go on")]
 fn begin(bits: u32) -> KeyGeneration {
     let (send, result) = oneshot::channel();
     std::thread::spawn(move || {
-        // Nobody may be waiting any more; then the key is dropped, and wiped.
+        // If the receiver is gone, the key is dropped and wiped.
         drop(send.send(PrivateKey::generate(bits)));
     });
     KeyGeneration { bits, result }
@@ -113,7 +116,7 @@ fn load(root: &Root, path: &str) -> Result<Option<(PrivateKey, Content)>, Fault>
     };
     let key = PrivateKey::from_pem(&text).map_err(|error| {
         let todo =
-            "put a usable key there, or move it away to have a new one made; it was not touched";
+            "put a usable key there, or move the file away and enlist makes a new key; it was not touched";
         Fault::new(Kind::Data, "the private key can't be used", root.shown(path), todo)
             .because(&error)
     })?;
@@ -130,9 +133,9 @@ async fn make(
     let failed = |cause: &str| {
         let fault = Fault::new(
             Kind::Host,
-            "no key could be made",
+            "the private key could not be made",
             format!("RSA {} bits", spec.bits),
-            "try again",
+            "run the command again; if it fails again, report it as a bug in enlist",
         );
         fault.cause(cause)
     };

@@ -1,5 +1,5 @@
-//! I/O: the only module that touches clock, disk, network and processes. It performs effects and
-//! never looks at phases.
+//! I/O: the only module that uses the clock, the disk, the network and processes. It performs
+//! effects and knows no phases.
 
 #![allow(clippy::disallowed_types, reason = "the module that does I/O")]
 
@@ -56,8 +56,9 @@ pub struct Host {
     store: Store,
     http: HttpClients,
     transports: Transports,
-    /// A key that is being made before it is asked for.
+    /// A key that is being made before the core asks for it.
     key: Option<key::KeyGeneration>,
+    /// What the engines answered at the last inspection.
     answers: engines::EngineAnswers,
 }
 
@@ -80,7 +81,7 @@ impl Host {
         Now { skew: self.http.skew().seconds(), ..self.clock.now() }
     }
 
-    /// Performs the effect and reports what became of it.
+    /// Performs the effect and returns its event.
     pub async fn perform(&mut self, effect: Effect) -> Event {
         match self.attempt(effect).await {
             Ok(event) => event,
@@ -135,24 +136,24 @@ impl Host {
                 let (record, files) = inspect::inspect(root, store, &mut self.answers).await?;
                 Event::Inspected(record.map(Box::new), files, facts::machine(root))
             }
-            // The driver ends here; there is nothing to perform.
+            // Never reached: the driver ends at `Finish`.
             Effect::Finish(_) => Event::Woke,
         })
     }
 
-    /// What this node is, and what stands here of its engine. Begins to make the key meanwhile,
-    /// where none can be there yet.
+    /// Gathers the node's facts and what is installed of its engine. Begins to make the key meanwhile,
+    /// if the node has none.
     pub async fn gather(&mut self, wanted: FactsWanted) -> Result<(Facts, Observed), Fault> {
         let (ec2, observed) = tokio::join!(
             imds::ask(&self.root, &self.http),
             engines::observe(&self.root, wanted.engine),
         );
         let observed = observed?;
-        if let Some(expected) = &wanted.key {
-            // Facts may be gathered again and again; one key is enough.
+        if let Some(early) = &wanted.early_key {
+            // Facts may be gathered several times, and one key is enough.
             if self.key.is_none() {
                 let directory = observed.key_directory();
-                self.key = key::begin_if_none(&self.root, directory.as_deref(), expected);
+                self.key = key::begin_if_none(&self.root, directory.as_deref(), early);
             }
         }
         let facts = facts::gather(&self.root, ec2?);
@@ -163,7 +164,7 @@ impl Host {
 
     async fn sleep_until(&self, mono: Duration) {
         let rest = mono.saturating_sub(self.now().mono);
-        // A hair longer, so that rounding never wakes us before the moment.
+        // A millisecond longer, so that rounding never ends the sleep too early.
         timer::sleep(rest + Duration::from_millis(1)).await;
     }
 }

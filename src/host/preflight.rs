@@ -1,5 +1,5 @@
-//! Whether something can be written, found out without writing it: before an authority is asked
-//! for what could then not be installed.
+//! Checks that files can be written, without writing them. This is done before the authority is
+//! asked, so that nothing is granted that could not be installed.
 
 use std::cell::OnceCell;
 
@@ -10,13 +10,13 @@ use crate::fault::{Fault, Kind};
 
 const NOTHING_ASKED: &str = "the authority was not asked, and nothing was written";
 
-/// The mount points of this system, read when they are first needed.
+/// The mount points of this system, read at the first check.
 #[derive(Debug, Default)]
 pub struct Mounts(OnceCell<String>);
 
 impl Mounts {
-    /// Whether something is mounted on this path, which has the prefix of `--root`. As
-    /// `/proc/self/mountinfo` has it (proc(5)): the fifth field, blanks as octal numbers.
+    /// Whether something is mounted on this path, which includes the prefix of `--root`. The mount
+    /// point is the fifth field of `/proc/self/mountinfo`, with blanks as octal numbers (proc(5)).
     fn is_mount_point(&self, path: &str) -> bool {
         let read = || Root::running_system().text("/proc/self/mountinfo").unwrap_or_default();
         let wanted = path.replace('\\', "\\134").replace(' ', "\\040");
@@ -25,12 +25,14 @@ impl Mounts {
     }
 }
 
+/// Checks one file or directory.
+///
 /// # Errors
-/// `Host`, with what is in the way; `Config` where an owner or a mode is.
+/// `Host` with the reason; `Config` where the reason is an owner or a mode.
 pub fn check(root: &Root, mounts: &Mounts, written: &Written) -> Result<(), Fault> {
     let path = &written.path;
     let checked = if written.is_directory && files::is_directory(root, path) {
-        // It stays as it is. Whether something can be made in it, the files that are say.
+        // An existing directory is not changed. The checks of its files cover the rest.
         Ok(())
     } else if written.is_directory {
         files::check_directory(root, path)
@@ -44,7 +46,7 @@ fn check_mount(root: &Root, mounts: &Mounts, path: &str) -> Result<(), Fault> {
     if !mounts.is_mount_point(&root.shown(path)) {
         return Ok(());
     }
-    let todo = "take the mount away, or mount its directory instead: a file is replaced whole";
-    let what = "a file that is a mount point can't be replaced";
+    let todo = "unmount it, or mount its directory instead: enlist replaces the whole file";
+    let what = "this file is a mount point, and can't be replaced";
     Err(Fault::new(Kind::Host, what, root.shown(path), todo))
 }

@@ -120,7 +120,7 @@ impl Node {
         let record = self.store(case).load().expect("the record can be read");
         let (target, engines) = (case.target)();
         let plan = Plan { target, engines, name: None, budget: Duration::from_mins(30) };
-        let mut machine = resume(plan, record, 7, now).with(upkeep, now);
+        let mut machine = resume(plan, record, 7, now).allowing(upkeep, now);
         self.drive(case, &mut machine)
     }
 

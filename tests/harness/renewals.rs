@@ -13,7 +13,7 @@ use super::checks::{self, Shape};
 use super::explore::{self, Story, finish_join};
 use super::node::{End, Node};
 
-const UPKEEP: Maintenance = Maintenance { renew: Some(Duration::from_mins(30)), reinstall: false };
+const UPKEEP: Maintenance = Maintenance { renew: Some(Duration::from_mins(30)), repair: false };
 
 /// A member, a little after two thirds of its certificate's life.
 fn due() -> Node {

@@ -1,7 +1,8 @@
-//! The durable record of one bootstrap.
+//! The record of one bootstrap, as it is kept on disk.
 //!
-//! It holds what is needed to go on after a crash, and no secret: of the key only fingerprints, of
-//! the budget only what is spent of it.
+//! It holds what is needed to continue after a crash. It holds no secret: of the key it has only the
+//! fingerprints. Of the budget it has how much is spent, because deadlines would not survive a clock
+//! that jumps.
 
 mod stored;
 
@@ -23,26 +24,28 @@ pub use stored::SCHEMA;
 pub struct Record {
     /// The target's id.
     pub target: String,
-    /// Which authority; a record of one is no record of another.
+    /// The authority, as [`crate::targets::Target::authority_name`] says it.
     pub authority_name: String,
+    /// The machine that this record is bound to.
     pub machine: Option<MachineIdentity>,
-    /// Our mark at the authority, made when the record was bound: ids that appear later (a
-    /// machine-id, after a first boot) do not change it.
+    /// Marks what enlist creates at the authority. Derived from the machine's ids when the record is
+    /// bound; ids that appear later (a machine-id after the first boot) do not change it.
     pub mark: Option<String>,
     pub phase: Phase,
-    /// Unix seconds by this node's clock when the phase was entered.
+    /// Unix seconds by this node's clock: when the phase was entered. A repair keeps the time of the
+    /// join, from which the date of the renewal is counted.
     pub since: i64,
     pub name: Option<String>,
     /// The key that the authority was asked with.
     pub key: Option<KeyFingerprints>,
     pub authority: Option<Authority>,
-    /// How often the creating call was attempted. Attempted and succeeded are two facts.
+    /// How often the creating call was attempted, whether or not it succeeded.
     pub attempts: u32,
     pub engine: EngineRecord,
     pub installed: Vec<Installed>,
-    /// While a certificate is renewed: what the node is a member by meanwhile.
+    /// Set during a renewal: the grant that the node still uses.
     pub former: Option<Former>,
-    /// Spent of the budget, in milliseconds, over every start since the last verdict.
+    /// How much of the budget is spent, in milliseconds, by all starts since the last final fault.
     pub elapsed_ms: u64,
     pub fault: Option<FaultNote>,
 }
@@ -51,7 +54,7 @@ pub struct Record {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyFingerprints {
     pub sha256: String,
-    /// As RegisterInstance sends it; records of former versions lack it.
+    /// As RegisterInstance sends it; missing in records of earlier versions.
     pub sha1: Option<String>,
 }
 
@@ -62,7 +65,7 @@ impl KeyFingerprints {
     }
 }
 
-/// A grant that is being replaced, and since when it stood.
+/// A grant that a renewal is replacing, its authority, and when the node joined with it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Former {
     pub grant: Grant,
@@ -83,7 +86,7 @@ pub struct FaultNote {
     pub at: i64,
     /// How often in a row.
     pub times: u32,
-    /// Whether it ended the bootstrap; else it is tried again.
+    /// Whether it ended the bootstrap. Else it is retried.
     pub is_final: bool,
 }
 
@@ -112,8 +115,7 @@ impl Record {
     /// Reads a record's text.
     ///
     /// # Errors
-    /// `Invariant` where it is damaged or of a schema that this version does not know: nothing is
-    /// guessed.
+    /// `Invariant` where it is damaged, or of a schema that this version does not know.
     pub fn parse(text: &str, path: &str) -> Result<Self, Fault> {
         stored::parse(text, path)
     }
@@ -126,7 +128,7 @@ impl Record {
         text
     }
 
-    /// Binds the record to this machine, or takes in what is seen of it now.
+    /// Binds the record to this machine, or adds ids of it that were not known before.
     pub fn bind(&mut self, machine: MachineIdentity) {
         self.mark.get_or_insert_with(|| mark(&machine, &self.target));
         match &mut self.machine {
@@ -135,28 +137,27 @@ impl Record {
         }
     }
 
-    /// The id that says that this is the record of another machine than that one.
+    /// The id by which this record belongs to another machine than `here`.
     #[must_use]
     pub fn other_machine(&self, here: &MachineIdentity) -> Option<Difference> {
         self.machine.as_ref()?.difference(here)
     }
 
-    /// Whether the authority has this node and the node has what it needs: joined, also while a new
-    /// certificate is asked for.
+    /// Whether the node has joined, also during a renewal.
     #[must_use]
     pub fn is_member(&self) -> bool {
         self.phase.name() == PhaseName::Joined || self.former.is_some()
     }
 
-    /// The grant that the node is a member by, or is about to be.
+    /// The grant that the node uses, or is about to install.
     #[must_use]
-    pub fn standing_grant(&self) -> Option<&Grant> {
+    pub fn current_grant(&self) -> Option<&Grant> {
         self.former.as_ref().map(|former| &former.grant).or(self.phase.grant())
     }
 
-    /// Since when it has stood: Unix seconds.
+    /// When the current grant's phase was entered: for a member, when it joined. Unix seconds.
     #[must_use]
-    pub fn standing_since(&self) -> i64 {
+    pub fn current_since(&self) -> i64 {
         self.former.as_ref().map_or(self.since, |former| former.since)
     }
 
@@ -168,26 +169,26 @@ impl Record {
             name: self.name.as_deref(),
             key: self.key.as_ref().map(|key| key.sha256.as_str()),
             authority: former.or(self.authority.as_ref()),
-            grant: self.standing_grant(),
+            grant: self.current_grant(),
             engine: &self.engine,
         }
     }
 
-    /// While a member's files are installed once more: since when it has been a member. The first
-    /// installation has nothing installed before it, and a renewal has a former grant.
+    /// During a repair: when the node joined. A first installation has no installed files yet, and a
+    /// renewal has a former grant.
     #[must_use]
     pub fn repaired_since(&self) -> Option<i64> {
         let is_repair = self.phase.name() == PhaseName::Installing && self.former.is_none();
         (is_repair && !self.installed.is_empty()).then_some(self.since)
     }
 
-    /// When the certificate is to be renewed (Unix seconds): two thirds of the way from joining to
-    /// its end. After a renewal that failed, an eighth of what is left later, between a minute and
-    /// a day. None where there is nothing to renew.
+    /// When the certificate is due for renewal, in Unix seconds: after two thirds of the time from the
+    /// join to its end. After a failed renewal: an eighth of the remaining time later, at least a
+    /// minute and at most a day. None where there is no certificate.
     #[must_use]
     pub fn renewal_at(&self) -> Option<i64> {
         let (_, not_after) = self.certificate().filter(|_| self.is_member())?;
-        let since = self.standing_since();
+        let since = self.current_since();
         let life = not_after.saturating_sub(since).max(0);
         let due = since.saturating_add(life / 3 * 2 + life % 3);
         let again = self.fault.as_ref().map(|fault| {
@@ -197,19 +198,19 @@ impl Record {
         Some(again.map_or(due, |again| again.max(due)))
     }
 
-    /// Serial number and end (Unix seconds) of the certificate, where there is one.
+    /// The certificate's serial number and its end (Unix seconds), where there is one.
     #[must_use]
     pub fn certificate(&self) -> Option<(&str, i64)> {
-        self.standing_grant()?.certificate()
+        self.current_grant()?.certificate()
     }
 
-    /// What the authority calls this node, where that is not its name.
+    /// The authority's id of this node, where that is not its name.
     #[must_use]
     pub fn member_id(&self) -> Option<&str> {
-        self.standing_grant()?.member_id()
+        self.current_grant()?.member_id()
     }
 
-    /// The files of this node's identity: a copy of the disk on another machine must not use them.
+    /// The files that hold this node's identity. A machine with a copy of the disk must not use them.
     #[must_use]
     pub fn identity_files(&self) -> Vec<String> {
         let is_identity = |file: &&Installed| {
@@ -236,8 +237,8 @@ impl FaultNote {
     }
 }
 
-/// A text that only this machine's bootstrap of this target has: 16 hexadecimal digits from the
-/// instance and machine ids. The authority's lists are searched for it.
+/// A text that is unique to this machine and target: 16 hexadecimal digits, derived from the instance
+/// and machine ids. After a lost reply, the authority's lists are searched for it.
 fn mark(machine: &MachineIdentity, target: &str) -> String {
     let ids = format!("{target}\n{:?}\n{:?}", machine.instance_id, machine.machine_id);
     let mut text = crate::pki::public_key::hex(&Sha256::digest(ids.as_bytes()));

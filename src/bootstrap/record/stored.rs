@@ -1,4 +1,4 @@
-//! The record's JSON (schema 1). Members that a phase does not have are null there.
+//! The record's JSON (schema 1). Members that the phase does not have are null.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use crate::engines::{Authority, EngineRecord, Grant, Installed};
 use crate::facts::MachineIdentity;
 use crate::fault::{Fault, Kind};
 
-/// The version of the form that this program writes and reads.
+/// The version of the JSON that this program writes and reads.
 pub const SCHEMA: u32 = 1;
 
 #[derive(Serialize)]
@@ -55,22 +55,22 @@ struct Members {
 pub fn parse(text: &str, path: &str) -> Result<Record, Fault> {
     let damaged = |error: &dyn std::fmt::Display| {
         let todo = format!(
-            "if this node is to join anew, `mv {path} {path}.damaged`, then `enlist join`; its key is then used again where it stands"
+            "to join again with the key that is there, `mv {path} {path}.damaged`, then `enlist join`"
         );
         Fault::new(Kind::Invariant, "the record is damaged", path, todo).cause(error.to_string())
     };
     let mut members: serde_json::Map<String, serde_json::Value> =
         serde_json::from_str(text).map_err(|error| damaged(&error))?;
     let schema = members.remove("schema").and_then(|schema| schema.as_u64());
-    let schema = schema.ok_or_else(|| damaged(&"it has no schema"))?;
+    let schema = schema.ok_or_else(|| damaged(&"it has no member \"schema\""))?;
     if schema != u64::from(SCHEMA) {
         return Err(Fault::new(
             Kind::Invariant,
             format!(
-                "the record is of schema {schema}, and this version of enlist knows schema {SCHEMA}"
+                "the record has schema {schema}, and this version of enlist reads schema {SCHEMA}"
             ),
             path,
-            "use the version of enlist that wrote it, or a later one",
+            "install the version of enlist that wrote it, or a later one",
         ));
     }
     let engine =
@@ -120,7 +120,7 @@ impl Members {
     }
 
     /// # Errors
-    /// What the phase lacks.
+    /// Which member the phase lacks.
     fn into_record(self, engine: EngineRecord) -> Result<Record, &'static str> {
         let phase = match (self.phase, self.ticket, self.grant) {
             (PhaseName::New, _, _) => Phase::New,
@@ -132,7 +132,7 @@ impl Members {
             }
             (PhaseName::Joined, _, Some(grant)) => Phase::Joined { grant },
             (PhaseName::Installing | PhaseName::Joined, _, None) => {
-                return Err("nothing was granted, and its phase needs a grant");
+                return Err("phase installing or joined has no grant");
             }
             (PhaseName::Leaving, _, grant) => {
                 let was_attempted = self.was_attempted;

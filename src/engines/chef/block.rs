@@ -1,18 +1,18 @@
-//! A block of ours in a file of the admin's, between two comment lines. Every other line is kept,
-//! and a second writing changes nothing.
+//! A block that enlist writes into a file of the admin's, between two comment lines. Every other line
+//! is kept. Writing the same block again changes nothing.
 
 const BEGIN: &str = "# BEGIN enlist: written anew by each join; put your own lines outside";
 const END: &str = "# END enlist";
 const END_OF_PROGRAM: &str = "__END__";
 
-/// The text with this block: in its place where it stands already, else at the end of the program.
+/// The text with this block: in its place if it is there already, else at the end of the program.
 #[must_use]
 pub fn set(text: &str, content: &str) -> String {
     let block = format!("{BEGIN}\n{content}{END}\n");
     if let Some((before, after)) = parts(text) {
         return format!("{before}{block}{after}");
     }
-    // What stands below Ruby's end of program is data, and never read as settings.
+    // What follows `__END__` is data, which Ruby does not run.
     let (program, data) = text.split_at(line_start(text, END_OF_PROGRAM).unwrap_or(text.len()));
     let newline = if program.is_empty() || program.ends_with('\n') { "" } else { "\n" };
     format!("{program}{newline}{block}{data}")
@@ -24,7 +24,7 @@ pub fn unset(text: &str) -> String {
     parts(text).map_or_else(|| text.to_owned(), |(before, after)| format!("{before}{after}"))
 }
 
-/// What stands in the block, where there is one.
+/// The content of the block, where there is one.
 #[must_use]
 pub fn content(text: &str) -> Option<&str> {
     let (before, after) = parts(text)?;
@@ -33,13 +33,13 @@ pub fn content(text: &str) -> Option<&str> {
     Some(content.rfind(END).and_then(|end| content.get(..end)).unwrap_or(content))
 }
 
-/// What Ruby reads behind the block; nothing where there is no block, which is set last.
+/// The text after the block. Empty where there is no block, because a new block is put at the end.
 #[must_use]
 pub fn after(text: &str) -> &str {
     parts(text).map_or("", |(_, after)| after)
 }
 
-/// What stands before and after the block. One whose end is missing ends with the file.
+/// The text before and after the block. A block whose end line is missing ends with the file.
 fn parts(text: &str) -> Option<(&str, &str)> {
     let begin = line_start(text, BEGIN)?;
     let (before, rest) = text.split_at(begin);
@@ -52,7 +52,7 @@ fn parts(text: &str) -> Option<(&str, &str)> {
     Some((before, after))
 }
 
-/// Where the line begins that is this one.
+/// The offset of the line with this text.
 fn line_start(text: &str, wanted: &str) -> Option<usize> {
     let mut start = 0;
     for line in text.split_inclusive('\n') {
@@ -69,7 +69,7 @@ mod tests {
     use super::{set, unset};
 
     #[test]
-    fn it_stands_before_the_end_of_the_program() {
+    fn a_new_block_comes_before_the_end_of_the_program() {
         let once = set("a\n__END__\ndata\n", "x\n");
         assert!(
             once.starts_with("a\n# BEGIN") && once.ends_with("# END enlist\n__END__\ndata\n"),
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_around_it_stay_and_twice_is_once() {
+    fn other_lines_stay_and_a_second_write_changes_nothing() {
         for text in ["", "a\n", "a\nb", "log_level :info\n\n"] {
             let once = set(text, "x 'y'\n");
             assert_eq!(set(&once, "x 'y'\n"), once);

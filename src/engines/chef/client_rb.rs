@@ -1,37 +1,37 @@
-//! What `chef-client` will read after our settings, and whether it leads elsewhere.
+//! Finds settings that `chef-client` reads after enlist's and that override them.
 //!
 //! `chef-client` reads `client.rb`, then every `client.d/*.rb` in the order of their names (Chef's
-//! source, `application/client.rb`); what is set last counts. These files are Ruby. They are not run
-//! here: a line that sets one of our settings to anything but our value, plainly written, is in the
-//! way.
+//! source, `application/client.rb`). The last value counts. These files are Ruby, and are not run
+//! here: each line that sets one of enlist's settings to anything but the plain same value is
+//! reported.
 
 use super::block;
 
-/// What changes where Chef goes, beside what we set ourselves.
+/// Settings that enlist does not set, and that would change which server or key Chef uses.
 const OTHERS: [(&str, Value<'static>); 3] = [
     ("client_key_contents", Value::Other),
     ("local_mode", Value::Word("false")),
     ("solo", Value::Word("false")),
 ];
 
-/// A file of the node's, without the `--root` prefix.
+/// A file and its text. The path is without the `--root` prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
     pub path: String,
     pub text: String,
 }
 
-/// What a line gives a setting.
+/// The value that a line gives a setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Value<'a> {
     Text(String),
     /// `true`, `false`.
     Word(&'a str),
-    /// Anything else that Ruby makes of it.
+    /// Any other Ruby expression.
     Other,
 }
 
-/// Where the settings are read from after `client.rb`.
+/// The directory whose files are read after `client.rb`.
 #[must_use]
 pub fn directory(client_rb: &Source) -> String {
     if let Some((_, Value::Text(path))) = assignments(&client_rb.text, "client_d_dir").pop() {
@@ -41,22 +41,22 @@ pub fn directory(client_rb: &Source) -> String {
     format!("{parent}/client.d")
 }
 
-/// The names of those that are read, in the order in which they are.
+/// The names of the files that Chef reads, in its order.
 #[must_use]
 pub fn read_in_order(mut names: Vec<String>) -> Vec<String> {
-    // As Ruby's Dir does: letters' case counts, and hidden files are none.
+    // As Ruby's `Dir` does: case-sensitive, without hidden files.
     names.retain(|name| name.strip_suffix(".rb").is_some() && !name.starts_with('.'));
     names.sort();
     names
 }
 
-/// Each line that sets something else than our block (`content`) does, after it. `client_rb` is as
-/// it stands, with the block or still without.
+/// Each line after enlist's block that sets another value than the block's `content`. `client_rb` is
+/// the present file, with or without the block.
 #[must_use]
 pub fn conflicts(client_rb: &Source, later: &[Source], content: &str) -> Vec<String> {
     let ours: Vec<(&str, Value<'_>)> =
         content.lines().filter_map(statement).chain(OTHERS).collect();
-    // What stands before the block is overridden by it.
+    // The block overrides the lines before it.
     let after = block::after(&client_rb.text);
     let skipped = client_rb.text.len() - after.len();
     let first = client_rb.text.get(..skipped).map_or(0, |before| before.matches('\n').count());
@@ -82,13 +82,13 @@ fn found(path: &str, text: &str, first: usize, ours: &[(&str, Value<'_>)]) -> Ve
     all.into_iter().map(|(_, problem)| problem).collect()
 }
 
-/// `name value` of a line of our own block.
+/// Name and value of a line of enlist's block.
 fn statement(line: &str) -> Option<(&str, Value<'_>)> {
     let (name, rest) = line.split_once(' ')?;
     Some((name, value(rest)))
 }
 
-/// Each line that sets `name`, with what it sets it to.
+/// The lines that set `name`, each with its value.
 fn assignments<'a>(text: &'a str, name: &str) -> Vec<(usize, Value<'a>)> {
     let mut found = Vec::new();
     let mut is_comment = false;
@@ -104,7 +104,7 @@ fn assignments<'a>(text: &'a str, name: &str) -> Vec<(usize, Value<'a>)> {
     found
 }
 
-/// What this line sets it to, if it does.
+/// The value that this line gives `name`, if it sets it.
 fn assigned<'a>(line: &'a str, name: &str) -> Option<Value<'a>> {
     let code = line.trim_start();
     if code.starts_with('#') {
@@ -153,14 +153,14 @@ fn begins_statement(before: &str) -> bool {
         || before.ends_with("; else")
 }
 
-/// What comes behind `=`, and not behind `==`, `=~` or `=>`.
+/// The text after `=` or `||=`, but not after `==`, `=~` or `=>`.
 fn assigned_by_sign(after: &str) -> Option<&str> {
     let rest = after.trim_start();
     let rest = rest.strip_prefix("||=").or_else(|| rest.strip_prefix('='))?;
     (!rest.starts_with(['=', '~', '>'])).then_some(rest)
 }
 
-/// An argument without brackets: something that begins a value.
+/// An argument without brackets: text that begins a value.
 fn argument(after: &str) -> Option<&str> {
     let rest = after.strip_prefix([' ', '\t'])?.trim_start();
     let begins = |c: char| c.is_alphanumeric() || "'\"%:@$[_<(".contains(c);
@@ -171,7 +171,7 @@ fn argument(after: &str) -> Option<&str> {
     (rest.starts_with(begins) && !joins).then_some(rest)
 }
 
-/// A text in quotes without interpolation, or a word, with nothing more behind it than a comment.
+/// Parses a string without interpolation, or a word, if only a comment follows it.
 fn value(rest: &str) -> Value<'_> {
     let rest = rest.trim_start();
     let rest = rest.strip_prefix('(').unwrap_or(rest).trim_start();
@@ -195,8 +195,8 @@ fn ends(rest: &str) -> bool {
     rest.is_empty() || rest.starts_with('#')
 }
 
-/// Up to the quote that ends it; in single quotes `\\` and `\'` are one letter (Ruby's
-/// documentation, "Literals").
+/// The text up to the closing quote, and what follows it. In single quotes, `\\` and `\'` are one
+/// character (Ruby's documentation, "Literals").
 fn quoted(text: &str, quote: char) -> Option<(String, &str)> {
     let mut plain = String::new();
     let mut letters = text.char_indices();
@@ -208,7 +208,7 @@ fn quoted(text: &str, quote: char) -> Option<(String, &str)> {
                 Some((_, next)) => plain.extend(['\\', next]),
                 None => return None,
             },
-            // In double quotes they mean more than one thing: the caller sees that they are there.
+            // Escapes in double quotes are kept, and the caller does not take such a text as plain.
             '\\' => {
                 plain.push('\\');
                 plain.extend(letters.next().map(|(_, next)| next));
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_set_otherwise_later_is_named() {
+    fn later_lines_with_another_value_are_reported() {
         for line in [
             "chef_server_url 'https://other.example/organizations/default'",
             "chef_server_url(\"https://other.example\")",
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changes_nothing_is_no_conflict() {
+    fn lines_without_effect_are_not_reported() {
         for line in [
             "# node_name 'web'",
             "node_name 'it\\'s'",
@@ -288,17 +288,17 @@ mod tests {
     }
 
     #[test]
-    fn in_client_rb_only_what_stands_behind_the_block() {
+    fn in_client_rb_only_lines_after_the_block_count() {
         let text = block::set("node_name 'before'\n", OURS) + "\nnode_name 'behind'\n";
         let found = conflicts(&source("/etc/chef/client.rb", &text), &[], OURS);
         assert_eq!(found, ["/etc/chef/client.rb, line 10: node_name \"behind\""]);
-        // The block comes last where there is none yet.
+        // A new block is put at the end, after these lines.
         let without = source("/etc/chef/client.rb", "node_name 'before'\n");
         assert!(conflicts(&without, &[], OURS).is_empty());
     }
 
     #[test]
-    fn where_the_later_files_are() {
+    fn the_directory_and_the_order_of_later_files() {
         assert_eq!(directory(&source("/etc/chef/client.rb", "")), "/etc/chef/client.d");
         assert_eq!(directory(&source("/etc/chef/client.rb", "client_d_dir '/x'\n")), "/x");
         let names = ["b.rb", "a.rb", ".c.rb", "d.txt"].map(str::to_owned).to_vec();

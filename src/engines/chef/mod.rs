@@ -1,4 +1,4 @@
-//! Chef: what `chef-client` wants to find below `/etc/chef`.
+//! Chef: the files below `/etc/chef` that `chef-client` needs.
 //!
 //! Source: Chef's documentation, "client.rb" and "chef-client (executable)".
 
@@ -8,14 +8,14 @@ pub mod client_rb;
 use serde_json::json;
 
 use super::{
-    Action, Authority, Bundle, Engine, EngineRecord, ExpectedKey, Grant, Installation, Installed,
+    Action, Authority, Bundle, EarlyKey, Engine, EngineRecord, Grant, Installation, Installed,
     Item, KeySpec, NodeContext, Observed, Place, RequiredSettings, Run, invariant, node,
 };
 use crate::fault::{Fault, Kind};
 use crate::pki::CaBundle;
 use crate::secret::Secret;
 
-/// The directories of its packages that the units let enlist write.
+/// The directories of its packages that the systemd units allow enlist to write.
 pub const WRITABLE: [&str; 2] = ["/etc/chef", "/etc/cinc"];
 
 /// The `[chef]` settings.
@@ -29,16 +29,16 @@ pub struct Chef {
     pub environment: Option<String>,
     /// Policy name and group; instead of a run list.
     pub policy: Option<(String, String)>,
-    /// Whether chef-client is run once, as soon as the node has joined.
+    /// Whether chef-client is run once after the join.
     pub run: bool,
-    /// chef-client's program; none: where it is usually found.
+    /// The path of chef-client. None: it is looked for in the usual directories.
     pub program: Option<String>,
 }
 
 impl Engine for Chef {
-    fn expected_key(&self, state_dir: &str) -> Option<ExpectedKey> {
+    fn early_key(&self, state_dir: &str) -> Option<EarlyKey> {
         let (bits, staged) = (self.key_bits, node::staged_key(state_dir));
-        Some(ExpectedKey { bits, staged, at: Some(key_place(self).path) })
+        Some(EarlyKey { bits, staged, at: Some(key_place(self).path) })
     }
 
     fn directories(&self, _: &Observed) -> Vec<Place> {
@@ -64,7 +64,7 @@ impl Engine for Chef {
         _: Option<&Secret>,
     ) -> Result<Installation, Fault> {
         let (Authority::Chef { endpoint, ca }, Grant::Client) = (node.authority, grant) else {
-            return Err(invariant("Chef is installed as a client of its server"));
+            return Err(invariant("Chef needs a Chef server and the grant of a client"));
         };
         let bundle = install(self, node.name, endpoint, ca.as_deref(), &node.staged_key());
         Ok(Installation::Bundle(bundle))
@@ -79,7 +79,7 @@ impl Engine for Chef {
     }
 }
 
-/// Where the client's private key stands.
+/// Where the client's private key is installed.
 fn key_place(settings: &Chef) -> Place {
     place(settings, "client.pem", 0o600)
 }
@@ -89,14 +89,14 @@ fn directory(settings: &Chef) -> Place {
     place(settings, "", 0o755)
 }
 
-/// Key, CA, client.rb, first-boot.json.
+/// Installs key, CA, first-boot.json and client.rb.
 fn install(settings: &Chef, name: &str, endpoint: &str, ca: Option<&str>, staged: &str) -> Bundle {
     let mut actions = vec![
         Action::Directory(directory(settings)),
         Action::Directory(place(settings, "trusted_certs", 0o755)),
         Action::Key { at: key_place(settings), from: staged.to_owned() },
     ];
-    // Of each file there, Chef reads the first certificate only (its source,
+    // One file per certificate: Chef reads only the first certificate of a file (its source,
     // `http/ssl_policies.rb`).
     let certificates = ca.and_then(|ca| CaBundle::from_pem(ca).ok()).map(|ca| ca.certificates());
     for (index, certificate) in certificates.into_iter().flatten().enumerate() {
@@ -117,7 +117,7 @@ fn install(settings: &Chef, name: &str, endpoint: &str, ca: Option<&str>, staged
         content: first_boot(settings),
         outdates: Vec::new(),
     });
-    // Last: with it, chef-client is ready to run.
+    // client.rb comes last, because chef-client can run once it exists.
     actions.push(Action::Block {
         item: Item::Settings,
         at: place(settings, "client.rb", 0o644),
@@ -127,7 +127,7 @@ fn install(settings: &Chef, name: &str, endpoint: &str, ca: Option<&str>, staged
     Bundle { lock: None, actions, run: settings.run.then(|| first_run(settings)) }
 }
 
-/// What chef-client has to use once it is installed.
+/// The settings that chef-client must use.
 fn required(settings: &Chef, name: &str, endpoint: &str) -> RequiredSettings {
     let client_rb = place(settings, "client.rb", 0o644).path;
     RequiredSettings::Chef { client_rb, content: client_rb_lines(settings, name, endpoint) }
@@ -146,16 +146,16 @@ pub fn check_organization(name: &str) -> Result<(), Fault> {
     if fits {
         return Ok(());
     }
-    let todo = "use lower-case letters, digits, - and _, 255 at most";
+    let todo = "use at most 255 lower-case letters, digits, - and _, with a letter or digit first";
     Err(Fault::new(
         Kind::Config,
-        "this is no name of a Chef organization",
+        "this is not the name of a Chef organization",
         format!("{name:?}"),
         todo,
     ))
 }
 
-/// client.rb is Ruby: every value is a quoted text.
+/// The lines of client.rb. It is Ruby, so every value is a quoted string.
 fn client_rb_lines(settings: &Chef, name: &str, endpoint: &str) -> String {
     let mut lines = vec![
         format!(
@@ -177,8 +177,8 @@ fn client_rb_lines(settings: &Chef, name: &str, endpoint: &str) -> String {
     lines.join("\n") + "\n"
 }
 
-/// A Ruby text in single quotes, in which only `\` and `'` mean something (Ruby's documentation,
-/// "Literals"): no interpolation, whatever stands in it.
+/// A Ruby string in single quotes. In it only `\` and `'` have a meaning, and nothing is interpolated
+/// (Ruby's documentation, "Literals").
 #[must_use]
 pub fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
@@ -192,7 +192,7 @@ fn first_boot(settings: &Chef) -> String {
     format!("{content:#}\n")
 }
 
-/// 35 and 37: the run succeeded, and a reboot is due (Chef's RFC 062, exit codes).
+/// The first run. Exit codes 35 and 37 mean that it succeeded and a reboot is needed (Chef's RFC 062).
 fn first_run(settings: &Chef) -> Run {
     let mut arguments = vec!["-j".to_owned(), format!("{}/first-boot.json", settings.confdir)];
     if let Some(environment) = settings.environment.as_ref().filter(|_| settings.policy.is_none()) {
@@ -212,7 +212,7 @@ mod tests {
     use super::quoted;
 
     #[test]
-    fn quotes_and_backslashes_stay_text() {
+    fn quotes_and_backslashes_are_escaped() {
         assert_eq!(quoted("a'b\\c#{x}\n"), "'a\\'b\\\\c#{x}\n'");
     }
 }

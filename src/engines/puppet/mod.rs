@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Action, Authority, Bundle, Engine, EngineRecord, ExpectedKey, Grant, Installation, Installed,
+    Action, Authority, Bundle, EarlyKey, Engine, EngineRecord, Grant, Installation, Installed,
     KeySpec, NodeContext, Observed, Place, RequiredSettings, Wanted, invariant, node,
 };
 use crate::fault::{Fault, Kind};
@@ -128,8 +128,8 @@ impl Engine for Puppet {
         Wanted { puppet: Some(puppet), ..Wanted::default() }
     }
 
-    fn expected_key(&self, state_dir: &str) -> Option<ExpectedKey> {
-        Some(ExpectedKey { bits: self.key_bits, staged: node::staged_key(state_dir), at: None })
+    fn early_key(&self, state_dir: &str) -> Option<EarlyKey> {
+        Some(EarlyKey { bits: self.key_bits, staged: node::staged_key(state_dir), at: None })
     }
 
     fn directories(&self, observed: &Observed) -> Vec<Place> {

@@ -1,21 +1,21 @@
-//! What a target learns and an engine is installed with: who the authority is, and what it gave.
-//! Both are public and stand in the record.
+//! The authority and its grant: what a target finds out, and what an engine is installed with. Both
+//! are public, and are part of the record.
 
 use serde::{Deserialize, Serialize};
 
 use super::EngineId;
 
-/// The authority as an engine has to know it.
+/// The authority, as far as an engine needs to know it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Authority {
     /// A Puppet server. `endpoint` is `host` or `host:port`; `ca` is PEM, root and intermediates.
     Puppet { endpoint: String, ca: String },
-    /// A Chef server, likewise. Without a CA, Chef uses the system's own.
+    /// A Chef server. Without `ca`, Chef uses the system's CAs.
     Chef { endpoint: String, ca: Option<String> },
     /// A stack of OpsWorks Stacks.
     Stack { name: String, region: Option<String> },
-    /// Systems Manager: nothing need be known beforehand.
+    /// Systems Manager: the engine needs to know nothing in advance.
     Service,
 }
 
@@ -31,7 +31,7 @@ impl Authority {
         }
     }
 
-    /// Its CA as PEM, where it has one of its own.
+    /// Its own CA as PEM, where it has one.
     #[must_use]
     pub fn ca(&self) -> Option<&str> {
         match self {
@@ -42,38 +42,40 @@ impl Authority {
     }
 }
 
-/// What the authority gave this node, checked.
+/// What the authority gave this node, after it was checked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Grant {
     /// `not_after` in Unix seconds.
     Certificate { pem: String, serial: String, not_after: i64 },
-    /// Our public key was accepted.
+    /// The node's public key was accepted.
     Client,
     /// OpsWorks Stacks: the id of the instance.
     Instance { id: String },
-    /// Systems Manager: the id of an activation. Its code is a secret and is never written down.
+    /// Systems Manager: the id of an activation. Its code is a secret and never part of the record.
     Activation { id: String },
     /// Systems Manager: the `mi-` id under which the agent registered.
     Managed { id: String, activation: Option<String> },
 }
 
 impl Grant {
-    /// For people.
+    /// For the log.
     #[must_use]
     pub fn describe(&self) -> String {
         match self {
             Self::Certificate { serial, .. } => {
-                format!("certificate {serial}, for our key and name, signed by the authority's CA")
+                format!(
+                    "certificate {serial}, for this node's key and name, signed by the authority's CA"
+                )
             }
-            Self::Client => "the authority took our public key".to_owned(),
+            Self::Client => "the authority accepted this node's public key".to_owned(),
             Self::Instance { id } => format!("instance {id}"),
             Self::Activation { id } => format!("activation {id}"),
             Self::Managed { id, .. } => format!("managed instance {id}"),
         }
     }
 
-    /// Serial number and end (Unix seconds) of a certificate.
+    /// The serial number and the end (Unix seconds) of a certificate.
     #[must_use]
     pub fn certificate(&self) -> Option<(&str, i64)> {
         match self {
@@ -82,7 +84,7 @@ impl Grant {
         }
     }
 
-    /// What the authority calls this node, where that is not its name.
+    /// The authority's id of this node, where that is not its name.
     #[must_use]
     pub fn member_id(&self) -> Option<&str> {
         match self {
@@ -91,7 +93,7 @@ impl Grant {
         }
     }
 
-    /// The grant once the engine has registered itself with it and got this id.
+    /// The grant after the engine registered itself with it and got this id.
     #[must_use]
     pub fn registered(self, id: String) -> Self {
         let activation = match self {
