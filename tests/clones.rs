@@ -85,7 +85,7 @@ fn a_copy_of_a_member_becomes_a_separate_member() {
     let before = association(&node.emulator.state(), NAME).clone();
     let copied = Copied::of(&node);
     let run = join(&node, copied.root.path(), Some(&other_instance()));
-    assert!(run.stderr.contains("another machine's"), "{}", run.stderr);
+    assert!(run.stderr.contains("another machine"), "{}", run.stderr);
     let state = node.emulator.state();
     assert_eq!(association(&state, NAME), &before, "the original's is unchanged");
     assert_ne!(association(&state, OTHER)["public_key"], before["public_key"]);
@@ -166,7 +166,7 @@ fn a_machine_id_that_appears_later_is_recorded_and_then_identifies_copies() {
         copied.write("etc/machine-id", ANOTHER);
         copied.write("etc/hostname", "web2.example.org\n");
         let run = join(&node, copied.root.path(), None);
-        assert!(run.stderr.contains("another machine's"), "{first:?}: {}", run.stderr);
+        assert!(run.stderr.contains("another machine"), "{first:?}: {}", run.stderr);
         assert_eq!(list(&node.emulator.state(), "associations").len(), 2);
     }
 }
@@ -184,7 +184,7 @@ fn a_copy_is_noticed_where_the_original_had_no_machine_id() {
     copied.write("etc/machine-id", ANOTHER);
     copied.write("etc/hostname", "web2.example.org\n");
     let run = join(&node, copied.root.path(), None);
-    assert!(run.stderr.contains("another machine's"), "{}", run.stderr);
+    assert!(run.stderr.contains("another machine"), "{}", run.stderr);
     // The same UUID with a new machine-id is the same machine.
     node.write("etc/machine-id", MACHINE);
     assert!(join(&node, node.root.path(), None).stdout.contains("already joined"));
@@ -219,7 +219,7 @@ fn a_copy_with_the_same_machine_id_is_recognized_by_its_firmware() {
         let said = status(&node, copied.root.path(), arguments);
         assert_eq!(said.code, 75, "{}", said.stdout);
         assert!(said.stdout.starts_with("opsworks-cm: not joined\n"), "{}", said.stdout);
-        for word in ["another machine's", UUID.trim(), OTHER_UUID.trim(), "run `enlist join`"] {
+        for word in ["another machine", UUID.trim(), OTHER_UUID.trim(), "run `enlist join`"] {
             assert!(said.stdout.contains(word), "{word}: {}", said.stdout);
         }
     }
@@ -227,7 +227,7 @@ fn a_copy_with_the_same_machine_id_is_recognized_by_its_firmware() {
     let reports: Value = serde_json::from_str(&said.stdout).unwrap();
     assert_eq!((said.code, &reports[0]["joined"]), (75, &Value::Bool(false)), "{}", said.stdout);
     let run = join(&node, copied.root.path(), None);
-    assert!(run.stderr.contains("another machine's"), "{}", run.stderr);
+    assert!(run.stderr.contains("another machine"), "{}", run.stderr);
     assert!(run.stdout.contains("as web2.example.org"), "{}", run.stdout);
     assert_eq!(status(&node, copied.root.path(), &[]).code, 0);
     assert_eq!(list(&node.emulator.state(), "associations").len(), 2);
@@ -284,6 +284,6 @@ fn a_leave_on_a_copy_does_not_remove_the_original() {
     let mut command = common::bare(&["leave", "--root", text(copied.root.path())]);
     let run =
         run(command.envs(node.emulator.env()).env_remove("AWS_EC2_METADATA_SERVICE_ENDPOINT"));
-    common::expect(&run, 78, &["another machine's", OTHER_UUID.trim()]);
+    common::expect(&run, 78, &["another machine", OTHER_UUID.trim()]);
     assert_eq!(list(&node.emulator.state(), "associations").len(), 1);
 }

@@ -146,7 +146,7 @@ fn hostile_endpoints_are_refused() {
         for settings in [PUPPET, "[opsworks-cm]\nserver = \"chef-test\"\n"] {
             let node = common::target_node_with(settings, &[], options.clone());
             let run = node.enlist(&["join"]);
-            expect(&run, 76, &["is no host name"]);
+            expect(&run, 76, &["is not a host name"]);
             nothing_created(&node);
             assert!(
                 !node.path("etc/chef/client.rb").exists()

@@ -226,7 +226,7 @@ fn a_name_that_every_host_has_is_not_used() {
             expect(
                 &run,
                 78,
-                &["no name of its own", "hostnamectl set-hostname", "[node]", "gave up"],
+                &["no host name yet", "hostnamectl set-hostname", "[node]", "gave up"],
             );
             assert!(node.emulator.calls().is_empty(), "{name}: an API was called");
             // A name in the settings is used.
@@ -243,7 +243,7 @@ fn the_distributions_default_name_is_not_used() {
     let node = Node::new();
     node.settings(SHORT);
     node.write("etc/os-release", &format!("ID=fedora\nDEFAULT_HOSTNAME=\"{}\"\n", running.trim()));
-    expect(&off_ec2(&node, &["join"]), 78, &["no name of its own"]);
+    expect(&off_ec2(&node, &["join"]), 78, &["no host name yet"]);
     // The same name, if it is configured, is used.
     node.write("etc/hostname", &running);
     assert_eq!(off_ec2(&node, &["join"]).code, 0);
@@ -257,7 +257,7 @@ fn a_name_that_comes_later_is_waited_for() {
     command.env_remove(ENDPOINT).stderr(Stdio::piped()).stdout(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
-    let waits = said.find(|line| line.as_ref().unwrap().contains("no name of its own"));
+    let waits = said.find(|line| line.as_ref().unwrap().contains("no host name yet"));
     assert!(waits.is_some(), "it does not log what it waits for");
     // As cloud-init or DHCP set it.
     node.write("etc/hostname", "web7.example.org\n");
@@ -276,7 +276,7 @@ fn an_ec2_instance_needs_no_host_name_but_for_opsworks() {
     let node = target_node(&format!("[opsworks]\nstack_id = \"{STACK}\"\n"), &[]);
     node.write("etc/hostname", "localhost.localdomain\n");
     let run = node.enlist(&["join", "--set", "node.budget=1s"]);
-    expect(&run, 78, &["no name of its own", "hostname = \"...\" in [opsworks]"]);
+    expect(&run, 78, &["no host name yet", "hostname = \"...\" in [opsworks]"]);
     assert!(list(&node.emulator.state(), "instances").is_empty());
     let run = node.enlist(&["join", "--set", "opsworks.hostname=web1"]);
     assert_eq!(run.code, 0, "{}", run.stderr);

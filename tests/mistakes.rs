@@ -229,7 +229,7 @@ fn a_wrong_certificate_is_refused_and_kept() {
         let before = "former\n";
         node.write("etc/puppetlabs/puppet/ssl/certs/ca.pem", before);
         let run = node.enlist(&["join"]);
-        expect(&run, 65, &["not acceptable", word]);
+        expect(&run, 65, &["the returned certificate was refused", word]);
         assert_eq!(
             node.read("etc/puppetlabs/puppet/ssl/certs/ca.pem"),
             before,
@@ -273,7 +273,7 @@ fn a_web_page_instead_of_metadata_means_not_ec2() {
     node.write("etc/hostname", "web9.example.net\n");
     let run = node.join();
     assert!(run.stdout.contains("as web9.example.net"), "{}", run.stdout);
-    assert!(run.stderr.contains("no EC2 instance"), "{}", run.stderr);
+    assert!(run.stderr.contains("not an EC2 instance"), "{}", run.stderr);
 }
 
 #[test]

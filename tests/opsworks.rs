@@ -130,7 +130,7 @@ fn opsworks_refuses_what_does_not_fit_before_anything_is_sent() {
     expect(
         &elsewhere.enlist(&["join"]),
         78,
-        &["the stack is in eu-west-1, and this instance in us-east-1"],
+        &["the stack is in region eu-west-1, and this instance is in us-east-1"],
     );
     assert_eq!(elsewhere.asked("RegisterInstance"), 0);
     let unknown = node_with_stack("00000000-0000-4000-8000-000000000000");

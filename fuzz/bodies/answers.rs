@@ -278,7 +278,7 @@ fn graded(fault: &Fault) {
     ];
     assert!(kinds.contains(&fault.kind), "{fault:?}");
     // An answer to another question is the one bug of ours that arbitrary answers can feign.
-    let feigned = ["of another kind", "another service's"];
+    let feigned = ["belongs to another action", "belongs to another service"];
     assert!(
         fault.kind != Kind::Invariant || feigned.iter().any(|word| fault.what.contains(word)),
         "{fault:?}"

@@ -1,21 +1,21 @@
-//! Regions and URLs of the APIs, as people write them. Pure.
+//! Checks regions and URLs from the settings and the environment. Pure.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The longest region: it becomes a label of a host name (RFC 1035, 2.3.4).
+/// The longest region. It becomes a label of a host name (RFC 1035, 2.3.4).
 const LONGEST_REGION: usize = 63;
-/// The longest host name (RFC 1035, 2.3.4), and a bound on the whole URL.
+/// The longest host name (RFC 1035, 2.3.4), and the longest URL that is accepted.
 const LONGEST_HOST: usize = 253;
 const LONGEST_URL: usize = 2048;
 
-/// Why a text is no region.
+/// Why a text is not a region.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RegionError {
     #[error("it is an availability zone; its region is {0}")]
     Zone(String),
     #[error("it is the id of an availability zone, not a region such as eu-central-1")]
     ZoneId,
-    #[error("a region is 1 to 63 lower case letters, digits and -, such as eu-central-1")]
+    #[error("a region is 1 to 63 lower-case letters, digits and -, such as eu-central-1")]
     Form,
 }
 
@@ -23,7 +23,7 @@ pub enum RegionError {
 /// to. A zone (`eu-central-1a`, `us-west-2-lax-1a`) or its id (`euc1-az2`) is a common mistake.
 ///
 /// # Errors
-/// What it is instead.
+/// Why it is not a region, and the region of a zone.
 pub fn region(text: &str) -> Result<(), RegionError> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let is_label = !text.starts_with('-') && !text.ends_with('-');
@@ -37,8 +37,8 @@ pub fn region(text: &str) -> Result<(), RegionError> {
     {
         return Err(RegionError::ZoneId);
     }
-    // A region of AWS is a place of two to four letters, words, and a number. Other endpoints
-    // have names of their own.
+    // An AWS region is a place of two to four letters, words, and a number. Other providers of the APIs
+    // may use other names.
     let Some(at) = parts.iter().position(|part| part.starts_with(|c: char| c.is_ascii_digit()))
     else {
         return Ok(());
@@ -58,33 +58,33 @@ fn is_number(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_digit())
 }
 
-/// Why a text is no URL that can be asked.
+/// Why a URL is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
     #[error("it has no scheme: it must begin with https:// or http://")]
     NoScheme,
-    #[error("its scheme is {0}, and must be https or http")]
+    #[error("its scheme is {0}, not https or http")]
     Scheme(String),
-    #[error("it names no host")]
+    #[error("it has no host")]
     NoHost,
     #[error("{0:?} is not the name or address of a host")]
     Host(String),
     #[error("its port is not a number from 1 to 65535")]
     Port,
-    #[error("it holds a login, which does not belong there")]
+    #[error("it contains a login; remove it")]
     Login,
-    #[error("it holds a query or a fragment, which does not belong there")]
+    #[error("it contains a query or a fragment; remove it")]
     Query,
-    #[error("it holds blanks, line ends or other characters that no URL has")]
+    #[error("it contains blanks, line ends or other characters that are not allowed in a URL")]
     Character,
     #[error("it is longer than {LONGEST_URL} characters")]
     TooLong,
 }
 
-/// The parts of a URL that matter before it is asked.
+/// The parts of a URL that are checked before it is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Url<'a> {
-    /// `http` instead of `https`: whoever is on the way can read it.
+    /// Whether it is `http`, which anyone on the network path can read.
     pub is_plain: bool,
     /// Without the brackets of an IPv6 address.
     pub host: &'a str,
@@ -98,7 +98,7 @@ impl<'a> Url<'a> {
     /// Parses an endpoint's URL: scheme, host, port, path.
     ///
     /// # Errors
-    /// The first thing that is wrong with it.
+    /// The first problem that is found.
     pub fn endpoint(text: &'a str) -> Result<Self, UrlError> {
         let url = Self::parse(text)?;
         if url.login.is_some() {
@@ -113,7 +113,7 @@ impl<'a> Url<'a> {
     /// Parses a URL that may have a login and a query.
     ///
     /// # Errors
-    /// The first thing that is wrong with it.
+    /// The first problem that is found.
     pub fn parse(text: &'a str) -> Result<Self, UrlError> {
         if text.len() > LONGEST_URL {
             return Err(UrlError::TooLong);
@@ -138,7 +138,7 @@ impl<'a> Url<'a> {
         Ok(Self { is_plain, host, port, login, path })
     }
 
-    /// Whether what is sent there stays on this machine.
+    /// Whether it leads to this machine.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         is_loopback(self.host)
@@ -181,7 +181,7 @@ fn host_and_port(text: &str) -> Result<(&str, Option<u16>), UrlError> {
     Ok((host, port.transpose()?))
 }
 
-/// An IPv6 address, and what stands after it.
+/// Parses an IPv6 address in brackets, and the port after it.
 fn in_brackets<'a>(whole: &str, rest: &'a str) -> Result<(&'a str, Option<&'a str>), UrlError> {
     let (host, rest) = rest.split_once(']').ok_or(UrlError::NoHost)?;
     host.parse::<Ipv6Addr>().map_err(|_| UrlError::Host(host.to_owned()))?;
@@ -209,7 +209,7 @@ mod tests {
     use super::{RegionError, Url, UrlError, is_loopback, region};
 
     #[test]
-    fn a_zone_is_no_region_and_its_region_is_named() {
+    fn a_zone_is_refused_and_its_region_is_named() {
         for name in [
             "eu-central-1",
             "us-gov-west-1",
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn urls_are_taken_apart_or_refused_with_the_reason() {
+    fn urls_are_parsed_or_refused_with_the_reason() {
         let url = Url::parse("http://u:p@[::1]:8080/a?b").unwrap();
         assert_eq!((url.is_plain, url.host, url.port), (true, "::1", Some(8080)));
         assert_eq!((url.login, url.path), (Some("u:p"), "/a?b"));

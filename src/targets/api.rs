@@ -1,33 +1,34 @@
-//! Requests and answers as the core passes them on. Each service has its own, in the terms of its
-//! API; here they are only told apart by service.
+//! Requests and answers of all services, as the core passes them on. Each service defines its own, in
+//! the terms of its API. The enums here only say which service it is.
 
 use super::{invariant, opsworks, opsworks_cm, ssm};
 use crate::fault::Fault;
 
-/// What the core, the log and the host want to know of any request.
+/// What the core, the log and the host need to know of any request.
 pub trait Call {
     /// The API's name of the action.
     fn action(&self) -> &'static str;
-    /// What it is asked about, for messages.
+    /// The object of the request, for messages: `node n, server s`.
     fn on(&self) -> String;
-    /// What of it must not be shown, should an error repeat it.
+    /// A part that must not be shown, even where an error of the service repeats it.
     fn secret(&self) -> Option<&str> {
         None
     }
 
-    /// Whether its answer holds a secret: then nothing of a broken one is kept as evidence.
+    /// Whether its answer contains a secret. Then a malformed answer is not kept as evidence.
     fn answer_is_secret(&self) -> bool {
         false
     }
 
-    /// What to do where the service refuses it.
+    /// What to do if the service refuses it.
     fn if_refused(&self) -> &'static str {
         IF_REFUSED
     }
 }
 
-/// What to do where a service refuses a request and nothing more is known.
-pub const IF_REFUSED: &str = "correct what the service's reason names";
+/// What to do if a service refuses a request, where nothing more is known.
+pub const IF_REFUSED: &str =
+    "correct what the service's error message names, then run the command again";
 
 /// A request to one of the services.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +44,7 @@ pub enum Answer {
     OpsworksCm(opsworks_cm::api::Answer),
     OpsworksStacks(opsworks::api::Answer),
     SystemsManager(ssm::api::Answer),
-    /// What the node's key signed.
+    /// The result of [`super::Question::Sign`].
     Signature(Vec<u8>),
 }
 
@@ -76,13 +77,13 @@ pub trait ServiceAnswer: Sized {
     fn of(answer: &Answer) -> Option<&Self>;
 }
 
-/// A target's answers, as its own service's. A target asks one service, so they all are.
+/// The answers as those of one service. A target calls only one service.
 ///
 /// # Errors
-/// `Invariant` where one is another service's.
-pub fn own<A: ServiceAnswer>(answers: &[Answer]) -> Result<Vec<&A>, Fault> {
-    let own = answers.iter().map(A::of).collect::<Option<Vec<&A>>>();
-    own.ok_or_else(|| invariant("an answer is another service's"))
+/// `Invariant` where one belongs to another service.
+pub fn of_service<A: ServiceAnswer>(answers: &[Answer]) -> Result<Vec<&A>, Fault> {
+    let all = answers.iter().map(A::of).collect::<Option<Vec<&A>>>();
+    all.ok_or_else(|| invariant("an answer belongs to another service"))
 }
 
 macro_rules! service {

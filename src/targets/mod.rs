@@ -1,14 +1,14 @@
-//! Whom the node enlists with. Pure: a folder per target says what to ask its authority and what
-//! an answer means. The files of an engine belong to `engines`.
+//! The targets: the authorities that a node can join. Pure: the folder of a target says what to ask its
+//! authority and what each answer means. The files of an engine belong to `engines`.
 //!
-//! The order of a bootstrap is the same for all targets and belongs to `bootstrap`:
+//! The order of the questions is the same for all targets, and belongs to `bootstrap`:
 //!
 //! ```text
-//! discover   read-only: who is the authority, is it ready, how is it verified
-//! create     the one call that makes the node a member
-//! reconcile  whether that call took effect, where its reply is not known
-//! wait       read-only: has the authority decided, and what did it give
-//! leave      the way out
+//! discover   read-only: the authority's endpoint and CA, and whether it is ready
+//! create     the one call that asks for the membership
+//! reconcile  whether that call took effect, after its reply was lost
+//! wait       read-only: whether the authority has decided, and what it granted
+//! leave      ends the membership
 //! ```
 
 pub mod address;
@@ -26,78 +26,80 @@ use crate::facts::{Facts, MachineIdentity};
 use crate::fault::{Fault, Kind};
 use crate::secret::Secret;
 
-/// Where records, staged keys, evidence and backups stand.
+/// The directory of records, staged keys, evidence and backups.
 pub const STATE_DIR: &str = "/var/lib/enlist";
 
-/// A question that can take several answers: the next step, given the answers so far.
+/// The next step of a question, given the answers so far. A question may need several calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Question<T> {
+    /// Makes this call. Its result is the next answer.
     Ask(Request),
-    /// Asks this a little later. Its answer takes the place of the last one.
+    /// Makes this call after a wait. Its result replaces the last answer.
     AskLater(Request),
-    /// Has this signed with the node's key. The signature is the next answer.
+    /// Has these bytes signed with the node's key. The signature is the next answer.
     Sign(Vec<u8>),
+    /// The result.
     Done(T),
 }
 
-/// What makes the node a member.
+/// How the node asks for its membership.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Creation {
     Call(Request),
-    /// Somebody else made the call, and this is what it gave.
+    /// No call is needed: the settings give the grant of a call that was made elsewhere.
     Given(Grant),
 }
 
-/// What the creating call's answer means.
+/// The meaning of the answer to the creating call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Created {
-    /// The authority has still to decide; it is asked with this ticket.
+    /// The authority decides later. It is polled with this ticket.
     Ticket(String),
-    /// A secret that came with the grant is kept in memory only.
+    /// The grant, and a secret that came with it. The secret is kept only in memory.
     Granted(Grant, Option<Secret>),
 }
 
-/// What became of a creating call whose reply is not known.
+/// The result of `reconcile`: what became of a creating call whose reply was lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reconciled {
-    /// It took effect, and this is what it gave.
+    /// It took effect, with this grant.
     Granted(Grant),
-    /// It had no effect, or making it again does no harm.
+    /// It had no effect, or making it again is safe.
     CallAgain,
 }
 
-/// What the authority has decided.
+/// The authority's decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
     Granted(Grant),
-    /// It does not remember the ticket: the creating call is made again.
+    /// The authority does not know the ticket any more. The creating call is made again.
     Forgotten,
 }
 
-/// The IAM actions that a target needs, by what they are for.
+/// The IAM actions that a target needs, by their purpose.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permissions {
-    /// An ARN, or `*` where the service knows no resources (IAM's Service Authorization Reference).
+    /// An ARN, or `*` where the service has no resources (IAM's Service Authorization Reference).
     pub resource: String,
-    /// The role that is passed on to the service.
+    /// The role that is passed to the service (`iam:PassRole`).
     pub passes_role: Option<String>,
     pub join: &'static [&'static str],
     pub reconcile: &'static [&'static str],
     pub leave: &'static [&'static str],
 }
 
-/// What is known of a membership that ends.
+/// What is known of the node and its membership when it leaves.
 #[derive(Clone, Copy, Debug)]
 pub struct Member<'a> {
     pub name: Option<&'a str>,
-    /// None: it was not discovered yet.
+    /// None: it was never discovered.
     pub authority: Option<&'a Authority>,
     pub grant: Option<&'a Grant>,
     /// Whether files were installed with the grant.
     pub is_installed: bool,
-    /// Whether the creating call was ever attempted.
+    /// Whether a creating call was ever attempted.
     pub was_attempted: bool,
-    /// The text that marks what is ours at the authority.
+    /// The text that marks what enlist created at the authority.
     pub mark: &'a str,
     pub machine: Option<&'a MachineIdentity>,
     /// SHA-1 of the public key that was sent.
@@ -106,57 +108,59 @@ pub struct Member<'a> {
     pub observed: &'a Observed,
 }
 
-/// One target. An error is a fault: what an answer means includes whether it is acceptable.
+/// One target. A method that gets an answer also decides whether the answer is acceptable.
 pub trait Target: Send {
-    /// The settings' table, `--target`, the directory of the record: `opsworks-cm`.
+    /// The target's id, such as `opsworks-cm`: for the settings' table, `--target` and the state directory.
     fn id(&self) -> &'static str;
 
-    /// Which authority, for people and for the record: `server my-puppet`.
+    /// The authority, for messages and for the record: `server my-puppet`.
     fn authority_name(&self) -> String;
 
-    /// The engine that the node is enlisted for; where the authority still has to say, the likeliest.
+    /// The engine. Where only the authority can tell, the one to expect.
     fn engine(&self) -> EngineId;
 
-    /// Every engine that it may turn out to be.
+    /// Every engine that the authority may turn out to use.
     fn engines(&self) -> Vec<EngineId> {
         vec![self.engine()]
     }
 
-    /// Whether this node can join under this name, as far as the authority is concerned.
+    /// Checks whether the authority can accept this node under this name.
     ///
     /// # Errors
-    /// `Config`, with the rule.
+    /// `Config` with the rule that is broken.
     fn check(&self, facts: &Facts, name: &str) -> Result<(), Fault> {
         let _ = (facts, name);
         Ok(())
     }
 
-    /// Who the authority is.
+    /// Finds out the authority's endpoint and CA.
     ///
     /// # Errors
-    /// `Transient` where it is not ready yet, `Rejected` where it will never be, `Data` where it
-    /// can't be used.
+    /// `Transient` where the authority is not ready yet, `Rejected` where it will never be, `Data` where
+    /// its CA can't be used.
     fn discover(&self, facts: &Facts, answers: &[Answer]) -> Result<Question<Authority>, Fault>;
 
-    /// Whether the node shows a registration that no record knows of. Then `reconcile` is asked
-    /// before anything is created.
+    /// Whether the node has a registration already that is in no record. Then `reconcile` comes before
+    /// the creating call.
     fn shows_registration(&self, observed: &Observed) -> bool {
         let _ = observed;
         false
     }
 
-    /// The creating call. `mark` is a text that nothing else of ours at the authority holds; `unix`
-    /// is the time in seconds.
+    /// The creating call. `mark` is a text that is unique to this node and target, for finding later what
+    /// the call created. `unix` is the time in seconds.
     ///
     /// # Errors
     /// `Config` where a value does not fit the API.
     fn create(&self, node: &NodeContext<'_>, mark: &str, unix: i64) -> Result<Creation, Fault>;
 
+    /// The meaning of the answer to the creating call.
+    ///
     /// # Errors
     /// `Protocol` where the answer lacks what it must hold.
     fn created(&self, answer: &Answer) -> Result<Created, Fault>;
 
-    /// What became of a creating call whose reply is not known. By default it is made again.
+    /// Finds out what became of a creating call whose reply was lost. By default it is made again.
     ///
     /// # Errors
     /// As for the answers of any call.
@@ -170,10 +174,10 @@ pub trait Target: Send {
         Ok(Question::Done(Reconciled::CallAgain))
     }
 
-    /// What the authority has decided. A target whose creating call grants at once has no ticket.
+    /// Polls the authority for its decision. Not needed where the creating call grants at once.
     ///
     /// # Errors
-    /// `Rejected` where it said no, `Data` where what it gave is not acceptable.
+    /// `Rejected` where the authority refused, `Data` where its grant is not acceptable.
     fn wait(
         &self,
         node: &NodeContext<'_>,
@@ -185,24 +189,25 @@ pub trait Target: Send {
         Ok(Question::Done(Decision::Forgotten))
     }
 
-    /// The way out.
+    /// Ends the membership at the authority.
     ///
     /// # Errors
     /// As for the answers of any call.
     fn leave(&self, member: &Member<'_>, answers: &[Answer]) -> Result<Question<()>, Fault>;
 
+    /// The permissions that the node needs.
     fn permissions(&self) -> Permissions;
 }
 
-/// The directory of a target's record, staged key, evidence and backups.
+/// The directory of one target's record, staged key, evidence and backups.
 #[must_use]
 pub fn state_dir(id: &str) -> String {
     format!("{STATE_DIR}/{id}")
 }
 
-/// That an answer does not fit its question.
+/// The fault where an answer is of another action than this one.
 pub(crate) fn mismatch(action: &str) -> Fault {
-    invariant(&format!("the answer to {action} is of another kind"))
+    invariant(&format!("the answer to {action} belongs to another action"))
 }
 
 pub(crate) fn invariant(what: &str) -> Fault {

@@ -1,4 +1,4 @@
-//! `node.name`: a template over what the node knows of itself.
+//! The node's name: the template of the setting `node.name`, and the default.
 
 use std::net::Ipv4Addr;
 
@@ -22,17 +22,19 @@ enum Part {
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
-    #[error("{{{0}}} is no placeholder")]
+    #[error("{{{0}}} is not a placeholder")]
     Unknown(String),
-    #[error("a brace is not closed, or closed without being opened")]
+    #[error("it has an unmatched brace")]
     Brace,
     #[error("it is empty")]
     Empty,
 }
 
 impl NameTemplate {
+    /// Parses a template.
+    ///
     /// # Errors
-    /// For an unknown placeholder, an odd brace, or nothing at all.
+    /// For an unknown placeholder, an unmatched brace, or an empty text.
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
         let mut parts = Vec::new();
         let mut rest = text;
@@ -55,12 +57,12 @@ impl NameTemplate {
         Ok(Self { text: text.to_owned(), parts })
     }
 
-    /// The name. What is put in for a placeholder is written in lower case, as names are; the
-    /// template's own text is taken as it stands.
+    /// Renders the name. The values of placeholders are put in lower case; the template's own text is
+    /// not changed.
     ///
     /// # Errors
-    /// `Config` where the template asks for an instance id and this is no EC2 instance; as
-    /// [`no_host_name`] where it asks for the host's name and there is none yet.
+    /// `Config` where the template needs an instance id and this is not an EC2 instance. As
+    /// [`no_host_name`] where it needs the host name and there is none yet.
     pub fn render(&self, facts: &Facts) -> Result<String, Fault> {
         let mut name = String::new();
         for part in &self.parts {
@@ -80,17 +82,17 @@ impl NameTemplate {
     fn no_instance_id(&self) -> Fault {
         Fault::new(
             Kind::Config,
-            "the node's name needs an instance id, and this is no EC2 instance",
+            "the node's name needs an instance id, and this is not an EC2 instance",
             format!("node.name = {:?}", self.text),
-            "use {fqdn} or {hostname}, or leave node.name out",
+            "use {fqdn} or {hostname} in node.name, or remove node.name",
         )
     }
 }
 
-/// The name where the settings give no template: the instance id on EC2, else the FQDN.
+/// The name without a template: the instance id on EC2, else the FQDN.
 ///
 /// # Errors
-/// As [`no_host_name`], where that is no name.
+/// As [`no_host_name`], where the FQDN does not identify the host.
 pub fn default_name(facts: &Facts) -> Result<String, Fault> {
     match &facts.ec2 {
         Some(ec2) => Ok(ec2.instance_id.to_ascii_lowercase()),
@@ -105,20 +107,19 @@ fn of_host(name: &str) -> Result<String, Fault> {
     Err(no_host_name(name, "name = \"...\" in [node]"))
 }
 
-/// That this node has no host name yet. Cloud-init or DHCP may set one, so it is waited for within
-/// the budget; then it is `Config`.
+/// The fault where this node has no host name yet. Cloud-init or DHCP may still set one, so it is
+/// retried within the budget and becomes `Config` afterwards.
 #[must_use]
 pub fn no_host_name(found: &str, setting: &str) -> Fault {
     let on = match found {
         "" => "the host name is empty".to_owned(),
         found => format!("the host name is {found:?}"),
     };
-    let todo = format!("set one: `hostnamectl set-hostname NAME`, or {setting}");
-    Fault::new(Kind::Transient, "this node has no name of its own yet", on, todo)
-        .ends_as(Kind::Config)
+    let todo = format!("run `hostnamectl set-hostname NAME`, or set {setting}");
+    Fault::new(Kind::Transient, "this node has no host name yet", on, todo).ends_as(Kind::Config)
 }
 
-/// Labels that stand where a host has no name: the kernel's, the resolver's, installers'.
+/// First labels that identify no host: defaults of the kernel, the resolver and installers.
 const NO_NAMES: [&str; 18] = [
     "(none)",
     "none",
@@ -140,12 +141,12 @@ const NO_NAMES: [&str; 18] = [
     "unassigned-hostname",
 ];
 
-/// Whether this tells one host from another. Not `localhost` in whatever domain, not an address.
+/// Whether this name identifies a host. `localhost`, in any domain, and addresses do not.
 #[must_use]
 pub fn is_host_name(text: &str) -> bool {
     let name = text.trim().trim_end_matches('.').to_ascii_lowercase();
     let first = name.split('.').next().unwrap_or_default();
-    // IPv6 with a zone or in brackets, too: a host name holds no colon.
+    // A colon means IPv6, also with a zone or in brackets.
     let is_address = name.parse::<Ipv4Addr>().is_ok() || name.contains(':');
     let is_reverse = name.ends_with(".in-addr.arpa") || name.ends_with(".ip6.arpa");
     let has_letters = first.chars().any(char::is_alphanumeric);
@@ -168,7 +169,7 @@ mod tests {
     use crate::fault::Kind;
 
     #[test]
-    fn what_every_host_is_called_is_no_name() {
+    fn common_default_names_are_refused() {
         for text in [
             "",
             " ",
@@ -214,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_without_a_name_is_waited_for_wherever_its_name_is_asked_for() {
+    fn a_missing_host_name_is_retried_wherever_it_is_needed() {
         let facts = Facts {
             hostname: "localhost".to_owned(),
             fqdn: "localhost.localdomain".to_owned(),
@@ -228,7 +229,7 @@ mod tests {
         ] {
             assert_eq!((fault.kind, fault.final_kind()), (Kind::Transient, Kind::Config));
         }
-        // What the settings say themselves is not second-guessed.
+        // Text of the template itself is not checked.
         assert_eq!(render("localhost").unwrap(), "localhost");
     }
 }

@@ -1,8 +1,8 @@
-//! What the Puppet agent will use, compared with what it has to use.
+//! Compares the settings that the Puppet agent uses with those that it must use.
 //!
-//! Two sources: `puppet.conf` itself, which costs nothing to read, and `puppet config print`,
-//! which is the last word on it. Puppet reads `puppet.conf` whole or not at all: with one line that
-//! it does not understand it runs on its defaults, and says so on standard error only.
+//! There are two sources: `puppet.conf`, which is quick to read, and `puppet config print`, which is
+//! slow and authoritative. One line in `puppet.conf` that Puppet does not understand makes it ignore
+//! the whole file and use its defaults. It reports that only on standard error.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use super::{PuppetSite, conf};
 /// Puppet's own port.
 const PORT: &str = "8140";
 
-/// The setting that a default is made of.
+/// Settings whose default derives from another setting, and that setting.
 const MADE_OF: [(&str, &str); 8] = [
     ("ca_server", "server"),
     ("ca_port", "serverport"),
@@ -25,18 +25,18 @@ const MADE_OF: [(&str, &str); 8] = [
     ("config", "confdir"),
 ];
 
-/// What the agent has to use once this node has joined.
+/// What the agent must use once this node has joined.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expected {
     pub site: PuppetSite,
     /// `host` or `host:port`.
     pub endpoint: String,
     pub name: String,
-    /// None: whichever it is.
+    /// None: any.
     pub environment: Option<String>,
 }
 
-/// A setting that is not what it has to be.
+/// A setting with another value than it must have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
     pub setting: &'static str,
@@ -44,15 +44,15 @@ pub struct Difference {
     pub found: String,
 }
 
-/// Something in the way, for people: `/etc/puppet/puppet.conf, line 7: server = a`.
+/// A setting that must be changed, for messages: `/etc/puppet/puppet.conf, line 7: server = a`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem(pub String);
 
-/// What `puppet config print` said.
+/// The output of `puppet config print`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Printed {
     pub values: BTreeMap<String, String>,
-    /// Why it does not use its settings, where it does not.
+    /// Puppet's error message, where it ignores its settings.
     pub complaint: Option<String>,
 }
 
@@ -70,7 +70,7 @@ impl Expected {
         self.endpoint.split_once(':').map_or(PORT, |(_, port)| port)
     }
 
-    /// What has to be in `puppet.conf`.
+    /// The settings that must be in `puppet.conf`.
     #[must_use]
     pub fn settings(&self) -> Vec<(&'static str, String)> {
         let mut values = vec![("server", self.host().to_owned()), ("certname", self.name.clone())];
@@ -83,7 +83,7 @@ impl Expected {
         values
     }
 
-    /// What must not say otherwise where it is in `puppet.conf`.
+    /// The settings that must have these values where `puppet.conf` has them.
     #[must_use]
     pub fn overriding(&self) -> Vec<(&'static str, String)> {
         let (host, port) = (self.host(), self.port());
@@ -97,7 +97,7 @@ impl Expected {
         ]
     }
 
-    /// The places of the files, each under the setting that names it.
+    /// The paths of the files, each with the setting that gives it.
     fn places(&self) -> Vec<(&'static str, String)> {
         let ssl = |rest: &str| format!("{}/{rest}", self.site.ssldir);
         let pem = format!("{}.pem", self.name);
@@ -122,7 +122,7 @@ impl Expected {
         all
     }
 
-    /// What is not as it has to be.
+    /// The settings in Puppet's output that have other values than they must have.
     #[must_use]
     pub fn differences(&self, printed: &Printed) -> Vec<Difference> {
         let value = |name: &str| printed.values.get(name).map_or("", String::as_str);
@@ -130,9 +130,9 @@ impl Expected {
             let found = value(setting);
             let is_well = found == wanted
                 || match setting {
-                    // Empty: none is set. The name alone stands for the port of `serverport`.
+                    // Empty: not set. A name without a port uses `serverport`.
                     "server_list" => found.is_empty() || found == self.host(),
-                    // Agents before 7 don't know the newer name; those since then go by it alone.
+                    // Agents before version 7 know only masterport, later ones use only serverport.
                     "serverport" => found.is_empty(),
                     "masterport" => !value("serverport").is_empty(),
                     _ => false,
@@ -142,13 +142,13 @@ impl Expected {
         self.all().into_iter().filter_map(differs).collect()
     }
 
-    /// What `puppet.conf` itself shows to be otherwise: for where Puppet can't be asked. A value
-    /// that is made of another one is not judged.
+    /// The problems that `puppet.conf` itself shows, for where Puppet can't be asked. A value that
+    /// contains a variable is not judged.
     #[must_use]
     pub fn read(&self, text: &str) -> Vec<Problem> {
         let needed = self.settings();
         let is_needed = |name: &str| needed.iter().any(|(known, _)| *known == name);
-        // The places of files are made of others, and Puppet's own defaults differ: not judged.
+        // Paths of files are not judged: they derive from other settings, and defaults differ.
         let places = self.places();
         let all = self
             .all()
@@ -171,7 +171,7 @@ impl Expected {
         Problem(format!("{}, line {line}: {what}", self.conf()))
     }
 
-    /// Where a difference comes from.
+    /// The line or option that causes a difference.
     #[must_use]
     pub fn blame(&self, difference: &Difference, text: &str, options: &[ServiceOption]) -> Problem {
         let Difference { setting, wanted, found } = difference;
@@ -190,13 +190,13 @@ impl Expected {
         match names.iter().find_map(|name| value_of(text, name).map(|value| (name, value))) {
             Some((name, (line, value))) => self.problem(line, &format!("{name} = {value}")),
             None => Problem(format!(
-                "{}: Puppet uses {setting} = {found}, and it has to be {wanted}",
+                "{}: Puppet uses {setting} = {found}, and it must be {wanted}",
                 self.conf()
             )),
         }
     }
 
-    /// The line that Puppet complains about without naming it: by the setting's name or the
+    /// The line of Puppet's complaint, which does not give it. Found by the setting's name or the
     /// variable in its value.
     #[must_use]
     pub fn blame_complaint(&self, complaint: &str, text: &str) -> Option<String> {
@@ -220,20 +220,20 @@ impl Expected {
         })
     }
 
-    /// What would make the differences right, where that is ours to set.
+    /// The settings that would correct the differences, where enlist may set them.
     #[must_use]
     pub fn corrections(&self, differences: &[Difference]) -> Vec<(&'static str, String)> {
-        // Which file Puppet reads is not said in that file.
+        // A line in puppet.conf can't change which file Puppet reads.
         let ours = differences.iter().filter(|difference| difference.setting != "config");
         ours.map(|difference| (difference.setting, difference.wanted.clone())).collect()
     }
 }
 
-/// What this node's Puppet is asked for.
+/// The arguments with which this node's Puppet is asked.
 #[must_use]
 pub fn arguments(options: &[ServiceOption], no_code: &str) -> Vec<String> {
-    // What Puppet synchronises from its server is the account puppet's, and some of it is code: it
-    // is not to be run by root for a question.
+    // The account puppet owns the files that Puppet synchronises from its server. Some are code, which
+    // root must not run just to ask for settings.
     let without_code = ["libdir", "factpath", "environmentpath", "basemodulepath"];
     let mut all: Vec<String> =
         ["config", "print", "--section", "agent", "--color", "false"].map(str::to_owned).to_vec();
@@ -267,12 +267,12 @@ const ASKED: [&str; 21] = [
     "trusted_oid_mapping_file",
 ];
 
-/// Whether a setting is one that is compared, or that one is made of.
+/// Whether a setting is compared, or a compared one derives from it.
 pub(super) fn is_compared(name: &str) -> bool {
     ASKED.contains(&name) || MADE_OF.iter().any(|(_, of)| *of == name)
 }
 
-/// Every setting that [`super::conf`] may be told to set, for taking them back.
+/// Every setting that enlist may set in `puppet.conf`, and removes again when the node leaves.
 pub const OURS: [&str; 17] = [
     "server",
     "certname",
@@ -293,7 +293,7 @@ pub const OURS: [&str; 17] = [
     "trusted_oid_mapping_file",
 ];
 
-/// What `puppet config print` said, on both outputs. `code` is its exit code.
+/// Parses the output of `puppet config print`. `code` is its exit code.
 #[must_use]
 pub fn parse(stdout: &str, stderr: &str, code: Option<i32>) -> Printed {
     let lines = stdout.lines().filter_map(|line| line.split_once('='));
@@ -321,11 +321,11 @@ mod tests {
         Expected { site, endpoint: "p.example".to_owned(), name: "n".to_owned(), environment: None }
     }
 
-    /// As Puppet 7 prints it where everything is as it has to be.
+    /// As Puppet 7 prints it where every setting is correct.
     const PRINTED: &str = "ca_port = 8140\nca_server = p.example\ncertname = n\nconfig = /etc/puppet/puppet.conf\nhostcert = /s/certs/n.pem\nhostcrl = /s/crl.pem\nhostcsr = /s/certificate_requests/n.pem\nhostprivkey = /s/private_keys/n.pem\nlocalcacert = /s/certs/ca.pem\nmasterport = 8140\nserver = p.example\nserver_list = \nserverport = 8140\nssldir = /s\nuse_srv_records = false\n";
 
     #[test]
-    fn what_is_as_it_has_to_be_differs_in_nothing() {
+    fn correct_settings_show_no_difference() {
         let printed = parse(PRINTED, "Warning: an old Ruby\n", Some(0));
         assert_eq!((expected().differences(&printed), printed.complaint), (Vec::new(), None));
         // An agent of version 5 knows no serverport.
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn a_difference_is_blamed_on_its_line() {
+    fn a_difference_is_traced_to_its_line() {
         let text = "[main]\nssldir = /s\n[agent]\ncertdir = /elsewhere\n";
         let printed = PRINTED.replace("/s/certs/ca.pem", "/elsewhere/ca.pem");
         let expected = expected();
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn the_text_alone_shows_what_leads_elsewhere() {
+    fn the_text_alone_shows_overriding_settings() {
         let well = "[main]\nserver = p.example\ncertname = n\n";
         assert!(expected().read(well).is_empty());
         for (more, line) in [

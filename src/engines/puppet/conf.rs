@@ -1,32 +1,32 @@
-//! Edits `puppet.conf` without losing a line or a comment of the admin's.
+//! Edits `puppet.conf` and keeps every line and comment of the admin's.
 //!
 //! Format: Puppet's INI (Puppet's source, `settings/ini_file.rb`): a section is `[word]` alone on
-//! its line, a setting `word = value`, a comment a line that begins with `#`. A comment behind a
-//! value is part of the value. A setting in `[agent]` overrides the one in `[main]`; within a
-//! section the first one counts.
+//! its line, a setting `word = value`, a comment a line that begins with `#`. A `#` after a value is
+//! part of the value. A setting in `[agent]` overrides the one in `[main]`; within a section the
+//! first one counts.
 
-/// Sections an agent reads, the one that wins last.
+/// The sections that an agent reads. The last one overrides.
 pub(super) const SECTIONS: [&str; 2] = ["main", "agent"];
 
-/// Before a line that a setting of ours replaced.
+/// The prefix of the comment that keeps the line that enlist replaced.
 const FORMER: &str = "# before enlist: ";
 
-/// Before a line of ours that replaced nothing.
+/// The comment before a line that enlist added.
 const OURS: &str = "# set by enlist";
 
-/// Some editors put it in front of UTF-8. Puppet takes it for a part of the first line, and then
-/// reads nothing of the file.
+/// Some editors write it at the start of a UTF-8 file. Puppet takes it for a part of the first line,
+/// and then ignores the whole file.
 pub const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// The text with these settings in force for the agent. A value that changes is left behind as a
-/// comment; a text that says so already comes back unchanged, byte for byte. A byte-order mark is
-/// taken away.
+/// Returns the text with these settings in force for the agent. A former value is kept as a comment.
+/// A text that has the settings already is returned unchanged, except for a byte-order mark, which is
+/// removed.
 #[must_use]
 pub fn set(text: &str, values: &[(&str, &str)]) -> String {
     edit(text, values, true)
 }
 
-/// Likewise, but only where the text sets them already: what would otherwise override [`set`].
+/// As [`set`], but changes only settings that the text has. For those that would override [`set`].
 #[must_use]
 pub fn correct(text: &str, values: &[(&str, &str)]) -> String {
     edit(text, values, false)
@@ -45,7 +45,7 @@ fn edit(marked: &str, values: &[(&str, &str)], adds: bool) -> String {
         if places.is_empty() && adds {
             missing.push(format!("{OURS}{newline}{name} = {value}{newline}"));
         }
-        // From the last to the first, so that inserting a line moves no place still to come.
+        // From the last to the first, so that an inserted line does not move the next index.
         for index in places.into_iter().rev() {
             replace(&mut lines, index, name, value, newline);
         }
@@ -57,8 +57,8 @@ fn edit(marked: &str, values: &[(&str, &str)], adds: bool) -> String {
     lines.concat()
 }
 
-/// The text without the settings that [`set`] put there, and with what they had replaced. A setting
-/// without our comment above it is the admin's and stays, whatever its value.
+/// Returns the text without the settings that [`set`] added, and with the values that they replaced. A
+/// setting without enlist's comment above it is the admin's, and stays.
 #[must_use]
 pub fn unset(text: &str, names: &[&str]) -> String {
     let mut kept: Vec<String> = Vec::new();
@@ -79,7 +79,7 @@ pub fn unset(text: &str, names: &[&str]) -> String {
     kept.concat()
 }
 
-/// Lines, by index, that set `name` in a section that the agent reads.
+/// The indexes of the lines that set `name` in a section that the agent reads.
 fn occurrences(lines: &[String], name: &str) -> Vec<usize> {
     let mut section = "main";
     let mut found = Vec::new();
@@ -103,7 +103,7 @@ fn replace(lines: &mut Vec<String>, index: usize, name: &str, value: &str, newli
     let kept = format!("{FORMER}{}{newline}", line.trim());
     let indent: String = line.chars().take_while(|c| *c == ' ' || *c == '\t').collect();
     *line = format!("{indent}{name} = {value}{newline}");
-    // What we set ourselves before is nothing to put back.
+    // A value that enlist set before need not be kept.
     if !is_ours {
         lines.insert(index, kept);
     }
@@ -130,14 +130,14 @@ fn lines_changed(lines: &[String], text: &str) -> bool {
     for line in lines {
         match rest.strip_prefix(line.as_str()) {
             Some(tail) => rest = tail,
-            // Only the newline we lent to a last line without one.
+            // A newline that was added to the last line is not a change.
             None => return line.trim_end_matches(['\r', '\n']) != rest,
         }
     }
     !rest.is_empty()
 }
 
-/// What Ruby's `\s` matches.
+/// The characters that Ruby's `\s` matches.
 const BLANKS: [char; 6] = [' ', '\t', '\n', '\r', '\u{b}', '\u{c}'];
 
 pub(super) fn header(line: &str) -> Option<&str> {
@@ -151,7 +151,7 @@ pub(super) fn setting(line: &str) -> Option<(&str, &str)> {
     is_word(key).then(|| (key, value.trim_matches(BLANKS)))
 }
 
-/// Whether the line says nothing, and may.
+/// Whether the line is blank or a comment.
 pub(super) fn is_empty(line: &str) -> bool {
     let line = line.trim_start_matches(BLANKS);
     line.is_empty() || line.starts_with('#')
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn every_line_and_comment_of_the_admins_stays() {
+    fn every_line_and_comment_of_the_admin_is_kept() {
         let text = "# ours\n[main]\nvardir = /x\n\n# agent\n[agent]\n  server = old # no comment\nruninterval = 1h";
         let edited = set(text, &WANTED);
         assert_eq!(
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn both_sections_are_set_and_others_left_alone() {
+    fn both_sections_are_set_and_other_sections_are_not() {
         let text = "[main]\ncertname = a\n[agent]\ncertname = b\n[server]\ncertname = c\n";
         let edited = set(text, &[("certname", "n")]);
         assert_eq!(
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn setting_anew_and_taking_back_leaves_the_admins_own() {
+    fn setting_twice_and_unsetting_restores_the_admins_text() {
         for text in ["[main]\nvardir = /x\n", "[main]\nserver = a\n"] {
             let again = set(&set(text, &WANTED), &[("server", "q.example"), ("certname", "i-2")]);
             assert!(again.contains("server = q.example\n"), "{again}");
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_set_is_taken_back() {
+    fn unset_restores_the_former_text() {
         for text in [
             "[main]\nvardir = /x\n",
             "[main]\nserver = a\n[agent]\ncertname = b\n# c\n",
@@ -230,13 +230,13 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_order_mark_goes() {
+    fn a_byte_order_mark_is_removed() {
         assert_eq!(set("\u{feff}[main]\nserver = p\n", &[("server", "p")]), "[main]\nserver = p\n");
         assert_eq!(correct("\u{feff}[main]\n", &[("ca_server", "p")]), "[main]\n");
     }
 
     #[test]
-    fn what_overrides_is_corrected_only_where_it_stands() {
+    fn overriding_settings_are_corrected_only_where_they_are_set() {
         let text = "[main]\nca_server = a\n[agent]\nserver_list = b:1,c\n[server]\nca_port = 1\n";
         let values = [("ca_server", "p"), ("server_list", "p:8140"), ("ca_port", "8140")];
         let corrected = correct(text, &values);
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn windows_line_ends_stay() {
+    fn windows_line_ends_are_kept() {
         let edited = set("[main]\r\nserver = a\r\n", &[("server", "b")]);
         assert_eq!(edited, "[main]\r\n# before enlist: server = a\r\nserver = b\r\n");
     }

@@ -1,4 +1,4 @@
-//! The certificate request: what the node asks Puppet's CA for.
+//! The certificate request for Puppet's CA.
 //!
 //! Source: Puppet's documentation, "CSR attributes and certificate extensions".
 
@@ -11,18 +11,18 @@ use crate::fault::{Fault, Kind};
 use crate::pki::{CsrSpec, oid};
 use crate::secret::Secret;
 
-/// What is asked of the CA, and what was left out of it and why.
+/// The request, and for the log what was left out of it and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CsrPlan {
     pub spec: CsrSpec,
     pub notes: Vec<String>,
 }
 
-/// The request for `name`. A later source wins over an earlier one: instance tags, what the node
-/// knows of itself, `csr_attributes.yaml`, the settings.
+/// Plans the request for the node `name`. Sources, a later one overriding an earlier one: instance
+/// tags, the node's facts, `csr_attributes.yaml`, the settings.
 ///
 /// # Errors
-/// When `csr_attributes.yaml` can't be used.
+/// `Config` where `csr_attributes.yaml` or the file of OID names can't be used.
 pub fn csr(
     settings: &Puppet,
     facts: &Facts,
@@ -63,20 +63,21 @@ fn add_tags(
     for (tag, value) in shown.chain(secret).filter(|(tag, _)| tag.starts_with(&settings.tag_prefix))
     {
         match oid::resolve(tag) {
-            // Whoever may tag an instance must not be able to grant it rights on the server.
+            // A user who may tag instances must not be able to give them rights on the server.
             Some(dotted) if oid::is_under(&dotted, oid::AUTHORIZATION_ARC) => {
-                notes.push(format!("tag {tag} asks for an authorization extension, which tags may not; it is left out"));
+                notes.push(format!(
+                    "tag {tag} is left out: tags can't set authorization extensions"
+                ));
             }
             Some(_) if value.is_empty() => {
-                notes.push(format!("tag {tag} is empty; it is left out"));
+                notes.push(format!("tag {tag} is left out: it is empty"));
             }
             Some(dotted) => {
                 extensions.insert(dotted, Secret::new(value.to_owned()));
             }
             None => {
-                notes.push(format!(
-                    "tag {tag} is not an extension that Puppet knows; it is left out"
-                ));
+                notes
+                    .push(format!("tag {tag} is left out: Puppet knows no extension of this name"));
             }
         }
     }
@@ -98,8 +99,8 @@ fn add_own(facts: &Facts, extensions: &mut BTreeMap<String, Secret>) {
     }
 }
 
-/// Attributes and extensions that Puppet's agent makes itself, and takes from nobody (its source,
-/// `ssl/certificate_request.rb`).
+/// Attributes and extensions that Puppet's agent sets itself and refuses in `csr_attributes.yaml` (its
+/// source, `ssl/certificate_request.rb`).
 const PUPPETS_OWN: [&str; 6] = [
     "extReq",
     "1.2.840.113549.1.9.14",
@@ -109,14 +110,14 @@ const PUPPETS_OWN: [&str; 6] = [
     "2.5.29.17",
 ];
 
-/// Takes the extensions of `csr_attributes.yaml`, and returns its custom attributes.
+/// Adds the extensions of `csr_attributes.yaml`, and returns its custom attributes.
 fn add_file(
     site: &PuppetSite,
     extensions: &mut BTreeMap<String, Secret>,
 ) -> Result<Vec<(String, Secret)>, Fault> {
     if let Some((path, why)) = &site.unread {
-        let what = "a file that the certificate request is made from can't be read";
-        let todo = "correct it (UTF-8, readable for enlist), or remove it";
+        let what = "a file that is needed for the certificate request can't be read";
+        let todo = "make it a readable UTF-8 file, or remove it";
         return Err(Fault::new(Kind::Config, what, path, todo).cause(why));
     }
     let Some(text) = &site.csr_attributes else {
@@ -136,7 +137,7 @@ fn add_file(
     parsed.custom_attributes.into_iter().map(|entry| file.attribute(entry)).collect()
 }
 
-/// `csr_attributes.yaml`, and the names for OIDs that the site has made up.
+/// The path of `csr_attributes.yaml`, and the site's own names for OIDs.
 struct AttributesFile {
     path: String,
     names: BTreeMap<String, String>,
@@ -147,7 +148,7 @@ impl AttributesFile {
         Fault::new(Kind::Config, what, format!("{}, line {line}", self.path), todo)
     }
 
-    /// The OID of this name, unless Puppet's agent makes that one itself.
+    /// The OID of this name, unless Puppet's agent sets that one itself.
     fn resolve(&self, name: &str) -> Option<String> {
         if PUPPETS_OWN.contains(&name) {
             return None;
@@ -165,7 +166,7 @@ impl AttributesFile {
         })?;
         if oid::is_under(&dotted, oid::AUTHORIZATION_ARC) {
             let what = format!(
-                "{name} is an authorization extension, and those are taken from enlist's own settings only"
+                "{name} is an authorization extension, which only enlist's own settings may ask for"
             );
             return Err(self.fault(line, what, "move it to extension_requests in [puppet]"));
         }
@@ -187,7 +188,7 @@ impl AttributesFile {
     }
 }
 
-/// Names for OIDs that the site has made up.
+/// The site's own names for OIDs.
 fn site_names(site: &PuppetSite) -> Result<BTreeMap<String, String>, Fault> {
     let Some((path, text)) = &site.oid_mapping else {
         return Ok(BTreeMap::new());

@@ -1,9 +1,9 @@
-//! Puppet's `csr_attributes.yaml`: what an image or an installer has already asked for.
+//! Puppet's `csr_attributes.yaml`: attributes and extensions that an image or an installer sets.
 //!
 //! Source: Puppet's documentation, "Config files: The csr_attributes.yaml file", and its source,
 //! `ssl/certificate_request_attributes.rb`: a map with the two optional keys `custom_attributes` and
 //! `extension_requests`, each a map from an OID or a short name to a value. What Puppet refuses is
-//! refused here, and so is what it would read as something else than what stands there.
+//! refused here, and also a value that Puppet would change.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::secret::Secret;
 
 const SECTIONS: [&str; 2] = ["custom_attributes", "extension_requests"];
 
-/// One name and its value, and the line it is on.
+/// A name, its value and its line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     pub name: String,
@@ -28,7 +28,7 @@ pub struct CsrAttributes {
     pub extension_requests: Vec<Entry>,
 }
 
-/// What is wrong, and on which line. No message shows a value: one of them may be a password.
+/// What is wrong, and on which line. Messages never show a value, because it may be a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{problem}")]
 pub struct CsrAttributesError {
@@ -42,21 +42,21 @@ pub enum Problem {
     NotYaml(String),
     #[error("it is not a map of custom_attributes and extension_requests")]
     NotAMap,
-    #[error("only custom_attributes and extension_requests may stand here{0}")]
+    #[error("only custom_attributes and extension_requests are allowed here{0}")]
     OtherSection(String),
     #[error("{0} is not a map of names and values")]
     SectionNotAMap(&'static str),
     #[error("{0} has a name that Puppet reads as a number, a date or nothing: put it in quotes")]
     NameNotText(&'static str),
-    #[error("the value of {0} is not one text")]
+    #[error("the value of {0} is a list or a map, not a text")]
     ValueNotText(String),
-    #[error("the value of {0} is empty for Puppet")]
+    #[error("Puppet reads the value of {0} as empty: put it in quotes, or remove it")]
     ValueIsNothing(String),
     #[error(
-        "the value of {0} is changed by Puppet, which reads it as a number, a truth value or a symbol: put it in quotes"
+        "Puppet reads the value of {0} as a number, a boolean or a symbol and changes it: put it in quotes"
     )]
     ValueChanged(String),
-    #[error("Puppet refuses the value of {0}, a date: put it in quotes")]
+    #[error("Puppet reads the value of {0} as a date and refuses it: put it in quotes")]
     ValueIsDate(String),
     #[error("{0} is not a map of OIDs, each with shortname and longname")]
     NotAMapping(&'static str),
@@ -74,10 +74,10 @@ impl From<YamlError> for CsrAttributesError {
     }
 }
 
-/// Reads the file's text; an empty one asks for nothing.
+/// Parses the file's text. An empty file has no entries.
 ///
 /// # Errors
-/// When the text is not such a file.
+/// The problem and its line.
 pub fn parse(text: &str) -> Result<CsrAttributes, CsrAttributesError> {
     let tree = Tree::parse(text)?;
     let mut read = CsrAttributes::default();
@@ -96,11 +96,11 @@ pub fn parse(text: &str) -> Result<CsrAttributes, CsrAttributesError> {
     Ok(read)
 }
 
-/// Puppet's file of names for OIDs of the site's own (its source, `ssl/oids.rb`): each name, short
-/// and long, and its OID.
+/// Parses Puppet's file of the site's own names for OIDs (its source, `ssl/oids.rb`). Returns the OID
+/// of each name, short and long.
 ///
 /// # Errors
-/// When the text is not such a file.
+/// The problem and its line.
 pub fn parse_mapping(text: &str) -> Result<BTreeMap<String, String>, CsrAttributesError> {
     const KEY: &str = "oid_mapping";
     let tree = Tree::parse(text)?;
@@ -124,7 +124,8 @@ pub fn parse_mapping(text: &str) -> Result<BTreeMap<String, String>, CsrAttribut
     Ok(names)
 }
 
-/// What was meant, where that is clear; what else stands there is not repeated.
+/// A suggestion where the name resembles a known one. The name itself is not shown, because it may be a
+/// secret in the wrong place.
 fn hint(name: &str) -> String {
     let alike = |known: &&&str| strsim::jaro_winkler(name, known) > 0.85;
     SECTIONS
@@ -150,7 +151,7 @@ fn section_entries(
             _ => vec![entry(section, key, value)?],
         };
         for entry in merged {
-            // Of one name twice, Ruby takes the last.
+            // Where a name occurs twice, Ruby uses the last value.
             entries.retain(|known| known.name != entry.name);
             entries.push(entry);
         }
@@ -175,7 +176,7 @@ fn entry(section: &'static str, key: &Node, value: &Node) -> Result<Entry, CsrAt
         Reading::Nothing => Problem::ValueIsNothing(name.to_owned()),
         Reading::Date => Problem::ValueIsDate(name.to_owned()),
     };
-    // Where nothing stands, the line is that of the name.
+    // An empty value has no line of its own, so the name's line is used.
     Err(problem.on(key.line))
 }
 
@@ -188,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn both_sections_with_names_oids_and_numbers() {
+    fn both_sections_are_parsed_with_names_oids_and_numbers() {
         let text = "---\ncustom_attributes:\n  1.2.840.113549.1.9.7: s3cret\nextension_requests:\n  pp_role: web\n  pp_cost_center: 42\n  1.3.6.1.4.1.34380.1.2.1: \"00123\"\n  pp_project: !!str 1_000\n  pp_role: db\n";
         let parsed = parse(text).unwrap();
         assert_eq!(pairs(&parsed.custom_attributes), [("1.2.840.113549.1.9.7", "s3cret")]);
@@ -202,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_is_nothing() {
+    fn an_empty_file_has_no_entries() {
         for text in [
             "",
             "---\n",
@@ -217,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_puppet_would_refuse_or_read_otherwise_is_refused_with_its_line() {
+    fn what_puppet_refuses_or_changes_is_refused_with_its_line() {
         for (text, line) in [
             ("- a\n", 1),
             ("a: [\n", 2),
@@ -245,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn aliases_are_followed_and_bombs_are_not() {
+    fn aliases_are_followed_and_alias_bombs_are_refused() {
         let text = "extension_requests: &all\n  pp_role: &r web\n  pp_service: *r\ncustom_attributes:\n  <<: *all\n  1.2.3: x\n";
         let parsed = parse(text).unwrap();
         assert_eq!(pairs(&parsed.extension_requests), [("pp_role", "web"), ("pp_service", "web")]);
@@ -264,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_the_sites_own() {
+    fn a_file_of_oid_names_is_parsed() {
         let text = "---\noid_mapping:\n  '1.3.6.1.4.1.34380.1.2.1.1':\n    shortname: 'rack'\n    longname: 'The rack'\n";
         let names = parse_mapping(text).unwrap();
         assert_eq!(names.get("rack").unwrap(), "1.3.6.1.4.1.34380.1.2.1.1");

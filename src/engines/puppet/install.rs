@@ -1,11 +1,11 @@
-//! What is written for Puppet's agent, and taken back.
+//! The bundles for Puppet's agent: hold, install, clear.
 
 use super::agent_settings::OURS;
 use super::{HELD, Puppet, PuppetSite, held_by, key_place, place};
 use crate::engines::{Action, Bundle, Installed, Item, PidLock, Place, RequiredSettings, Run};
 use crate::pki::csr;
 
-/// What goes into the files.
+/// The contents of the installed files.
 #[derive(Clone, Debug)]
 pub struct Contents<'a> {
     pub name: &'a str,
@@ -14,19 +14,19 @@ pub struct Contents<'a> {
     pub certificate: &'a str,
     pub ca: &'a str,
     pub csr: &'a str,
-    /// Where the key was made.
+    /// The staging path of the key.
     pub staged_key: &'a str,
 }
 
-/// Keeps an agent that is already installed from running, and from making a key of its own,
-/// before everything is in place.
+/// Keeps an agent that is already installed from running, and from making a key of its own, until all
+/// files are installed.
 #[must_use]
 pub fn hold(site: &PuppetSite) -> Bundle {
     let hold = Action::Hold { at: place(&held_by(site).0, 0o644), content: HELD.to_owned() };
     Bundle::of(vec![Action::Directory(place(&site.statedir, 0o755)), hold])
 }
 
-/// Key, request, certificate, CA, settings; then the agent may run.
+/// Installs key, request, CA, certificate and settings. Then the agent may run.
 #[must_use]
 pub fn install(settings: &Puppet, site: &PuppetSite, contents: &Contents<'_>) -> Bundle {
     let ssl = |rest: &str| format!("{}/{rest}", site.ssldir);
@@ -34,7 +34,7 @@ pub fn install(settings: &Puppet, site: &PuppetSite, contents: &Contents<'_>) ->
     let mut actions = directories(site);
     actions.push(Action::Key { at: key_place(site, name), from: contents.staged_key.to_owned() });
     let request = ssl(&format!("certificate_requests/{name}.pem"));
-    // Puppet wants it no more once there is a certificate, and others may read it.
+    // Others may read the request, and Puppet does not need it once it has a certificate.
     actions.push(if csr::holds_secret(contents.csr) {
         Action::RemoveSecret { path: request }
     } else {
@@ -61,14 +61,14 @@ pub fn install(settings: &Puppet, site: &PuppetSite, contents: &Contents<'_>) ->
     Bundle { lock: Some(lock(site)), actions, run: settings.run.then(|| first_run(settings)) }
 }
 
-/// Takes back what [`install`] put there. The CA stays: others may trust it by now, and it is no
-/// secret; an admin's settings come back.
+/// Removes what [`install`] installed, and restores the admin's settings. The CA stays: it is public,
+/// and other programs may trust it by now.
 #[must_use]
 pub fn clear(installed: &[Installed], site: &PuppetSite) -> Bundle {
     let ours = installed
         .iter()
         .filter(|file| matches!(file.item, Item::Key | Item::Request | Item::Certificate));
-    // A request may hold a secret, and is made anew from the key.
+    // A request may contain a secret, and can be made again from the key.
     let action = |file: &Installed| match file.item {
         Item::Request => Action::RemoveSecret { path: file.path.clone() },
         _ => Action::RemoveWithBackup { path: file.path.clone() },
@@ -95,7 +95,7 @@ fn directories(site: &PuppetSite) -> Vec<Action> {
     std::iter::once(confdir(site)).chain(ssl).map(Action::Directory).collect()
 }
 
-/// The directories of Puppet's that hold all that we write.
+/// Puppet's directories in which enlist writes.
 #[must_use]
 pub fn directories_of(site: &PuppetSite) -> [Place; 3] {
     [confdir(site), place(&site.ssldir, 0o771), place(&site.statedir, 0o755)]
@@ -105,7 +105,8 @@ fn confdir(site: &PuppetSite) -> Place {
     Place { path: site.confdir.clone(), mode: 0o755, owner: None }
 }
 
-/// Exit code 2 of `--detailed-exitcodes`, which `--test` implies: changes were applied.
+/// The first run. `--test` implies `--detailed-exitcodes`, whose exit code 2 means that changes were
+/// applied.
 fn first_run(settings: &Puppet) -> Run {
     Run {
         program: "puppet",

@@ -1,4 +1,4 @@
-//! Puppet: what its agent wants to find, and what its CA is asked for.
+//! Puppet: the files that its agent needs, and the certificate request for its CA.
 //!
 //! Source: Puppet's documentation, "SSL directory (ssldir)".
 
@@ -26,10 +26,10 @@ use crate::pki::{CaBundle, name};
 use crate::secret::Secret;
 use agent_settings::Expected;
 
-/// The account that Puppet's files belong to where it exists.
+/// The account that owns Puppet's files, where it exists.
 pub const OWNER: Option<&str> = Some("puppet");
 
-/// The directories of its packages that the units let enlist write.
+/// The directories of its packages that the systemd units allow enlist to write.
 pub const WRITABLE: [&str; 5] = [
     "/etc/puppet",
     "/var/lib/puppet",
@@ -38,7 +38,7 @@ pub const WRITABLE: [&str; 5] = [
     "/opt/puppetlabs/puppet/cache",
 ];
 
-/// What `agent_disabled.lock` says while a join is under way; also how we know our own.
+/// The content of `agent_disabled.lock` during a join. By it enlist knows the file as its own.
 const HELD: &str = "{\"disabled_message\":\"enlist has not joined this node yet; it removes this file once it has\"}";
 
 /// The `[puppet]` settings.
@@ -49,19 +49,19 @@ pub struct Puppet {
     pub statedir: Option<String>,
     /// 2048, 3072 or 4096.
     pub key_bits: u32,
-    /// Short name or dotted OID, and value; checked when the settings are.
+    /// Short name or dotted OID, and value. Checked with the settings.
     pub extension_requests: BTreeMap<String, Secret>,
-    /// Instance tags whose names begin so become extension requests; empty: none do.
+    /// Instance tags with this prefix become extension requests. Empty: none do.
     pub tag_prefix: String,
-    /// The environment to ask for; none: the server's choice.
+    /// The agent's environment. None: the server decides.
     pub environment: Option<String>,
-    /// Whether the agent's first run is started once joined.
+    /// Whether the agent is run once after the join.
     pub run: bool,
-    /// Puppet's program; none: where it is usually found.
+    /// The path of Puppet's program. None: it is looked for in the usual directories.
     pub program: Option<String>,
 }
 
-/// Which directories of Puppet's are to be found out.
+/// What the settings say about Puppet's directories. The rest is found out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PuppetWanted {
     pub confdir: Option<String>,
@@ -69,7 +69,7 @@ pub struct PuppetWanted {
     pub statedir: Option<String>,
     /// Puppet's program.
     pub program: Option<String>,
-    /// As an earlier start recorded them: then Puppet is not asked.
+    /// The directories in the record. Where they are known, Puppet is not asked.
     pub known: Option<Box<PuppetSite>>,
 }
 
@@ -79,31 +79,31 @@ pub struct PuppetSite {
     pub confdir: String,
     pub ssldir: String,
     pub statedir: String,
-    /// Who said so: `settings`, `puppet config print`, `Debian's layout`, `the vendor's layout`.
+    /// The source: `settings`, `puppet config print`, `Debian's layout`, `the vendor's layout`.
     pub said_by: String,
-    /// Puppet's program, where the settings name it.
+    /// Puppet's program, where the settings give it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program: Option<String>,
-    /// Where `csr_attributes.yaml` is, where that is not in the confdir.
+    /// The path of `csr_attributes.yaml`, where it is not in the confdir.
     #[serde(skip)]
     pub csr_attributes_path: Option<String>,
-    /// What Puppet said where it does not use its settings.
+    /// Puppet's error message, where it can't read its settings and ignores them.
     #[serde(skip)]
     pub complaint: Option<String>,
-    /// Puppet's file of names for OIDs of the site's own: its path and its text.
+    /// The file that names the site's own OIDs: its path and its text.
     #[serde(skip)]
     pub oid_mapping: Option<(String, String)>,
-    /// The text of `csr_attributes.yaml`, where there is one. Never stored: it may hold a
+    /// The text of `csr_attributes.yaml`, where it exists. Never stored, because it may contain a
     /// challenge password.
     #[serde(skip)]
     pub csr_attributes: Option<Secret>,
-    /// A file that a certificate request is made from and that can't be read, and why.
+    /// A file that is needed for the certificate request and can't be read, and the reason.
     #[serde(skip)]
     pub unread: Option<(String, String)>,
 }
 
 impl PuppetSite {
-    /// As the record keeps it.
+    /// The part that the record holds.
     #[must_use]
     pub fn recorded(&self) -> Self {
         Self {
@@ -182,7 +182,7 @@ impl Engine for Puppet {
         let (Authority::Puppet { endpoint, ca }, Grant::Certificate { pem, .. }) =
             (node.authority, grant)
         else {
-            return Err(invariant("Puppet is installed with a certificate of its CA"));
+            return Err(invariant("Puppet needs a Puppet server and the grant of a certificate"));
         };
         let contents = install::Contents {
             endpoint,
@@ -198,14 +198,14 @@ impl Engine for Puppet {
     fn clear(&self, installed: &[Installed], recorded: &EngineRecord, state_dir: &str) -> Bundle {
         let Some(site) = &recorded.puppet else { return Bundle::default() };
         let mut bundle = install::clear(installed, site);
-        // What Puppet said, kept beside the record.
+        // The saved answers of Puppet, beside the record.
         bundle.actions.push(Action::RemoveWithBackup { path: format!("{state_dir}/puppet.json") });
         bundle
     }
 }
 
 impl Puppet {
-    /// What the agent has to use once it is installed.
+    /// The settings that the agent must use.
     #[must_use]
     pub fn expected(&self, site: &PuppetSite, name: &str, endpoint: &str) -> Expected {
         Expected {
@@ -217,8 +217,8 @@ impl Puppet {
     }
 }
 
-/// Checks a certificate that came from the authority: for our key and name, signed by its CA, valid
-/// at this time (Unix seconds).
+/// Checks a certificate that the authority returned: it must be for the node's key and name, signed by
+/// the authority's CA, and valid at this time (Unix seconds).
 ///
 /// # Errors
 /// `Data`, with the certificate as evidence. `who` names the authority.
@@ -243,24 +243,27 @@ pub fn accept(
     })
 }
 
-/// That an answer with a certificate is not acceptable.
+/// The fault where the returned certificate is not acceptable.
 #[must_use]
 pub fn refused(node: &NodeContext<'_>, who: &str) -> Fault {
     Fault::new(
         Kind::Data,
-        "the certificate that came back is not acceptable, and nothing was installed",
+        "the returned certificate was refused, and nothing was installed",
         format!("node {}, {who}", node.name),
-        "compare it with the server's CA and with this node's key; it is kept as evidence beside the record",
+        format!(
+            "compare the certificate in {}/evidence with the server's CA and with this node's key",
+            node.state_dir
+        ),
     )
 }
 
-/// Where the private key of `name` stands.
+/// Where the private key of the node `name` is installed.
 #[must_use]
 pub fn key_place(site: &PuppetSite, name: &str) -> Place {
     place(&format!("{}/private_keys/{name}.pem", site.ssldir), 0o640)
 }
 
-/// The file that keeps the agent from running, and its content where it is ours.
+/// The file that holds the agent, and the content by which enlist knows its own.
 #[must_use]
 pub fn held_by(site: &PuppetSite) -> (String, &'static str) {
     (format!("{}/agent_disabled.lock", site.statedir), HELD)
@@ -274,7 +277,7 @@ pub fn release(site: &PuppetSite) -> Bundle {
 
 fn site<'a>(node: &NodeContext<'a>) -> Result<&'a PuppetSite, Fault> {
     let site = node.observed.puppet.as_ref();
-    site.ok_or_else(|| invariant("Puppet's directories are not known"))
+    site.ok_or_else(|| invariant("Puppet's directories were not looked for"))
 }
 
 fn place(path: &str, mode: u32) -> Place {

@@ -1,22 +1,23 @@
-//! What Ruby's YAML library makes of a value without quotes.
+//! How Ruby's YAML library reads a value without quotes.
 //!
-//! Puppet takes whatever came out of it and writes it as text again, so that `00123` becomes 83.
-//! Source: Psych's `scalar_scanner.rb`; tests/real/engine.sh asks Ruby itself.
+//! Puppet converts the result to text again, so that `00123` becomes `83`. Source: Psych's
+//! `scalar_scanner.rb`. tests/real/engine.sh compares this with Ruby.
 
-/// What a plain scalar is for Ruby.
+/// How Ruby reads a plain scalar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reading {
     Text,
-    /// A number or a truth value that is written again as it stands here.
+    /// A number or a boolean that becomes the same text again.
     Same,
-    /// Something that is written again otherwise.
+    /// A value that becomes another text.
     Changed,
+    /// Null or empty.
     Nothing,
     /// A date or a time, which Puppet refuses.
     Date,
 }
 
-/// What this plain scalar is for Ruby.
+/// How Ruby reads this plain scalar.
 #[must_use]
 pub fn reading(text: &str) -> Reading {
     if text.is_empty() || text == "~" || text.eq_ignore_ascii_case("null") {
@@ -51,7 +52,7 @@ fn is_truth(text: &str) -> bool {
     ["yes", "true", "on", "no", "false", "off"].iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
-/// `2024-01-01`, and with a time behind it; the day and the month may be written with one digit.
+/// `2024-01-01`, with or without a time. Day and month may have one digit.
 fn is_date(text: &str) -> bool {
     let text = text.strip_prefix('-').unwrap_or(text);
     let (date, time) = match text.find(|c: char| c == 'T' || c == 't' || c.is_whitespace()) {
@@ -98,7 +99,7 @@ fn is_sexagesimal(text: &str) -> bool {
         && fraction.chars().all(|c| c.is_ascii_digit() || c == '_')
 }
 
-/// With a point; the exponent has a sign. A comma parts thousands.
+/// A number with a point. The exponent needs a sign. A comma separates thousands.
 fn is_float(text: &str) -> bool {
     let Some((whole, rest)) = unsigned(text).split_once('.') else { return false };
     let (fraction, exponent) = match rest.find(['e', 'E']) {
@@ -116,7 +117,7 @@ fn is_float(text: &str) -> bool {
     is_whole && digits(fraction) && is_exponent && !is_point
 }
 
-/// Digits on both sides of the point, and none that Ruby would leave out.
+/// Whether Ruby would write the number with the same digits.
 fn is_plain_float(text: &str) -> bool {
     let number = text.strip_prefix('-').unwrap_or(text);
     let value: f64 = number.parse().unwrap_or(f64::NAN);
@@ -138,7 +139,7 @@ fn is_integer(text: &str) -> bool {
     if let Some(octal) = number.strip_prefix('0') {
         return octal.is_empty() || all(octal, |c| ('0'..='7').contains(&c));
     }
-    // A sign between two digits, and never two signs.
+    // One separator between two digits, never two.
     let parts: Vec<&str> = number.split(['_', ',']).collect();
     parts.iter().all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
 }

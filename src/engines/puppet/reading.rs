@@ -1,13 +1,13 @@
-//! How Puppet reads `puppet.conf` (its source, `settings/ini_file.rb` and `settings/config_file.rb`): whole,
-//! or not at all.
+//! How Puppet reads `puppet.conf` (its source, `settings/ini_file.rb` and `settings/config_file.rb`).
+//! One bad line makes it ignore the whole file.
 
 use super::conf::{BYTE_ORDER_MARK, SECTIONS, header, is_empty, setting};
 
-/// Sections that Puppet knows; any other makes it refuse the whole file.
+/// The sections that Puppet knows. Any other section makes it ignore the whole file.
 const KNOWN_SECTIONS: [&str; 5] = ["main", "server", "master", "agent", "user"];
 
-/// Why Puppet would not read this text, with the line; none where it would. A byte-order mark is
-/// none of it: it is taken away with the next writing.
+/// The line and the reason why Puppet would ignore this text; none where it would read it. A
+/// byte-order mark is not reported, because the next write removes it.
 #[must_use]
 pub fn unreadable(text: &str) -> Option<(usize, String)> {
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
@@ -24,7 +24,8 @@ pub fn unreadable(text: &str) -> Option<(usize, String)> {
     text.lines().enumerate().find_map(|(index, line)| Some((index + 1, problem(line)?)))
 }
 
-/// `{owner = root, mode = 0644}` behind a path (Puppet's source, `settings/config_file.rb`).
+/// Whether `{owner = root, mode = 0644}` after a path is malformed (Puppet's source,
+/// `settings/config_file.rb`).
 fn bad_file_options(value: &str) -> bool {
     let Some((_, rest)) = value.split_once('{') else { return false };
     let Some((inner, _)) = rest.split_once('}').filter(|(inner, _)| !inner.trim().is_empty())
@@ -44,7 +45,7 @@ fn bad_file_options(value: &str) -> bool {
     !inner.split(',').all(is_option)
 }
 
-/// The value that counts for an agent, and its line.
+/// The value that an agent uses, and its line.
 #[must_use]
 pub fn value_of(text: &str, name: &str) -> Option<(usize, String)> {
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
@@ -63,7 +64,7 @@ pub fn value_of(text: &str, name: &str) -> Option<(usize, String)> {
     found.into_iter().rev().flatten().next()
 }
 
-/// As Puppet takes off quotes, and a file's options.
+/// The value without quotes, as Puppet removes them.
 pub(super) fn unquoted(value: &str) -> &str {
     let quotes = ['"', '\''];
     let value = value.strip_prefix(quotes).unwrap_or(value);
@@ -75,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_line_that_puppet_does_not_know_is_named() {
+    fn a_line_that_puppet_cannot_read_is_reported() {
         for (text, line) in [
             ("[main\nserver = a\n", Some(1)),
             ("[main]\n; no comment\n", Some(2)),
@@ -96,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn the_agents_section_counts_and_in_it_the_first() {
+    fn the_first_value_in_the_agents_section_counts() {
         let text = "server = a\n[main]\nserver = b\n[agent]\nserver = \"c\"\nserver = d\n[user]\nserver = e\n";
         assert_eq!(value_of(text, "server"), Some((5, "c".to_owned())));
         assert_eq!(

@@ -1,9 +1,9 @@
-//! The options that the packages' unit gives the agent: `PUPPET_EXTRA_OPTS`, from a file.
+//! The options that the packages' systemd unit gives the agent: `PUPPET_EXTRA_OPTS`, from a file.
 
 use super::agent_settings::is_compared;
 use super::reading::unquoted;
 
-/// A file that gives the agent's service its options, and its text.
+/// A file with options of the agent's service, and its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OptionsFile {
     pub path: String,
@@ -13,20 +13,20 @@ pub struct OptionsFile {
 /// An option of the agent's service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceOption {
-    /// As Puppet takes it: `--server=a`.
+    /// As an argument of Puppet: `--server=a`.
     pub argument: String,
-    /// Where it stands: file, line and option.
+    /// For messages: file, line and option.
     pub place: String,
 }
 
-/// Where the agent's service gets its options from, the last of them first; of the packages' units.
+/// The files from which the packages' units read options. systemd reads the first of these last.
 pub const OPTIONS_FILES: [&str; 3] =
     ["/etc/default/puppet", "/etc/sysconfig/puppet", "/etc/sysconfig/puppetagent"];
 
-/// The settings that the agent's service is started with, and that Puppet is to be asked with.
+/// The options of the agent's service that set compared settings. Puppet is asked with the same.
 #[must_use]
 pub fn service_options(files: &[OptionsFile]) -> Vec<ServiceOption> {
-    // Of the files that set the variable, systemd takes the last.
+    // If several files set the variable, systemd uses the one that it reads last.
     let found = files.iter().find_map(|file| {
         let lines = file.text.lines().enumerate();
         let set = lines.filter_map(|(index, line)| {

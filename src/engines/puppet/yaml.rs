@@ -1,7 +1,7 @@
-//! A small YAML document with the line of each of its parts, for messages that name it.
+//! A small YAML document that knows the line of each of its parts, for messages.
 //!
-//! Events are taken one by one, so that no depth of nesting uses up the stack, and an alias is an index, so
-//! that no number of them uses up the memory.
+//! It is built from parser events in a loop, so that deep nesting can't exhaust the stack. An alias is
+//! an index, so that aliases of aliases can't exhaust the memory.
 
 use std::collections::BTreeMap;
 
@@ -10,12 +10,12 @@ use yaml_rust2::scanner::TScalarStyle;
 
 use super::psych::{Reading, reading};
 
-/// A file of settings is three levels deep.
+/// The deepest nesting; these files have three levels.
 const DEEPEST: usize = 32;
-/// More than a file of 64 KiB that means well has.
+/// The most nodes; a sensible file of 64 KiB has fewer.
 const MOST_NODES: usize = 20_000;
 
-/// Why it is no document, and on which line.
+/// Why the text is not accepted, and on which line.
 pub(super) struct YamlError {
     pub line: usize,
     pub problem: String,
@@ -29,11 +29,11 @@ pub(super) struct Node {
 
 #[derive(Clone, Debug)]
 pub(super) enum Kind {
-    /// `is_plain`: without quotes and without a tag, so that Ruby reads it as it likes.
+    /// `is_plain`: without quotes and without a tag, so that Ruby may read it as a number or a date.
     Scalar { text: String, is_plain: bool },
     /// Indexes of keys and values.
     Map(Vec<(usize, usize)>),
-    /// A list, or what only a tag of Ruby's own makes something of.
+    /// A list, or a value with another tag.
     Other,
 }
 
@@ -61,13 +61,13 @@ impl Node {
     }
 }
 
-/// The first document. An alias is its node's index, so that nothing is ever copied.
+/// The first document. An alias is the index of its node, so nothing is copied.
 pub(super) struct Tree {
     nodes: Vec<Node>,
     root: Option<usize>,
 }
 
-/// What is open while the events come in: the node, and what it holds so far.
+/// A map or list that is not closed yet, and the nodes in it so far.
 struct Open {
     node: usize,
     anchor: usize,
@@ -93,7 +93,7 @@ impl Tree {
             let (node, anchor) = match event {
                 Event::StreamEnd | Event::DocumentEnd => return Ok(tree),
                 Event::Alias(anchor) => {
-                    // One that is not whole yet would hold itself.
+                    // An alias of a node that is still open would contain itself.
                     let node = anchors.get(&anchor).copied();
                     (node.ok_or_else(|| too_much(line))?, 0)
                 }
@@ -144,7 +144,7 @@ impl Tree {
         pairs.iter().filter_map(|(key, value)| Some((node(key)?, node(value)?))).collect()
     }
 
-    /// The root's entries; none where it is something else than a map or nothing.
+    /// The entries of the root, which may be empty. None where the root is not a map.
     pub fn root_map(&self) -> Option<Vec<(&Node, &Node)>> {
         let Some(root) = self.root.and_then(|index| self.nodes.get(index)) else {
             return Some(Vec::new());
@@ -162,7 +162,7 @@ impl Tree {
 }
 
 fn too_much(line: usize) -> YamlError {
-    let problem = "it has too many parts, holds itself, or is nested too deep".to_owned();
+    let problem = "it has too many parts, contains itself, or is nested too deeply".to_owned();
     YamlError { line, problem }
 }
 

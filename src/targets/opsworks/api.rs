@@ -1,4 +1,4 @@
-//! OpsWorks Stacks' calls (API version 2013-02-18), as far as a node makes them.
+//! The calls of OpsWorks Stacks (API version 2013-02-18) that a node makes.
 
 use crate::facts::InstanceIdentity;
 use crate::targets::api::Call;
@@ -22,11 +22,11 @@ pub struct Registration {
     pub public_key: String,
     /// SHA-1 of the SPKI DER, lower-case hexadecimal digits.
     pub fingerprint: String,
-    /// Byte for byte as the metadata service gave it; only for infrastructure `ec2`.
+    /// Byte for byte as the metadata service returned it; only for infrastructure `ec2`.
     pub identity: Option<InstanceIdentity>,
 }
 
-/// Members that the API may leave out are options.
+/// A member that the API may leave out is an `Option`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     Stacks(Vec<Stack>),
@@ -35,11 +35,11 @@ pub enum Answer {
     },
     Instances(Vec<Instance>),
     Deregistered,
-    /// There is no such stack or instance; the API's message.
+    /// There is no such stack or instance. The API's message.
     NotFound(String),
 }
 
-/// `Stack`, as far as it matters here.
+/// The used members of `Stack`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stack {
     pub id: Option<String>,
@@ -47,7 +47,7 @@ pub struct Stack {
     pub region: Option<String>,
 }
 
-/// `Instance`, as far as it matters here.
+/// The used members of `Instance`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Instance {
     pub id: Option<String>,
@@ -58,7 +58,7 @@ pub struct Instance {
     pub infrastructure: Option<String>,
     /// As the service writes it: RFC 3339.
     pub created_at: Option<String>,
-    /// SHA-1 of its public key. OpsWorks itself does not show it; a service of the same API may.
+    /// SHA-1 of its public key. AWS does not return it; another service with the same API may.
     pub fingerprint: Option<String>,
 }
 

@@ -1,18 +1,18 @@
-//! Which instance of a stack's list is this node's. It is taken for that with a proof alone: a host
-//! name and an address may be another host's too (decision 0003).
+//! Finds the instance of a stack that belongs to this node. Only a proof counts: another host may have
+//! the same host name and address (decision 0003).
 
 use super::api::Instance;
 use crate::engines::opsworks_agent::OpsworksSite;
 use crate::fault::{Fault, Kind};
 
-/// What this node knows itself by.
+/// By what this node recognises its own instance.
 #[derive(Clone, Debug, Default)]
-pub struct Own {
-    /// The EC2 instance id, where it registers as one.
+pub struct OwnIdentity {
+    /// The EC2 instance id, where the node registers as an EC2 instance.
     pub ec2: Option<String>,
     /// SHA-1 of its public key.
     pub fingerprint: Option<String>,
-    /// What the agent's file says of an earlier registration.
+    /// The earlier registration in the agent's file.
     pub file: Option<OpsworksSite>,
     pub hostname: String,
     pub private_ip: Option<String>,
@@ -21,9 +21,9 @@ pub struct Own {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Found<'a> {
     None,
-    /// The instance is this node's; its id.
+    /// The id of this node's instance.
     Proven(Option<&'a str>),
-    /// These may be this node's, and nothing proves it.
+    /// Instances that may be this node's, without a proof.
     Unproven(Vec<&'a Instance>),
 }
 
@@ -34,7 +34,7 @@ enum Claim {
     Other,
 }
 
-pub fn find<'a>(instances: &'a [Instance], own: &Own) -> Found<'a> {
+pub fn find<'a>(instances: &'a [Instance], own: &OwnIdentity) -> Found<'a> {
     let with = |wanted| instances.iter().filter(move |one| claim(one, own) == wanted);
     if let Some(instance) = with(Claim::Proven).next() {
         return Found::Proven(instance.id.as_deref());
@@ -43,49 +43,50 @@ pub fn find<'a>(instances: &'a [Instance], own: &Own) -> Found<'a> {
     if unproven.is_empty() { Found::None } else { Found::Unproven(unproven) }
 }
 
-fn claim(instance: &Instance, own: &Own) -> Claim {
+fn claim(instance: &Instance, own: &OwnIdentity) -> Claim {
     let is_named_in_file = own.file.as_ref().is_some_and(|file| {
         file.instance.is_some() && file.instance.as_deref() == instance.id.as_deref()
     });
     let is_same_host = match (&own.ec2, &instance.ec2_instance_id) {
         (Some(own), Some(theirs)) => own == theirs,
         (None, None) => looks_alike(instance, own),
-        // What the list does not say of an instance does not make it another host's.
+        // One side is not an EC2 instance, or the list does not say so.
         _ => false,
     };
-    // Two keys are compared where both are known; the same one is this node's alone.
+    // Where both keys are known, they decide: no other host has this node's key.
     if let (Some(ours), Some(theirs)) = (&own.fingerprint, &instance.fingerprint) {
         let theirs = theirs.replace(':', "");
         return match ours.eq_ignore_ascii_case(&theirs) {
             true => Claim::Proven,
-            // This host, with a key that is not here: of no use, and not another host's either.
+            // This host's instance with a key that is lost: not usable, and not another host's.
             false if own.ec2.is_some() && is_same_host => Claim::Unproven,
             false if is_named_in_file => Claim::Unproven,
             false => Claim::Other,
         };
     }
     match &own.file {
-        // It was registered before: with this very key, or with one that is lost.
+        // The node was registered before: with its present key, or with one that is lost.
         Some(file) if is_named_in_file => {
             let has_our_key = file.fingerprint.is_some() && file.fingerprint == own.fingerprint;
             if has_our_key && is_same_host { Claim::Proven } else { Claim::Unproven }
         }
-        // EC2 gives the id, and without that file nothing says that another key was used.
+        // EC2 guarantees the instance id. Without the file, no other key is known to have been used.
         None if own.ec2.is_some() && is_same_host => Claim::Proven,
         _ if is_same_host => Claim::Unproven,
         _ => Claim::Other,
     }
 }
 
-/// On premises: the same host name and private address. The service answers in lower case.
-fn looks_alike(instance: &Instance, own: &Own) -> bool {
+/// On premises: whether host name and private address are equal. The service returns lower case.
+fn looks_alike(instance: &Instance, own: &OwnIdentity) -> bool {
     let theirs = instance.hostname.as_deref().unwrap_or_default();
     own.hostname.eq_ignore_ascii_case(theirs)
         && (own.private_ip.is_none() || instance.private_ip == own.private_ip)
 }
 
-/// What was found, and how a person decides.
-pub fn unproven(found: &[&Instance], own: &Own, next: &str, stack: String) -> Fault {
+/// The fault where nothing proves which instance is this node's: what was found, and what an operator
+/// does in either case.
+pub fn unproven(found: &[&Instance], own: &OwnIdentity, next: &str, stack: String) -> Fault {
     let id = found.first().and_then(|one| one.id.as_deref()).unwrap_or("INSTANCE-ID");
     let id = if super::is_id(id) { id } else { "INSTANCE-ID" };
     let (id, mine, other) = match found {
@@ -108,19 +109,19 @@ pub fn unproven(found: &[&Instance], own: &Own, next: &str, stack: String) -> Fa
         }
         (None, _) => {
             let record = format!("{}/record.json", crate::targets::state_dir(super::ID));
-            format!("if {other}, nothing of this node's is registered: `rm {record}`")
+            format!("if {other}, this node is not registered: `rm {record}`")
         }
     };
-    let what = "an instance of the stack may be this node's, and nothing proves it";
+    let what = "an instance of the stack may belong to this node, and nothing proves it";
     let fault = Fault::new(Kind::Rejected, what, stack, format!("{deregister}; {otherwise}"));
     found.iter().take(5).fold(fault, |fault, one| fault.cause(describe(one)))
 }
 
-/// For people. All of it comes from outside, so it is quoted.
+/// The instance, for a message. The values come from outside, so they are quoted.
 fn describe(instance: &Instance) -> String {
     let text = |value: &Option<String>| match value {
         Some(value) => format!("{value:?}"),
-        None => "not given".to_owned(),
+        None => "unknown".to_owned(),
     };
     let mut parts = vec![
         format!("instance {}", text(&instance.id)),
@@ -140,7 +141,7 @@ fn describe(instance: &Instance) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Found, Own, find};
+    use super::{Found, OwnIdentity, find};
     use crate::engines::opsworks_agent::OpsworksSite;
     use crate::targets::opsworks::api::Instance;
 
@@ -163,8 +164,8 @@ mod tests {
     }
 
     /// A node with the key `k`, called web1, at 10.0.0.8.
-    fn own(ec2: &str) -> Own {
-        Own {
+    fn own(ec2: &str) -> OwnIdentity {
+        OwnIdentity {
             ec2: some(ec2),
             fingerprint: some("k"),
             file: None,
@@ -173,12 +174,12 @@ mod tests {
         }
     }
 
-    fn with_file(ec2: &str, id: &str, key: &str) -> Own {
+    fn with_file(ec2: &str, id: &str, key: &str) -> OwnIdentity {
         let file = OpsworksSite { instance: some(id), fingerprint: some(key) };
-        Own { file: Some(file), ..own(ec2) }
+        OwnIdentity { file: Some(file), ..own(ec2) }
     }
 
-    fn word(instance: &Instance, own: &Own) -> &'static str {
+    fn word(instance: &Instance, own: &OwnIdentity) -> &'static str {
         match find(std::slice::from_ref(instance), own) {
             Found::None => "other",
             Found::Proven(_) => "proven",
@@ -187,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_or_the_ec2_id_proves_and_name_and_address_do_not() {
+    fn a_key_or_an_ec2_id_is_a_proof_and_name_and_address_are_not() {
         assert_eq!(word(&instance("", "web1", "10.0.0.8", ""), &own("")), "unproven");
         assert_eq!(word(&instance("", "WEB1", "10.0.0.8", ""), &own("")), "unproven");
         assert_eq!(word(&instance("", "web1", "10.0.0.9", ""), &own("")), "other");
@@ -208,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_proves_with_our_key_on_the_host_that_is_listed() {
+    fn a_file_is_a_proof_with_the_present_key_on_the_listed_host() {
         let list = instance("", "web1", "10.0.0.8", "");
         assert_eq!(word(&list, &with_file("", ID, "k")), "proven");
         assert_eq!(word(&list, &with_file("", ID, "l")), "unproven", "its key is lost");
@@ -226,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_the_proven_one_is_taken() {
+    fn the_proven_instance_is_taken_from_several() {
         let mut list = vec![instance("", "web1", "10.0.0.8", ""); 3];
         list[2].fingerprint = some("k");
         list[2].id = some(OTHER_ID);
@@ -237,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_names_an_instance_only_where_there_is_one() {
+    fn a_command_gives_the_instance_id_only_of_a_single_instance() {
         let list = vec![instance("", "web1", "10.0.0.8", ""); 2];
         let todo = |found: &[&Instance]| {
             super::unproven(found, &own(""), "enlist join", "stack".to_owned()).todo.clone()

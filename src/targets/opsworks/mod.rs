@@ -16,7 +16,7 @@ use crate::engines::{Authority, EngineId, Grant, NodeContext, Observed};
 use crate::facts::Facts;
 use crate::fault::{Fault, Kind};
 use api::{Registration, Request, Stack};
-use claim::{Found, Own};
+use claim::{Found, OwnIdentity};
 
 pub const ID: &str = "opsworks";
 
@@ -57,7 +57,7 @@ impl Target for Opsworks {
     fn check(&self, facts: &Facts, _: &str) -> Result<(), Fault> {
         if self.infrastructure == Infrastructure::Ec2 && facts.ec2.is_none() {
             return Err(self.config(
-                "infrastructure is \"ec2\", and this is no EC2 instance",
+                "infrastructure is \"ec2\", and this is not an EC2 instance",
                 "set infrastructure = \"on-premises\" in [opsworks]",
             ));
         }
@@ -81,7 +81,7 @@ impl Target for Opsworks {
     }
 
     fn discover(&self, facts: &Facts, answers: &[Answer]) -> Result<Question<Authority>, Fault> {
-        match super::api::own(answers)?.as_slice() {
+        match super::api::of_service(answers)?.as_slice() {
             [] => {
                 let stack = self.stack_id.clone();
                 Ok(Question::Ask(Request::DescribeStacks { stack }.into()))
@@ -90,7 +90,7 @@ impl Target for Opsworks {
         }
     }
 
-    /// The agent's file stands, though its record may be gone.
+    /// The agent's identity file exists.
     fn shows_registration(&self, observed: &Observed) -> bool {
         observed.opsworks_agent.is_some()
     }
@@ -112,29 +112,29 @@ impl Target for Opsworks {
     }
 
     fn created(&self, answer: &Answer) -> Result<Created, Fault> {
-        match super::api::own(std::slice::from_ref(answer))?.as_slice() {
+        match super::api::of_service(std::slice::from_ref(answer))?.as_slice() {
             [api::Answer::Registered { instance: Some(id) }] if is_id(id) => {
                 Ok(Created::Granted(Grant::Instance { id: id.clone() }, None))
             }
             [api::Answer::Registered { .. }] => {
-                Err(self.protocol("RegisterInstance gave no InstanceId").in_doubt())
+                Err(self.protocol("RegisterInstance returned no InstanceId").in_doubt())
             }
             [api::Answer::NotFound(message)] => Err(self.no_stack(message)),
             _ => Err(mismatch("RegisterInstance")),
         }
     }
 
-    /// RegisterInstance takes no token: the stack's instances are searched for this node.
+    /// RegisterInstance has no idempotency token, so the stack's instances are searched for this node.
     fn reconcile(
         &self,
         node: &NodeContext<'_>,
         _: &str,
         answers: &[Answer],
     ) -> Result<Question<Reconciled>, Fault> {
-        let answers = super::api::own(answers)?;
+        let answers = super::api::of_service(answers)?;
         let Some(answer) = answers.first() else { return Ok(Question::Ask(self.ask_instances())) };
         let own = self.own(node.facts, node.observed);
-        let own = Own { fingerprint: Some(node.key()?.public.sha1_fingerprint()), ..own };
+        let own = OwnIdentity { fingerprint: Some(node.key()?.public.sha1_fingerprint()), ..own };
         Ok(Question::Done(match self.find(answer, &own, "enlist join")? {
             Some(id) => Reconciled::Granted(Grant::Instance { id }),
             None => Reconciled::CallAgain,
@@ -145,21 +145,21 @@ impl Target for Opsworks {
         let deregister = |id: &str| {
             Question::Ask(Request::DeregisterInstance { instance: id.to_owned() }.into())
         };
-        let answers = super::api::own(answers)?;
+        let answers = super::api::of_service(answers)?;
         match (member.grant, answers.as_slice()) {
             (_, [.., api::Answer::Deregistered | api::Answer::NotFound(_)]) => {
                 Ok(Question::Done(()))
             }
             (Some(Grant::Instance { id }), []) => Ok(deregister(id)),
             (None, []) if !member.was_attempted => Ok(Question::Done(())),
-            // Whether it was registered is not known: the stack's list says.
+            // It is not known whether the node was registered, so the stack's list is searched.
             (_, []) => Ok(Question::Ask(self.ask_instances())),
-            // As in doubt on the way in.
+            // Searched as in `reconcile`.
             (_, [answer, ..]) => {
                 let recorded = member.machine.and_then(|machine| machine.instance_id.clone());
                 let is_ec2 = self.infrastructure == Infrastructure::Ec2;
                 let own = self.own(member.facts, member.observed);
-                let own = Own {
+                let own = OwnIdentity {
                     ec2: recorded.filter(|_| is_ec2).or(own.ec2),
                     fingerprint: member.key_sha1.map(str::to_owned),
                     ..own
@@ -199,8 +199,9 @@ impl Opsworks {
             (self.infrastructure, own, &stack.region)
             && own != region
         {
-            let what = format!("the stack is in {region}, and this instance in {own}");
-            return Err(self.config(&what, "name a stack of the instance's own region"));
+            let what = format!("the stack is in region {region}, and this instance is in {own}");
+            return Err(self
+                .config(&what, "set stack_id in [opsworks] to a stack in the instance's region"));
         }
         let name = stack.name.clone().unwrap_or_default();
         Ok(Authority::Stack { name, region: stack.region.clone() })
@@ -210,15 +211,15 @@ impl Opsworks {
         Request::DescribeInstances { stack: self.stack_id.clone() }.into()
     }
 
-    /// The first label, as the original agent sent it.
+    /// The first label of the host name, as the original agent sent it.
     fn hostname(&self, facts: &Facts) -> String {
         let full = self.hostname.as_deref().unwrap_or(&facts.hostname);
         full.split('.').next().unwrap_or_default().to_owned()
     }
 
-    fn own(&self, facts: &Facts, observed: &Observed) -> Own {
+    fn own(&self, facts: &Facts, observed: &Observed) -> OwnIdentity {
         let ec2 = facts.ec2.as_ref().filter(|_| self.infrastructure == Infrastructure::Ec2);
-        Own {
+        OwnIdentity {
             ec2: ec2.map(|ec2| ec2.instance_id.clone()),
             fingerprint: None,
             file: observed.opsworks_agent.clone(),
@@ -227,9 +228,14 @@ impl Opsworks {
         }
     }
 
-    /// The instance of the list that is this node's. `next` is the command to run once a person has
-    /// decided.
-    fn find(&self, answer: &api::Answer, own: &Own, next: &str) -> Result<Option<String>, Fault> {
+    /// The instance in the list that belongs to this node. `next` is the command to run after an operator
+    /// has decided a case without proof.
+    fn find(
+        &self,
+        answer: &api::Answer,
+        own: &OwnIdentity,
+        next: &str,
+    ) -> Result<Option<String>, Fault> {
         let instances = match answer {
             api::Answer::Instances(instances) => instances,
             api::Answer::NotFound(message) => return Err(self.no_stack(message)),
@@ -238,9 +244,9 @@ impl Opsworks {
         match claim::find(instances, own) {
             Found::None => Ok(None),
             Found::Proven(Some(id)) if is_id(id) => Ok(Some(id.to_owned())),
-            // Not as if there were none: then a second one would be made.
+            // Not `None`, because a second instance would be registered then.
             Found::Proven(_) => {
-                Err(self.protocol("DescribeInstances gave this node no usable InstanceId"))
+                Err(self.protocol("DescribeInstances returned no usable InstanceId for this node"))
             }
             Found::Unproven(found) => {
                 Err(claim::unproven(&found, own, next, self.authority_name()))
@@ -253,7 +259,8 @@ impl Opsworks {
     }
 
     fn no_stack(&self, message: &str) -> Fault {
-        let todo = "check stack_id in [opsworks], and the region and account that are asked";
+        let todo =
+            "check stack_id in [opsworks], and with `enlist check` the region and the credentials";
         Fault::new(Kind::Rejected, "there is no such stack", self.authority_name(), todo)
             .cause(message)
     }
@@ -278,11 +285,13 @@ pub fn check_hostname(name: &str, longest: usize) -> Result<(), String> {
     {
         return Ok(());
     }
-    Err(format!("1 to {longest} letters, digits and -, not beginning or ending with -"))
+    Err(format!(
+        "it must have 1 to {longest} letters, digits and -, and must not begin or end with -"
+    ))
 }
 
-/// Private and public address: the settings', else what EC2 says, else the host's own; each falls
-/// back to the other, as the original agent had it.
+/// The private and the public address: from the settings, else from EC2, else of the host. A missing one
+/// is replaced by the other, as the original agent did.
 fn addresses(settings: &Opsworks, facts: &Facts) -> (Option<String>, Option<String>) {
     let text = |address: Option<Ipv4Addr>| address.map(|address| address.to_string());
     let (private, public) = match &facts.ec2 {
@@ -294,7 +303,7 @@ fn addresses(settings: &Opsworks, facts: &Facts) -> (Option<String>, Option<Stri
     (private.clone().or_else(|| public.clone()), public.or(private))
 }
 
-/// A UUID; it goes into a file of the agent's.
+/// Whether it is a UUID. Checked because it is written to the agent's file.
 fn is_id(text: &str) -> bool {
     text.len() == 36 && text.chars().all(|c| c.is_ascii_hexdigit() || c == '-')
 }

@@ -1,4 +1,4 @@
-//! OpsWorks CM's calls (API version 2016-11-01), as far as a node makes them.
+//! The calls of OpsWorks CM (API version 2016-11-01) that a node makes.
 
 use crate::targets::api::{Call, IF_REFUSED};
 
@@ -10,11 +10,11 @@ pub enum Request {
     DescribeNodeAssociationStatus { server: String, token: String },
 }
 
-/// Members that the API may leave out are options.
+/// A member that the API may leave out is an `Option`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     Servers(Vec<Server>),
-    /// To AssociateNode and DisassociateNode.
+    /// The answer to AssociateNode and DisassociateNode.
     Associated {
         token: Option<String>,
     },
@@ -22,11 +22,11 @@ pub enum Answer {
         status: Option<String>,
         attributes: Vec<(String, String)>,
     },
-    /// There is no such server, node or token; the API's message.
+    /// There is no such server, node or token. The API's message.
     NotFound(String),
 }
 
-/// `Server`, as far as it matters here.
+/// The used members of `Server`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Server {
     pub name: Option<String>,
@@ -61,13 +61,13 @@ impl Call for Request {
     fn if_refused(&self) -> &'static str {
         match self {
             Self::AssociateNode { .. } => {
-                "correct what the service's reason names; if this node was rebuilt under the same name, run `aws opsworks-cm disassociate-node --server-name SERVER --node-name NODE`, then `enlist join`"
+                "correct what the service's error message names; if this node was rebuilt under the same name, run `aws opsworks-cm disassociate-node --server-name SERVER --node-name NODE`, then `enlist join`"
             }
             _ => IF_REFUSED,
         }
     }
 
-    /// A certificate request may hold a challenge password.
+    /// The certificate request, which may contain a challenge password.
     fn secret(&self) -> Option<&str> {
         let Self::AssociateNode { attributes, .. } = self else { return None };
         let csr = attributes.iter().find(|(name, _)| name == "PUPPET_NODE_CSR");

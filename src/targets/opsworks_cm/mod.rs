@@ -18,7 +18,7 @@ pub use server::endpoint;
 
 pub const ID: &str = "opsworks-cm";
 
-/// The longest value of an engine attribute, in characters.
+/// The longest value of an engine attribute, in characters (API reference, `EngineAttribute`).
 const LONGEST_VALUE: usize = 10_000;
 
 /// The `[opsworks-cm]` settings.
@@ -26,15 +26,15 @@ const LONGEST_VALUE: usize = 10_000;
 pub struct OpsworksCm {
     /// 1 to 40 characters, `[a-zA-Z][a-zA-Z0-9\-]*`.
     pub server: String,
-    /// Puppet or Chef; none: what DescribeServers says.
+    /// Puppet or Chef. None: as DescribeServers says.
     pub engine: Option<EngineId>,
-    /// Pinned: `host` or `host:port`.
+    /// The server's endpoint, `host` or `host:port`, instead of what DescribeServers says.
     pub endpoint: Option<String>,
-    /// Pinned: the server's CA.
+    /// The server's CA, instead of what DescribeServers says.
     pub ca: Option<CaBundle>,
-    /// Of `[chef]`: the organization that a node is associated with.
+    /// From `[chef]`: the organization that the node is associated with.
     pub chef_organization: String,
-    /// Of `[chef]`: the engine attribute that carries the public key.
+    /// From `[chef]`: the engine attribute that contains the public key.
     pub chef_key_attribute: String,
 }
 
@@ -67,7 +67,7 @@ impl Target for OpsworksCm {
     }
 
     fn discover(&self, _: &Facts, answers: &[Answer]) -> Result<Question<Authority>, Fault> {
-        match (self.pinned(), super::api::own(answers)?.as_slice()) {
+        match (self.pinned(), super::api::of_service(answers)?.as_slice()) {
             (Some(authority), _) => Ok(Question::Done(authority)),
             (None, []) => {
                 let server = self.server.clone();
@@ -77,8 +77,8 @@ impl Target for OpsworksCm {
         }
     }
 
-    /// A lost reply is settled by asking again with the same name and the same key (decision 0001),
-    /// so `reconcile` keeps its default.
+    /// After a lost reply the same call is made again, with the same name and key (decision 0001). So
+    /// `reconcile` keeps its default.
     fn create(&self, node: &NodeContext<'_>, _: &str, _: i64) -> Result<Creation, Fault> {
         let attributes = match node.authority {
             Authority::Chef { .. } => vec![
@@ -91,10 +91,10 @@ impl Target for OpsworksCm {
             attributes.iter().find(|(_, value)| value.chars().count() > LONGEST_VALUE)
         {
             let what = format!(
-                "{attribute} has {} characters, and AssociateNode takes {LONGEST_VALUE}",
+                "{attribute} has {} characters, and AssociateNode accepts {LONGEST_VALUE}",
                 value.chars().count()
             );
-            let todo = "ask for fewer or shorter extension requests";
+            let todo = "use fewer or shorter extension requests (extension_requests in [puppet], instance tags, csr_attributes.yaml)";
             return Err(Fault::new(Kind::Config, what, format!("node {}", node.name), todo));
         }
         let (server, node) = (self.server.clone(), node.name.to_owned());
@@ -102,12 +102,14 @@ impl Target for OpsworksCm {
     }
 
     fn created(&self, answer: &Answer) -> Result<Created, Fault> {
-        match super::api::own(std::slice::from_ref(answer))?.as_slice() {
+        match super::api::of_service(std::slice::from_ref(answer))?.as_slice() {
             [api::Answer::Associated { token: Some(token) }] if !token.is_empty() => {
                 Ok(Created::Ticket(token.clone()))
             }
             [api::Answer::NotFound(message)] => Err(self.no_server(message)),
-            [api::Answer::Associated { .. }] => Err(self.protocol("AssociateNode gave no token")),
+            [api::Answer::Associated { .. }] => {
+                Err(self.protocol("AssociateNode returned no token"))
+            }
             _ => Err(mismatch("AssociateNode")),
         }
     }
@@ -119,15 +121,15 @@ impl Target for OpsworksCm {
         answers: &[Answer],
         unix: i64,
     ) -> Result<Question<Decision>, Fault> {
-        let answers = super::api::own(answers)?;
+        let answers = super::api::of_service(answers)?;
         let Some(answer) = answers.last() else {
             return Ok(Question::Ask(self.ask_status(ticket)));
         };
         match self.status(answer, "the association")? {
-            Progress::Unknown => Ok(Question::Done(Decision::Forgotten)),
-            Progress::Pending => Ok(Question::AskLater(self.ask_status(ticket))),
-            Progress::Failed => Err(self.failed(node.name)),
-            Progress::Success(attributes) => {
+            AssociationStatus::Unknown => Ok(Question::Done(Decision::Forgotten)),
+            AssociationStatus::Pending => Ok(Question::AskLater(self.ask_status(ticket))),
+            AssociationStatus::Failed => Err(self.failed(node.name)),
+            AssociationStatus::Success(attributes) => {
                 let grant = self.accept(node, attributes, unix)?;
                 Ok(Question::Done(Decision::Granted(grant)))
             }
@@ -138,20 +140,22 @@ impl Target for OpsworksCm {
         let (Some(name), true) = (member.name, member.was_attempted) else {
             return Ok(Question::Done(()));
         };
-        let answers = super::api::own(answers)?;
+        let answers = super::api::of_service(answers)?;
         let token = match answers.first() {
             None => return Ok(Question::Ask(self.disassociate(name, member.authority))),
-            // It does not have this node, or not any more: that is what leaving means.
+            // The server does not have this node, so the leave is done.
             Some(api::Answer::NotFound(_)) => return Ok(Question::Done(())),
             Some(api::Answer::Associated { token: Some(token) }) => token,
-            Some(_) => return Err(self.protocol("DisassociateNode gave no token")),
+            Some(_) => return Err(self.protocol("DisassociateNode returned no token")),
         };
         match answers.get(1) {
             None => Ok(Question::Ask(self.ask_status(token))),
             Some(answer) => match self.status(answer, "the disassociation")? {
-                Progress::Unknown | Progress::Success(_) => Ok(Question::Done(())),
-                Progress::Pending => Ok(Question::AskLater(self.ask_status(token))),
-                Progress::Failed => Err(self.disassociation_failed(name)),
+                AssociationStatus::Unknown | AssociationStatus::Success(_) => {
+                    Ok(Question::Done(()))
+                }
+                AssociationStatus::Pending => Ok(Question::AskLater(self.ask_status(token))),
+                AssociationStatus::Failed => Err(self.disassociation_failed(name)),
             },
         }
     }
@@ -176,17 +180,17 @@ impl Target for OpsworksCm {
     }
 }
 
-/// What DescribeNodeAssociationStatus says.
-enum Progress<'a> {
+/// The answer of DescribeNodeAssociationStatus.
+enum AssociationStatus<'a> {
     Pending,
     Success(&'a [(String, String)]),
     Failed,
-    /// There is no such token, or not any more.
+    /// The service does not know the token (any more).
     Unknown,
 }
 
 impl OpsworksCm {
-    /// The authority, where the settings say all of it.
+    /// The authority, where the settings give all of it.
     fn pinned(&self) -> Option<Authority> {
         match (self.engine, &self.endpoint, &self.ca) {
             (Some(EngineId::Chef), Some(endpoint), ca) => Some(Authority::Chef {
@@ -205,20 +209,24 @@ impl OpsworksCm {
         Request::DescribeNodeAssociationStatus { server, token }.into()
     }
 
-    fn status<'a>(&self, answer: &'a api::Answer, of: &str) -> Result<Progress<'a>, Fault> {
+    fn status<'a>(
+        &self,
+        answer: &'a api::Answer,
+        of: &str,
+    ) -> Result<AssociationStatus<'a>, Fault> {
         let (status, attributes) = match answer {
             api::Answer::AssociationStatus { status, attributes } => (status, attributes),
-            api::Answer::NotFound(_) => return Ok(Progress::Unknown),
+            api::Answer::NotFound(_) => return Ok(AssociationStatus::Unknown),
             _ => return Err(mismatch("DescribeNodeAssociationStatus")),
         };
         match status.as_deref() {
-            Some("IN_PROGRESS") => Ok(Progress::Pending),
-            Some("SUCCESS") => Ok(Progress::Success(attributes)),
-            Some("FAILED") => Ok(Progress::Failed),
+            Some("IN_PROGRESS") => Ok(AssociationStatus::Pending),
+            Some("SUCCESS") => Ok(AssociationStatus::Success(attributes)),
+            Some("FAILED") => Ok(AssociationStatus::Failed),
             Some(other) => Err(self.protocol(&format!(
-                "the status of {of} is {other:?}, which the API does not know"
+                "the status of {of} is {other:?}, which is not a status of this API"
             ))),
-            None => Err(self.protocol("DescribeNodeAssociationStatus gave no status")),
+            None => Err(self.protocol("DescribeNodeAssociationStatus returned no status")),
         }
     }
 
@@ -232,18 +240,19 @@ impl OpsworksCm {
             return Ok(Grant::Client);
         };
         let who = self.authority_name();
-        // By its name, never by its place: other attributes may stand before it.
+        // Found by its name, because other attributes may come before it.
         let Some(certificate) = attribute(attributes, "PUPPET_NODE_CERT") else {
             let names: Vec<&str> = attributes.iter().map(|(name, _)| name.as_str()).collect();
             let got = format!("attributes: {}", names.join(", "));
-            let fault = puppet::refused(node, &who).cause("there is no attribute PUPPET_NODE_CERT");
+            let fault =
+                puppet::refused(node, &who).cause("the answer has no attribute PUPPET_NODE_CERT");
             return Err(fault.with_evidence("answer", got));
         };
         puppet::accept(node, certificate, unix, &who)
     }
 
     fn disassociate(&self, name: &str, authority: Option<&Authority>) -> super::Request {
-        // Chef requires the organization, Puppet nothing.
+        // Chef requires the organization, Puppet needs no attribute.
         let is_chef = matches!(authority, Some(Authority::Chef { .. }));
         let organization = ("CHEF_ORGANIZATION".to_owned(), self.chef_organization.clone());
         let attributes = if is_chef { vec![organization] } else { Vec::new() };
@@ -256,7 +265,7 @@ impl OpsworksCm {
             Kind::Rejected,
             "the association FAILED",
             format!("node {name}, {}", self.authority_name()),
-            "look into the server's own log for why it did not accept the node; the next join asks anew with the same key",
+            "read the server's log for the reason, then run `enlist join --target opsworks-cm`, which asks again with the same key",
         )
     }
 
@@ -265,7 +274,7 @@ impl OpsworksCm {
             Kind::Rejected,
             "the disassociation FAILED",
             format!("node {name}, {}", self.authority_name()),
-            "look into the server's own log; the next `enlist leave` asks anew",
+            "read the server's log for the reason, then run `enlist leave --target opsworks-cm`, which asks again",
         )
     }
 

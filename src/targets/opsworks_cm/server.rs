@@ -1,4 +1,4 @@
-//! What DescribeServers says of the server, and whether it can be used.
+//! Reads the answer of DescribeServers: the server's state, endpoint and CA.
 
 use super::api::{Answer, Server};
 use super::{OpsworksCm, attribute};
@@ -24,20 +24,20 @@ impl OpsworksCm {
             Some("HEALTHY") => self.authority(server),
             Some(status @ ("DELETING" | "TERMINATED" | "FAILED")) => Err(self.gone(server, status)),
             Some(status) => Err(self.not_ready(status)),
-            None => Err(self.protocol("DescribeServers gave no status")),
+            None => Err(self.protocol("DescribeServers returned no status")),
         }
     }
 
-    /// What a HEALTHY server says of itself, with the pinned settings over it.
+    /// The authority, from the description of a HEALTHY server. Endpoint and CA of the settings come first.
     fn authority(&self, server: &Server) -> Result<Authority, Fault> {
         let engine = match server.engine.as_deref() {
             Some("Puppet") => EngineId::Puppet,
             Some("Chef" | "ChefAutomate") => EngineId::Chef,
             other => {
-                let other = other.unwrap_or("not said");
-                return Err(self.protocol(&format!(
-                    "the server's engine is {other}, and Puppet and Chef are known"
-                )));
+                let other = other.unwrap_or("missing");
+                return Err(
+                    self.protocol(&format!("the server's engine is {other}, not Puppet or Chef"))
+                );
             }
         };
         if let Some(wanted) = self.engine.filter(|wanted| *wanted != engine) {
@@ -46,9 +46,9 @@ impl OpsworksCm {
         let endpoint = match (&self.endpoint, &server.endpoint) {
             (Some(pinned), _) => pinned.clone(),
             (None, Some(told)) => endpoint(told).ok_or_else(|| {
-                self.protocol(&format!("the server's endpoint {told:?} is no host name"))
+                self.protocol(&format!("the server's endpoint {told:?} is not a host name"))
             })?,
-            (None, None) => return Err(self.protocol("DescribeServers gave no endpoint")),
+            (None, None) => return Err(self.protocol("DescribeServers returned no endpoint")),
         };
         let pinned = self.ca.as_ref().map(CaBundle::to_pem);
         if engine == EngineId::Chef {
@@ -59,7 +59,9 @@ impl OpsworksCm {
             (None, Some(told)) => CaBundle::from_pem(told)
                 .map_err(|error| self.bad_ca(told).because(&error))?
                 .to_pem(),
-            (None, None) => return Err(self.protocol("DescribeServers gave no PUPPET_API_CA_CERT")),
+            (None, None) => {
+                return Err(self.protocol("DescribeServers returned no PUPPET_API_CA_CERT"));
+            }
         };
         Ok(Authority::Puppet { endpoint, ca })
     }
@@ -69,7 +71,10 @@ impl OpsworksCm {
             Kind::Transient,
             format!("the server is {status}"),
             self.authority_name(),
-            "wait, or look into the server's state",
+            format!(
+                "wait; to see the server's state, `aws opsworks-cm describe-servers --server-name {}`",
+                self.server
+            ),
         )
     }
 
@@ -78,7 +83,7 @@ impl OpsworksCm {
             Kind::Rejected,
             format!("the server is {status}, and will not come back"),
             self.authority_name(),
-            "name another server in [opsworks-cm], or create this one anew",
+            "set server in [opsworks-cm] to another server, or create this one again",
         );
         match &server.status_reason {
             Some(reason) => fault.cause(reason),
@@ -87,7 +92,8 @@ impl OpsworksCm {
     }
 
     pub(super) fn no_server(&self, message: &str) -> Fault {
-        let todo = "check server in [opsworks-cm], and the region and account that are asked";
+        let todo =
+            "check server in [opsworks-cm], and with `enlist check` the region and the credentials";
         Fault::new(Kind::Rejected, "there is no such server", self.authority_name(), todo)
             .cause(message)
     }
@@ -95,25 +101,25 @@ impl OpsworksCm {
     fn wrong_engine(&self, engine: EngineId, wanted: EngineId) -> Fault {
         Fault::new(
             Kind::Config,
-            format!("the server's engine is {engine}, and the settings say {wanted}"),
+            format!("the server's engine is {engine}, and engine in [opsworks-cm] is {wanted}"),
             self.authority_name(),
-            "correct engine in [opsworks-cm], or leave it out",
+            "correct engine in [opsworks-cm], or remove it",
         )
     }
 
     fn bad_ca(&self, told: &str) -> Fault {
         Fault::new(
             Kind::Data,
-            "the server's CA can't be used to verify anything",
+            "the server's CA can't be used",
             self.authority_name(),
-            "pin the CA with ca_file in [opsworks-cm], or have the server's PUPPET_API_CA_CERT corrected",
+            "set ca_file in [opsworks-cm] to the server's CA, or correct the server's PUPPET_API_CA_CERT",
         )
         .with_evidence("ca", told)
     }
 }
 
-/// `host` or `host:port` of what the API calls an endpoint: a DNS name, by the reference, but a
-/// URL is understood too. It ends up in the engine's settings, so nothing else may pass.
+/// The `host` or `host:port` of the API's endpoint. The reference says that it is a DNS name; a URL is
+/// accepted too. Nothing else is, because it is written to the engine's settings.
 #[must_use]
 pub fn endpoint(told: &str) -> Option<String> {
     let rest = told.strip_prefix("https://").unwrap_or(told);

@@ -1,4 +1,4 @@
-//! Systems Manager's calls (API version 2014-11-06), as far as a node makes them.
+//! The calls of Systems Manager (API version 2014-11-06) that a node makes.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::targets::api::Call;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
     CreateActivation(Box<NewActivation>),
-    /// Those of this default instance name; page by page.
+    /// One page of the activations with this default instance name.
     DescribeActivations {
         name: String,
         next: Option<String>,
@@ -16,7 +16,7 @@ pub enum Request {
     DeleteActivation {
         activation: String,
     },
-    /// The nodes that registered with this activation; page by page.
+    /// One page of the nodes that registered with this activation.
     DescribeInstanceInformation {
         activation: String,
         next: Option<String>,
@@ -38,7 +38,7 @@ pub struct NewActivation {
     pub tags: BTreeMap<String, String>,
 }
 
-/// Members that the API may leave out are options.
+/// A member that the API may leave out is an `Option`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     Created {
@@ -53,13 +53,13 @@ pub enum Answer {
         ids: Vec<String>,
         next: Option<String>,
     },
-    /// To DeleteActivation and DeregisterManagedInstance.
+    /// The answer to DeleteActivation and DeregisterManagedInstance.
     Removed,
-    /// There is no such activation or instance; the API's message.
+    /// There is no such activation or instance. The API's message.
     NotFound(String),
 }
 
-/// `Activation`, as far as it matters here.
+/// The used members of `Activation`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Activation {
     pub id: Option<String>,
@@ -90,7 +90,7 @@ impl Call for Request {
         }
     }
 
-    /// An activation's code.
+    /// The code of a new activation is a secret.
     fn answer_is_secret(&self) -> bool {
         matches!(self, Self::CreateActivation(_))
     }

@@ -1,4 +1,4 @@
-//! Systems Manager: an activation, with which the agent on this node registers itself.
+//! Systems Manager: enlist creates an activation, and the agent on this node registers itself with it.
 //!
 //! Source: AWS Systems Manager API Reference: CreateActivation, DescribeActivations,
 //! DeleteActivation, DescribeInstanceInformation, DeregisterManagedInstance.
@@ -21,10 +21,10 @@ use sweep::sweep;
 
 pub const ID: &str = "ssm";
 
-/// The `[ssm]` settings; lengths and patterns were checked with the settings.
+/// The `[ssm]` settings. Lengths and patterns are checked when the settings are parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ssm {
-    /// A role's name, such as `service-role/NAME`; needed to create an activation.
+    /// The name of a role, such as `service-role/NAME`. Needed to create an activation.
     pub iam_role: Option<String>,
     /// None: the node's name.
     pub default_instance_name: Option<String>,
@@ -34,9 +34,9 @@ pub struct Ssm {
     /// Up to 30 days.
     pub expires_in: Duration,
     pub tags: BTreeMap<String, String>,
-    /// The id of an activation that was made elsewhere.
+    /// The id of an activation that was created elsewhere.
     pub given: Option<String>,
-    /// Whether to go ahead on an EC2 instance, which needs none of this.
+    /// Whether to register an EC2 instance too, although it needs no activation.
     pub on_ec2: bool,
 }
 
@@ -56,8 +56,8 @@ impl Target for Ssm {
     fn check(&self, facts: &Facts, name: &str) -> Result<(), Fault> {
         if facts.ec2.is_some() && !self.on_ec2 {
             return Err(self.config(
-                "this is an EC2 instance, which needs no activation: Systems Manager knows it by its instance profile",
-                "give the instance a profile with AmazonSSMManagedInstanceCore and remove [ssm], or set on_ec2 = true",
+                "this is an EC2 instance, which needs no activation: Systems Manager manages it through its instance profile",
+                "give the instance a profile with the policy AmazonSSMManagedInstanceCore and remove [ssm], or set on_ec2 = true in [ssm]",
             ));
         }
         check_instance_name(&self.instance_name(name)).map_err(|rule| {
@@ -77,7 +77,7 @@ impl Target for Ssm {
         if let Some(id) = &self.given {
             return Ok(Creation::Given(Grant::Activation { id: id.clone() }));
         }
-        let iam_role = self.iam_role.clone().ok_or_else(|| invariant("there is no role"))?;
+        let iam_role = self.iam_role.clone().ok_or_else(|| invariant("iam_role is not set"))?;
         let lifetime = i64::try_from(self.expires_in.as_secs()).unwrap_or(i64::MAX);
         let activation = NewActivation {
             iam_role,
@@ -91,7 +91,7 @@ impl Target for Ssm {
     }
 
     fn created(&self, answer: &Answer) -> Result<Created, Fault> {
-        match super::api::own(std::slice::from_ref(answer))?.as_slice() {
+        match super::api::of_service(std::slice::from_ref(answer))?.as_slice() {
             // The API's length constraints: 20 to 250 characters.
             [api::Answer::Created { id: Some(id), code: Some(code) }]
                 if is_id(id) && (20..=250).contains(&code.expose().chars().count()) =>
@@ -100,14 +100,14 @@ impl Target for Ssm {
                 Ok(Created::Granted(grant, Some(code.clone())))
             }
             [api::Answer::Created { .. }] => {
-                Err(protocol("CreateActivation gave no usable id and code").in_doubt())
+                Err(protocol("CreateActivation returned no usable id and code").in_doubt())
             }
             _ => Err(mismatch("CreateActivation")),
         }
     }
 
-    /// The code can't be read back, so an activation of ours whose reply was lost is of no use:
-    /// the nodes that registered with it are deregistered, it is deleted, and another one is made.
+    /// The code of an activation can't be read later, so an activation whose reply was lost is useless.
+    /// The nodes that registered with it are deregistered, it is deleted, and another one is created.
     fn reconcile(
         &self,
         node: &NodeContext<'_>,
@@ -131,7 +131,7 @@ impl Target for Ssm {
             Some(Grant::Activation { id }) if is_ours && member.is_installed => {
                 vec![Request::DeleteActivation { activation: id.clone() }]
             }
-            // How far that came is not known: an agent may have registered without telling us.
+            // It is not known how far the join came: the agent may have registered without a record.
             _ if member.was_attempted && is_ours => {
                 let name = self.instance_name(member.name.unwrap_or_default());
                 let next = sweep(&name, member.mark, answers)?;
@@ -139,7 +139,7 @@ impl Target for Ssm {
             }
             _ => Vec::new(),
         };
-        // Removed, or not there any more: either way the next one.
+        // An answer is `Removed` or `NotFound`. Both mean that the next request may follow.
         let next = steps.into_iter().nth(answers.len());
         Ok(next.map_or(Question::Done(()), |next| Question::Ask(next.into())))
     }
@@ -176,7 +176,7 @@ impl Ssm {
         self.default_instance_name.clone().unwrap_or_else(|| name.to_owned())
     }
 
-    /// The description, with our mark at its end; room for it was kept when it was checked.
+    /// The description with the mark at its end. The settings' check leaves room for the mark.
     fn marked(&self, mark: &str) -> String {
         format!("{} (enlist {mark})", self.description).trim_start().to_owned()
     }
@@ -195,7 +195,7 @@ pub fn check_instance_name(text: &str) -> Result<(), &'static str> {
     if text.chars().count() <= 256 && text.chars().all(allowed) {
         return Ok(());
     }
-    Err("at most 256 letters, digits, spaces and _ . : / = + - @")
+    Err("it may have at most 256 letters, digits, spaces and _ . : / = + - @")
 }
 
 /// Unicode's category Z (space, line and paragraph separators): white space but control codes.
@@ -209,13 +209,14 @@ fn protocol(what: &str) -> Fault {
     Fault::new(Kind::Protocol, what, "Systems Manager", todo)
 }
 
-/// `^mi-[0-9a-f]{17}$`; older ones have eight digits.
+/// Whether it is the id of a managed node: `^mi-[0-9a-f]{17}$`, older ones with eight digits.
 fn is_managed(text: &str) -> bool {
     text.strip_prefix("mi-").is_some_and(|rest| {
         matches!(rest.len(), 8 | 17) && rest.bytes().all(|b| b.is_ascii_hexdigit())
     })
 }
 
+/// Whether it is the id of an activation:
 /// `^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`.
 #[must_use]
 pub fn is_id(text: &str) -> bool {

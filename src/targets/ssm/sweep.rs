@@ -1,24 +1,24 @@
-//! The removal of what earlier attempts of this node left at Systems Manager: each activation that
-//! bears our mark, and the nodes that registered with it.
+//! Removes what earlier attempts of this node left at Systems Manager: every activation with its mark,
+//! and the nodes that registered with them.
 
 use super::api::{Activation, Answer, Request};
 use super::{is_id, is_managed, protocol};
 use crate::fault::Fault;
 use crate::targets::{self, api, mismatch};
 
-/// A list of more pages than this, of 50 entries each, does not end.
+/// A list with more pages than this, of 50 entries each, counts as endless.
 const MOST_PAGES: usize = 200;
 
-/// The next request, given the answers so far; none when nothing is left.
+/// The next request, given the answers so far. None when everything is removed.
 ///
 /// # Errors
-/// `Protocol` where an answer lacks what it must hold, or a list does not end.
+/// `Protocol` where an answer lacks a required member, or a list does not end.
 pub fn sweep(
     name: &str,
     mark: &str,
     answers: &[targets::Answer],
 ) -> Result<Option<Request>, Fault> {
-    let mut answers = Answers { rest: api::own(answers)?.into_iter() };
+    let mut answers = Answers { rest: api::of_service(answers)?.into_iter() };
     let activations = match answers.activations(name, mark)? {
         Ok(activations) => activations,
         Err(request) => return Ok(Some(request)),
@@ -42,21 +42,26 @@ pub fn sweep(
     Ok(None)
 }
 
-/// An activation of ours.
-struct Ours {
+/// An activation with this node's mark.
+struct Marked {
     id: String,
     has_registered: bool,
 }
 
+/// The answers that were not used yet, in order.
 struct Answers<'a> {
     rest: std::vec::IntoIter<&'a Answer>,
 }
 
 impl Answers<'_> {
-    /// Our activations, or the request for the next page of them.
-    fn activations(&mut self, name: &str, mark: &str) -> Result<Result<Vec<Ours>, Request>, Fault> {
+    /// All activations with the mark, or the request for the next page of the list.
+    fn activations(
+        &mut self,
+        name: &str,
+        mark: &str,
+    ) -> Result<Result<Vec<Marked>, Request>, Fault> {
         let ending = format!("(enlist {mark})");
-        let (mut ours, mut next) = (Vec::new(), None);
+        let (mut all, mut next) = (Vec::new(), None);
         for _ in 0..MOST_PAGES {
             match self.rest.next() {
                 None => {
@@ -64,20 +69,20 @@ impl Answers<'_> {
                 }
                 Some(Answer::Activations { list, next: more }) => {
                     for found in list.iter().filter(|found| is_marked(found, &ending)) {
-                        ours.push(self::ours(found)?);
+                        all.push(marked(found)?);
                     }
                     next.clone_from(more);
                 }
                 Some(_) => return Err(mismatch("DescribeActivations")),
             }
             if next.is_none() {
-                return Ok(Ok(ours));
+                return Ok(Ok(all));
             }
         }
-        Err(protocol("DescribeActivations does not come to an end"))
+        Err(protocol("the list of DescribeActivations does not end"))
     }
 
-    /// The nodes that registered with an activation, or the request for the next page of them.
+    /// All nodes that registered with an activation, or the request for the next page of the list.
     fn instances(&mut self, activation: &str) -> Result<Result<Vec<String>, Request>, Fault> {
         let (mut instances, mut next) = (Vec::new(), None);
         for _ in 0..MOST_PAGES {
@@ -89,7 +94,7 @@ impl Answers<'_> {
                 Some(Answer::ManagedInstances { ids, next: more }) => {
                     if ids.iter().any(|id| !is_managed(id)) {
                         return Err(protocol(
-                            "DescribeInstanceInformation gave no managed instance's id",
+                            "DescribeInstanceInformation returned an id that is not of a managed instance",
                         ));
                     }
                     instances.extend(ids.iter().cloned());
@@ -102,7 +107,7 @@ impl Answers<'_> {
                 return Ok(Ok(instances));
             }
         }
-        Err(protocol("DescribeInstanceInformation does not come to an end"))
+        Err(protocol("the list of DescribeInstanceInformation does not end"))
     }
 }
 
@@ -110,10 +115,12 @@ fn is_marked(found: &Activation, ending: &str) -> bool {
     found.description.as_ref().is_some_and(|text| text.ends_with(ending))
 }
 
-fn ours(found: &Activation) -> Result<Ours, Fault> {
+fn marked(found: &Activation) -> Result<Marked, Fault> {
     let id = found.id.clone().filter(|id| is_id(id));
-    let id = id.ok_or_else(|| protocol("DescribeActivations gave an activation no usable id"))?;
-    Ok(Ours { id, has_registered: found.registrations > 0 })
+    let id = id.ok_or_else(|| {
+        protocol("DescribeActivations returned an activation without a usable id")
+    })?;
+    Ok(Marked { id, has_registered: found.registrations > 0 })
 }
 
 #[cfg(test)]
@@ -140,7 +147,7 @@ mod tests {
         Answer::ManagedInstances { ids, next: next.map(str::to_owned) }
     }
 
-    /// Every request, in order, where these answers come.
+    /// Every request, in order, for these answers.
     fn requests(answers: &[Answer]) -> Vec<Request> {
         let answers: Vec<targets::Answer> = answers.iter().cloned().map(Into::into).collect();
         (0..=answers.len())
@@ -166,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_bears_another_mark_is_left_alone() {
+    fn activations_with_another_mark_are_not_touched() {
         let others = [activation(OTHER, "other", 1), activation(OTHER, "xm", 0)];
         assert_eq!(requests(&[page(&others, None)]), [list(None)]);
     }
@@ -196,13 +203,13 @@ mod tests {
     }
 
     #[test]
-    fn an_activation_that_nobody_used_is_deleted_at_once() {
+    fn an_unused_activation_is_deleted_at_once() {
         let answers = [page(&[activation(OURS, "m", 0)], None), Answer::Removed];
         assert_eq!(requests(&answers), [list(None), delete()]);
     }
 
     #[test]
-    fn lists_without_end_and_ids_that_are_none_are_refused() {
+    fn endless_lists_and_invalid_ids_are_refused() {
         let endless: Vec<targets::Answer> =
             (0..300).map(|_| page(&[], Some("again")).into()).collect();
         let bad_id = [page(&[activation("../../x", "m", 0)], None).into()];
