@@ -1,4 +1,4 @@
-//! What the node knows of itself. Pure data; `host::facts` gathers it.
+//! The facts: what the node knows of itself. Pure data, which `host::facts` gathers.
 
 pub mod machine;
 pub mod network;
@@ -15,24 +15,23 @@ pub use network::Address;
 /// Names, addresses, platform and instance identity of this node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Facts {
-    /// The host name as the kernel has it, its first label only.
+    /// The first label of the kernel's host name.
     pub hostname: String,
-    /// Host name and domain; the same as `hostname` where no domain is known.
+    /// Host name and domain. The same as `hostname` where no domain is known.
     pub fqdn: String,
-    /// Addresses of the interfaces that are not loopback.
+    /// The addresses of all interfaces but loopback.
     pub addresses: Vec<Address>,
-    /// The IPv4 addresses by which others reach this node, chosen from these: the interface with
-    /// the default route comes first ([`network::choose`]).
+    /// The IPv4 addresses by which others reach this node, chosen from `addresses` ([`network::choose`]).
     pub private_ip: Option<Ipv4Addr>,
     pub public_ip: Option<Ipv4Addr>,
     pub platform: Platform,
-    /// `/etc/machine-id`, 32 hexadecimal digits; none at a first boot or in an image.
+    /// `/etc/machine-id`, 32 hexadecimal digits. None at the first boot and in an image.
     pub machine_id: Option<String>,
-    /// The firmware's own id of this machine (SMBIOS); none where it says none, or not to us.
+    /// The firmware's id of this machine (SMBIOS). None where it has none or it can't be read.
     pub product_uuid: Option<String>,
-    /// The EC2 instance id that the firmware has (Nitro's asset tag); none elsewhere.
+    /// The EC2 instance id in the firmware (the asset tag of Nitro instances). None elsewhere.
     pub firmware_instance_id: Option<String>,
-    /// None where this is no EC2 instance.
+    /// None where this is not an EC2 instance.
     pub ec2: Option<Ec2>,
 }
 
@@ -42,12 +41,12 @@ pub struct Platform {
     pub os: String,
     /// `VERSION_ID` of os-release.
     pub version: String,
-    /// As Rust and the kernel call it: `x86_64`, `aarch64`.
+    /// The kernel's name: `x86_64`, `aarch64`.
     pub architecture: String,
     pub kernel: String,
 }
 
-/// What the EC2 instance metadata service says (IMDSv2).
+/// The facts from the EC2 instance metadata service (IMDSv2).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Ec2 {
     pub instance_id: String,
@@ -57,16 +56,16 @@ pub struct Ec2 {
     pub account: Option<String>,
     pub private_ip: Option<String>,
     pub public_ip: Option<String>,
-    /// The instance's tags; empty unless tags in metadata are enabled.
+    /// The instance's tags. Empty unless tags in metadata are enabled.
     pub tags: BTreeMap<String, String>,
-    /// Those whose value is a secret, such as `pp_preshared_key`.
+    /// The tags whose value is a secret, such as `pp_preshared_key`.
     #[serde(skip)]
     pub secret_tags: BTreeMap<String, Secret>,
     pub identity: InstanceIdentity,
 }
 
-/// The instance identity document and its signature, byte for byte as served: RegisterInstance
-/// passes them on, and the authority verifies the signature over these very bytes.
+/// The instance identity document and its signature, byte for byte as the metadata service returned
+/// them. RegisterInstance sends them, and the authority verifies the signature of these bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct InstanceIdentity {
     pub document: String,
@@ -77,7 +76,7 @@ impl Facts {
     #[must_use]
     pub fn machine(&self) -> MachineIdentity {
         MachineIdentity {
-            // The firmware's can be read without the metadata service, at any time.
+            // The firmware's id comes first: it can be read without the metadata service.
             instance_id: self
                 .firmware_instance_id
                 .clone()

@@ -162,9 +162,9 @@ fn a_large_answer_is_read_up_to_the_limit_only() {
         });
         let run = join_at(&node, &server.url());
         println!("50 MiB, chunked {chunked}: peak memory {} KiB", run.1);
-        refused(&node, &run, 76, &["is not the API", "larger than"]);
+        refused(&node, &run, 76, &["is not from the API", "larger than"]);
         assert!(sent.load(Ordering::SeqCst) < 50 * MIB, "it was read to its end");
-        assert!(evidence(&node).unwrap().contains("could not be read to its end"));
+        assert!(evidence(&node).unwrap().contains("could not be read completely"));
     }
 }
 

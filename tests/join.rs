@@ -164,7 +164,7 @@ fn puppet_does_not_run_until_everything_is_installed() {
         node.read("opt/puppetlabs/puppet/cache/state/agent_disabled.lock")
             .contains("change freeze")
     );
-    assert!(run.stderr.contains("somebody else"), "{}", run.stderr);
+    assert!(run.stderr.contains("not from enlist"), "{}", run.stderr);
 }
 
 #[test]

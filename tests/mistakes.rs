@@ -202,7 +202,7 @@ fn an_answer_that_is_not_the_apis_is_protocol_and_kept() {
     ] {
         let node = with_faults(&[fault]);
         let run = node.enlist(&["join"]);
-        expect(&run, 76, &["is not the API", "aws.endpoint_url"]);
+        expect(&run, 76, &["is not from the API", "aws.endpoint_url"]);
         nothing_installed(&node);
         assert!(
             node.files().iter().any(|file| file.contains("/evidence/")),

@@ -98,7 +98,7 @@ fn another_users_process_is_not_waited_for_as_the_agent() {
     install_agent(&node);
     let began = Instant::now();
     let run = off_ec2(&node, &["join", "--set", "aws.region=us-east-1"]);
-    expect(&run, 0, &["vault is put back"]);
+    expect(&run, 0, &["restoring the agent's vault"]);
     assert!(!run.stderr.contains("waiting for it"), "{}", run.stderr);
     assert!(began.elapsed() < Duration::from_mins(1), "{:?}", began.elapsed());
 }

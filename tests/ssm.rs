@@ -72,7 +72,7 @@ fn a_failed_hand_over_keeps_the_former_registration() {
     );
     node.write("var/lib/amazon/ssm/Vault/Manifest", "{}");
     let run = off_ec2(&node, &["join", "--set", "aws.region=us-east-1"]);
-    expect(&run, 75, &["did not register", "mi-0aaaaaaaaaaaaaaaa is as it was", "budget"]);
+    expect(&run, 75, &["did not register", "its registration mi-0aaaaaaaaaaaaaaaa was restored", "budget"]);
     assert_eq!(node.read(vault), former);
     assert_eq!(node.read("var/lib/amazon/ssm/Vault/Manifest"), "{}", "the whole vault");
     assert!(
@@ -160,7 +160,7 @@ fn a_lost_activation_is_deleted_and_replaced() {
 fn a_damaged_answer_that_may_hold_a_code_is_not_kept() {
     let node = ssm("", &["CreateActivation=garbage"]);
     let run = off_ec2(&node, &["join", "-vv", "--set", "aws.region=us-east-1"]);
-    expect(&run, 76, &["is not the API"]);
+    expect(&run, 76, &["is not from the API"]);
     let evidence: Vec<String> =
         node.files().into_iter().filter(|file| file.contains("/evidence/")).collect();
     assert_eq!(evidence.len(), 1, "{evidence:?}");

@@ -1,11 +1,11 @@
-//! Which machine this is, and whether another one is the same (decision 0008).
+//! The ids of a machine, and whether two sets of ids are of the same machine (decision 0008).
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use uuid::{Uuid, uuid};
 
-/// The ids of one machine. A record is bound to them.
+/// The ids of one machine, to which a record is bound.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MachineIdentity {
     pub instance_id: Option<String>,
@@ -14,7 +14,7 @@ pub struct MachineIdentity {
     pub product_uuid: Option<String>,
 }
 
-/// An id that two machines do not share.
+/// An id in which two machines differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
     /// `instance id`, `SMBIOS product uuid`, `machine-id`.
@@ -30,19 +30,19 @@ impl fmt::Display for Difference {
 }
 
 impl MachineIdentity {
-    /// The first id that both know and that tells them apart; none where they are one machine.
+    /// The first id that both have and that differs. None where they are the same machine.
     ///
-    /// Every id is compared. An equal instance id excuses two others that EC2 and its images are
-    /// known to change: EC2's own product uuid, and the machine-id.
+    /// Where the instance ids are equal, two differences are allowed that are known to happen on EC2: in
+    /// a product UUID that EC2 assigned, and in the machine-id.
     #[must_use]
     pub fn difference(&self, here: &Self) -> Option<Difference> {
-        let told = |id, recorded: &str, here: &str| {
+        let differs = |id, recorded: &str, here: &str| {
             Some(Difference { id, recorded: recorded.to_owned(), here: here.to_owned() })
         };
         let mut is_same_instance = false;
         if let (Some(a), Some(b)) = (&self.instance_id, &here.instance_id) {
             if !a.eq_ignore_ascii_case(b) {
-                return told("instance id", a, b);
+                return differs("instance id", a, b);
             }
             is_same_instance = true;
         }
@@ -50,13 +50,13 @@ impl MachineIdentity {
             && !is_same_uuid(a, b)
             && !(is_same_instance && is_ec2_uuid(a) && is_ec2_uuid(b))
         {
-            return told("SMBIOS product uuid", a, b);
+            return differs("SMBIOS product uuid", a, b);
         }
         if let (Some(a), Some(b)) = (&self.machine_id, &here.machine_id)
             && !a.eq_ignore_ascii_case(b)
             && !is_same_instance
         {
-            return told("machine-id", a, b);
+            return differs("machine-id", a, b);
         }
         None
     }
@@ -66,8 +66,8 @@ impl MachineIdentity {
         self.difference(here).is_none()
     }
 
-    /// Takes in what the same machine is seen with now: what was not known before, and what has
-    /// changed as it may.
+    /// Updates the ids from those of the same machine now: adds new ones, and replaces those that
+    /// changed and may.
     pub fn update(&mut self, seen: &Self) {
         for (known, seen) in [
             (&mut self.instance_id, &seen.instance_id),
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn every_id_that_both_know_is_compared() {
+    fn every_id_that_both_have_is_compared() {
         let uuid = Some("SMBIOS product uuid");
         assert_eq!(told(("", "m", A), ("", "m", A)), None);
         assert_eq!(told(("", "m", A), ("", "m", B)), uuid, "a copied disk, its machine-id kept");
@@ -162,14 +162,14 @@ mod tests {
     }
 
     #[test]
-    fn what_one_side_does_not_know_says_nothing() {
+    fn an_id_that_one_side_lacks_is_not_compared() {
         assert_eq!(told(("", "", ""), ("i-1", "m", A)), None);
         assert_eq!(told(("i-1", "", ""), ("", "m", A)), None);
         assert_eq!(told(("", "m", ""), ("i-1", "m", A)), None);
     }
 
     #[test]
-    fn what_is_known_to_change_is_excused() {
+    fn known_changes_of_ids_are_allowed() {
         assert_eq!(told(("", "m", A), ("", "m", A_SWAPPED)), None, "the byte order");
         assert_eq!(told(("", "m", A), ("", "m", &A.to_uppercase())), None);
         assert_eq!(told(("i-1", "m", EC2), ("i-1", "m", EC2_OTHER)), None, "another hypervisor");
@@ -186,13 +186,13 @@ mod tests {
     }
 
     #[test]
-    fn ec2_gives_uuids_in_either_byte_order() {
+    fn ec2_uuids_are_known_in_either_byte_order() {
         assert!(is_ec2_uuid(EC2) && is_ec2_uuid(EC2_SWAPPED));
         assert!(!is_ec2_uuid(A) && !is_ec2_uuid("ec2") && !is_ec2_uuid(""));
     }
 
     #[test]
-    fn what_may_change_is_taken_in() {
+    fn an_update_replaces_known_ids_and_adds_new_ones() {
         let mut known = machine("i-1", "m", "");
         known.update(&machine("", "n", A));
         assert_eq!(known, machine("i-1", "n", A));

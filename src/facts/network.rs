@@ -1,4 +1,4 @@
-//! Which of this node's addresses others reach it by.
+//! Chooses the addresses by which others reach this node.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -18,35 +18,35 @@ pub struct Address {
 pub struct DefaultRoute {
     pub interface: String,
     pub gateway: Option<IpAddr>,
-    /// The lowest one is used.
+    /// The route with the lowest metric is used.
     pub metric: u32,
 }
 
-/// What kind of interface it is, as far as that decides whose its addresses are.
+/// The kind of an interface. It decides whether its addresses are the machine's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Link {
-    /// The machine's own, or what stands for it: a card, a bond, a VLAN.
+    /// An interface to the outside: a card, a bond, a VLAN.
     Plain,
-    /// A bridge, or an end of a virtual cable. It is the machine's own only where the default route
-    /// goes over it: a KVM host's br0, or the interface of a container.
+    /// A bridge, or one end of a virtual cable. Its addresses count only where the default route uses
+    /// it: br0 of a KVM host, or the interface of a container.
     Inner,
-    /// A tunnel or an overlay: its addresses are another network's.
+    /// A tunnel or an overlay network. Its addresses never count.
     Tunnel,
 }
 
-/// How far an address is known.
+/// From where an address can be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     Private,
     Public,
-    /// Of this host or link alone, shared by carriers, for documentation, reserved: others do not
-    /// reach the node by it.
+    /// Others can't reach the node by it: only of this host or link, shared by a carrier's customers,
+    /// for documentation, or reserved.
     Neither,
 }
 
-/// The private and the public IPv4 address. Interfaces come in this order: plain ones with a default
-/// route by its metric, inner ones with one, plain ones without. Of one interface's addresses the
-/// kernel's own choice (`preferred`) comes first, then those in the gateway's network.
+/// Chooses the private and the public IPv4 address. Order of the interfaces: plain ones with a default
+/// route, by its metric; inner ones with a default route; plain ones without. Order of the addresses
+/// of an interface: the kernel's own choice (`preferred`), then those in the gateway's network.
 #[must_use]
 pub fn choose(
     addresses: &[Address],
@@ -75,7 +75,7 @@ pub fn choose(
         } else if known.prefix < 32 {
             2
         } else {
-            // One address alone is one that moves from host to host (a virtual IP).
+            // A prefix of one address is usually a virtual IP, which moves between hosts.
             3
         };
         ranked.push(((rank, metric, order), address));
@@ -89,7 +89,7 @@ pub fn choose(
 }
 
 impl Address {
-    /// Whether that other address is in the network of this one.
+    /// Whether the other address is in the network of this one.
     fn reaches(&self, other: IpAddr) -> bool {
         let (IpAddr::V4(own), IpAddr::V4(other)) = (self.address, other) else { return false };
         let shift = 32_u32.saturating_sub(u32::from(self.prefix));
@@ -98,7 +98,7 @@ impl Address {
     }
 }
 
-/// Source: IANA's registries of special-purpose addresses for IPv4 and IPv6.
+/// The scope of an address. Source: IANA's registries of special-purpose addresses for IPv4 and IPv6.
 #[must_use]
 pub fn scope(address: IpAddr) -> Scope {
     match address {
@@ -139,7 +139,7 @@ fn is_special_v6(address: Ipv6Addr) -> bool {
         || (first == 0x3fff && second < 0x1000)
 }
 
-/// What an interface's name says of it, where the kernel says no more.
+/// The kind of an interface by its name, for where the kernel does not tell it.
 #[must_use]
 pub fn link_by_name(name: &str) -> Link {
     const TUNNELS: [&str; 20] = [
@@ -200,12 +200,12 @@ pub fn link_by_name(name: &str) -> Link {
     }
 }
 
-/// A route that is up, and not one that refuses (`RTF_UP`, `RTF_REJECT` of linux/route.h).
+/// Whether a route is up and does not reject (`RTF_UP`, `RTF_REJECT` of linux/route.h).
 fn is_usable(flags: u32) -> bool {
     flags & 0x1 != 0 && flags & 0x200 == 0
 }
 
-/// The default routes of `/proc/net/route` (IPv4).
+/// Parses the default routes of `/proc/net/route` (IPv4).
 #[must_use]
 pub fn default_routes(text: &str) -> Vec<DefaultRoute> {
     let parse = |line: &str| {
@@ -218,7 +218,7 @@ pub fn default_routes(text: &str) -> Vec<DefaultRoute> {
         if hex(destination)? != 0 || hex(mask)? != 0 || !is_usable(hex(flags)?) {
             return None;
         }
-        // The kernel writes the address's four bytes as one number of its own byte order.
+        // The kernel prints the four bytes as one number in its own byte order.
         let gateway = Ipv4Addr::from(hex(gateway)?.to_ne_bytes());
         Some(DefaultRoute {
             interface: (*interface).to_owned(),
@@ -229,7 +229,7 @@ pub fn default_routes(text: &str) -> Vec<DefaultRoute> {
     text.lines().filter_map(parse).collect()
 }
 
-/// The default routes of `/proc/net/ipv6_route`.
+/// Parses the default routes of `/proc/net/ipv6_route`.
 #[must_use]
 pub fn default_routes_v6(text: &str) -> Vec<DefaultRoute> {
     let parse = |line: &str| {

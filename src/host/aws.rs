@@ -1,6 +1,6 @@
-//! Calls to the AWS APIs. Pacing is the core's: the SDK's own retries are off. Errors are
-//! classified here, once. What the environment and the profiles say was parsed before
-//! (`environment`); the SDK itself reads none of it.
+//! Calls to the AWS APIs, through the SDK. The SDK's retries are off, because the core schedules them.
+//! Errors become faults in `classify`. Environment and profiles are parsed in `environment`; the SDK
+//! reads neither.
 
 mod assume_role;
 mod classify;
@@ -36,7 +36,7 @@ use environment::Environment;
 
 pub use known_variables::known as variables;
 
-/// A connection, and a whole call. What takes longer is tried again.
+/// Time limits of a connection and of a whole call. A call that takes longer is retried.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 const CALL_LIMIT: Duration = Duration::from_secs(20);
 
@@ -95,13 +95,13 @@ impl Session {
         Ok(Self { base, endpoints, current, credentials, trace })
     }
 
-    /// What a service's client is made from.
+    /// The configuration of a service's client.
     #[must_use]
     pub fn config(&self, service: ServiceId) -> SdkConfig {
         config(&self.base, &self.endpoints, &self.current, service)
     }
 
-    /// A call for this request. `not_found` is the answer where its resource does not exist.
+    /// Prepares a call for this request. `not_found` makes the answer where its resource does not exist.
     pub fn of<A>(&self, request: &impl Call, not_found: fn(String) -> A) -> SessionCall<'_, A> {
         let action = Action {
             name: request.action(),
@@ -121,10 +121,10 @@ pub struct SessionCall<'a, A> {
 }
 
 impl<A> SessionCall<'_, A> {
-    /// Sees to the credentials, sends the request once, and says what the answer means.
+    /// Refreshes the credentials, sends the request once, and converts the output with `meaning`.
     ///
     /// # Errors
-    /// Classified by what answered, or that nothing did.
+    /// Classified by the answer, or by how the connection failed.
     pub async fn answer<T, E: classify::ApiError>(
         self,
         sending: impl Future<Output = Result<T, classify::Sdk<E>>>,

@@ -99,7 +99,7 @@ fn only_the_named_bundle_is_trusted() {
     let at = [("AWS_ENDPOINT_URL", &*url)];
     // TLS succeeds, and the answer is not the API's.
     let trusted = |variables: &[(&str, &str)]| {
-        at_once(&[&at[..], variables].concat(), 76, &["is not the API"]);
+        at_once(&[&at[..], variables].concat(), 76, &["is not from the API"]);
     };
     trusted(&[("AWS_CA_BUNDLE", &file)]);
     trusted(&[("SSL_CERT_FILE", &file)]);

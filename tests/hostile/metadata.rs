@@ -35,7 +35,7 @@ fn a_server_that_is_not_a_metadata_service_means_not_ec2() {
         println!("{what}: exit {}, {memory} KiB", run.code);
         assert_eq!(run.code, 0, "{what}: {}", run.stderr);
         assert!(run.stdout.contains("as web9.example.net"), "{what}: {}", run.stdout);
-        assert!(run.stderr.contains("no EC2 instance"), "{what}: {}", run.stderr);
+        assert!(run.stderr.contains("not an EC2 instance"), "{what}: {}", run.stderr);
         assert!(memory < MOST_MEMORY, "{what}: {memory} KiB");
     }
 }

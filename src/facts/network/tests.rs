@@ -5,7 +5,8 @@ use super::{
     scope,
 };
 
-/// `eth0 10.1.2.3/24`, separated by commas; and default routes as `eth0 GATEWAY METRIC`.
+/// The chosen private and public address. Addresses are written `eth0 10.1.2.3/24`, default routes `eth0
+/// GATEWAY METRIC`, both separated by commas.
 fn chosen(addresses: &str, routes: &str) -> (String, String) {
     let addresses: Vec<Address> = addresses
         .split(", ")
@@ -46,7 +47,7 @@ fn private(addresses: &str, routes: &str) -> String {
 fn the_interface_with_the_default_route_comes_first() {
     let docker = "docker0 172.17.0.1/16, eth0 192.168.1.5/24";
     assert_eq!(private(docker, "eth0 192.168.1.1 0"), "192.168.1.5");
-    // Without a default route, the machine's own interface all the same.
+    // Also without a default route.
     assert_eq!(private(docker, ""), "192.168.1.5");
     assert_eq!(private("docker0 172.17.0.1/16", ""), "-");
     let two = "ens1 10.0.0.5/24, ens2 192.168.7.7/24";
@@ -55,7 +56,7 @@ fn the_interface_with_the_default_route_comes_first() {
 }
 
 #[test]
-fn a_bridge_is_right_where_nothing_else_leads_out() {
+fn a_bridge_is_chosen_only_with_the_default_route() {
     let kvm = "br0 192.168.1.5/24, virbr0 192.168.122.1/24";
     assert_eq!(private(kvm, "br0 192.168.1.1 0"), "192.168.1.5");
     let storage = "br0 192.168.1.5/24, eth1 10.9.9.9/24";
@@ -65,7 +66,7 @@ fn a_bridge_is_right_where_nothing_else_leads_out() {
 }
 
 #[test]
-fn a_tunnel_never_is() {
+fn a_tunnel_is_never_chosen() {
     let vpn = "eth0 192.168.1.5/24, tun0 10.8.0.2/24, wg0 10.7.0.2/32";
     assert_eq!(private(vpn, "tun0 10.8.0.1 0, eth0 192.168.1.1 100"), "192.168.1.5");
     assert_eq!(private(vpn, "tun0 10.8.0.1 0"), "192.168.1.5");
@@ -73,7 +74,7 @@ fn a_tunnel_never_is() {
 }
 
 #[test]
-fn an_address_of_the_gateways_network_comes_before_one_that_moves() {
+fn an_address_in_the_gateways_network_comes_before_a_virtual_one() {
     let addresses = "eth0 10.0.0.2/32, eth0 10.0.0.9/24, eth0 172.16.0.4/16";
     assert_eq!(private(addresses, "eth0 10.0.0.1 0"), "10.0.0.9");
     assert_eq!(private(addresses, "eth0 172.16.0.1 0"), "172.16.0.4");
@@ -94,7 +95,7 @@ fn the_kernels_own_choice_comes_first() {
 }
 
 #[test]
-fn private_and_public_may_be_of_two_interfaces() {
+fn private_and_public_may_come_from_two_interfaces() {
     let addresses = "eth0 8.8.4.4/24, eth1 10.0.0.5/24, docker0 172.17.0.1/16";
     let routes = "eth0 8.8.4.1 0";
     assert_eq!(chosen(addresses, routes), ("10.0.0.5".to_owned(), "8.8.4.4".to_owned()));
@@ -103,7 +104,7 @@ fn private_and_public_may_be_of_two_interfaces() {
 }
 
 #[test]
-fn scopes_are_ianas() {
+fn scopes_follow_the_iana_registries() {
     let all = |texts: &[&str], wanted| {
         for text in texts {
             assert_eq!(scope(text.parse::<IpAddr>().unwrap()), wanted, "{text}");
@@ -160,7 +161,7 @@ fn scopes_are_ianas() {
 }
 
 #[test]
-fn names_tell_links_apart() {
+fn interface_names_tell_the_kind() {
     for name in ["eth0", "ens5", "enp0s3", "wlan0", "bond0", "eth0.12", "wwan0", "brocade0", "eno1"]
     {
         assert_eq!(link_by_name(name), Link::Plain, "{name}");
@@ -176,7 +177,7 @@ fn names_tell_links_apart() {
 }
 
 #[test]
-fn default_routes_are_read_as_the_kernel_writes_them() {
+fn default_routes_of_the_kernel_are_parsed() {
     let number = |address: [u8; 4]| format!("{:08X}", u32::from_ne_bytes(address));
     let gateway = number([192, 168, 1, 1]);
     let text = format!(

@@ -1,4 +1,4 @@
-//! From the SDK's errors to faults.
+//! Converts errors of the SDK to faults.
 
 use std::error::Error;
 use std::fmt::{self, Write as _};
@@ -16,13 +16,13 @@ use crate::host::net::{ProxyRefused, Trace};
 
 pub type Sdk<E> = SdkError<E, HttpResponse>;
 
-/// The action that was asked for, as far as its errors depend on it.
+/// What the fault of a call needs to know about its action.
 #[derive(Clone, Copy, Debug)]
 pub struct Action {
     pub name: &'static str,
-    /// What to do where the service refuses it.
+    /// What to do if the service refuses it.
     pub if_refused: &'static str,
-    /// Whether its answer holds a secret: then nothing of a broken one is kept as evidence.
+    /// Whether its answer contains a secret. Then a malformed answer is not kept as evidence.
     pub answer_is_secret: bool,
 }
 
@@ -32,12 +32,12 @@ impl fmt::Display for Action {
     }
 }
 
-/// Any operation's own error.
+/// The error type of any operation.
 pub trait ApiError: ProvideErrorMetadata + Error + Send + Sync + 'static {}
 impl<T: ProvideErrorMetadata + Error + Send + Sync + 'static> ApiError for T {}
 
-/// Signing and IAM, as the services name them in JSON 1.1 (the common errors of their API
-/// references, and what their front doors really say).
+/// Error codes of signatures and IAM: the common errors of the API references, and further codes that
+/// the services really return.
 const DENIED: [&str; 21] = [
     "AccessDenied",
     "AccessDeniedException",
@@ -62,7 +62,7 @@ const DENIED: [&str; 21] = [
     "UnrecognizedClientException",
 ];
 
-/// Those of them that a wrong clock causes.
+/// Those that a wrong clock can cause.
 const ABOUT_TIME: [&str; 10] = [
     "AuthFailure",
     "ExpiredToken",
@@ -76,7 +76,7 @@ const ABOUT_TIME: [&str; 10] = [
     "SignatureExpired",
 ];
 
-/// Try again later; whether something was done is not known.
+/// Codes of temporary errors. It is not known whether the call took effect.
 const PASSING: [&str; 5] = [
     "InternalFailure",
     "InternalServerError",
@@ -85,8 +85,9 @@ const PASSING: [&str; 5] = [
     "ServiceUnavailableException",
 ];
 
-/// Too many questions: it is certain that nothing was done. The codes that the SDKs agree upon,
-/// but for those of single services, and LimitExceededException, which here is about servers.
+/// Codes of throttling. The call certainly had no effect. These are the codes on which the SDKs agree,
+/// without those of single services, and without LimitExceededException, which here is about the
+/// number of servers.
 const THROTTLED: [&str; 8] = [
     "RequestLimitExceeded",
     "RequestThrottled",
@@ -98,22 +99,22 @@ const THROTTLED: [&str; 8] = [
     "TooManyRequestsException",
 ];
 
-/// Whatever answers does not know the API at all.
+/// Codes that show that the endpoint does not know the API.
 const STRANGE: [&str; 3] = ["InvalidAction", "UnknownOperationException", "MissingAction"];
 
-/// How the services say that what was asked about is not there.
+/// Codes that mean that the resource does not exist.
 const NOT_FOUND: [&str; 4] =
     ["ResourceNotFoundException", "InvalidActivation", "InvalidActivationId", "InvalidInstanceId"];
 
-/// The message of a ResourceNotFoundException or its like, which is an answer: what it means depends on what
-/// was asked.
+/// The message of a ResourceNotFoundException or a similar error. It counts as an answer, because its
+/// meaning depends on the request.
 pub fn is_not_found<E: ApiError>(error: &Sdk<E>) -> Option<String> {
     let inner = error.as_service_error()?;
     let is_one = inner.code().is_some_and(|code| NOT_FOUND.contains(&code));
     is_one.then(|| inner.message().unwrap_or("no message").to_owned())
 }
 
-/// From an error of a call to a fault. The trace says what was asked.
+/// Converts the error of a call to a fault. The trace knows the endpoint and the proxy.
 pub fn fault_of<E: ApiError>(error: &Sdk<E>, action: Action, on: String, trace: &Trace) -> Fault {
     let place = Place::of(trace);
     if let Some(fault) = chain(error).find_map(|error| error.downcast_ref::<Fault>()) {
@@ -122,8 +123,8 @@ pub fn fault_of<E: ApiError>(error: &Sdk<E>, action: Action, on: String, trace: 
     match error {
         SdkError::ServiceError(context) => service(error, context.err(), action, on, trace),
         SdkError::ResponseError(_) if limited_body::is_cut_short(error) => {
-            passing(format!("{action} got half an answer"), on)
-                .cause(format!("{place} ended the connection in the middle of its answer"))
+            passing(format!("{action} got an incomplete answer"), on)
+                .cause(format!("{place} closed the connection in the middle of its answer"))
                 .in_doubt()
         }
         SdkError::ResponseError(_) => strange(error, action, on).because(error).in_doubt(),
@@ -133,15 +134,21 @@ pub fn fault_of<E: ApiError>(error: &Sdk<E>, action: Action, on: String, trace: 
                 .in_doubt()
         }
         SdkError::ConstructionFailure(_) => {
-            let todo = "check the region, the endpoints and the switches that `enlist check` shows";
-            Fault::new(Kind::Config, format!("{action} can't be asked as it is set up"), on, todo)
-                .because(error)
+            let todo =
+                "run `enlist check`, and correct the region, the endpoints and the [aws] settings";
+            Fault::new(
+                Kind::Config,
+                format!("{action} can't be called with these settings"),
+                on,
+                todo,
+            )
+            .because(error)
         }
         _ => unanswered(error, action, on, &place),
     }
 }
 
-/// No answer came. The cause is said once, in our words; the SDK's layers are not repeated.
+/// The fault where no answer came. It has one cause in plain words instead of the SDK's layers.
 fn unanswered<E: ApiError>(error: &Sdk<E>, action: Action, on: String, place: &Place) -> Fault {
     if let Some(refused) = chain(error).find_map(|error| error.downcast_ref::<ProxyRefused>()) {
         return by_proxy(refused, action, on, place);
@@ -154,8 +161,8 @@ fn unanswered<E: ApiError>(error: &Sdk<E>, action: Action, on: String, place: &P
         let cause = format!("cannot connect to {} ({})", place.next(), why_unsent(error, deepest));
         return passing(format!("{action} could not be sent"), on).cause(cause);
     }
-    passing(format!("{action} was sent, and no answer came"), on)
-        .cause(format!("{place} ended the connection without an answer ({deepest})"))
+    passing(format!("{action} was sent and got no answer"), on)
+        .cause(format!("{place} closed the connection without an answer ({deepest})"))
         .in_doubt()
 }
 
@@ -164,11 +171,11 @@ fn by_proxy(refused: &ProxyRefused, action: Action, on: String, place: &Place) -
     let cause = format!("{refused} to the request for {}", place.endpoint);
     match refused.status {
         407 => {
-            let todo = "put the login into HTTPS_PROXY: http://NAME:PASSWORD@HOST:PORT";
+            let todo = "set the proxy's login: HTTPS_PROXY=http://NAME:PASSWORD@HOST:PORT";
             Fault::new(Kind::Denied, what, on, todo).cause(cause).finally()
         }
         403 => {
-            let todo = "have the proxy allow this endpoint, or name it in NO_PROXY";
+            let todo = "allow this endpoint in the proxy, or add its host to NO_PROXY";
             Fault::new(Kind::Denied, what, on, todo).cause(cause).finally()
         }
         _ => passing(what, on).cause(cause),
@@ -193,13 +200,13 @@ fn service<E: ApiError>(
     let cause = format!("{} answered {cause}", Place::of(trace));
     if let Some(wrong) = wrong.filter(|_| is_about_time) {
         let todo = "wait until this clock is set; if it is not, start time synchronisation";
-        let what = format!("{action} was refused for the time of its signature");
+        let what = format!("{action} was refused because of the time in its signature");
         return Fault::new(Kind::Transient, what, on, todo).cause(wrong).cause(cause);
     }
     judged(whole, error.code(), status, action, on).cause(cause)
 }
 
-/// What the service's error means.
+/// The fault of a service's error, by its code and status.
 fn judged<E: ApiError>(
     whole: &Sdk<E>,
     code: Option<&str>,
@@ -211,46 +218,46 @@ fn judged<E: ApiError>(
         (Some(code), _) if DENIED.contains(&code) => denied(action, on),
         (None, 401 | 403) => denied(action, on),
         (Some("InvalidStateException"), _) => {
-            passing(format!("{action} has to wait: the server is not ready"), on)
+            passing(format!("{action} must wait: the server is not ready"), on)
         }
         (Some(code), _) if THROTTLED.contains(&code) => {
             passing(format!("{action} was throttled"), on).throttled()
         }
         (Some(code), _) if PASSING.contains(&code) => {
-            passing(format!("{action} met an error of the service"), on).in_doubt()
+            passing(format!("the service failed during {action}"), on).in_doubt()
         }
         (_, 429) => passing(format!("{action} was throttled"), on).throttled(),
-        (_, 500..=599) => passing(format!("{action} met an error of the service"), on).in_doubt(),
+        (_, 500..=599) => passing(format!("the service failed during {action}"), on).in_doubt(),
         (Some(code), _) if !STRANGE.contains(&code) => {
             Fault::new(Kind::Rejected, format!("{action} was refused"), on, action.if_refused)
         }
-        // No error, and not what was asked for either: it may have been done.
+        // A successful status without a valid answer: the call may have taken effect.
         (None, ..=399) => strange(whole, action, on).in_doubt(),
         _ => strange(whole, action, on),
     }
 }
 
 fn denied(action: Action, on: String) -> Fault {
-    let todo = "check the role or key, its policy for this action, and this node's clock";
+    let todo = "check the credentials with `enlist check`, their IAM policy with `enlist policy`, and this node's clock";
     Fault::new(Kind::Denied, format!("{action} was denied"), on, todo)
 }
 
 fn passing(what: String, on: String) -> Fault {
-    let todo = "wait; if it lasts, check the endpoint, the network and the service";
+    let todo = "wait; if it continues, check the endpoint, the network and the service";
     Fault::new(Kind::Transient, what, on, todo)
 }
 
 fn strange<E: ApiError>(error: &Sdk<E>, action: Action, on: String) -> Fault {
-    let todo = "check the endpoint (aws.endpoint_url, AWS_ENDPOINT_URL) and whether a proxy answers in its place";
+    let todo = "check the endpoint (aws.endpoint_url, AWS_ENDPOINT_URL), and whether a proxy answered instead of it";
     let fault =
-        Fault::new(Kind::Protocol, format!("what answered {action} is not the API"), on, todo);
+        Fault::new(Kind::Protocol, format!("the answer to {action} is not from the API"), on, todo);
     match error.raw_response() {
         Some(raw) => fault.with_evidence("answer", shown(raw, !action.answer_is_secret)),
         None => fault,
     }
 }
 
-/// Status, the headers that tell what answered, and the body.
+/// The answer as evidence: status, headers that show what answered, and the body.
 fn shown(raw: &HttpResponse, with_body: bool) -> String {
     let mut text = format!("HTTP status {}\n", raw.status().as_u16());
     for name in ["server", "via", "content-type", "location"] {
@@ -262,9 +269,9 @@ fn shown(raw: &HttpResponse, with_body: bool) -> String {
     match raw.body().bytes() {
         Some(body) if with_body => text.push_str(&String::from_utf8_lossy(body)),
         Some(body) => {
-            let _ = writeln!(text, "({} bytes, not kept)", body.len());
+            let _ = writeln!(text, "({} bytes, not kept: it may contain a secret)", body.len());
         }
-        None => text.push_str("(it could not be read to its end)\n"),
+        None => text.push_str("(the body could not be read completely)\n"),
     }
     text
 }
@@ -273,11 +280,11 @@ fn status<E: ApiError>(error: &Sdk<E>) -> u16 {
     error.raw_response().map_or(0, |raw| raw.status().as_u16())
 }
 
-/// Whether the connection was never made, so that nothing can have been done.
+/// Whether no connection was made, so that the call can't have taken effect.
 fn is_unsent(error: &(dyn Error + 'static)) -> bool {
     chain(error).any(|error| {
-        // A name that was not resolved, a connection that did not come about or took too long:
-        // the errors of the resolver, of hyper and of the SDK have no type that is known here.
+        // An unresolved name, or a failed or slow connection. The errors of the resolver, of hyper and of
+        // the SDK have no public type, so they are recognised by their text.
         let said = error.to_string();
         refused_kind(error).is_some()
             || said.contains("dns error")
@@ -300,7 +307,7 @@ fn why_unsent(error: &(dyn Error + 'static), deepest: String) -> String {
     }
 }
 
-/// What was asked, for people.
+/// The endpoint and the proxy, for messages.
 struct Place {
     endpoint: String,
     proxy: Option<String>,
@@ -312,7 +319,7 @@ impl Place {
         Self { endpoint, proxy }
     }
 
-    /// Whom the connection is made to.
+    /// The host that the connection is made to.
     fn next(&self) -> String {
         match &self.proxy {
             Some(proxy) => format!("the proxy {proxy} for {}", self.endpoint),

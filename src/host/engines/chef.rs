@@ -1,10 +1,10 @@
-//! The files that chef-client reads after `client.rb`.
+//! Chef on this machine: the files that chef-client reads after `client.rb`.
 
 use crate::engines::chef::client_rb::{self as settings, Source};
 use crate::host::files;
 use crate::host::root::Root;
 
-/// What is in the way of our settings: file, line and setting.
+/// The lines that override enlist's settings: file, line and setting.
 #[must_use]
 pub fn problems(root: &Root, client_rb: &str, content: &str) -> Vec<String> {
     let text = root.text(client_rb).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! The engines on this machine, a module each: what is installed of them, whether they will use what
-//! enlist installs, and how one registers itself.
+//! The engines on this machine, one module each: what is installed, whether an engine will use what
+//! enlist installs, and how an engine registers itself.
 
 mod chef;
 mod opsworks_agent;
@@ -13,9 +13,9 @@ use super::store::Store;
 use crate::engines::{EngineId, HandOver, Observed, RequiredSettings, Wanted};
 use crate::fault::{Fault, Kind};
 
-pub use puppet::Asked as EngineAnswers;
+pub use puppet::SavedAnswer as EngineAnswers;
 
-/// Looks for what is wanted of the engines.
+/// Looks for the wanted engines on this node.
 ///
 /// # Errors
 /// `Config` where the settings name a program that others may write.
@@ -37,25 +37,26 @@ pub async fn observe(root: &Root, wanted: Wanted) -> Result<Observed, Fault> {
     Ok(observed)
 }
 
-/// What will most likely be found, by the settings and the packages' layouts. No engine is run.
+/// What [`observe`] will most likely find, judged by the settings and the packages' layouts. Runs no
+/// engine.
 #[must_use]
 pub fn expect(root: &Root, wanted: Wanted) -> Observed {
     let puppet = wanted.puppet.map(|wanted| puppet::likely_site(root, wanted));
     Observed { puppet, ..Observed::default() }
 }
 
-/// Brings to an end what an interrupted start left of an engine's registration.
+/// Finishes or undoes a hand-over that an earlier start did not complete.
 ///
 /// # Errors
-/// `Transient` while the engine is still registering, `Host` where its files can't be put back.
+/// `Transient` while the engine is still registering, `Host` where its files can't be restored.
 pub async fn settle_hand_over(root: &Root) -> Result<(), Fault> {
     ssm_agent::settle(root).await
 }
 
-/// Has an engine register itself, in this region; the id that it got.
+/// Has an engine register itself in this region. Returns its new id.
 ///
 /// # Errors
-/// `Rejected` or `Transient` where it did not register; its files are as they were.
+/// `Rejected` or `Transient` where it did not register. Its files are restored then.
 pub async fn hand_over(
     root: &Root,
     store: &Store,
@@ -65,10 +66,10 @@ pub async fn hand_over(
     ssm_agent::perform(root, store, wanted, region).await
 }
 
-/// Before the authority is asked: whether the engine will use what is going to be installed.
+/// Checks, before the authority is asked, that the engine will use what is going to be installed.
 ///
 /// # Errors
-/// `Host`, with the file and the line.
+/// `Host`, with the file and the line that prevent it.
 pub fn check_settings(root: &Root, required: &RequiredSettings) -> Result<(), Fault> {
     let problems = match required {
         RequiredSettings::Puppet(expected) => puppet::foresee(root, expected)?,
@@ -77,7 +78,8 @@ pub fn check_settings(root: &Root, required: &RequiredSettings) -> Result<(), Fa
     judge(required, problems, "the authority was not asked, and nothing was written")
 }
 
-/// After everything is installed: sets what is ours to set, and checks what the engine uses.
+/// Checks, after the installation, which settings the engine uses, and corrects those that enlist may
+/// set.
 ///
 /// # Errors
 /// As for [`check_settings`].
@@ -94,10 +96,14 @@ pub async fn confirm_settings(
         }
         RequiredSettings::Chef { client_rb, content } => chef::problems(root, client_rb, content),
     };
-    judge(required, problems, "what was installed stands, and the next join goes on from there")
+    judge(
+        required,
+        problems,
+        "the files were installed; the next `enlist join` checks the settings again",
+    )
 }
 
-/// What leads the engine of a member elsewhere.
+/// What overrides the settings of a member's engine.
 pub async fn diversions(
     root: &Root,
     store: &Store,
@@ -107,7 +113,7 @@ pub async fn diversions(
     match required {
         RequiredSettings::Puppet(expected) => puppet::look(root, store, expected, answers).await,
         RequiredSettings::Chef { content, .. } if content.is_empty() => {
-            vec!["our settings are gone from it".to_owned()]
+            vec!["the settings that enlist wrote are gone".to_owned()]
         }
         RequiredSettings::Chef { client_rb, content } => chef::problems(root, client_rb, content),
     }
@@ -117,10 +123,10 @@ fn judge(required: &RequiredSettings, problems: Vec<String>, state: &str) -> Res
     let mut problems = problems.into_iter();
     let Some(first) = problems.next() else { return Ok(()) };
     let what = match required.engine() {
-        EngineId::Chef => "Chef would not use what enlist installs for it",
-        _ => "Puppet would not use what enlist installs for it",
+        EngineId::Chef => "Chef would not use the settings that enlist installs",
+        _ => "Puppet would not use the settings that enlist installs",
     };
-    let todo = "correct or remove what is named there, then `enlist join`";
+    let todo = "correct or remove what is named here, then run `enlist join`";
     let fault = Fault::new(Kind::Host, what, first, todo);
     Err(problems.fold(fault, Fault::cause).cause(state))
 }

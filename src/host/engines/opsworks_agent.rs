@@ -1,11 +1,11 @@
-//! The file that the OpsWorks agent reads its identity from.
+//! The OpsWorks agent on this machine: its identity file.
 
 use crate::engines::opsworks_agent::{self, OpsworksSite};
 use crate::host::root::Root;
 
-/// What the file says of this node's registration; none where there is no such file.
+/// The registration in the agent's file. None where the file does not exist.
 pub fn site(root: &Root) -> Option<OpsworksSite> {
-    // It holds a private key.
+    // The file contains a private key, so its text is wiped.
     let text = zeroize::Zeroizing::new(root.text(&opsworks_agent::agent_file().path)?);
     Some(opsworks_agent::read(&text))
 }

@@ -1,7 +1,7 @@
-//! The Puppet that is installed here: where it keeps its things, and what it will use.
+//! Puppet on this machine: its directories, and the settings that it uses.
 //!
-//! `puppet config print` starts a Ruby, which takes most of a second: it is asked once a join, and
-//! later only when something that its answer depends on has changed (decision 0010).
+//! `puppet config print` takes most of a second, because it starts Ruby. So it runs once per join, and
+//! later only when something changed that its answer depends on (decision 0010).
 
 use std::time::Duration;
 
@@ -21,28 +21,28 @@ use crate::host::store::Store;
 use crate::pki::public_key::hex;
 use crate::secret::Secret;
 
-/// A second, several on a machine that is still booting.
+/// The longest run of `puppet config print`. It takes a second, and several during a boot.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// A larger file is no `csr_attributes.yaml`, and no list of names for OIDs.
+/// The largest `csr_attributes.yaml` or file of OID names that is read.
 const LARGEST_YAML: u64 = 64 * 1024;
 
-/// A directory that can't be: nothing is ever found in it, and nobody can put anything there.
+/// A directory that can't exist, so that nothing can be found in it.
 const NO_CODE: &str = "/dev/null/none";
 
-/// The file beside the record that holds what Puppet said.
+/// The file beside the record with Puppet's last answer.
 const NOTE: &str = "puppet.json";
 
-/// What Puppet said the last time, and to what.
+/// Puppet's last answer, and what it depended on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Asked {
+pub struct SavedAnswer {
     /// SHA-256 over everything that the answer depends on.
     of: String,
     problems: Vec<String>,
 }
 
-/// Where Puppet keeps its things: the settings, else what an installed Puppet says, else its
-/// packagers' layouts.
+/// Puppet's directories: from the settings, else from an installed Puppet, else by the layouts of its
+/// packages.
 ///
 /// # Errors
 /// `Config` where the settings name a program that others may write.
@@ -57,12 +57,12 @@ pub async fn site(root: &Root, wanted: Option<PuppetWanted>) -> Result<Option<Pu
             _ => printed_site(root, program.as_deref()).await.unwrap_or_else(|| packaged(root)),
         },
     };
-    let told = [
+    let configured = [
         (wanted.confdir, &mut site.confdir),
         (wanted.ssldir, &mut site.ssldir),
         (wanted.statedir, &mut site.statedir),
     ];
-    for (setting, place) in told {
+    for (setting, place) in configured {
         if let Some(setting) = setting {
             *place = setting;
             site.said_by = "settings".to_owned();
@@ -86,11 +86,11 @@ pub async fn site(root: &Root, wanted: Option<PuppetWanted>) -> Result<Option<Pu
     Ok(Some(site))
 }
 
-/// Before the authority is asked: a file that Puppet would not read, and options that its service
-/// is given. What else is in it can be set.
+/// Before the authority is asked: finds a `puppet.conf` that Puppet would ignore, and options of its
+/// service that would override the settings. Any other setting can be corrected later.
 ///
 /// # Errors
-/// As for reading any file, where it can't be read at all.
+/// As for reading any file.
 pub fn foresee(root: &Root, expected: &Expected) -> Result<Vec<String>, Fault> {
     let conf = expected.conf();
     let mut problems = Vec::new();
@@ -105,7 +105,7 @@ pub fn foresee(root: &Root, expected: &Expected) -> Result<Vec<String>, Fault> {
         let blamed = expected.blame_complaint(complaint, &text).filter(|_| !is_ours);
         problems.extend(blamed);
     }
-    problems.extend(led_away(root, expected));
+    problems.extend(other_conf(root, expected));
     for option in options(root) {
         let (name, value) =
             option.argument.trim_start_matches('-').split_once('=').unwrap_or_default();
@@ -122,28 +122,28 @@ pub fn foresee(root: &Root, expected: &Expected) -> Result<Vec<String>, Fault> {
     Ok(problems)
 }
 
-/// A line that names another directory or file of settings. Puppet prints that one, and reads its
-/// settings from where the line stands (its source, `settings.rb`, `which_configuration_file`).
-fn led_away(root: &Root, expected: &Expected) -> Option<String> {
+/// A line in `puppet.conf` that sets another confdir or config file. Puppet prints that value, but reads
+/// its settings from the file with the line (its source, `settings.rb`, `which_configuration_file`).
+fn other_conf(root: &Root, expected: &Expected) -> Option<String> {
     let named = expected.conf();
     [named.as_str(), "/etc/puppet/puppet.conf", "/etc/puppetlabs/puppet/puppet.conf"]
         .into_iter()
         .filter_map(|conf| Some((conf, root.text(conf)?)))
         .find_map(|(conf, text)| {
-            let said = |name: &str, is_away: &dyn Fn(&str) -> bool| {
+            let line_of = |name: &str, is_other: &dyn Fn(&str) -> bool| {
                 let (line, value) = reading::value_of(&text, name)?;
-                is_away(&value).then(|| format!("{conf}, line {line}: {name} = {value}"))
+                is_other(&value).then(|| format!("{conf}, line {line}: {name} = {value}"))
             };
             let is_own = conf == named;
             let confdir = expected.site.confdir.as_str();
-            said("confdir", &|value| is_own != (value == confdir))
-                .or_else(|| said("config", &|value| is_own && value != conf))
+            line_of("confdir", &|value| is_own != (value == confdir))
+                .or_else(|| line_of("config", &|value| is_own && value != conf))
         })
-        .map(|line| format!("{line}: Puppet does not read its settings from there"))
+        .map(|line| format!("{line}: Puppet does not read its settings from that path"))
 }
 
-/// After everything is installed: what Puppet would not use. `set` puts settings into
-/// `puppet.conf`, in force for the agent.
+/// After the installation: finds settings that Puppet would not use, and corrects them. `set` sets
+/// values in `puppet.conf`, in force for the agent.
 ///
 /// # Errors
 /// As for `set`.
@@ -159,44 +159,45 @@ pub async fn confirm(
         let values: Vec<(&str, &str)> =
             corrections.iter().map(|(name, value)| (*name, value.as_str())).collect();
         for problem in &problems {
-            tracing::info!("set right for the agent: {problem}");
+            tracing::info!("corrected in puppet.conf: {problem}");
         }
         set(&values)?;
         seen = Seen::now(root, expected);
         problems = seen.judge(root, expected).await.0;
     }
     if problems.is_empty() && seen.program.is_some() {
-        Asked { of: seen.fingerprint, problems: Vec::new() }.keep(store);
+        SavedAnswer { of: seen.fingerprint, problems: Vec::new() }.keep(store);
     }
     Ok(problems)
 }
 
-/// What leads Puppet elsewhere by now. It is asked where something has changed since it last was.
+/// Finds what overrides a member's settings. Puppet is asked only if something changed since the last
+/// answer.
 pub async fn look(
     root: &Root,
     store: &Store,
     expected: &Expected,
-    asked: &mut Asked,
+    saved: &mut SavedAnswer,
 ) -> Vec<String> {
     let seen = Seen::now(root, expected);
     if seen.program.is_none() {
         return seen.read(expected);
     }
-    if asked.of != seen.fingerprint {
-        *asked = Asked::recall(store);
+    if saved.of != seen.fingerprint {
+        *saved = SavedAnswer::recall(store);
     }
-    if asked.of != seen.fingerprint {
+    if saved.of != seen.fingerprint {
         let (problems, _) = seen.judge(root, expected).await;
-        *asked = Asked { of: seen.fingerprint, problems };
+        *saved = SavedAnswer { of: seen.fingerprint, problems };
     }
-    asked.problems.clone()
+    saved.problems.clone()
 }
 
-/// Everything that the answer depends on.
+/// Everything that Puppet's answer depends on.
 struct Seen {
     text: String,
     options: Vec<ServiceOption>,
-    /// None: not installed, or not this system's.
+    /// None: not installed, or not on the running system.
     program: Option<String>,
     fingerprint: String,
 }
@@ -218,14 +219,14 @@ impl Seen {
         Self { text, options, program, fingerprint }
     }
 
-    /// As `puppet.conf` itself has it.
+    /// The problems that `puppet.conf` itself shows.
     fn read(&self, expected: &Expected) -> Vec<String> {
         let unread = unreadable(&expected.conf(), &self.text);
         let read = expected.read(&self.text).into_iter().map(|problem| problem.0);
         unread.into_iter().chain(read).collect()
     }
 
-    /// What is in the way, and what would put it right.
+    /// The problems, and the settings that would correct them.
     async fn judge(
         &self,
         root: &Root,
@@ -235,7 +236,7 @@ impl Seen {
         let printed = match ask(root, program, &self.options).await {
             Ok(printed) => printed,
             Err(error) => {
-                return (vec![format!("{program}: it can't be asked ({error})")], Vec::new());
+                return (vec![format!("{program} could not be run ({error})")], Vec::new());
             }
         };
         if let Some(complaint) = &printed.complaint {
@@ -258,26 +259,26 @@ impl Seen {
     }
 }
 
-impl Asked {
-    /// What is kept beside the record; nothing where there is none.
+impl SavedAnswer {
+    /// Reads the saved answer. Empty where there is none.
     #[must_use]
     pub fn recall(store: &Store) -> Self {
         let bytes = store.note(NOTE);
         bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
     }
 
-    /// Keeps it for the next look. Without it Puppet is asked once more than it need be.
+    /// Saves it for the next inspection. Without it, Puppet is only asked once more.
     pub fn keep(&self, store: &Store) {
         let text = serde_json::to_string(self).unwrap_or_default();
         if let Err(fault) = store.keep_note(NOTE, &text) {
-            tracing::warn!("what Puppet said can't be kept: {fault}");
+            tracing::warn!("Puppet's answer could not be saved: {fault}");
         }
     }
 }
 
 fn unreadable(conf: &str, text: &str) -> Option<String> {
     let (line, why) = reading::unreadable(text)?;
-    Some(format!("{conf}, line {line}: {why}, and would run on its defaults"))
+    Some(format!("{conf}, line {line}: {why}, and would use its defaults"))
 }
 
 fn options(root: &Root) -> Vec<ServiceOption> {
@@ -286,7 +287,7 @@ fn options(root: &Root) -> Vec<ServiceOption> {
     service_options(&files)
 }
 
-/// Puppet's program, where this is the system that runs it, and it may be run.
+/// Puppet's program, where it is on the running system and may be run.
 fn find(root: &Root, told: Option<&str>) -> Option<String> {
     let found = root.is_running_system().then(|| program::find(root, &["puppet"], told));
     found?.ok().flatten()
@@ -310,11 +311,11 @@ async fn printed_site(root: &Root, told: Option<&str>) -> Option<PuppetSite> {
         }
     };
     if let Some(complaint) = &printed.complaint {
-        tracing::warn!(program, "Puppet does not use its settings: {complaint}");
+        tracing::warn!(program, "Puppet ignores its settings: {complaint}");
     }
     let value =
         |name: &str| printed.values.get(name).filter(|value| value.starts_with('/')).cloned();
-    // The lock may be moved by itself.
+    // The lock file may be configured to be outside of the statedir.
     let lock = value("agent_disabled_lockfile");
     let beside_lock =
         lock.and_then(|lock| lock.strip_suffix("/agent_disabled.lock").map(str::to_owned));
@@ -331,7 +332,7 @@ async fn printed_site(root: &Root, told: Option<&str>) -> Option<PuppetSite> {
     })
 }
 
-/// Debian's layout where its directory stands and the vendor's does not, else the vendor's.
+/// Debian's layout where its directory exists and the vendor's does not, else the vendor's.
 fn packaged(root: &Root) -> PuppetSite {
     let is_debian =
         files::is_directory(root, "/etc/puppet") && !files::is_directory(root, "/etc/puppetlabs");
@@ -354,7 +355,8 @@ fn packaged(root: &Root) -> PuppetSite {
     }
 }
 
-/// What can't be read is kept: the core refuses it, rather than go on without it.
+/// Reads a YAML file. Where it exists and can't be read, the reason is noted in `unread`, and the core
+/// refuses to continue without it.
 fn yaml(root: &Root, path: &str, unread: &mut Option<(String, String)>) -> Option<String> {
     match files::read_text(root, path, LARGEST_YAML) {
         Ok(text) => Some(text),
@@ -366,8 +368,8 @@ fn yaml(root: &Root, path: &str, unread: &mut Option<(String, String)>) -> Optio
     }
 }
 
-/// As the settings and the packagers' layouts have it. Puppet itself is not asked: what it runs to
-/// answer is not for outside of the sandbox.
+/// The directories by the settings and the packages' layouts. Puppet is not asked, because code that it
+/// runs to answer must stay inside the sandbox.
 pub fn likely_site(root: &Root, wanted: PuppetWanted) -> PuppetSite {
     let packaged = packaged(root);
     PuppetSite {

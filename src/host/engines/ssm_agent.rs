@@ -1,6 +1,6 @@
-//! The hand-over to amazon-ssm-agent, with the care that its `-register` does not take: its vault
-//! is backed up before and put back where it fails. One that was cut short is settled by the next
-//! start before it looks at anything, by what the agent left in its vault.
+//! The hand-over to amazon-ssm-agent. Its `-register` overwrites its vault even where it fails, so the
+//! vault is backed up before, and restored after a failure. An interrupted hand-over is settled by the
+//! next start before it gathers facts: the agent's vault shows whether it registered.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -22,13 +22,13 @@ use crate::host::variables;
 use crate::secret::Secret;
 use crate::targets::{ssm, state_dir};
 
-/// One call to the API, by a program that tries it for a while itself.
+/// The longest registration. The agent makes one call, and retries it for a while.
 const REGISTER_LIMIT: Duration = Duration::from_mins(2);
 const SERVICE_LIMIT: Duration = Duration::from_secs(30);
-/// How often an agent that outlived us is looked for.
+/// The pause between two checks whether an agent is still running that an earlier start began.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What is to be seen of the agent on this node.
+/// Looks for the agent on this node, and for its registration.
 ///
 /// # Errors
 /// `Config` where the settings name an agent that others may write.
@@ -42,11 +42,11 @@ pub fn site(root: &Root, told: Option<&str>) -> Result<SsmSite, Fault> {
     })
 }
 
-/// Has the agent register itself; the `mi-` id that it got.
+/// Has the agent register itself. Returns its `mi-` id.
 ///
 /// # Errors
-/// `Rejected` or `Transient` where the agent did not register, with its last words; its vault is
-/// as it was.
+/// `Rejected` or `Transient` where the agent did not register, with its last messages. Its vault is
+/// restored then.
 pub async fn perform(
     root: &Root,
     store: &Store,
@@ -61,7 +61,7 @@ pub async fn perform(
         let todo = "set region in [aws], or AWS_REGION";
         return Err(Fault::new(
             Kind::Config,
-            "no region is known to register in",
+            "no region is known for the registration",
             &wanted.activation,
             todo,
         ));
@@ -76,24 +76,22 @@ pub async fn perform(
     let now = registered(root).filter(|now| now.starts_with("mi-"));
     let result = match (outcome, now) {
         (Ok(()), Some(id)) => Ok(id),
-        (Ok(()), None) => {
-            Err("the agent said that it registered, and its vault holds no mi- id".to_owned())
-        }
-        (Err(words), _) => Err(words),
+        (Ok(()), None) => Err("the agent reported success, but its vault has no mi- id".to_owned()),
+        (Err(messages), _) => Err(messages),
     };
     if result.is_err() {
-        vault.put_back(root)?;
+        vault.restore(root)?;
     }
     vault.finish(root).await?;
-    result.map_err(|words| failed(wanted, before.as_deref(), &words))
+    result.map_err(|messages| failed(wanted, before.as_deref(), &messages))
 }
 
-/// Brings a hand-over to its end that an earlier start was cut off in; there mostly is none. The
-/// agent goes on by itself where only we were killed, so it is waited for. Then its vault says
-/// whether it registered: that stays, and anything else is put back.
+/// Settles a hand-over in which an earlier start was interrupted. Usually there is none. If only enlist
+/// was killed, the agent continues by itself, so it is waited for. If the vault shows a new
+/// registration, it is kept. Otherwise the vault is restored.
 ///
 /// # Errors
-/// `Transient` while that agent is still at work, `Host` where its vault can't be put back.
+/// `Transient` while that agent is still running, `Host` where its vault can't be restored.
 pub async fn settle(root: &Root) -> Result<(), Fault> {
     let vault = Vault::new();
     if !files::is_directory(root, &vault.directory) {
@@ -104,30 +102,37 @@ pub async fn settle(root: &Root) -> Result<(), Fault> {
         wait_for_running_agent(&activation).await?;
         let now = registered(root).filter(|now| now.starts_with("mi-"));
         if now.is_some() && now != vault.registered_before(root) {
-            tracing::info!(activation, "the agent had registered when enlist was stopped");
+            tracing::info!(
+                activation,
+                "the agent registered before enlist was interrupted; keeping its registration"
+            );
         } else {
             tracing::info!(
                 activation,
-                "enlist was stopped in a hand-over; the agent's vault is put back"
+                "enlist was interrupted in a hand-over; restoring the agent's vault"
             );
-            vault.put_back(root)?;
+            vault.restore(root)?;
         }
     }
     vault.finish(root).await
 }
 
-/// Waits for the end of an agent that registers with this activation.
+/// Waits for the end of an agent that is registering with this activation.
 async fn wait_for_running_agent(activation: &str) -> Result<(), Fault> {
     let began = clock::instant();
     let mut said = false;
     while let Some(pid) = registering(activation) {
         if !said {
-            tracing::info!(pid, "the agent that an earlier start began is at work; waiting for it");
+            tracing::info!(
+                pid,
+                "the agent that an earlier start ran is still registering; waiting for it"
+            );
             said = true;
         }
         if began.elapsed() >= REGISTER_LIMIT {
             let what = format!("amazon-ssm-agent is still registering, as process {pid}");
-            let todo = "let it finish, or stop it; its vault is put back then";
+            let todo =
+                format!("wait, or stop it with `kill {pid}`; enlist then restores its vault");
             return Err(Fault::new(
                 Kind::Transient,
                 what,
@@ -140,7 +145,7 @@ async fn wait_for_running_agent(activation: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The agent of root's that has these arguments.
+/// The pid of an agent of root's that is registering with this activation.
 fn registering(activation: &str) -> Option<u32> {
     let system = Root::running_system();
     let processes = files::names(&system, "/proc").ok()?;
@@ -154,42 +159,44 @@ fn registering(activation: &str) -> Option<u32> {
     })
 }
 
-/// An activation of ours that was of no use is followed by another one; one that came from
-/// elsewhere is the admin's to replace.
-fn failed(wanted: &HandOver, before: Option<&str>, words: &str) -> Fault {
-    let unknown = "read the agent's words below, and /var/log/amazon/ssm";
-    let (kind, todo) = match (plain(words), &wanted.code) {
-        (Some(plain), Code::File(_)) => (Kind::Rejected, plain),
-        (Some(_), Code::Known(_)) => (Kind::Transient, "nothing: another activation is made"),
+/// The fault where the agent did not register. After an activation that enlist created, another one is
+/// created. One from the settings has to be replaced by the admin.
+fn failed(wanted: &HandOver, before: Option<&str>, messages: &str) -> Fault {
+    let unknown = "read the agent's messages below, and its log in /var/log/amazon/ssm";
+    let (kind, todo) = match (advice(messages), &wanted.code) {
+        (Some(advice), Code::File(_)) => (Kind::Rejected, advice),
+        (Some(_), Code::Known(_)) => {
+            (Kind::Transient, "nothing to do: enlist creates another activation")
+        }
         (None, _) => (Kind::Transient, unknown),
     };
     let kept =
-        before.map_or_else(String::new, |id| format!("; the registration {id} is as it was"));
+        before.map_or_else(String::new, |id| format!("; its registration {id} was restored"));
     let what = format!("amazon-ssm-agent did not register{kept}");
-    Fault::new(kind, what, format!("activation {}", wanted.activation), todo).cause(words)
+    Fault::new(kind, what, format!("activation {}", wanted.activation), todo).cause(messages)
 }
 
-/// The service's errors in plain words.
-fn plain(words: &str) -> Option<&'static str> {
-    let told = [
+/// What to do about the service's known errors.
+fn advice(messages: &str) -> Option<&'static str> {
+    let known = [
         (
             "ActivationExpired",
-            "the activation has expired: make another one, or let enlist make it",
+            "the activation has expired: create another one, or remove activation_id from [ssm] and set iam_role, so that enlist creates it",
         ),
         (
             "RegistrationLimitExceeded",
-            "the activation is used up: make another one, or raise its registration limit",
+            "the activation is used up: create another one with a higher registration limit",
         ),
         (
             "InvalidActivation",
-            "the id or the code is wrong, or the activation was deleted: check both",
+            "the activation's id or code is wrong, or it was deleted: check both",
         ),
         (
             "InstanceAlreadyRegistered",
-            "this machine is registered already: `ssm-cli get-instance-information` shows it",
+            "this machine is registered already: run `ssm-cli get-instance-information` to see its id",
         ),
     ];
-    told.iter().find(|(word, _)| words.contains(word)).map(|(_, plain)| *plain)
+    known.iter().find(|(error, _)| messages.contains(error)).map(|(_, advice)| *advice)
 }
 
 async fn register(
@@ -212,20 +219,20 @@ async fn register(
             let last: Vec<&str> =
                 said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
             let last = last.get(last.len().saturating_sub(3)..).unwrap_or_default().join("; ");
-            // Should it repeat its arguments, the code is not for our log.
+            // The agent may print its arguments, and the code must not get into the log.
             Err(last.replace(code.expose(), "(code)"))
         }
         Err(error) => Err(error.to_string()),
     }
 }
 
-/// Stops or starts the agent's service, where there is a service manager to ask.
+/// Stops or starts the agent's service, where systemd is running.
 async fn service(root: &Root, verb: &str) {
     if !root.is_running_system() || !files::is_directory(root, "/run/systemd/system") {
         return;
     }
-    // The agent's start is ordered after ours, which may not be over yet: it is asked for, and
-    // not waited for. A stop never waits for a start.
+    // The agent's unit may be ordered after enlist's, which is still starting. Waiting for its start would
+    // block forever, so it is only queued. A stop does not wait for enlist.
     let waiting = if verb == "start" { "--no-block" } else { "--quiet" };
     for unit in SERVICES {
         match process::run("systemctl", &[waiting, verb, unit], SERVICE_LIMIT, Network::Unused)
@@ -243,7 +250,7 @@ fn code(root: &Root, source: &Code) -> Result<Secret, Fault> {
     let (root, path) = match source {
         Code::Known(code) => return Ok(code.clone()),
         Code::File(path) if path.starts_with('/') => (root, path.clone()),
-        // What systemd hands over is a path of the running system, whatever `--root` says.
+        // A credential of systemd is a path of the running system, whatever `--root` is.
         Code::File(name) => (&system, credential(name)?),
     };
     let text = files::read_secret(root, &path)
@@ -269,7 +276,7 @@ fn credential(name: &str) -> Result<String, Fault> {
     Ok(PathBuf::from(directory).join(name).to_string_lossy().into_owned())
 }
 
-/// The id in the agent's vault; none where there is none, or what is there is unfinished.
+/// The id in the agent's vault. None where there is none, or the registration was not completed.
 fn registered(root: &Root) -> Option<String> {
     registered_in(root, VAULT)
 }
@@ -284,16 +291,16 @@ fn read_json(root: &Root, path: &str) -> Option<serde_json::Value> {
     serde_json::from_slice(&files::read(root, path).ok()?).ok()
 }
 
-/// The agent's files (its whole vault, and the one beside it), and a directory that stands while
-/// it is at work: copies of those files, a sign that they may be half written, and, last of all,
-/// nothing in it but that the service is to be started.
+/// The backup of the agent's files during a hand-over. The directory exists as long as the hand-over
+/// does. `at_work` exists while the agent may be writing its files. Without `at_work`, only the
+/// service has yet to be started.
 struct Vault {
     directory: String,
     copies: String,
     at_work: String,
 }
 
-/// What of the agent's is copied.
+/// The agent's files that are backed up.
 const ORIGINALS: [&str; 2] = [VAULT_DIRECTORY, REGISTRATION];
 
 impl Vault {
@@ -306,7 +313,7 @@ impl Vault {
         }
     }
 
-    /// Copies first; then the sign, which says with what the agent registers.
+    /// Makes the copies, then `at_work`, which contains the activation's id.
     fn back_up(&self, root: &Root, store: &Store, activation: &str) -> Result<(), Fault> {
         store.make("vault")?;
         for (original, copy) in self.pairs() {
@@ -315,14 +322,15 @@ impl Vault {
         files::replace(root, &self.at_work, activation.as_bytes(), 0o600, None)
     }
 
-    fn put_back(&self, root: &Root) -> Result<(), Fault> {
+    /// Replaces the agent's files with the copies.
+    fn restore(&self, root: &Root) -> Result<(), Fault> {
         self.pairs().try_for_each(|(original, copy)| {
             files::remove_tree(root, original)?;
             files::copy_tree(root, &copy, original)
         })
     }
 
-    /// Whatever stands in the originals now is to stay. The copies hold keys, and go.
+    /// Keeps the agent's files as they are now, and removes the copies, which contain keys.
     async fn finish(&self, root: &Root) -> Result<(), Fault> {
         files::remove(root, &self.at_work)?;
         service(root, "start").await;

@@ -1,5 +1,5 @@
-//! The services that targets ask, one transport each. A request goes to its service's transport, and
-//! an answer comes back in that service's own terms, with its texts cleaned.
+//! One transport for each service that targets call. It sends a request, and returns the answer in the
+//! service's own terms, with control characters removed from its texts.
 
 mod fingerprints;
 mod opsworks_cm;
@@ -18,7 +18,7 @@ use opsworks_cm::OpsworksCm;
 use opsworks_stacks::OpsworksStacks;
 use systems_manager::SystemsManager;
 
-/// An AWS service that is asked.
+/// An AWS service that enlist calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ServiceId {
     OpsworksCm,
@@ -55,7 +55,7 @@ pub const AWS_SERVICES: [AwsService; 4] = [
     AwsService { id: ServiceId::Sts, variable: "AWS_ENDPOINT_URL_STS", profile_key: "sts" },
 ];
 
-/// Makes the calls of one target. A transport is set up when it is first needed.
+/// Makes the calls of one target. A transport is set up at its first call.
 pub struct Transports {
     root: Root,
     http: HttpClients,
@@ -83,21 +83,21 @@ impl Transports {
         }
     }
 
-    /// Says which region this instance is in, once that is known.
+    /// Sets the region of this instance, once it is known.
     pub fn set_own_region(&mut self, region: Option<String>) {
         self.own_region = region;
     }
 
-    /// The region that AWS services are asked in: settings, environment, profile, this instance's own.
+    /// The region of AWS calls: from the settings, the environment, the profile, or this instance.
     #[must_use]
     pub fn region(&self) -> Option<String> {
         self.environment.region.clone().or_else(|| self.own_region.clone())
     }
 
-    /// Makes one call, once.
+    /// Makes one call, without retries.
     ///
     /// # Errors
-    /// Classified by what answered, or that nothing did; without the request's secret.
+    /// Classified by the answer, or by how the connection failed. They never contain the request's secret.
     pub async fn call(&mut self, request: Request) -> Result<Answer, Fault> {
         tracing::debug!(action = request.action(), on = request.on(), "calling");
         let secret = request.secret().map(|text| crate::secret::Secret::new(text.to_owned()));

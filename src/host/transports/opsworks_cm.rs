@@ -21,8 +21,10 @@ impl OpsworksCm {
         Self { session, client }
     }
 
+    /// Makes one call.
+    ///
     /// # Errors
-    /// As for [`Session::call`].
+    /// As for [`crate::host::aws::SessionCall::answer`].
     pub async fn call(&self, request: Request) -> Result<Answer, Fault> {
         let call = self.session.of(&request, Answer::NotFound);
         match request {
@@ -70,7 +72,8 @@ fn associated(mut token: Option<String>) -> Answer {
     Answer::Associated { token }
 }
 
-/// Attributes stay as they came: they hold certificates, and are parsed and checked as a whole.
+/// Converts a server. Its attributes are not sanitized: they contain certificates, which are parsed and
+/// checked as a whole.
 fn server_of(server: sdk::Server) -> Server {
     let mut server = Server {
         name: server.server_name,

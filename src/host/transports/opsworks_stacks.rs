@@ -22,8 +22,10 @@ impl OpsworksStacks {
         Self { session, client }
     }
 
+    /// Makes one call.
+    ///
     /// # Errors
-    /// As for [`Session::call`].
+    /// As for [`crate::host::aws::SessionCall::answer`].
     pub async fn call(&self, request: Request) -> Result<Answer, Fault> {
         let call = self.session.of(&request, Answer::NotFound);
         match request {

@@ -17,7 +17,7 @@ use crate::targets::invariant;
 use crate::targets::ssm::api::{Activation, Answer, NewActivation, Request};
 use crate::text;
 
-/// As many as one page may hold (DescribeActivations, DescribeInstanceInformation).
+/// The largest page size (DescribeActivations, DescribeInstanceInformation).
 const PAGE: i32 = 50;
 
 pub struct SystemsManager {
@@ -31,8 +31,10 @@ impl SystemsManager {
         Self { session, client }
     }
 
+    /// Makes one call.
+    ///
     /// # Errors
-    /// As for [`Session::call`].
+    /// As for [`crate::host::aws::SessionCall::answer`].
     pub async fn call(&self, request: Request) -> Result<Answer, Fault> {
         let call = self.session.of(&request, Answer::NotFound);
         match request {
@@ -90,7 +92,7 @@ impl SystemsManager {
             .key("ActivationIds")
             .values(activation)
             .build()
-            .map_err(|error| invariant("the filter can't be made").because(&error))?;
+            .map_err(|error| invariant("the filter could not be built").because(&error))?;
         let call = self.client.describe_instance_information().filters(filter);
         Ok(call.max_results(PAGE).set_next_token(next))
     }
@@ -98,7 +100,7 @@ impl SystemsManager {
     fn create(&self, new: NewActivation) -> Result<CreateActivationFluentBuilder, Fault> {
         let tag = |(key, value)| sdk::Tag::builder().key(key).value(value).build();
         let tags: Result<Vec<_>, _> = new.tags.into_iter().map(tag).collect();
-        let tags = tags.map_err(|error| invariant("a tag can't be made").because(&error))?;
+        let tags = tags.map_err(|error| invariant("a tag could not be built").because(&error))?;
         Ok(self
             .client
             .create_activation()
@@ -121,7 +123,7 @@ fn activation_of(activation: sdk::Activation) -> Activation {
     activation
 }
 
-/// An empty token is none.
+/// The token of the next page. An empty one means that there is none.
 fn next_page(token: Option<String>) -> Option<String> {
     let mut token = token.filter(|token| !token.is_empty());
     clean([&mut token]);
