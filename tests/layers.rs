@@ -1,4 +1,4 @@
-//! Which module may import which. Fails when an import runs against the direction of the layers.
+//! Which module may import which. Fails when an import goes against the direction of the layers.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
 
@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A module, and the modules it may import. What is not listed is forbidden. Every module may import
+/// Each module, and the modules that it may import. Every module may import
 /// `facts`, `fault`, `secret` and `text`; of these, `facts` imports `secret`, and `fault` imports `text`.
 #[rustfmt::skip]
 const MAY_IMPORT: [(&str, &[&str]); 14] = [
@@ -28,7 +28,7 @@ const MAY_IMPORT: [(&str, &[&str]); 14] = [
 const SHARED: [&str; 4] = ["facts", "fault", "secret", "text"];
 
 #[test]
-fn no_import_runs_the_wrong_way() {
+fn every_import_follows_the_layers() {
     let allowed: BTreeMap<&str, BTreeSet<&str>> =
         MAY_IMPORT.iter().map(|(module, may)| (*module, may.iter().copied().collect())).collect();
     let mut seen = 0;
@@ -135,7 +135,7 @@ fn begins_function(line: &str) -> bool {
 }
 
 #[test]
-fn the_agent_and_the_emulator_share_nothing() {
+fn the_agent_and_the_emulator_share_no_code() {
     for file in sources(Path::new("src")) {
         assert!(
             !fs::read_to_string(&file).unwrap().contains("enlist_emulator"),
@@ -172,7 +172,7 @@ fn module_of(file: &Path) -> String {
     first.as_os_str().to_string_lossy().trim_end_matches(".rs").to_owned()
 }
 
-/// Modules named in `crate::ROOM` or, in main, `enlist::ROOM`.
+/// The modules named in `crate::MODULE` or, in main, `enlist::MODULE`.
 fn uses(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for marker in ["crate::", "enlist::"] {

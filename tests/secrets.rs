@@ -299,7 +299,8 @@ fn a_child_gets_named_variables_only() {
             || name.to_lowercase().ends_with("_proxy")
     };
     // The agent's script or its shell sets these.
-    let of_the_script = ["FAKE_SSM_AGENT_ROOT", "FAKE_SSM_AGENT_ENDPOINT", "PWD", "OLDPWD", "SHLVL", "_"];
+    let of_the_script =
+        ["FAKE_SSM_AGENT_ROOT", "FAKE_SSM_AGENT_ENDPOINT", "PWD", "OLDPWD", "SHLVL", "_"];
     let mut children = 0;
     for call in joined.calls.iter().filter(|call| call.is("execve") && call.line.ends_with("= 0")) {
         if call.texts[0].ends_with(b"/enlist") {

@@ -72,7 +72,11 @@ fn a_failed_hand_over_keeps_the_former_registration() {
     );
     node.write("var/lib/amazon/ssm/Vault/Manifest", "{}");
     let run = off_ec2(&node, &["join", "--set", "aws.region=us-east-1"]);
-    expect(&run, 75, &["did not register", "its registration mi-0aaaaaaaaaaaaaaaa was restored", "budget"]);
+    expect(
+        &run,
+        75,
+        &["did not register", "its registration mi-0aaaaaaaaaaaaaaaa was restored", "budget"],
+    );
     assert_eq!(node.read(vault), former);
     assert_eq!(node.read("var/lib/amazon/ssm/Vault/Manifest"), "{}", "the whole vault");
     assert!(

@@ -1,4 +1,4 @@
-//! A repair of a member, walked through by a scripted host.
+//! A repair of a member, driven by a scripted host.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -25,7 +25,7 @@ fn report() -> KeyReport {
     KeyReport { public: key.public().clone(), csr: Some(csr::build(&spec, &key).unwrap()) }
 }
 
-/// A member since a year, whose join took all but a millisecond of its budget.
+/// A member for a year, whose join took all but a millisecond of its budget.
 fn member(key: &KeyReport) -> Record {
     let (target, _) = puppet_node::opsworks_cm("p");
     let grant =
@@ -41,7 +41,7 @@ fn member(key: &KeyReport) -> Record {
     }
 }
 
-/// Repairs, with so many failures on the way; dies once where that is asked for.
+/// Repairs a member, with this many failures, and with a crash after this many effects.
 fn repair(key: &KeyReport, mut failures: u32, mut crash: Option<u32>) -> (Record, Duration) {
     let mut disk = member(key);
     let mut mono = Duration::from_secs(5);

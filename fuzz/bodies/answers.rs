@@ -1,5 +1,5 @@
-//! What HTTP answers become, through the real SDK, and what the targets make of them. The input is
-//! parts: `> ACTION STATUS`, and the body.
+//! HTTP answers, passed through the real SDK to the targets. The input consists of parts: a line
+//! `> ACTION STATUS`, and the body.
 
 use std::cell::RefCell;
 
@@ -21,7 +21,7 @@ use super::world::{NAME, NOW, STACK, authorities, facts, is_good, key_report, ob
 const UUID: &str = "11111111-2222-3333-4444-555555555555";
 const MARK: &str = "0123456789abcdef";
 
-/// A secret key that an answer might repeat.
+/// A secret key, which an answer may contain.
 const SECRET_KEY: &str = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY";
 
 pub fn run(data: &[u8]) {
@@ -121,13 +121,13 @@ fn request(action: &str) -> Option<Request> {
     })
 }
 
-/// A fault of the edge has a class of the edge, all of its parts, and nothing secret.
+/// A fault of a call has a kind that calls may have, all of its parts, and no secret.
 fn classified(action: &str, fault: &Fault, part: &Part) {
     let kinds = [Kind::Transient, Kind::Denied, Kind::Rejected, Kind::Protocol];
     assert!(kinds.contains(&fault.kind), "{fault:?}");
     assert!(!fault.what.is_empty() && !fault.on.is_empty() && !fault.todo.is_empty());
-    // What has an answer's form was understood or refused; a page or half an answer is Protocol
-    // or, with a status that says so, something that passes.
+    // A well-formed answer is accepted or refused. A page or an incomplete answer is a protocol fault,
+    // or a transient one if the status says so.
     if part.status == 200 {
         assert_eq!(fault.kind, Kind::Protocol, "{fault:?}");
         assert!(fault.may_have_happened);
@@ -144,8 +144,8 @@ fn classified(action: &str, fault: &Fault, part: &Part) {
     }
 }
 
-/// What stands behind `"ActivationCode"`, where it is long enough to be one and is not part of the
-/// API's own message.
+/// The texts after `"ActivationCode"` that are long enough to be a code and not part of the API's
+/// message.
 fn codes(body: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(body);
     let found = text.split("\"ActivationCode\":\"").skip(1);
@@ -156,7 +156,7 @@ fn codes(body: &[u8]) -> Vec<String> {
         .collect()
 }
 
-/// No answer makes a target panic, and what it takes from one is what it may take.
+/// No answer makes a target panic, and whatever it accepts is acceptable.
 fn meaning(target: &dyn Target, authority: &Authority, answers: &[Answer]) {
     let (facts, observed, key) = (facts(), observed(), key_report());
     let node = NodeContext {
@@ -232,7 +232,7 @@ fn leaving(target: &dyn Target, answers: &[Answer]) {
     }
 }
 
-/// Nothing that is asked on the way out or about a doubt makes anything.
+/// No call of `leave` or `reconcile` creates anything.
 fn safe(request: &Request) {
     let creating = ["AssociateNode", "RegisterInstance", "CreateActivation"];
     assert!(!creating.contains(&request.action()), "{request:?}");
@@ -241,11 +241,13 @@ fn safe(request: &Request) {
 
 fn usable(authority: &Authority) {
     match authority {
-        Authority::Puppet { endpoint: told, ca } => {
-            assert_eq!(endpoint(told).as_ref(), Some(told));
+        Authority::Puppet { endpoint: returned, ca } => {
+            assert_eq!(endpoint(returned).as_ref(), Some(returned));
             assert!(enlist::pki::CaBundle::from_pem(ca).is_ok());
         }
-        Authority::Chef { endpoint: told, .. } => assert_eq!(endpoint(told).as_ref(), Some(told)),
+        Authority::Chef { endpoint: returned, .. } => {
+            assert_eq!(endpoint(returned).as_ref(), Some(returned));
+        }
         Authority::Stack { .. } | Authority::Service => {}
     }
 }
@@ -257,7 +259,7 @@ fn acceptable(grant: &Grant, authority: &Authority) {
             assert!(*not_after > NOW);
         }
         Grant::Client => assert!(matches!(authority, Authority::Chef { .. })),
-        // It goes into files and arguments.
+        // It is written to files and passed as an argument.
         Grant::Instance { id } => assert!(
             id.len() == 36 && id.chars().all(|c| c.is_ascii_hexdigit() || c == '-'),
             "{id:?}"
@@ -277,10 +279,10 @@ fn graded(fault: &Fault) {
         Kind::Invariant,
     ];
     assert!(kinds.contains(&fault.kind), "{fault:?}");
-    // An answer to another question is the one bug of ours that arbitrary answers can feign.
-    let feigned = ["belongs to another action", "belongs to another service"];
+    // Arbitrary answers can be of another action, which looks like a bug of enlist's.
+    let expected = ["belongs to another action", "belongs to another service"];
     assert!(
-        fault.kind != Kind::Invariant || feigned.iter().any(|word| fault.what.contains(word)),
+        fault.kind != Kind::Invariant || expected.iter().any(|word| fault.what.contains(word)),
         "{fault:?}"
     );
 }

@@ -1,4 +1,4 @@
-//! PEM from strangers: certificates, CA bundles, keys.
+//! Arbitrary PEM: certificates, CA bundles, keys.
 
 use enlist::pki::certificate::{self, Expectation};
 use enlist::pki::{CaBundle, PrivateKey, PublicKey};
@@ -16,7 +16,7 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// The CA's keys are gone, so nothing but what it signed for us can ever be accepted.
+/// The CA's keys were deleted, so only the fixtures that it signed can be accepted.
 fn certificate(text: &str) {
     let expected = Expectation { key: &KEY, name: NAME, ca: &BUNDLE, now: NOW };
     if let Ok(accepted) = certificate::check(text, &expected) {
@@ -35,7 +35,7 @@ fn bundle(text: &str) {
     assert_eq!(CaBundle::from_pem(&bundle.to_pem()).as_ref(), Ok(&bundle), "the round trip");
     let expected = Expectation { key: &KEY, name: NAME, ca: &bundle, now: NOW };
     for good in GOOD {
-        // Whatever the bundle is, what it is asked about stays what it is.
+        // A bundle does not change the certificate that is checked with it.
         if let Ok(accepted) = certificate::check(good, &expected) {
             assert!(is_good(&accepted.pem));
         }

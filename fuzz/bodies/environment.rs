@@ -1,7 +1,7 @@
-//! What the environment, the files of AWS profiles and the metadata service say: parts `> NAME`
-//! and a variable's value, `> config` and `> credentials` and a file's text, `> /PATH STATUS` and
-//! an answer of the metadata service's, `> life` and how long its token is good for. Whatever it
-//! is, the process goes on: it is refused by name, or one call is made with it.
+//! Environment variables, AWS profile files and answers of the metadata service. The input consists of
+//! parts: `> NAME` and a variable's value, `> config` or `> credentials` and the file's text, `> /PATH
+//! STATUS` and an answer, `> life` and the lifetime of the token. Either a part is refused by its name,
+//! or one call is made with it.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -15,7 +15,7 @@ use enlist::targets::opsworks_cm::api::Request;
 
 use super::wire::{Part, Wire, machine, parts};
 
-/// Never shown, wherever it stands.
+/// A secret that must never be shown.
 const SECRET: &str = "s3cret-s3cret";
 
 pub fn run(data: &[u8]) {
@@ -47,7 +47,7 @@ fn used(environment: &Environment, parts: &[Part]) {
         let all = format!("{} {} {}", shown.name, shown.value, shown.origin);
         assert!(!all.contains(SECRET) && !all.contains(char::is_control), "{all:?}");
     }
-    // No program is run and no file read for a fuzzer.
+    // A fuzzer must not run programs or read files.
     let described = environment.credential_sources.iter().map(|(source, _)| source.describe());
     let is_safe =
         |source: String| !source.contains("credential_process") && !source.contains("web identity");

@@ -1,4 +1,4 @@
-//! Other people's files, edited: the first line is a value, the rest is the file.
+//! Edits of an admin's files. The first line of the input is a value, the rest is the file.
 
 use enlist::engines::chef::block;
 use enlist::engines::chef::{self, Chef};
@@ -7,7 +7,7 @@ use enlist::engines::{Action, Authority, Engine, Grant, Installation, NodeContex
 
 use super::world::{facts, key_report, observed, settings};
 
-/// Longer files find nothing that these do not, and take their time.
+/// Longer files are slow and find nothing more.
 const LONGEST: usize = 64 * 1024;
 
 pub fn run(data: &[u8]) {
@@ -20,7 +20,7 @@ pub fn run(data: &[u8]) {
 }
 
 fn ini(value: &str, file: &str) {
-    // Values are checked where they come from: one line, without blanks around it.
+    // As the settings check values: one line, without blanks at its ends.
     let value = value.trim();
     let value =
         if value.is_empty() || value.contains(char::is_control) { "p.example" } else { value };
@@ -31,7 +31,7 @@ fn ini(value: &str, file: &str) {
     for (name, value) in values {
         assert_eq!(in_force(&once, name).as_deref(), Some(value), "{once:?}");
     }
-    // Every line of the admin's is still there, in its order, or named as the former one.
+    // Every line of the admin's is kept in its order, or as a comment.
     kept(file, &once, |line| names.iter().any(|name| sets(line, name)));
     let back = puppet_conf::unset(&once, &names);
     if !file.contains("enlist") {
@@ -42,12 +42,12 @@ fn ini(value: &str, file: &str) {
     }
 }
 
-/// That each line of `before` is a line of `after`, in the same order; those that are ours to
-/// change may have become comments.
+/// Checks that each line of `before` is in `after`, in the same order. Lines that enlist may change may
+/// have become comments.
 fn kept(before: &str, after: &str, is_ours: impl Fn(&str) -> bool) {
     let mut rest = after.lines();
     for line in before.lines().filter(|line| !is_ours(line)) {
-        // A last line without a newline gets one, and a carriage return at its end is part of that.
+        // A last line without a newline gets one, which may include a carriage return.
         let plain = line.trim_end_matches('\r');
         let is_it = |kept: &str| kept.trim_end_matches('\r') == plain;
         assert!(rest.any(is_it), "{line:?} is lost: {before:?} became {after:?}");
@@ -58,7 +58,7 @@ fn sets(line: &str, name: &str) -> bool {
     line.split_once('=').is_some_and(|(key, _)| key.trim() == name)
 }
 
-/// As Puppet reads it: the last one in [agent], else the last one in [main].
+/// The value in force: the last one in [agent], else the last one in [main].
 fn in_force(text: &str, name: &str) -> Option<String> {
     let (mut section, mut main, mut agent) = ("main".to_owned(), None, None);
     for line in text.lines().map(str::trim) {
@@ -92,7 +92,7 @@ fn own_block(value: &str, file: &str) {
     }
 }
 
-/// What stands in quotes is read back by Ruby's rules for single quotes as what it was.
+/// A quoted text is read back unchanged by Ruby's rules for single quotes.
 fn quoting(text: &str) {
     let quoted = chef::quoted(text);
     let inner = quoted.strip_prefix('\'').unwrap();
@@ -108,8 +108,7 @@ fn quoting(text: &str) {
     assert_eq!(chars.next(), None, "it is closed before its end");
 }
 
-/// The settings that `client.rb` gets, with this for its organization's name and directory where
-/// the settings allow it.
+/// The settings of `client.rb`, with this value as organization and directory if it is valid there.
 fn client_rb(value: &str) -> String {
     let chef: Chef = settings("[opsworks-cm]\nserver = \"p\"\n").engines.chef;
     let organization = chef::check_organization(value).is_ok().then(|| value.to_owned());
@@ -134,7 +133,7 @@ fn client_rb(value: &str) -> String {
     content.unwrap()
 }
 
-/// Read or refused, and no error shows a value: one of them may be a password.
+/// The file is parsed or refused. No error shows a value, because it may be a password.
 fn attributes(text: &str) {
     if let Err(error) = csr_attributes::parse(text) {
         let shown = error.to_string();

@@ -1,5 +1,5 @@
-//! What answers at the metadata address: parts `> PATH STATUS` and the body; a path that is not
-//! there is 404.
+//! Answers of the metadata service. The input consists of parts: `> PATH STATUS` and the body. Any other
+//! path is answered with 404.
 
 use enlist::engines::puppet::{Puppet, csr};
 use enlist::fault::Kind;
@@ -36,7 +36,7 @@ pub fn run(data: &[u8]) {
     let document: serde_json::Value = serde_json::from_str(&ec2.identity.document).unwrap();
     assert_eq!(document["instanceId"].as_str(), Some(ec2.instance_id.as_str()));
     if let Some(region) = &ec2.region {
-        // It becomes part of a host name that signed requests are sent to.
+        // It becomes part of the host name of signed requests.
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         assert!(!region.is_empty() && region.chars().all(plain), "{region:?}");
     }
@@ -53,7 +53,7 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// Whoever may tag an instance can't grant it rights on the server.
+/// Instance tags can't request authorization extensions.
 fn requested(facts: &enlist::facts::Facts, prefix: &str, own: &str) {
     let puppet = settings("[opsworks-cm]\nserver = \"p\"\n").engines.puppet;
     let puppet = Puppet { tag_prefix: prefix.to_owned(), ..puppet };

@@ -1,5 +1,5 @@
-//! What every fuzz target does with its input. `fuzz/fuzz_targets` gives it libFuzzer's inputs,
-//! `tests/corpus.rs` the committed ones. A broken promise is a panic.
+//! The checks of each fuzz target. `fuzz/fuzz_targets` runs them with libFuzzer's inputs,
+//! `tests/corpus.rs` with the committed ones. A failed check panics.
 
 #![allow(
     dead_code,

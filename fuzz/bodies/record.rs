@@ -1,4 +1,4 @@
-//! A record from a disk that anybody may have written to.
+//! A record with arbitrary content.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// Whatever the record says, what it leads to keeps the rules.
+/// A join from any record keeps the rules.
 fn joining(target: Box<dyn Target>, engines: Engines, record: &Record) {
     let plan = Plan { target, engines, name: None, budget: Duration::from_mins(1) };
     let core = resume(plan, Some(record.clone()), 7, Now::default());
@@ -58,12 +58,12 @@ fn leaving(target: Box<dyn Target>, engines: Engines, record: &Record) {
     });
 }
 
-/// With a network that is down, so that every question is asked again until the budget is spent.
+/// Drives it with a network that is down, so that every call is retried until the budget is spent.
 fn drive(mut core: impl StateMachine, record: &Record, asked: impl Fn(&Request, &Record)) {
     let (mut now, mut disk) = (Now { unix: super::world::NOW, ..Now::default() }, record.clone());
     for _ in 0..200 {
         let effect = core.poll();
-        assert!(effect == core.poll(), "poll gives the same answer until it is handled");
+        assert!(effect == core.poll(), "poll returns the same effect until its event is handled");
         core.status(now);
         let event = match effect {
             Effect::Finish(_) => return,

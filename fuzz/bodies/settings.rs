@@ -1,4 +1,4 @@
-//! Settings: TOML, with lines `%env NAME=VALUE` and `%set TABLE.KEY=VALUE` taken out of it.
+//! Settings: TOML, and lines `%env NAME=VALUE` and `%set TABLE.KEY=VALUE` between its lines.
 
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ fn read_file(path: &str) -> Result<String, String> {
     if path == "/ca.pem" { Ok(CA.to_owned()) } else { Err("No such file".to_owned()) }
 }
 
-/// Whoever holds settings need not check again.
+/// Accepted settings are valid in every part.
 fn sound(settings: &Settings) {
     assert!(settings.budget >= Duration::from_secs(1));
     assert!(settings.budget <= Duration::from_hours(7 * 24));
@@ -98,7 +98,7 @@ fn one_word(text: &str) {
     assert!(!text.is_empty() && text.chars().all(plain), "{text:?}");
 }
 
-/// What `check` lists, written as one file, is the same settings.
+/// The list of `enlist check`, written as one file, gives the same settings.
 fn written_again(listing: &[(String, Value)], settings: &Settings) {
     let mut file = toml::Table::new();
     for id in settings.target_ids() {
@@ -131,7 +131,7 @@ fn explained_if(result: Result<(), Fault>) {
     }
 }
 
-/// What failed, on what, what to do: short, and nothing in it that a terminal would act upon.
+/// The fault has all of its parts. They are short and without control characters.
 fn explained(fault: &Fault) {
     assert_eq!(fault.kind, Kind::Config);
     for part in [&fault.what, &fault.on, &fault.todo] {

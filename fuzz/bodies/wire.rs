@@ -1,4 +1,4 @@
-//! A network that answers what the input says, under the real SDK.
+//! A network for the real SDK that returns the answers of the input.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -12,7 +12,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
 
-/// One part of an input: a line `> WORD STATUS`, and what follows it up to the next such line.
+/// One part of an input: a line `> WORD STATUS`, and the text up to the next such line.
 pub struct Part {
     pub word: String,
     pub status: u16,
@@ -25,7 +25,7 @@ impl Part {
     }
 }
 
-/// The input's parts, sixteen at most: more of them find nothing that these do not.
+/// The first sixteen parts of the input. More find nothing new.
 pub fn parts(data: &[u8]) -> Vec<Part> {
     let mut parts: Vec<Part> = Vec::new();
     for line in data.split_inclusive(|byte| *byte == b'\n') {
@@ -54,13 +54,13 @@ fn head(line: &[u8]) -> Option<Part> {
     Some(Part { word: word.to_owned(), status, body: Vec::new() })
 }
 
-/// The part that says how long a metadata token is good for.
+/// The part with the lifetime of a metadata token.
 pub const LIFE: &str = "life";
 
 /// Status and body.
 type Answer = (u16, Vec<u8>);
 
-/// What was asked, and what is to be answered.
+/// The requests so far, and the answers to come.
 #[derive(Clone, Default)]
 pub struct Wire {
     answers: Arc<Mutex<VecDeque<Answer>>>,
@@ -82,12 +82,12 @@ impl std::fmt::Debug for Wire {
 }
 
 impl Wire {
-    /// The next answer, to whatever is asked.
+    /// Adds an answer, for any request.
     pub fn answer(&self, status: u16, body: Vec<u8>) {
         self.answers.lock().unwrap().push_back((status, body));
     }
 
-    /// Answers by the end of the path; what is not there is 404.
+    /// Sets the answers by path. Any other path is answered with 404.
     pub fn serve(&self, paths: Vec<Part>) {
         *self.by_path.lock().unwrap() = paths;
     }
@@ -120,7 +120,7 @@ impl HttpConnector for Wire {
             token: request.headers().get("x-aws-ec2-metadata-token").map(str::to_owned),
         });
         let (status, body) = self.next(request.uri());
-        // It arrives whole.
+        // The answer is complete.
         let length = body.len().to_string();
         let mut response =
             HttpResponse::new(StatusCode::try_from(status).unwrap(), SdkBody::from(body));
@@ -131,7 +131,7 @@ impl HttpConnector for Wire {
             let life = known.iter().find(|part| part.word == LIFE).map(|part| part.body.clone());
             let life =
                 life.map_or("21600".to_owned(), |life| String::from_utf8_lossy(&life).into());
-            // What is no header's value would not arrive as one.
+            // A text that can't be a header value becomes 0.
             if response.headers_mut().try_insert(name, life).is_err() {
                 response.headers_mut().insert(name, "0");
             }
@@ -140,14 +140,14 @@ impl HttpConnector for Wire {
     }
 }
 
-/// A machine that its firmware calls an EC2 instance, so that credentials may come from metadata.
-pub struct StateMachine {
+/// A machine whose firmware says that it is an EC2 instance, so that credentials may come from metadata.
+pub struct Ec2Machine {
     pub root: enlist::host::Root,
     _directory: tempfile::TempDir,
     pub runtime: tokio::runtime::Runtime,
 }
 
-impl StateMachine {
+impl Ec2Machine {
     pub fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let dmi = directory.path().join("sys/class/dmi/id");
@@ -162,12 +162,12 @@ impl StateMachine {
 }
 
 thread_local! {
-    static MACHINE: RefCell<Option<&'static StateMachine>> = const { RefCell::new(None) };
+    static MACHINE: RefCell<Option<&'static Ec2Machine>> = const { RefCell::new(None) };
 }
 
-/// One for the whole run: making it takes longer than most inputs do.
-pub fn machine() -> &'static StateMachine {
+/// One machine for the whole run, because making one is slower than most inputs.
+pub fn machine() -> &'static Ec2Machine {
     MACHINE.with(|cell| {
-        *cell.borrow_mut().get_or_insert_with(|| Box::leak(Box::new(StateMachine::new())))
+        *cell.borrow_mut().get_or_insert_with(|| Box::leak(Box::new(Ec2Machine::new())))
     })
 }

@@ -1,4 +1,4 @@
-//! What the bodies share: a key, its CA, the targets, and a node.
+//! What the checks share: a key, its CA, the targets, and a node.
 
 use std::sync::LazyLock;
 
@@ -14,13 +14,14 @@ use enlist::targets::Target;
 pub const NAME: &str = "i-0123456789abcdef0";
 pub const STACK: &str = "2f18b4cb-4de5-4429-a149-ff7da9f0d8ee";
 
-/// 2030: the good certificates are valid from 2020 to 2120.
+/// In 2030. The good certificates are valid from 2020 to 2120.
 pub const NOW: i64 = 1_893_456_000;
 
-/// Root and intermediate; their keys were thrown away.
+/// Root and intermediate. Their private keys were deleted.
 pub const CA: &str = include_str!("fixtures/ca.pem");
 
-/// All that this CA ever signed for our key and name: by the intermediate, and by the root.
+/// All certificates that this CA signed for the node's key and name: by the intermediate, and by the
+/// root.
 pub const GOOD: [&str; 2] =
     [include_str!("fixtures/good.pem"), include_str!("fixtures/direct.pem")];
 
@@ -35,7 +36,7 @@ pub fn key_report() -> KeyReport {
     KeyReport { public: KEY.clone(), csr: Some(Secret::new("csr".to_owned())) }
 }
 
-/// Everything that was ever signed for us, as DER.
+/// Whether it is one of [`GOOD`], compared as DER.
 pub fn is_good(pem_text: &str) -> bool {
     let der = |text: &str| pem::parse(text).unwrap().into_contents();
     GOOD.iter().any(|good| der(good) == der(pem_text))
@@ -78,14 +79,14 @@ pub fn site() -> PuppetSite {
     }
 }
 
-/// The targets of such settings.
+/// Parses these settings.
 pub fn settings(text: &str) -> Settings {
     let mut input = Input::looked_for_in("here".to_owned());
     fragments::add_text(&mut input, text, "f").unwrap();
     Settings::parse(&input, &|_| Err("no".to_owned())).unwrap()
 }
 
-/// Each with its engines.
+/// Every target, with its engines.
 pub fn targets() -> Vec<(Box<dyn Target>, Engines)> {
     let all = format!(
         "[opsworks-cm]\nserver = \"p\"\n[opsworks]\nstack_id = \"{STACK}\"\n[ssm]\niam_role = \"r\"\non_ec2 = true\n"
@@ -99,7 +100,7 @@ pub fn targets() -> Vec<(Box<dyn Target>, Engines)> {
     of(&all).chain(of(chef)).collect()
 }
 
-/// What each of those has for an authority, in their order.
+/// The authority of each of them, in the same order.
 pub fn authorities() -> Vec<Authority> {
     vec![
         puppet_authority(),

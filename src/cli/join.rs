@@ -11,8 +11,7 @@ use crate::host::{Root, Store, inspect};
 
 /// On a member, a join renews the certificate, so that hosts without the daemon can run it at every
 /// boot. It takes a minute at most: the former certificate is valid for a third of its lifetime yet.
-const MAINTENANCE: Maintenance =
-    Maintenance { renew: Some(Duration::from_mins(1)), repair: false };
+const MAINTENANCE: Maintenance = Maintenance { renew: Some(Duration::from_mins(1)), repair: false };
 
 pub fn run(global: &Global, selection: &Selection, progress: &Progress) -> Result<u8, Fault> {
     drive::run(

@@ -138,7 +138,7 @@ mod tests {
         }
     }
 
-    fn told(a: (&str, &str, &str), b: (&str, &str, &str)) -> Option<&'static str> {
+    fn difference(a: (&str, &str, &str), b: (&str, &str, &str)) -> Option<&'static str> {
         let (a, b) = (machine(a.0, a.1, a.2), machine(b.0, b.1, b.2));
         let one = a.difference(&b).map(|difference| difference.id);
         assert_eq!(one, b.difference(&a).map(|difference| difference.id), "either way round");
@@ -148,40 +148,52 @@ mod tests {
     #[test]
     fn every_id_that_both_have_is_compared() {
         let uuid = Some("SMBIOS product uuid");
-        assert_eq!(told(("", "m", A), ("", "m", A)), None);
-        assert_eq!(told(("", "m", A), ("", "m", B)), uuid, "a copied disk, its machine-id kept");
+        assert_eq!(difference(("", "m", A), ("", "m", A)), None);
         assert_eq!(
-            told(("", "m", A), ("", "n", A)),
+            difference(("", "m", A), ("", "m", B)),
+            uuid,
+            "a copied disk, its machine-id kept"
+        );
+        assert_eq!(
+            difference(("", "m", A), ("", "n", A)),
             Some("machine-id"),
             "two containers of a host"
         );
-        assert_eq!(told(("i-1", "m", A), ("i-2", "m", A)), Some("instance id"));
-        assert_eq!(told(("i-1", "m", A), ("i-1", "m", B)), uuid, "ids that a private cloud reuses");
-        assert_eq!(told(("i-1", "m", ""), ("", "n", "")), Some("machine-id"));
-        assert_eq!(told(("i-1", "", A), ("", "", B)), uuid);
+        assert_eq!(difference(("i-1", "m", A), ("i-2", "m", A)), Some("instance id"));
+        assert_eq!(
+            difference(("i-1", "m", A), ("i-1", "m", B)),
+            uuid,
+            "ids that a private cloud reuses"
+        );
+        assert_eq!(difference(("i-1", "m", ""), ("", "n", "")), Some("machine-id"));
+        assert_eq!(difference(("i-1", "", A), ("", "", B)), uuid);
     }
 
     #[test]
     fn an_id_that_one_side_lacks_is_not_compared() {
-        assert_eq!(told(("", "", ""), ("i-1", "m", A)), None);
-        assert_eq!(told(("i-1", "", ""), ("", "m", A)), None);
-        assert_eq!(told(("", "m", ""), ("i-1", "m", A)), None);
+        assert_eq!(difference(("", "", ""), ("i-1", "m", A)), None);
+        assert_eq!(difference(("i-1", "", ""), ("", "m", A)), None);
+        assert_eq!(difference(("", "m", ""), ("i-1", "m", A)), None);
     }
 
     #[test]
     fn known_changes_of_ids_are_allowed() {
-        assert_eq!(told(("", "m", A), ("", "m", A_SWAPPED)), None, "the byte order");
-        assert_eq!(told(("", "m", A), ("", "m", &A.to_uppercase())), None);
-        assert_eq!(told(("i-1", "m", EC2), ("i-1", "m", EC2_OTHER)), None, "another hypervisor");
-        assert_eq!(told(("", "m", EC2), ("", "m", EC2_OTHER)), Some("SMBIOS product uuid"));
-        assert_eq!(told(("i-1", "m", A), ("i-1", "n", A)), None, "a machine-id made anew");
+        assert_eq!(difference(("", "m", A), ("", "m", A_SWAPPED)), None, "the byte order");
+        assert_eq!(difference(("", "m", A), ("", "m", &A.to_uppercase())), None);
+        assert_eq!(
+            difference(("i-1", "m", EC2), ("i-1", "m", EC2_OTHER)),
+            None,
+            "another hypervisor"
+        );
+        assert_eq!(difference(("", "m", EC2), ("", "m", EC2_OTHER)), Some("SMBIOS product uuid"));
+        assert_eq!(difference(("i-1", "m", A), ("i-1", "n", A)), None, "a machine-id made anew");
         for placeholder in [
             "00000000-0000-0000-0000-000000000000",
             "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF",
             "03000200-0400-0500-0006-000700080009",
             "Not Settable",
         ] {
-            assert_eq!(told(("", "m", A), ("", "m", placeholder)), None, "{placeholder}");
+            assert_eq!(difference(("", "m", A), ("", "m", placeholder)), None, "{placeholder}");
         }
     }
 

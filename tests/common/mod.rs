@@ -223,8 +223,7 @@ pub fn install_agent(node: &Node) {
 
 /// The path of the fake SSM agent: beside the program, where a build of the workspace puts it.
 pub fn fake_ssm_agent() -> String {
-    let path =
-        std::path::Path::new(env!("CARGO_BIN_EXE_enlist")).with_file_name("fake-ssm-agent");
+    let path = std::path::Path::new(env!("CARGO_BIN_EXE_enlist")).with_file_name("fake-ssm-agent");
     if !path.exists() {
         let cargo =
             Command::new(env!("CARGO")).args(["build", "-p", "enlist-emulator", "--bins"]).status();

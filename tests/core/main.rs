@@ -1,4 +1,4 @@
-//! The pure core, walked through every phase by a scripted host: no clock, no disk, no network.
+//! The pure core, driven through every phase by a scripted host, without clock, disk or network.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -18,7 +18,7 @@ use enlist::pki::CaBundle;
 use script::{Script, World, begin, facts, is_call, plan, target, token};
 
 #[test]
-fn the_straight_way_asks_three_times_and_writes_ahead() {
+fn a_join_without_faults_makes_three_calls_and_writes_ahead() {
     let mut world = World::new();
     let mut script = Script::new(vec![Ok(world.healthy()), Ok(token()), Ok(world.success())]);
     let outcome = {
@@ -42,7 +42,7 @@ fn the_straight_way_asks_three_times_and_writes_ahead() {
 }
 
 #[test]
-fn a_pinned_authority_saves_a_call() {
+fn an_authority_in_the_settings_saves_a_call() {
     let mut world = World::new();
     let mut pinned = target();
     pinned.0.endpoint = Some("puppet.example:8141".into());
@@ -54,9 +54,9 @@ fn a_pinned_authority_saves_a_call() {
 }
 
 #[test]
-fn stopped_at_every_effect_it_goes_on_with_one_association() {
+fn a_join_stopped_at_any_effect_continues_with_one_association() {
     let mut world = World::new();
-    // The straight way has 12 effects; stop before each of them, then start again from the disk.
+    // A join has 12 effects. Stop before each of them, and start again from the record on disk.
     for stop in 0..12 {
         let mut core = begin(&world, None);
         let mut disk: Option<Record> = None;
@@ -102,8 +102,8 @@ fn stopped_at_every_effect_it_goes_on_with_one_association() {
             };
             core.handle(now, event);
         }
-        // Only a stop between the call and the writing of its reply may ask again: the same node
-        // with the same key, which is the same association (decision 0001).
+        // Only a stop between the call and writing its reply may repeat the call, for the same node and
+        // key, which is the same association (decision 0001).
         let again = u32::from(stop == 7);
         assert_eq!(associated, 1 + again, "stopped at {stop}");
         assert!(matches!(disk.unwrap().phase, Phase::Joined { .. }));
@@ -111,11 +111,11 @@ fn stopped_at_every_effect_it_goes_on_with_one_association() {
 }
 
 #[test]
-fn an_installation_writes_key_request_ca_certificate_settings_and_lets_go_last() {
+fn an_installation_releases_the_engine_last() {
     let world = World::new();
     let mut core = begin(&world, None);
     let mut script = Script::new(vec![Ok(world.healthy()), Ok(token()), Ok(world.success())]);
-    let words = loop {
+    let actions = loop {
         let effect = core.poll();
         if let Effect::Install(bundle) = &effect {
             assert_eq!(bundle.lock.as_ref().unwrap().at.path, "/s/ssl.lock");
@@ -144,5 +144,5 @@ fn an_installation_writes_key_request_ca_certificate_settings_and_lets_go_last()
         };
         core.handle(world.now(), event);
     };
-    assert_eq!(words, ["key", "request", "CA", "certificate", "settings", "confirm", "release"]);
+    assert_eq!(actions, ["key", "request", "CA", "certificate", "settings", "confirm", "release"]);
 }

@@ -1,4 +1,4 @@
-//! What is refused, and what the next start does then.
+//! What is refused, and what the next start does.
 
 use enlist::bootstrap::{Effect, Event, Outcome, Phase, StateMachine, resume};
 use enlist::fault::{Fault, Kind};
@@ -9,7 +9,7 @@ use enlist::targets::opsworks_cm::api;
 use super::script::{Script, World, begin, facts, failed, is_call, plan, status, target, token};
 
 #[test]
-fn failed_is_rejected_and_the_next_start_asks_anew_with_the_same_key() {
+fn after_a_failed_association_the_next_start_asks_again() {
     let mut world = World::new();
     let mut script = Script::new(vec![Ok(world.healthy()), Ok(token()), Ok(status("FAILED", &[]))]);
     let mut core = begin(&world, None);
@@ -24,7 +24,7 @@ fn failed_is_rejected_and_the_next_start_asks_anew_with_the_same_key() {
 }
 
 #[test]
-fn what_is_not_acceptable_is_kept_and_the_ticket_with_it() {
+fn a_bad_certificate_is_kept_as_evidence_and_the_ticket_stays() {
     let mut world = World::new();
     let stranger = World::new();
     let other_key = stranger.certificate("i-1");
@@ -44,7 +44,7 @@ fn what_is_not_acceptable_is_kept_and_the_ticket_with_it() {
 }
 
 #[test]
-fn a_forgotten_token_is_asked_for_anew_within_the_budget() {
+fn a_forgotten_token_is_replaced_within_the_budget() {
     let mut world = World::new();
     let gone = || Ok(api::Answer::NotFound("no such token".into()).into());
     let mut script = Script::new(vec![
@@ -56,7 +56,7 @@ fn a_forgotten_token_is_asked_for_anew_within_the_budget() {
     ]);
     let mut core = begin(&world, None);
     assert!(matches!(script.run(&mut world, &mut core), Outcome::Joined { .. }));
-    assert!(script.effects.contains(&"wait"), "never in a loop without a pause");
+    assert!(script.effects.contains(&"wait"), "it pauses between its calls");
     let mut endless =
         Script::new((0..2000).map(|n| if n % 2 == 0 { Ok(token()) } else { gone() }).collect());
     endless.answers.insert(0, Ok(world.healthy()));
@@ -66,7 +66,7 @@ fn a_forgotten_token_is_asked_for_anew_within_the_budget() {
 }
 
 #[test]
-fn a_record_that_cannot_be_written_stops_before_anything_is_asked() {
+fn a_record_that_cannot_be_written_stops_the_join_before_the_creating_call() {
     let world = World::new();
     let mut core = begin(&world, None);
     let full = Fault::new(Kind::Host, "could not write", "/r", "free space");
@@ -92,17 +92,17 @@ fn a_record_that_cannot_be_written_stops_before_anything_is_asked() {
         core.handle(now, event);
     };
     assert_eq!(failed(outcome), full);
-    assert_eq!(called, 0, "nothing was asked that changes anything");
+    assert_eq!(called, 0, "no creating call was made");
 }
 
 #[test]
-fn another_machines_record_is_set_aside_and_the_node_joins_anew() {
+fn another_machines_record_is_set_aside_and_the_node_joins() {
     let mut world = World::new();
     let mut script = Script::new(vec![Ok(world.healthy()), Ok(token()), Ok(world.success())]);
     let mut core = begin(&world, None);
     script.run(&mut world, &mut core);
     let record = script.disk.clone();
-    // The same disk, another instance: its own key, name and association.
+    // The same disk in another instance: it gets its own key, name and association.
     let mut clone = Script::new(vec![
         Ok(world.healthy()),
         Ok(token()),
@@ -117,7 +117,7 @@ fn another_machines_record_is_set_aside_and_the_node_joins_anew() {
 }
 
 #[test]
-fn another_key_than_the_one_it_asked_with_is_refused() {
+fn another_key_than_the_recorded_one_is_refused() {
     let mut world = World::new();
     let mut script = Script::new(vec![
         Ok(world.healthy()),
@@ -133,7 +133,7 @@ fn another_key_than_the_one_it_asked_with_is_refused() {
 }
 
 #[test]
-fn another_server_in_the_settings_is_said_not_guessed() {
+fn another_server_in_the_settings_is_refused() {
     let mut world = World::new();
     let mut script = Script::new(vec![Ok(world.healthy()), Ok(token()), Ok(world.success())]);
     let mut core = begin(&world, None);
@@ -145,7 +145,7 @@ fn another_server_in_the_settings_is_said_not_guessed() {
 }
 
 #[test]
-fn names_are_checked_before_anything_is_asked() {
+fn names_are_checked_before_any_call() {
     let mut world = World::new();
     for (template, instance) in [
         ("Web_{instance_id}", "i-1"),

@@ -16,7 +16,7 @@ use super::puppet_node;
 
 const UNIX: i64 = 1_900_000_000;
 
-/// A CA and a node's key, made once per test: small, so that the suite stays quick.
+/// A CA and a node's key, made once per test. The keys are small, so that the tests are quick.
 pub struct World {
     pub ca: rcgen::CertifiedIssuer<'static, rcgen::KeyPair>,
     pub key: PrivateKey,
@@ -108,7 +108,7 @@ pub fn begin(world: &World, record: Option<Record>) -> Bootstrap {
     resume(plan(target()), record, 7, world.now())
 }
 
-/// What a disk and a scripted authority would do, until the core finishes or has asked all.
+/// A disk and an authority whose answers are given in advance.
 pub struct Script {
     pub answers: Vec<Result<Answer, Fault>>,
     pub asked: Vec<String>,
@@ -125,7 +125,11 @@ impl Script {
     pub fn run(&mut self, world: &mut World, core: &mut Bootstrap) -> Outcome {
         for _ in 0..1000 {
             let effect = core.poll();
-            assert_eq!(effect, core.poll(), "poll gives the same answer until it is handled");
+            assert_eq!(
+                effect,
+                core.poll(),
+                "poll returns the same effect until its event is handled"
+            );
             let (done, event) = match effect {
                 Effect::Finish(outcome) => return outcome,
                 Effect::GatherFacts(_) => ("facts", facts(self.instance)),
@@ -135,14 +139,14 @@ impl Script {
                     ("persist", Event::Persisted)
                 }
                 Effect::Call(request) => {
-                    // Write-ahead: whatever is asked, its phase is on disk.
+                    // Write-ahead: the phase is on disk before the call.
                     if is_call(&request, "AssociateNode") {
                         assert_eq!(self.disk.as_ref().unwrap().phase, Phase::Creating);
                     }
                     self.asked.push(request.action().into());
                     assert!(
                         !self.answers.is_empty(),
-                        "more was asked than scripted: {:?}",
+                        "more calls than scripted answers: {:?}",
                         self.asked
                     );
                     let event = match self.answers.remove(0) {
@@ -181,7 +185,7 @@ pub fn passing() -> Fault {
     Fault::new(Kind::Transient, "no network", "x", "wait")
 }
 
-/// Every call fails until this moment.
+/// Drives the core, and fails every call until this moment.
 pub fn fail_until(
     end: Duration,
     world: &mut World,

@@ -1,4 +1,4 @@
-//! A target that has something signed with the node's key gets the signature, and never the key.
+//! A target can have bytes signed with the node's key. It gets the signature, never the key.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use enlist::targets::{Answer, Created, Creation, Member, Permissions, Question, 
 use super::puppet_node;
 use super::script::{World, facts};
 
-/// Signs something in its way out of a doubt; everything else is given.
+/// A target that has bytes signed while it reconciles. Its other answers are fixed.
 struct Signing {
     ca: String,
     certificate: String,

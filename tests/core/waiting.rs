@@ -1,4 +1,4 @@
-//! What is waited for, and for how long.
+//! Retries and polls: how long the core waits, and when it gives up.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use enlist::fault::Kind;
 use super::script::{Script, World, begin, fail_until, failed, passing, server, status, token};
 
 #[test]
-fn in_progress_is_asked_again_at_a_slowing_pace() {
+fn in_progress_is_polled_at_growing_intervals() {
     let mut world = World::new();
     let mut answers = vec![Ok(world.healthy()), Ok(token())];
     answers.extend((0..8).map(|_| Ok(status("IN_PROGRESS", &[]))));
@@ -21,8 +21,8 @@ fn in_progress_is_asked_again_at_a_slowing_pace() {
     assert!((24.0..40.0).contains(&waited), "waited {waited} s");
 }
 
-/// Too early a poll would take the turn of one of those that are throttled with us; too late a one
-/// costs more than that where they are few.
+/// A poll that is too early takes the turn of another throttled node's call. One that is too late
+/// delays the join where few nodes are throttled.
 #[test]
 fn a_throttled_node_polls_after_a_part_of_the_time_that_it_was_throttled() {
     let waited = |seconds: u64| {
@@ -37,7 +37,7 @@ fn a_throttled_node_polls_after_a_part_of_the_time_that_it_was_throttled() {
         assert!(matches!(script.run(&mut world, &mut core), Outcome::Joined { .. }));
         world.mono.saturating_sub(from + throttled).as_secs_f64()
     };
-    // The next try, and some seconds, ten, half of the time, or a minute.
+    // The next try, and then some seconds, ten, half of the throttled time, or a minute.
     for (throttled, least, most) in
         [(1, 2.0, 13.0), (20, 10.0, 17.0), (60, 31.0, 48.0), (600, 60.0, 95.0)]
     {
@@ -47,7 +47,7 @@ fn a_throttled_node_polls_after_a_part_of_the_time_that_it_was_throttled() {
 }
 
 #[test]
-fn one_throttled_call_costs_a_lone_node_some_seconds() {
+fn one_throttled_call_delays_a_single_node_by_seconds() {
     let mut world = World::new();
     let mut script = Script::new(vec![
         Err(passing().throttled()),
@@ -88,7 +88,7 @@ fn a_start_after_ten_minutes_of_throttling_does_not_begin_with_quick_tries() {
 }
 
 #[test]
-fn a_server_that_is_not_healthy_is_waited_for_and_one_that_is_gone_is_not() {
+fn an_unhealthy_server_is_waited_for_and_a_deleted_one_is_not() {
     let mut world = World::new();
     let wait = |word| Ok(server(word, ""));
     let mut script = Script::new(vec![
@@ -109,7 +109,7 @@ fn a_server_that_is_not_healthy_is_waited_for_and_one_that_is_gone_is_not() {
 }
 
 #[test]
-fn a_fault_that_passes_is_waited_out_and_the_budget_ends_it() {
+fn a_transient_fault_is_retried_until_the_budget_ends() {
     let mut world = World::new();
     let mut script = Script::new((0..500).map(|_| Err(passing())).collect());
     let mut core = begin(&world, None);
@@ -118,7 +118,7 @@ fn a_fault_that_passes_is_waited_out_and_the_budget_ends_it() {
     assert_eq!(world.mono.as_secs(), 30 * 60, "the last try comes when the budget ends");
     let record = script.disk.clone().unwrap();
     assert!(record.fault.as_ref().unwrap().is_final);
-    // A verdict was reached, so the next start has a budget of its own.
+    // The fault was final, so the next start has a new budget.
     let mut again =
         Script::new(vec![Err(passing()), Ok(world.healthy()), Ok(token()), Ok(world.success())]);
     let mut core = begin(&world, Some(record));
@@ -126,7 +126,7 @@ fn a_fault_that_passes_is_waited_out_and_the_budget_ends_it() {
 }
 
 #[test]
-fn a_crash_does_not_renew_the_budget() {
+fn a_crash_does_not_reset_the_budget() {
     let mut world = World::new();
     let mut script = Script::new((0..500).map(|_| Err(passing())).collect());
     let mut core = begin(&world, None);

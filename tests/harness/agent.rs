@@ -1,6 +1,5 @@
-//! A modelled amazon-ssm-agent behind the real hand-over: it overwrites its vault before it calls
-//! the API, as the real one does. A crash can come before, between and after each of its writes
-//! and ours.
+//! A model of amazon-ssm-agent for the real hand-over. Like the real one, it overwrites its vault before
+//! it calls the API. A crash can come before and after each write, the agent's and enlist's.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -21,7 +20,7 @@ const REGISTRATION: &str = "var/lib/amazon/ssm/registration";
 const OURS: &str = "var/lib/enlist/ssm/vault";
 const COPIES: &str = "var/lib/enlist/ssm/vault/copies";
 const AT_WORK: &str = "var/lib/enlist/ssm/vault/at-work";
-/// What the API told the agent: the id, or nothing.
+/// The file with the API's answer to the agent: the id, or nothing.
 const TOLD: &str = "tmp/agent-told";
 const UNFINISHED: &str = r#"{"instanceID":"","region":"us-east-1"}"#;
 
@@ -38,12 +37,12 @@ printf '{"instanceID":"%s","region":"us-east-1"}' "$id" > "$data/Vault/Store/Reg
 printf '{"ManagedInstanceID":"%s"}' "$id" > "$data/registration"
 "#;
 
-/// Puts the agent on a node; `registered` is an id that it has from elsewhere.
+/// Installs the agent on a node. `registered` is the id of an earlier registration.
 pub fn install(node: &Node, registered: Option<&str>) {
     node.write("tmp/agent-told", "");
     node.write("usr/bin/.keep", "");
     std::os::unix::fs::symlink(program(), node.path("usr/bin/amazon-ssm-agent")).unwrap();
-    // The kernel starts what the link leads to; enlist looks for it below the node's root.
+    // The kernel follows the link to the real path, enlist looks for it below the node's root.
     let below = program().to_str().unwrap().trim_start_matches('/');
     node.write(below, "");
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
@@ -55,8 +54,8 @@ pub fn install(node: &Node, registered: Option<&str>) {
     }
 }
 
-/// One file for all nodes: a program that was just written may not be run while another thread
-/// starts one too (ETXTBSY).
+/// One file for all nodes. A program that was just written can't be run while another thread starts a
+/// process (ETXTBSY).
 fn program() -> &'static Path {
     static MADE: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
     MADE.get_or_init(|| {
@@ -79,7 +78,7 @@ pub fn registered(node: &Node) -> Option<String> {
     json["instanceID"].as_str().filter(|id| !id.is_empty()).map(str::to_owned)
 }
 
-/// The real hand-over, with the crash that is asked for.
+/// The real hand-over, with the planned crash.
 pub fn hand_over(
     node: &mut Node,
     store: &Store,
@@ -87,7 +86,7 @@ pub fn hand_over(
 ) -> Result<Result<String, Fault>, Crash> {
     let Code::Known(code) = &wanted.code else { panic!("these codes come from the API") };
     let before = node.tree();
-    assert!(!before.directories.contains_key(Path::new(OURS)), "the former one is settled");
+    assert!(!before.directories.contains_key(Path::new(OURS)), "the earlier hand-over is settled");
     let states = begin(&before, &wanted.activation);
     let at_work = states.last().unwrap().clone();
     node.pass_through(&before, states)?;
@@ -108,14 +107,14 @@ pub fn hand_over(
             states.push(state.clone());
         }
     } else {
-        put_back(&mut states);
+        restore(&mut states);
     }
     finish(&mut states);
     node.pass_through(&after, states)?;
     Ok(result)
 }
 
-/// What an earlier start left of a hand-over is brought to its end, with the crash that is asked for.
+/// Settles the hand-over of an earlier start, with the planned crash.
 pub fn settle(node: &mut Node) -> Result<Result<(), Fault>, Crash> {
     let before = node.tree();
     if !before.directories.contains_key(Path::new(OURS)) {
@@ -126,10 +125,10 @@ pub fn settle(node: &mut Node) -> Result<Result<(), Fault>, Crash> {
     let after = node.tree();
     let mut states = vec![before.clone()];
     if [VAULT, REGISTRATION].iter().any(|path| below(&before, path) != below(&after, path)) {
-        put_back(&mut states);
+        restore(&mut states);
     }
     finish(&mut states);
-    assert_eq!(states.last().unwrap().files, after.files, "as the model has it");
+    assert_eq!(states.last().unwrap().files, after.files, "the files are as in the model");
     node.pass_through(&after, states)?;
     Ok(result)
 }
@@ -139,7 +138,7 @@ fn instance_id(response: &Response) -> Option<String> {
     body["InstanceId"].as_str().map(str::to_owned)
 }
 
-/// Up to the agent's call: copies are made, the agent overwrites its registration.
+/// The states up to the agent's call: copies are made, and the agent overwrites its registration.
 fn begin(before: &Tree, activation: &str) -> Vec<Tree> {
     let mut states = Vec::new();
     let mut state = before.clone();
@@ -161,8 +160,8 @@ fn begin(before: &Tree, activation: &str) -> Vec<Tree> {
     states
 }
 
-/// The copies take the place of what the agent wrote.
-fn put_back(states: &mut Vec<Tree>) {
+/// The states in which the copies replace what the agent wrote.
+fn restore(states: &mut Vec<Tree>) {
     let source = states.last().unwrap().clone();
     let mut state = source.clone();
     for (copied, original) in [("0", VAULT), ("1", REGISTRATION)] {
@@ -173,7 +172,7 @@ fn put_back(states: &mut Vec<Tree>) {
     }
 }
 
-/// The sign goes, then the copies.
+/// The states in which `at-work` is removed, then the copies.
 fn finish(states: &mut Vec<Tree>) {
     let mut state = states.last().unwrap().clone();
     state.files.remove(Path::new(AT_WORK));

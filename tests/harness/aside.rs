@@ -1,4 +1,4 @@
-//! A disk that was copied to another machine, and evidence: crashes in the middle of either.
+//! Crashes while the files of a copied disk are set aside, and while evidence is kept.
 
 use std::collections::BTreeSet;
 
@@ -12,9 +12,9 @@ use super::explore::{Reference, Story, finish_join, join};
 use super::node::{End, Node};
 use super::{checks, keys};
 
-/// On premises a machine is known by its machine-id; the copy has a name of its own, too.
+/// On premises, machines differ in their machine-id. The copy has another host name too.
 #[test]
-fn a_copied_disk_becomes_a_machine_of_its_own_whenever_it_crashes() {
+fn a_copied_disk_becomes_a_separate_machine_whenever_it_crashes() {
     let case = &OPSWORKS_ON_PREMISES;
     let reference = Reference::of(case);
     let mut points = 0;
@@ -31,7 +31,7 @@ fn a_copied_disk_becomes_a_machine_of_its_own_whenever_it_crashes() {
         let sent = node.asked.iter().filter(|(action, _)| action == "RegisterInstance");
         let sent: BTreeSet<String> =
             sent.map(|(_, body)| body["RsaPublicKey"].to_string()).collect();
-        assert_eq!(sent.len(), 2, "a key of its own, and one");
+        assert_eq!(sent.len(), 2, "the copy makes one new key");
         assert_ne!(std::fs::read(node.path(case.key.unwrap())).unwrap(), former);
         let aside = node.tree().files.into_iter().any(|(path, (content, _))| {
             path.to_string_lossy().contains("/aside-") && content == former
@@ -46,7 +46,7 @@ fn a_copied_disk_becomes_a_machine_of_its_own_whenever_it_crashes() {
     println!("a copied disk: {points} crash points");
 }
 
-/// What was refused is kept; nothing of it is installed, and the next start says the same.
+/// A refused certificate is kept as evidence and not installed. The next start refuses it again.
 #[test]
 fn a_wrong_certificate_is_refused_whenever_it_crashes() {
     let wrong = [
@@ -75,7 +75,7 @@ fn a_wrong_certificate_is_refused_whenever_it_crashes() {
                 path.to_string_lossy().contains("/evidence/") && path.extension().is_some()
             });
             let (path, (content, _)) = evidence.expect("it is kept");
-            node.hold_no_secret(&String::from_utf8_lossy(&content), &path.to_string_lossy());
+            node.assert_no_secret(&String::from_utf8_lossy(&content), &path.to_string_lossy());
             drop(story);
             runs += 1;
             if !crashed {
@@ -86,9 +86,9 @@ fn a_wrong_certificate_is_refused_whenever_it_crashes() {
     println!("wrong certificates: {runs} runs");
 }
 
-/// Once a node has asked with a key, it goes on with that one or not at all.
+/// A node that has asked with a key continues only with that key.
 #[test]
-fn a_key_that_was_exchanged_on_the_way_is_refused() {
+fn a_key_that_was_replaced_during_a_join_is_refused() {
     let case = &PUPPET;
     let mut exchanged = 0;
     for crash in 0..Reference::of(case).points {
@@ -104,7 +104,7 @@ fn a_key_that_was_exchanged_on_the_way_is_refused() {
         }
         let story = Story(format!("another key, crash at {crash}"));
         let End::Finished(Outcome::Failed(fault)) = node.join(case, None) else {
-            panic!("it went on with another key");
+            panic!("it continued with another key");
         };
         assert_eq!(fault.kind, Kind::Data);
         drop(story);

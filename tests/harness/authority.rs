@@ -1,4 +1,5 @@
-//! The emulator's signing CA, one for all planes, which signs the same request once.
+//! The emulator's signing CA, shared by all control planes. It signs each request once, because signing
+//! is slow.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};

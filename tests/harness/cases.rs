@@ -1,4 +1,4 @@
-//! The targets, each as it is on a machine that had a life before.
+//! The targets, each on a machine with files from before the join.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,23 +17,24 @@ use super::puppet_node::opsworks_cm;
 /// One target on one kind of machine.
 pub struct Case {
     pub name: &'static str,
-    pub word: &'static str,
+    /// The target's id.
+    pub id: &'static str,
     pub is_ec2: bool,
-    /// Whether the authority shows the key of what it lists.
+    /// Whether the authority shows the keys of the instances that it lists.
     pub shows_keys: bool,
     /// The target and its engines.
     pub target: fn() -> (Box<dyn Target>, Engines),
     /// The creating call.
     pub creating: &'static str,
-    /// What stands on the disk before.
+    /// Writes the files from before the join.
     pub prepare: fn(&Node),
-    /// Where the key stands in the end; none: there is none of ours.
+    /// Where the key is installed. None: the engine needs no key from enlist.
     pub key: Option<&'static str>,
-    /// Files with the admin's content, which leaving puts back.
+    /// Files with the admin's content, which a leave restores.
     pub admins: &'static [(&'static str, &'static str)],
-    /// What leaving has to keep a copy of.
+    /// Files that a leave keeps as backups.
     pub kept: &'static [&'static str],
-    /// What leaving has to take away.
+    /// Files that a leave removes.
     pub gone: &'static [&'static str],
 }
 
@@ -44,7 +45,7 @@ pub const FORMER: &str = "mi-0123456789abcdef0";
 
 pub const PUPPET: Case = Case {
     name: "opsworks-cm (Puppet)",
-    word: "opsworks-cm",
+    id: "opsworks-cm",
     is_ec2: true,
     shows_keys: false,
     target: || {
@@ -54,7 +55,7 @@ pub const PUPPET: Case = Case {
     creating: "AssociateNode",
     prepare: |node| {
         node.write("etc/puppetlabs/puppet/puppet.conf", CONF);
-        // Of another authority: of no use from now on, and not ours to lose.
+        // Files of another authority. enlist replaces them and keeps backups.
         node.write(&format!("{SSL}/certs/ca.pem"), "the former CA\n");
         node.write(&format!("{SSL}/crl.pem"), "its revocations\n");
     },
@@ -90,7 +91,7 @@ pub const CHEF: Case = Case {
 
 pub const OPSWORKS: Case = Case {
     name: "opsworks (EC2)",
-    word: "opsworks",
+    id: "opsworks",
     target: || opsworks(Infrastructure::Ec2),
     creating: "RegisterInstance",
     prepare: |_| {},
@@ -109,7 +110,7 @@ pub const OPSWORKS_ON_PREMISES: Case = Case {
     ..OPSWORKS
 };
 
-/// As OpsWorks itself lists them: nothing proves whose an instance is.
+/// As AWS lists instances, without keys: nothing proves which node an instance is.
 pub const OPSWORKS_WITHOUT_KEYS: Case = Case {
     name: "opsworks (on premises, keys not shown)",
     shows_keys: false,
@@ -118,7 +119,7 @@ pub const OPSWORKS_WITHOUT_KEYS: Case = Case {
 
 pub const SSM: Case = Case {
     name: "ssm (agent)",
-    word: "ssm",
+    id: "ssm",
     is_ec2: false,
     shows_keys: false,
     target: || ssm(HandOverTo::Agent),

@@ -1,4 +1,4 @@
-//! What has to hold in the end, whatever happened on the way.
+//! What must be true at the end, whatever happened before.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use super::cases::{Case, FORMER};
 use super::node::Node;
 use super::tree::is_kept_aside;
 
-/// Paths and modes, but for copies that are kept: what a crash must not change.
+/// Paths and modes of all files but backups: what a crash must not change.
 pub type Shape = BTreeMap<PathBuf, u32>;
 
 pub fn shape(node: &Node) -> Shape {
@@ -26,18 +26,18 @@ pub fn shape(node: &Node) -> Shape {
         .collect()
 }
 
-/// One member at the authority, one key, everything in place and nothing else.
+/// There is one member at the authority and one key. All files are installed, and no other.
 pub fn joined(node: &Node, case: &Case, shape_of_reference: &Shape) {
-    assert_eq!(&shape(node), shape_of_reference, "what stands on the disk");
+    assert_eq!(&shape(node), shape_of_reference, "the files on disk");
     nothing_half_written(node);
     let record = node.store(case).load().unwrap().expect("there is a record");
     assert_eq!(record.phase.name(), PhaseName::Joined);
     let key = case.key.map(|path| {
-        let text = std::fs::read(node.path(path)).expect("the key is in its place");
+        let text = std::fs::read(node.path(path)).expect("the key is installed");
         PrivateKey::from_pem(&text).unwrap().public().clone()
     });
     assert_eq!(record.key, key.as_ref().map(KeyFingerprints::of));
-    match case.word {
+    match case.id {
         "opsworks-cm" => {
             let mut all = node.plane.opsworks_cm().associations().iter();
             let ((_, name), one) = all.next().expect("there is an association");
@@ -54,13 +54,13 @@ pub fn joined(node: &Node, case: &Case, shape_of_reference: &Shape) {
         }
         _ => ssm_joined(node, case, &record),
     }
-    one_key(node);
+    keys_sent_were_made(node);
 }
 
 fn ssm_joined(node: &Node, case: &Case, record: &enlist::bootstrap::Record) {
     let ssm = node.plane.ssm();
     let activations: Vec<_> = ssm.activations().iter().collect();
-    assert_eq!(activations.len(), 1, "one activation, and no leftover one");
+    assert_eq!(activations.len(), 1, "one activation, and none left over");
     let (activation, used) = activations[0];
     if case.name == "ssm (file)" {
         let text = std::fs::read(node.path("var/lib/enlist/ssm/activation.json")).unwrap();
@@ -78,8 +78,8 @@ fn ssm_joined(node: &Node, case: &Case, record: &enlist::bootstrap::Record) {
     assert_eq!(used.registrations, 1);
 }
 
-/// Every request that was ever sent carried the same key.
-fn one_key(node: &Node) {
+/// No more different keys were sent than were made.
+fn keys_sent_were_made(node: &Node) {
     let mut sent: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for (action, body) in &node.asked {
         let member = match action.as_str() {
@@ -93,7 +93,7 @@ fn one_key(node: &Node) {
     assert!(most <= node.keys_made, "{most} keys were sent, and {} made", node.keys_made);
 }
 
-/// No temporary file, no staged key, no lock; no secret where none belongs.
+/// There is no temporary file, staged key or lock, and no secret in the wrong file.
 pub fn nothing_half_written(node: &Node) {
     for (path, (content, _)) in node.tree().files {
         let name = path.to_string_lossy();
@@ -104,14 +104,14 @@ pub fn nothing_half_written(node: &Node) {
             assert!(!name.ends_with("key.pem"), "{name} is left over");
             let text = String::from_utf8_lossy(&content);
             if !name.ends_with("activation.json") {
-                node.hold_no_secret(&text, &name);
+                node.assert_no_secret(&text, &name);
             }
         }
     }
 }
 
-/// What is to happen is on disk before it does: creating with the name and the key's
-/// fingerprint, asking with the ticket, installing with what was granted, clearing as leaving.
+/// The record on disk is ahead of the effect: a creating call has its name and the key's fingerprint, a
+/// poll its ticket, an installation its grant, and a removal the phase Leaving.
 pub fn wrote_ahead(node: &Node, case: &Case, effect: &Effect) {
     let record = node.store(case).load().expect("the record can be read");
     let state = record.as_ref().map_or(Phase::New, |record| record.phase.clone());
@@ -140,9 +140,9 @@ pub fn wrote_ahead(node: &Node, case: &Case, effect: &Effect) {
     assert!(as_intended, "the record says {phase:?} before {effect:?}");
 }
 
-/// Nothing at the authority, nothing in place, copies kept, the admin's files as they were.
+/// Nothing is left at the authority or installed, backups are kept, and the admin's files are restored.
 pub fn left(node: &Node, case: &Case, was_joined: bool) {
-    assert!(node.store(case).load().unwrap().is_none(), "the record is put away");
+    assert!(node.store(case).load().unwrap().is_none(), "the record is in the backups");
     assert!(node.plane.opsworks_cm().associations().is_empty(), "an association is left");
     assert!(node.plane.opsworks().instances().is_empty(), "an instance is left");
     assert!(node.plane.ssm().activations().is_empty(), "an activation is left");
@@ -152,14 +152,14 @@ pub fn left(node: &Node, case: &Case, was_joined: bool) {
     }
     for (path, content) in case.admins {
         let now = std::fs::read_to_string(node.path(path)).unwrap();
-        assert_eq!(&now, content, "{path} is the admin's again");
+        assert_eq!(&now, content, "{path} is restored");
     }
     if case.name == "ssm (agent, registered before)" && !was_joined {
         assert_eq!(agent::registered(node).as_deref(), Some(FORMER), "the former registration");
     }
 }
 
-/// The files that leaving takes away, before it does.
+/// The contents of the files that a leave will remove.
 pub fn contents(node: &Node, case: &Case) -> Vec<Vec<u8>> {
     case.kept.iter().map(|path| std::fs::read(node.path(path)).unwrap()).collect()
 }
@@ -171,6 +171,6 @@ pub fn kept(node: &Node, contents: &[Vec<u8>]) {
         let found = tree.files.iter().any(|(path, (content, _))| {
             path.to_string_lossy().contains("/backup/") && content == wanted
         });
-        assert!(found, "a file that was taken away is in the backups");
+        assert!(found, "a removed file is in the backups");
     }
 }

@@ -1,6 +1,6 @@
-//! On premises, where the authority shows nothing that proves whose an instance is: a start that is
-//! in doubt stops, and goes on once a person has decided. Neither a second instance, nor another
-//! host's.
+//! On premises, where the authority's list does not prove which node an instance is. A start in doubt
+//! stops, and the next one continues after an operator has decided. It neither registers a second
+//! instance nor uses another host's.
 
 use enlist::bootstrap::Outcome;
 use enlist::fault::Kind;
@@ -11,7 +11,7 @@ use super::explore::{Reference, Story, finish_join, finish_leave};
 use super::node::{End, Node};
 use super::replies::{Loss, REPLIES, When};
 
-/// What a person does who knows that the instance is this node's.
+/// What an operator does who knows that the instance belongs to this node.
 fn deregister(node: &mut Node) {
     let ids: Vec<String> = node.plane.opsworks().instances().keys().cloned().collect();
     assert_eq!(ids.len(), 1, "one instance");
@@ -20,7 +20,7 @@ fn deregister(node: &mut Node) {
     }
 }
 
-/// Whether a start stopped, with the instance named; what is not the API's ends one before that.
+/// Whether a start stopped and named the instance. Starts that end with a protocol fault are repeated.
 fn stops(node: &mut Node, mut start: impl FnMut(&mut Node) -> End) -> bool {
     for _ in 0..3 {
         match start(node) {
@@ -45,7 +45,7 @@ fn join(reference: &Reference, crash: Option<usize>, losses: &[Loss]) -> (bool, 
     let crashed = crash.is_some_and(|at| matches!(node.join(&CASE, Some(at)), End::Crashed));
     let stopped = stops(&mut node, |node| node.join(&CASE, None));
     if stopped {
-        assert!(stops(&mut node, |node| node.join(&CASE, None)), "it says so again");
+        assert!(stops(&mut node, |node| node.join(&CASE, None)), "the next start stops too");
         deregister(&mut node);
         finish_join(&mut node, &CASE);
     }
@@ -74,7 +74,7 @@ fn without_keys_it_joins_or_stops_whenever_it_crashes() {
 }
 
 #[test]
-fn without_keys_it_leaves_or_stops_out_of_a_join_that_was_cut_short() {
+fn without_keys_an_interrupted_join_leaves_or_stops() {
     let reference = Reference::of(&CASE);
     let mut stopped = 0;
     for crash in 0..reference.points {
@@ -90,12 +90,12 @@ fn without_keys_it_leaves_or_stops_out_of_a_join_that_was_cut_short() {
         checks::left(&node, &CASE, false);
         drop(story);
     }
-    assert!(stopped > 0, "no doubt was left by any crash");
+    assert!(stopped > 0, "no crash left a doubt");
 }
 
-/// The record is gone, and the agent's file stands: asked about, and not registered again.
+/// The record is gone and the agent's file exists: the node is reconciled, not registered again.
 #[test]
-fn a_registration_without_a_record_is_taken_up_whenever_it_crashes() {
+fn a_registration_without_a_record_is_adopted_whenever_it_crashes() {
     for case in [&CASE, &OPSWORKS] {
         let reference = Reference::of(case);
         for crash in 0.. {

@@ -1,4 +1,4 @@
-//! The wall clock jumps by years, as on a board whose battery is empty, after each effect of a join.
+//! The wall clock jumps by years after each effect of a join, as on a board with an empty battery.
 
 use enlist::bootstrap::Outcome;
 
@@ -11,8 +11,8 @@ use super::node::{End, Node};
 
 const YEARS: i64 = 20 * 365 * 86_400;
 
-/// The join ends, joined or with a fault; once the clock is right, it goes on where it was, with
-/// the same key, and nothing is there twice.
+/// The join ends, joined or with a fault. Once the clock is correct, the next start continues with the
+/// same key, and nothing is created twice.
 fn every_jump(case: &Case) -> (usize, usize) {
     let reference = Reference::of(case);
     let (mut joined, mut refused) = (0, 0);
@@ -27,9 +27,9 @@ fn every_jump(case: &Case) -> (usize, usize) {
                 _ => panic!("no end"),
             }
             let jumped = node.jump.take().is_some_and(|(left, _)| left == 0);
-            assert!(node.clock < 30 * 60 * 1000, "the budget is no matter of the wall clock");
+            assert!(node.clock < 30 * 60 * 1000, "the budget does not depend on the wall clock");
             finish_join(&mut node, case);
-            // What was refused is kept.
+            // A refused certificate is kept as evidence.
             let shape = checks::shape(&node).into_iter();
             let kept = shape.filter(|(path, _)| path.to_string_lossy().contains("/evidence"));
             let mut wanted = reference.shape.clone();
@@ -41,14 +41,17 @@ fn every_jump(case: &Case) -> (usize, usize) {
             }
         }
     }
-    println!("{}: clock jumps, {joined} joined at once, {refused} once it was right", case.name);
+    println!(
+        "{}: clock jumps, {joined} joined at once, {refused} after the clock was set",
+        case.name
+    );
     (joined, refused)
 }
 
 #[test]
-fn a_clock_that_jumps_by_years_makes_nothing_twice() {
+fn a_clock_that_jumps_by_years_creates_nothing_twice() {
     for case in [&CHEF, &OPSWORKS, &OPSWORKS_ON_PREMISES] {
-        assert_eq!(every_jump(case).1, 0, "{}: nothing there goes by the time", case.name);
+        assert_eq!(every_jump(case).1, 0, "{}: nothing there depends on the time", case.name);
     }
     for case in [&PUPPET, &SSM, &SSM_REGISTERED, &SSM_FILE] {
         let (joined, refused) = every_jump(case);

@@ -1,4 +1,4 @@
-//! Walking through every crash point, every pair, and triples at random.
+//! Runs with a crash at every point, at pairs of points, and at random triples.
 
 use enlist::bootstrap::Outcome;
 use enlist::fault::Kind;
@@ -8,19 +8,19 @@ use super::checks::{self, Shape};
 use super::node::{End, Node};
 use super::replies::Loss;
 
-/// More starts than any run may need once nothing crashes any more.
+/// The most starts that a run may need after its last crash.
 const STARTS: usize = 6;
 
-/// Of the ways with two things going wrong, how many are gone by default: one in so many.
+/// Of the runs with two failures, one in so many is made by default.
 const ONE_IN: usize = 10;
 
-/// Which of them are gone, beginning elsewhere for another `row`: all with `HARNESS=all`.
+/// Which of them are made, with another offset for each `row`. All with `HARNESS=all`.
 pub fn sample(row: usize) -> impl Iterator<Item = usize> {
     let step = step();
     (row % step..).step_by(step)
 }
 
-/// So many by default, and `all` of them where all are asked for.
+/// A part of `all` by default, all with `HARNESS=all`.
 pub fn share(all: usize) -> usize {
     all.div_ceil(step())
 }
@@ -33,14 +33,14 @@ fn step() -> usize {
     }
 }
 
-/// How one way of joining or leaving went.
+/// The result of a join.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Count {
     pub points: usize,
     pub runs: usize,
 }
 
-/// A node that joined without any trouble: what all others have to look like.
+/// A node that joined without a failure. All others must end in the same state.
 pub struct Reference {
     pub shape: Shape,
     pub points: usize,
@@ -50,7 +50,7 @@ pub struct Reference {
 impl Reference {
     pub fn of(case: &Case) -> Self {
         let mut node = Node::new(case);
-        // So far that it is never reached, but every point is counted.
+        // A crash that is never reached, so that every point is counted.
         let end = node.join(case, Some(usize::MAX));
         assert!(matches!(end, End::Finished(Outcome::Joined { .. })), "{}", case.name);
         let reference =
@@ -60,8 +60,8 @@ impl Reference {
     }
 }
 
-/// Joins with these crashes and losses, and checks the end. False where a start ended before the
-/// crash that was meant for it.
+/// Joins with these crashes and losses, and checks the end. False where a start ended before its
+/// crash.
 pub fn join(
     case: &Case,
     reference: &Reference,
@@ -83,10 +83,10 @@ pub fn finish_join(node: &mut Node, case: &Case) {
     for _ in 0..STARTS {
         match node.join(case, None) {
             End::Finished(Outcome::Joined { .. }) => return,
-            // What is not the API ends a start, and the next one goes on.
+            // A protocol fault ends a start, and the next one continues.
             End::Finished(Outcome::Failed(fault)) if fault.kind == Kind::Protocol => {}
             End::Finished(other) => panic!("{other:?}"),
-            End::Crashed => panic!("a crash that nobody asked for"),
+            End::Crashed => panic!("an unplanned crash"),
         }
     }
     panic!("not joined after {STARTS} starts");
@@ -98,45 +98,45 @@ pub fn finish_leave(node: &mut Node, case: &Case) {
             End::Finished(Outcome::Left { .. }) => return,
             End::Finished(Outcome::Failed(fault)) if fault.kind == Kind::Protocol => {}
             End::Finished(other) => panic!("{other:?}"),
-            End::Crashed => panic!("a crash that nobody asked for"),
+            End::Crashed => panic!("an unplanned crash"),
         }
     }
     panic!("not left after {STARTS} starts");
 }
 
-/// Says which way it was when a check fails in the middle of it.
+/// Prints which run it was when a check fails.
 pub struct Story(pub String);
 
 impl Drop for Story {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("the way there: {}", self.0);
+            eprintln!("the run: {}", self.0);
         }
     }
 }
 
-/// Every way that went wrong, so that one does not hide the next.
+/// Collects the failures of all runs, so that one does not hide the next.
 #[derive(Default)]
-pub struct Discovery {
+pub struct Failures {
     failures: std::collections::BTreeMap<String, (usize, String)>,
 }
 
-impl Discovery {
-    /// Goes one way; what is wrong with it is kept.
-    pub fn go(&mut self, way: &str, walk: impl FnOnce()) {
-        let Err(panic) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(walk)) else {
+impl Failures {
+    /// Makes one run, and keeps its failure.
+    pub fn run(&mut self, name: &str, run: impl FnOnce()) {
+        let Err(panic) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)) else {
             return;
         };
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
         let first = self.failures.entry(text.unwrap_or_default());
-        first.or_insert_with(|| (0, way.to_owned())).0 += 1;
+        first.or_insert_with(|| (0, name.to_owned())).0 += 1;
     }
 
-    /// Fails where anything did.
+    /// Panics if any run failed.
     pub fn end(self) {
         let lines = self.failures.iter();
-        let lines = lines.map(|(what, (times, way))| format!("\n{times} x {what}\n  first: {way}"));
+        let lines = lines.map(|(what, (times, run))| format!("\n{times} x {what}\n  first: {run}"));
         let text: String = lines.collect();
         assert!(text.is_empty(), "{text}");
     }

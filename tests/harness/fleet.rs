@@ -1,4 +1,4 @@
-//! The fleet of benches/fleet at a small size: everyone joins, nobody twice.
+//! The simulated fleet of benches/fleet at a small size: every node joins, and none twice.
 
 #![allow(clippy::cast_precision_loss)]
 
@@ -18,13 +18,13 @@ use super::{puppet_node, rng, wire};
 use simulation::{Strategy, World, run};
 
 #[test]
-fn a_small_fleet_joins_whole_and_once() {
+fn every_node_of_a_small_fleet_joins_once() {
     for (nodes, spread_ms) in [(1, 0), (10, 0), (10, 60_000), (100, 0), (100, 60_000)] {
-        // Worse luck than in the report: one in ten crashes, one reply in fifty is lost.
+        // More failures than in the report: one node in ten crashes, one reply in fifty is lost.
         let world = World { nodes, spread_ms, crashes: 100, losses: 20, ..World::default() };
         let it = run(&world, Strategy::Enlist);
-        assert_eq!(it.joined, nodes, "all of {nodes} join");
-        assert_eq!(it.associations, nodes, "and each of them once");
+        assert_eq!(it.joined, nodes, "all {nodes} nodes join");
+        assert_eq!(it.associations, nodes, "each node joins once");
         assert!(
             it.makespan < 10.0 * it.lower_bound,
             "{:.0} s of {:.0}",
@@ -34,29 +34,29 @@ fn a_small_fleet_joins_whole_and_once() {
     }
 }
 
-/// The figures of docs/fleet.md, in virtual time and so the same on every machine.
+/// The figures of docs/fleet.md. They are in virtual time, so they are the same on every machine.
 #[test]
-fn a_fleet_joins_in_little_more_than_the_least_time() {
+fn a_fleet_joins_in_little_more_than_the_lower_bound() {
     for nodes in [10, 60, 100, 1000] {
         let world = World { nodes, ..World::default() };
         let it = run(&world, Strategy::Enlist);
-        assert_eq!((it.joined, it.associations), (nodes, nodes), "all of {nodes}, once");
+        assert_eq!((it.joined, it.associations), (nodes, nodes), "all {nodes} nodes, once");
         let allowed = lower_bound::allowed(nodes, it.lower_bound);
         assert!(it.makespan <= allowed, "{nodes} nodes: {:.0} s of {allowed:.0}", it.makespan);
-        assert!(it.longest <= allowed, "nobody starves: {:.0} s", it.longest);
+        assert!(it.longest <= allowed, "no node starves: {:.0} s", it.longest);
         if nodes == 1000 {
-            // Asking every 15 s takes longer.
+            // A poll every 15 s takes longer.
             let fixed = run(&world, Strategy::Fixed);
             assert!(it.makespan < fixed.makespan, "{} and {}", it.makespan, fixed.makespan);
-            // A try every three seconds, on the average.
+            // On average a call every three seconds.
             let throttled = it.throttled as f64 / nodes as f64;
             assert!(throttled <= 210.0, "{throttled} throttled calls a node");
         }
     }
 }
 
-/// All at once, the hardest: those that wait for their turn must not sleep for longer than a fleet
-/// of their size takes, and those that were first must not take the turns of the rest.
+/// All nodes at once is the hardest case. Nodes that wait must not sleep longer than a fleet of this
+/// size takes, and polls of the first ones must not take the turns of the others.
 #[test]
 fn a_fleet_that_boots_at_once_joins_in_the_promised_time() {
     for (nodes, association) in
@@ -78,10 +78,10 @@ fn a_fleet_that_boots_at_once_joins_in_the_promised_time() {
     }
 }
 
-/// Whatever the seed, the spread and the association: everyone, once, and within the time allowed, on
-/// the average of five seeds; a seed in which a node crashes amid the others may take a little more.
+/// For every spread and association time, every node joins once. The time is within the limit on the
+/// average of five seeds; a seed in which a node crashes may take a little longer.
 #[test]
-fn a_fleet_joins_whole_in_every_world() {
+fn every_node_joins_in_every_simulated_world() {
     for (nodes, spread, association) in [
         (10, 60, 0),
         (10, 60, 5),
@@ -115,7 +115,7 @@ fn a_fleet_joins_whole_in_every_world() {
 }
 
 #[test]
-fn the_same_luck_gives_the_same_run() {
+fn the_same_seed_gives_the_same_run() {
     let world = World { nodes: 50, ..World::default() };
     let [first, second] = [(); 2].map(|()| run(&world, Strategy::Enlist));
     assert_eq!(first.joins, second.joins);
@@ -123,7 +123,7 @@ fn the_same_luck_gives_the_same_run() {
 }
 
 #[test]
-fn a_node_that_is_never_throttled_asks_at_once() {
+fn a_node_that_is_never_throttled_does_not_wait() {
     let world = World { nodes: 1, association_ms: 0, crashes: 0, losses: 0, ..World::default() };
     let it = run(&world, Strategy::Enlist);
     assert_eq!((it.calls, it.throttled), (3, 0));
@@ -131,10 +131,10 @@ fn a_node_that_is_never_throttled_asks_at_once() {
     assert!(it.longest < 0.2, "{} s", it.longest);
 }
 
-/// The models of what people do today: none joins a node twice, and only the one that gives up
-/// leaves nodes out.
+/// The models of other strategies: none joins a node twice, and only the one that gives up leaves nodes
+/// out.
 #[test]
-fn the_strategies_of_today_join_whoever_does_not_give_up() {
+fn other_strategies_join_every_node_that_does_not_give_up() {
     let world = World::default();
     for strategy in Strategy::ALL {
         let it = run(&world, strategy);

@@ -1,4 +1,4 @@
-//! Joining: every crash point; pairs of them, and triples at random.
+//! Joining with a crash at every point, at pairs of points, and at random triples.
 
 use super::cases::{
     CHEF, Case, OPSWORKS, OPSWORKS_ON_PREMISES, PUPPET, SSM, SSM_FILE, SSM_REGISTERED,
@@ -6,7 +6,7 @@ use super::cases::{
 use super::explore::{Count, Reference, join, sample, share};
 use super::rng::Rng;
 
-/// Triples for each target, where all are gone.
+/// The number of triples per target with `HARNESS=all`.
 const TRIPLES: usize = 300;
 
 fn every_point(case: &Case) {

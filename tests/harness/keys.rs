@@ -1,13 +1,13 @@
-//! Keys made beforehand: a crash harness that waited for RSA would not be run.
+//! Keys that were made in advance, because making RSA keys in every run would be too slow.
 
 use std::sync::OnceLock;
 
 use enlist::pki::PrivateKey;
 
-/// More than one run may rightly make (one for each join), and then some to notice a wrong one.
+/// A run makes one key per join. There are more, to notice a key too many.
 const POOL: usize = 4;
 
-/// The nth key that is made in a run: another one each time, so that a second one shows.
+/// The nth key of a run. Each is different, so that a second one is noticed.
 pub fn nth(index: usize) -> &'static str {
     static KEYS: OnceLock<Vec<String>> = OnceLock::new();
     let make = || PrivateKey::generate(2048).unwrap().to_pem().to_string();
@@ -15,13 +15,13 @@ pub fn nth(index: usize) -> &'static str {
     &keys[index % POOL]
 }
 
-/// A public key (SPKI DER in base64) such as an agent makes for every try; no two are the same,
-/// and nobody has the private half.
+/// A public key (SPKI DER in base64), as the agent makes one for each registration. Each is different,
+/// and has no private half.
 pub fn throw_away(counter: usize) -> String {
     let key = PrivateKey::from_pem(nth(0).as_bytes()).unwrap();
     let pem = key.public().to_pem();
     let mut text: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
-    // In the middle of the modulus: it stays a number of the same length.
+    // Changes the middle of the modulus, which keeps its length.
     text.replace_range(200..208, &format!("{counter:08}"));
     text
 }

@@ -1,4 +1,5 @@
-//! Leaving: every crash point, and pairs of them; out of a join that was cut short; and in again.
+//! Leaving with a crash at every point and at pairs of points, after a complete and an interrupted
+//! join, and joining again.
 
 use enlist::bootstrap::Outcome;
 
@@ -6,11 +7,11 @@ use super::cases::{
     CHEF, Case, OPSWORKS, OPSWORKS_ON_PREMISES, PUPPET, SSM, SSM_FILE, SSM_REGISTERED,
 };
 use super::checks;
-use super::explore::{Discovery, Reference, Story, finish_join, finish_leave, join, sample};
+use super::explore::{Failures, Reference, Story, finish_join, finish_leave, join, sample};
 use super::node::{End, Node};
 
-/// Joins, leaves with these crashes, checks, and joins again. False where a start ended before
-/// the crash that was meant for it.
+/// Joins, leaves with these crashes, checks, and joins again. False where a start ended before its
+/// crash.
 fn leave(case: &Case, reference: &Reference, crashes: &[usize]) -> (Node, bool) {
     let (mut node, _) = join(case, reference, &[], &[]);
     let story = Story(format!("{}: leaving, crashes at {crashes:?}", case.name));
@@ -44,11 +45,11 @@ fn every_point(case: &Case) {
             pairs += 1;
         }
     }
-    let mut survey = Discovery::default();
+    let mut failures = Failures::default();
     for crash in 0..reference.points {
         for second in [None, Some(2), Some(5), Some(9)] {
             let way = format!("{}: joining until {crash}, leaving until {second:?}", case.name);
-            survey.go(&way, || leave_half_joined(case, crash, second));
+            failures.run(&way, || leave_half_joined(case, crash, second));
             cut_short += 1;
         }
     }
@@ -56,18 +57,18 @@ fn every_point(case: &Case) {
         "{}: leave, {points} crash points, {points} runs, {pairs} pairs, {again} joins after it, {cut_short} joins cut short",
         case.name
     );
-    survey.end();
+    failures.end();
 }
 
-/// What joining again leaves is what joining left.
+/// The files after joining again, without those that a leave keeps.
 fn again_shape(reference: &Reference, node: &Node) -> checks::Shape {
     let mut shape = reference.shape.clone();
-    // The CA stays when a node leaves, and so do directories; the rest is the same.
+    // A leave keeps the CA and the directories.
     shape.extend(checks::shape(node).into_iter().filter(|(path, _)| node.is_directory(path)));
     shape
 }
 
-/// A join that crashed, and somebody who gave up on it.
+/// A leave after a join that crashed.
 fn leave_half_joined(case: &Case, crash: usize, second: Option<usize>) {
     let mut node = Node::new(case);
     assert!(matches!(node.join(case, Some(crash)), End::Crashed));
@@ -80,7 +81,7 @@ fn leave_half_joined(case: &Case, crash: usize, second: Option<usize>) {
     checks::left(&node, case, member);
 }
 
-/// Whether the agent got as far as another registration than the former.
+/// Whether the agent has another registration than the former one.
 fn agent_registered(node: &Node) -> bool {
     super::agent::registered(node).is_some_and(|id| id != super::cases::FORMER)
 }

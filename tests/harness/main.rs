@@ -1,6 +1,6 @@
 //! The crash harness: the real core, store, key and file writing on a real directory, against the
-//! pure control plane in virtual time, stopped at every point and started again. What it
-//! promises is in docs/reliability.md.
+//! emulator's pure control plane in virtual time. A start is stopped at every point and started
+//! again. docs/reliability.md says what is checked.
 
 #![allow(
     clippy::unwrap_used,
@@ -17,6 +17,7 @@ mod cases;
 mod checks;
 mod claims;
 mod clocks;
+mod crash_points;
 mod explore;
 mod fleet;
 mod joins;

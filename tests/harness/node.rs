@@ -1,4 +1,4 @@
-//! One node and its authority, in virtual time, with a crash at whatever point is asked for.
+//! One node and its authority, in virtual time. A start can be made to crash at any point.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,9 +6,8 @@ use std::time::Duration;
 use enlist::bootstrap::{
     Effect, Event, Leave, Maintenance, Now, Outcome, Plan, StateMachine, resume,
 };
-use enlist::engines::{Bundle, Installed};
 use enlist::fault::Fault;
-use enlist::host::{Root, Store, engines, install, lock};
+use enlist::host::{Root, Store, engines, lock};
 use enlist::targets::ssm::api as ssm;
 use enlist::targets::{Answer, Request};
 use enlist_emulator::control::{
@@ -23,16 +22,16 @@ use tokio::runtime::Runtime;
 use super::authority::Registrar;
 use super::cases::Case;
 use super::replies::{Loss, Reply};
-use super::tree::{Tree, locked};
+use super::tree::Tree;
 use super::{agent, checks, wire};
 
 /// 2025-01-01T00:00:00Z.
 const START: i64 = 1_735_689_600;
-/// Longer than a call, shorter than any wait: milliseconds.
+/// The duration of a call, in milliseconds: shorter than any wait.
 const CALL: u64 = 50;
-/// Between a crash and the next start: milliseconds.
+/// The time between two starts, in milliseconds.
 const RESTART: u64 = 2_000;
-/// The process is gone.
+/// The start was ended by its planned crash.
 pub struct Crash;
 
 pub enum End {
@@ -44,20 +43,20 @@ pub struct Node {
     pub directory: TempDir,
     pub root: Root,
     pub plane: ControlPlane,
-    /// Since the harness began, and when this start began: milliseconds.
+    /// Milliseconds since the harness began: now, and when this start began.
     pub clock: u64,
     started: u64,
-    /// After so many effects the wall clock jumps by so many seconds.
+    /// After so many effects, the wall clock jumps by so many seconds.
     pub jump: Option<(usize, i64)>,
-    /// Points until the crash.
-    plan: Option<usize>,
-    /// Points that this start came past.
+    /// How many points are left until the planned crash.
+    pub crash_after: Option<usize>,
+    /// How many points this start has passed.
     pub points: usize,
     pub keys_made: usize,
-    /// Activation codes: what must not be written down.
+    /// Activation codes, which must not be in any file or message.
     pub secrets: Vec<String>,
     pub losses: Vec<Loss>,
-    /// Every call that had an effect, or may have: action and body.
+    /// Every call: action and body.
     pub asked: Vec<(String, Value)>,
     pub runtime: Runtime,
 }
@@ -95,7 +94,7 @@ impl Node {
             clock: 0,
             started: 0,
             jump: None,
-            plan: None,
+            crash_after: None,
             points: 0,
             keys_made: 0,
             secrets: Vec::new(),
@@ -110,24 +109,24 @@ impl Node {
 
     /// One start of `enlist join`, with a crash after so many points.
     pub fn join(&mut self, case: &Case, crash: Option<usize>) -> End {
-        self.keep_up(case, Maintenance::default(), crash)
+        self.maintain(case, Maintenance::default(), crash)
     }
 
-    /// The same, and what a member has to do then.
-    pub fn keep_up(&mut self, case: &Case, upkeep: Maintenance, crash: Option<usize>) -> End {
+    /// One start of `enlist join` with this maintenance allowed.
+    pub fn maintain(&mut self, case: &Case, maintenance: Maintenance, crash: Option<usize>) -> End {
         let now = self.start(crash);
-        let _lock = self.own_lock();
+        let _lock = self.take_lock();
         let record = self.store(case).load().expect("the record can be read");
         let (target, engines) = (case.target)();
         let plan = Plan { target, engines, name: None, budget: Duration::from_mins(30) };
-        let mut machine = resume(plan, record, 7, now).allowing(upkeep, now);
+        let mut machine = resume(plan, record, 7, now).allowing(maintenance, now);
         self.drive(case, &mut machine)
     }
 
     /// One start of `enlist leave`.
     pub fn leave(&mut self, case: &Case, crash: Option<usize>) -> End {
         let now = self.start(crash);
-        let _lock = self.own_lock();
+        let _lock = self.take_lock();
         let record = self.store(case).load().expect("the record can be read");
         let budget = Duration::from_mins(30);
         let (target, engines) = (case.target)();
@@ -135,19 +134,19 @@ impl Node {
         self.drive(case, &mut machine)
     }
 
-    /// A program that another test is just starting may hold it for a moment (fork copies it).
-    fn own_lock(&self) -> lock::InstanceLock {
+    /// Takes the lock. A process that another test is starting may hold it for a moment (after fork).
+    fn take_lock(&self) -> lock::InstanceLock {
         for _ in 0..1000 {
             if let Some(lock) = lock::try_acquire(&self.root).unwrap() {
                 return lock;
             }
             std::thread::sleep(Duration::from_millis(2));
         }
-        panic!("somebody holds the lock of {}", self.directory.path().display());
+        panic!("another process holds the lock of {}", self.directory.path().display());
     }
 
     pub fn store(&self, case: &Case) -> Store {
-        Store::new(self.root.clone(), case.word)
+        Store::new(self.root.clone(), case.id)
     }
 
     pub fn tree(&self) -> Tree {
@@ -177,7 +176,7 @@ impl Node {
             self.clock += RESTART;
         }
         self.started = self.clock;
-        self.plan = crash;
+        self.crash_after = crash;
         self.points = 0;
         self.now()
     }
@@ -195,8 +194,12 @@ impl Node {
         for _ in 0..2000 {
             let now = self.now();
             let effect = machine.poll();
-            assert_eq!(effect, machine.poll(), "the same answer until it is handled");
-            self.hold_no_secret(&format!("{:?}", machine.status(now)), "the status");
+            assert_eq!(
+                effect,
+                machine.poll(),
+                "poll returns the same effect until its event is handled"
+            );
+            self.assert_no_secret(&format!("{:?}", machine.status(now)), "the status");
             if self.pass().is_err() {
                 return End::Crashed;
             }
@@ -210,19 +213,6 @@ impl Node {
             }
         }
         panic!("no end after 2000 effects");
-    }
-
-    /// A point at which a process may end.
-    pub fn pass(&mut self) -> Result<(), Crash> {
-        self.points += 1;
-        match &mut self.plan {
-            Some(0) => Err(Crash),
-            Some(left) => {
-                *left -= 1;
-                Ok(())
-            }
-            None => Ok(()),
-        }
     }
 
     fn perform(&mut self, case: &Case, effect: Effect) -> Result<Event, Crash> {
@@ -240,7 +230,7 @@ impl Node {
                 node.ensure_key(&store, &spec).map(|report| Event::Key(Box::new(report)))
             })?,
             Effect::Persist(record) => {
-                self.hold_no_secret(&record.to_text(), "the record");
+                self.assert_no_secret(&record.to_text(), "the record");
                 self.on_disk(|_| store.persist(&record).map(|()| Event::Persisted))?
             }
             Effect::Call(request) => self.call(&request)?.map(Event::Answered),
@@ -262,78 +252,11 @@ impl Node {
             Effect::SetAside(paths) => {
                 self.on_disk(|_| store.set_aside(&paths, unix).map(|()| Event::IsAside))?
             }
-            Effect::Sign(..) => panic!("nobody has anything signed"),
-            Effect::Inspect => panic!("only what stays a member looks after it"),
+            Effect::Sign(..) => panic!("no target here has bytes signed"),
+            Effect::Inspect => panic!("a join does not inspect"),
             Effect::Finish(_) => panic!("nothing to perform"),
         };
         Ok(event.unwrap_or_else(Event::Failed))
-    }
-
-    /// Does something to the disk, or as much of it as is done when the process ends.
-    pub fn on_disk<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> Result<T, Crash> {
-        if self.plan.is_none() {
-            return Ok(work(self));
-        }
-        let before = self.tree();
-        let result = work(self);
-        let after = self.tree();
-        if !self.pass_all(before.states_between(&after)) {
-            self.pass_through(&after, before.states_towards(&after))?;
-        }
-        Ok(result)
-    }
-
-    /// Comes past so many points at once, where the crash is not among them.
-    fn pass_all(&mut self, points: usize) -> bool {
-        match &mut self.plan {
-            Some(left) if *left >= points => *left -= points,
-            _ => return false,
-        }
-        self.points += points;
-        true
-    }
-
-    /// Comes past each of these states, or ends in one.
-    pub fn pass_through(&mut self, now: &Tree, states: Vec<Tree>) -> Result<(), Crash> {
-        for state in states {
-            if self.pass().is_err() {
-                now.make_so(self.directory.path(), &state);
-                return Err(Crash);
-            }
-        }
-        Ok(())
-    }
-
-    /// Action by action where a crash may come in between, with the engine's lock as it then is.
-    fn bundle(
-        &mut self,
-        store: &Store,
-        bundle: &Bundle,
-    ) -> Result<Result<Vec<Installed>, Fault>, Crash> {
-        let root = self.root.clone();
-        if self.plan.is_none() {
-            return Ok(self.runtime.block_on(install::perform(&root, store, bundle)));
-        }
-        let mut installed = Vec::new();
-        for action in &bundle.actions {
-            let one = Bundle { actions: vec![action.clone()], ..bundle.clone() };
-            let before = self.tree();
-            let done = self.runtime.block_on(install::perform(&root, store, &one));
-            let after = self.tree();
-            match done {
-                Ok(files) => installed.extend(files),
-                Err(fault) => return Ok(Err(fault)),
-            }
-            if !self.pass_all(before.states_between(&after)) {
-                let states = before.states_towards(&after).into_iter();
-                let states = states
-                    .map(|state| locked(state, bundle.lock.as_ref().map(|lock| &lock.at)))
-                    .collect();
-                self.pass_through(&after, states)?;
-            }
-        }
-        self.pass()?;
-        Ok(Ok(installed))
     }
 
     fn call(&mut self, request: &Request) -> Result<Result<Answer, Fault>, Crash> {
@@ -351,7 +274,7 @@ impl Node {
         })
     }
 
-    /// A call and its reply, whatever becomes of either on the way.
+    /// Makes a call with its planned loss.
     pub fn ask(&mut self, request: &http::Request) -> Result<http::Response, Fault> {
         let body: Value = serde_json::from_slice(&request.body).unwrap();
         let target = request.header("x-amz-target").unwrap_or_default();
@@ -366,10 +289,10 @@ impl Node {
         reply.becomes(response)
     }
 
-    pub fn hold_no_secret(&self, text: &str, what: &str) {
-        assert!(!text.contains("PRIVATE KEY"), "{what} holds a private key");
+    pub fn assert_no_secret(&self, text: &str, what: &str) {
+        assert!(!text.contains("PRIVATE KEY"), "{what} contains a private key");
         for secret in &self.secrets {
-            assert!(!text.contains(secret.as_str()), "{what} holds an activation code");
+            assert!(!text.contains(secret.as_str()), "{what} contains an activation code");
         }
     }
 }

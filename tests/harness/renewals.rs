@@ -1,5 +1,5 @@
-//! A certificate that is renewed: crashes at every point of it, and in pairs. Whatever happens, the
-//! engine finds one whole certificate, the former or the new one, and its key.
+//! A renewal with a crash at every point and at pairs of points. The engine always finds a complete
+//! certificate, the former or the new one, and its key.
 
 use std::time::Duration;
 
@@ -13,9 +13,9 @@ use super::checks::{self, Shape};
 use super::explore::{self, Story, finish_join};
 use super::node::{End, Node};
 
-const UPKEEP: Maintenance = Maintenance { renew: Some(Duration::from_mins(30)), repair: false };
+const RENEWAL: Maintenance = Maintenance { renew: Some(Duration::from_mins(30)), repair: false };
 
-/// A member, a little after two thirds of its certificate's life.
+/// A member whose certificate is due: a little after two thirds of its lifetime.
 fn due() -> Node {
     let mut node = Node::new(&PUPPET);
     finish_join(&mut node, &PUPPET);
@@ -30,7 +30,7 @@ fn installed(node: &Node) -> String {
         .iter()
         .find(|file| file.item == enlist::engines::Item::Certificate)
         .unwrap();
-    std::fs::read_to_string(node.path(&file.path)).expect("the certificate is in its place")
+    std::fs::read_to_string(node.path(&file.path)).expect("the certificate is installed")
 }
 
 fn granted(node: &Node) -> String {
@@ -45,23 +45,23 @@ fn same(one: &str, other: &str) -> bool {
     one.split_whitespace().eq(other.split_whitespace())
 }
 
-/// Renews with these crashes. False where a start ended before the crash that was meant for it.
+/// Renews with these crashes. False where a start ended before its crash.
 fn renew(shape: &Shape, crashes: &[usize]) -> (Node, bool) {
     let mut node = due();
     let former = granted(&node);
     let key = std::fs::read(node.path(PUPPET.key.unwrap())).unwrap();
     let story = Story(format!("renewal: crashes at {crashes:?}"));
     let all = crashes.iter().all(|crash| {
-        let ended = matches!(node.keep_up(&PUPPET, UPKEEP, Some(*crash)), End::Crashed);
+        let ended = matches!(node.maintain(&PUPPET, RENEWAL, Some(*crash)), End::Crashed);
         let now = installed(&node);
         assert!(same(&now, &former) || same(&now, &granted(&node)), "half a renewal: {now}");
         assert!(node.store(&PUPPET).load().unwrap().unwrap().is_member());
         ended
     });
-    let end = node.keep_up(&PUPPET, UPKEEP, None);
+    let end = node.maintain(&PUPPET, RENEWAL, None);
     assert!(matches!(end, End::Finished(Outcome::Joined { .. })), "renewed, or renewed before");
-    assert!(!same(&granted(&node), &former), "a new one");
-    assert!(same(&installed(&node), &granted(&node)), "in the place of the former");
+    assert!(!same(&granted(&node), &former), "there is a new certificate");
+    assert!(same(&installed(&node), &granted(&node)), "the new certificate is installed");
     assert_eq!(std::fs::read(node.path(PUPPET.key.unwrap())).unwrap(), key);
     let record = node.store(&PUPPET).load().unwrap().unwrap();
     assert!(record.former.is_none() && record.fault.is_none(), "{record:?}");
@@ -78,7 +78,7 @@ fn a_renewal_survives_every_crash_and_pair() {
     let shape = checks::shape(&node);
     let points = {
         let mut node = due();
-        node.keep_up(&PUPPET, UPKEEP, Some(usize::MAX));
+        node.maintain(&PUPPET, RENEWAL, Some(usize::MAX));
         node.points
     };
     let mut runs = 0;
@@ -96,7 +96,7 @@ fn a_renewal_survives_every_crash_and_pair() {
     assert!(points > 30, "only {points} points");
 }
 
-/// What comes back is not acceptable: the node is what it was, and the record says why.
+/// The new certificate is refused: the node keeps the former one, and the record has the fault.
 #[test]
 fn a_renewal_that_is_refused_leaves_the_former_certificate() {
     for wrong in [WrongCertificate::OtherCa, WrongCertificate::OtherKey, WrongCertificate::Expired]
@@ -105,9 +105,9 @@ fn a_renewal_that_is_refused_leaves_the_former_certificate() {
         let former = installed(&node);
         node.plane.inject(Fault::new("AssociateNode", FaultKind::Certificate(wrong)));
         let End::Finished(Outcome::Joined { record, already: true }) =
-            node.keep_up(&PUPPET, UPKEEP, None)
+            node.maintain(&PUPPET, RENEWAL, None)
         else {
-            panic!("it is no member any more");
+            panic!("it is not a member any more");
         };
         assert_eq!(record.fault.as_ref().map(|fault| fault.kind), Some(Kind::Data));
         assert!(record.former.is_none());

@@ -1,4 +1,4 @@
-//! What becomes of calls and replies on the way, at every call and combined with crashes.
+//! Lost calls and replies, at every call and combined with crashes.
 
 use enlist::fault::{Fault, Kind};
 use enlist_emulator::http::{AMZ_JSON, Delivery, Response};
@@ -10,10 +10,10 @@ use super::cases::{
 use super::checks;
 use super::explore::{Reference, Story, finish_leave, join, sample};
 
-/// At least as many calls as any way out makes.
+/// At least as many calls as any leave makes.
 const MOST_CALLS: usize = 5;
 
-/// What becomes of one call and its reply.
+/// What happens to one call and its reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reply {
     Comes,
@@ -23,16 +23,16 @@ pub enum Reply {
     /// Status 500, before or after.
     ErrorBefore,
     ErrorAfter,
-    /// Nothing is heard for as long as a call may take, before or after.
+    /// No answer within the time limit, before or after.
     SilentBefore,
     SilentAfter,
-    /// Half of the reply.
+    /// The reply is incomplete.
     Truncated,
-    /// Refused for being too many: without effect, and known to be.
+    /// Throttled: the call had no effect, and the host knows that.
     Throttled,
 }
 
-/// Everything that can go wrong.
+/// Every failure.
 pub const REPLIES: [Reply; 8] = [
     Reply::LostBefore,
     Reply::LostAfter,
@@ -44,21 +44,21 @@ pub const REPLIES: [Reply; 8] = [
     Reply::Throttled,
 ];
 
-/// When something goes wrong.
+/// Which call fails.
 #[derive(Clone, Copy, Debug)]
 pub enum When {
     /// The nth call of all, from 0.
     Nth(usize),
     /// The next call of this action.
     Next(&'static str),
-    /// The nth call after the first one of this action, whichever it is.
+    /// The nth call after the first one of this action.
     After(&'static str, usize),
 }
 
 pub type Loss = (When, Reply);
 
 impl Reply {
-    /// What becomes of this call; a loss is used up by it.
+    /// What happens to this call. Removes the loss from the list.
     pub fn of(losses: &mut Vec<Loss>, action: &str, index: usize) -> Self {
         for (when, _) in losses.iter_mut() {
             if let When::After(first, later) = *when
@@ -75,13 +75,13 @@ impl Reply {
         found.map_or(Self::Comes, |found| losses.remove(found).1)
     }
 
-    /// Whether the authority sees the call.
+    /// Whether the call reaches the authority.
     pub fn arrives(self) -> bool {
         matches!(self, Self::Comes | Self::LostAfter | Self::ErrorAfter | Self::SilentAfter)
             || self == Self::Truncated
     }
 
-    /// How long it takes beside what every call takes: milliseconds.
+    /// The additional time that it takes, in milliseconds.
     pub fn takes(self) -> u64 {
         if matches!(self, Self::SilentBefore | Self::SilentAfter) { 10_000 } else { 0 }
     }
@@ -109,8 +109,7 @@ impl Reply {
     }
 }
 
-/// Every call of a join, with everything that can become of it: alone, together with a crash at
-/// every point, and two after each other.
+/// Every failure at every call of a join: alone, with a crash at every point, and two after each other.
 fn every_loss(case: &Case) {
     let reference = Reference::of(case);
     let (mut alone, mut crashed, mut twice) = (0, 0, 0);
@@ -143,8 +142,8 @@ fn every_loss(case: &Case) {
     );
 }
 
-/// Leaving, likewise.
-fn every_loss_on_the_way_out(case: &Case) {
+/// Every failure at every call of a leave.
+fn every_loss_of_a_leave(case: &Case) {
     let reference = Reference::of(case);
     let mut runs = 0;
     for nth in 0..MOST_CALLS {
@@ -162,13 +161,13 @@ fn every_loss_on_the_way_out(case: &Case) {
 }
 
 #[test]
-fn no_lost_reply_makes_a_second_association() {
+fn no_lost_reply_creates_a_second_association() {
     every_loss(&PUPPET);
     every_loss(&CHEF);
 }
 
 #[test]
-fn no_lost_reply_makes_a_second_instance() {
+fn no_lost_reply_creates_a_second_instance() {
     every_loss(&OPSWORKS);
     every_loss(&OPSWORKS_ON_PREMISES);
 }
@@ -181,8 +180,8 @@ fn no_lost_reply_leaves_an_activation_behind() {
 }
 
 #[test]
-fn no_lost_reply_keeps_a_node_in() {
+fn no_lost_reply_prevents_a_leave() {
     for case in [&PUPPET, &CHEF, &OPSWORKS, &OPSWORKS_ON_PREMISES, &SSM, &SSM_FILE] {
-        every_loss_on_the_way_out(case);
+        every_loss_of_a_leave(case);
     }
 }

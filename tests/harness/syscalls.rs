@@ -1,6 +1,6 @@
-//! What the model of a crash takes for granted, checked at the kernel's door: every file is
-//! written under a temporary name, fsynced, renamed, and its directory fsynced before the next
-//! one; every removal is followed by an fsync of the directory.
+//! Checks with strace what the crash model assumes: every file is written under a temporary name,
+//! fsynced and renamed, and its directory is fsynced before the next change. Every removal is followed
+//! by an fsync of the directory.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,9 +10,9 @@ use super::explore::{finish_join, finish_leave};
 use super::node::Node;
 use super::tree::TEMPORARY;
 
-/// What strace is to look at: a join and a leave. As a test by itself it says little.
+/// The process that strace traces: a join and a leave.
 #[test]
-fn a_join_and_a_leave_to_look_at() {
+fn a_join_and_a_leave_to_trace() {
     let mut node = Node::new(&PUPPET);
     println!("ROOT={}", node.directory.path().display());
     finish_join(&mut node, &PUPPET);
@@ -20,7 +20,7 @@ fn a_join_and_a_leave_to_look_at() {
 }
 
 #[test]
-fn what_is_written_is_synced_before_and_after_its_renaming() {
+fn every_file_is_synced_before_and_after_its_rename() {
     let Some(trace) = trace() else { return };
     let mut last: Vec<(&str, String)> = Vec::new();
     let (mut renamed, mut removed) = (0, 0);
@@ -53,14 +53,14 @@ fn what_is_written_is_synced_before_and_after_its_renaming() {
         let is_removal = is_removal && !path.contains("ssl.lock");
         last.push((if is_removal { "removed" } else { call }, path));
     }
-    assert!(renamed > 15 && removed > 3, "{renamed} renamings, {removed} removals");
+    assert!(renamed > 15 && removed > 3, "{renamed} renames, {removed} removals");
 }
 
-/// The system calls on the node's files; none where there is no strace that may look.
+/// The system calls on the node's files. None where strace can't be used.
 fn trace() -> Option<String> {
     let output = Path::new(env!("CARGO_TARGET_TMPDIR"))
         .join(format!("harness-{}.strace", std::process::id()));
-    let test = "syscalls::a_join_and_a_leave_to_look_at";
+    let test = "syscalls::a_join_and_a_leave_to_trace";
     let ran = Command::new("strace")
         .args([
             "-f",
@@ -80,22 +80,22 @@ fn trace() -> Option<String> {
         said.lines().find_map(|line| Some(line.split_once("ROOT=")?.1.to_owned()))
     });
     let Some(root) = root else {
-        println!("SKIPPED: there is no strace that can look at a process here");
+        println!("SKIPPED: strace is not installed or may not trace processes here");
         return None;
     };
     let calls = std::fs::read_to_string(&output).unwrap();
     std::fs::remove_file(&output).unwrap();
     let ours = calls.lines().filter(|line| line.contains(&root));
-    // What the harness itself prepares is no concern of ours: it comes before the first lock.
+    // The harness's own preparations come before the first temporary file.
     let mut ours: Vec<&str> = ours.skip_while(|line| !line.contains(TEMPORARY)).collect();
-    // Nor is what it clears away at the end, which nobody syncs.
+    // The harness's clean-up comes after the last fsync.
     let last = ours.iter().rposition(|line| line.contains("fsync(")).unwrap();
     ours.truncate(last + 1);
     Some(ours.join("\n"))
 }
 
-/// The call, and the file it is about: of a renaming, the former name. The calls by name are those
-/// with a directory's descriptor, which strace shows with its path.
+/// The call and its file; of a rename, the former name. Calls on names have a directory's descriptor,
+/// which strace shows with its path.
 fn event(line: &str) -> Option<(&'static str, String)> {
     let calls =
         [("write(", "write"), ("fsync(", "fsync"), ("renameat", "rename"), ("unlinkat(", "unlink")];

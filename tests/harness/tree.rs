@@ -1,5 +1,5 @@
-//! What stands on a node's disk, and how it came to stand there: one write or removal after the
-//! other, each with the state that a crash in the middle of it leaves.
+//! The files on a node's disk, and the changes between two states: one write or removal after the other,
+//! each with the state that a crash during it leaves.
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 
 use enlist::engines::Place;
 
-/// What `host::files` calls a file until it is whole.
+/// The temporary name of a file in `host::files`.
 pub const TEMPORARY: &str = ".enlist-new";
 
-/// Above the largest pid there can be (2^22), so nobody's: what a lock says whose holder died.
+/// The pid in the lock of a dead process: larger than the largest possible pid (2^22).
 const NOBODY: &str = "4194305";
 
 /// Files (content, mode) and directories (mode), by their path below the root.
@@ -21,12 +21,12 @@ pub struct Tree {
     pub directories: BTreeMap<PathBuf, u32>,
 }
 
-/// One change that the kernel makes whole or not at all.
+/// One change that the kernel makes completely or not at all.
 #[derive(Clone, Debug)]
 enum Change {
-    /// Under a temporary name, then its renaming.
+    /// A write under a temporary name, then a rename.
     Directory(PathBuf, u32),
-    /// Likewise.
+    /// As a file.
     Write(PathBuf, Vec<u8>, u32),
     Remove(PathBuf),
 }
@@ -40,7 +40,7 @@ impl Change {
 }
 
 impl Tree {
-    /// What stands below a root. Links (the agent's program) are no part of it.
+    /// Reads the files below a root. Links (the agent's program) are left out.
     pub fn read(root: &Path) -> Self {
         let mut tree = Self::default();
         tree.read_below(root, Path::new(""));
@@ -62,7 +62,7 @@ impl Tree {
         }
     }
 
-    /// Changes the directory, which is in the state `self`, so that it is in `wanted`.
+    /// Changes the directory from the state `self` to the state `wanted`.
     pub fn make_so(&self, root: &Path, wanted: &Self) {
         for path in self.files.keys().filter(|path| !wanted.files.contains_key(*path)) {
             fs::remove_file(root.join(path)).unwrap();
@@ -86,7 +86,7 @@ impl Tree {
         }
     }
 
-    /// How many states a crash on that way can leave.
+    /// How many states a crash between `self` and `after` can leave.
     pub fn states_between(&self, after: &Self) -> usize {
         let weight = |change: &Change| match change {
             Change::Directory(..) | Change::Write(..) => 2,
@@ -95,8 +95,7 @@ impl Tree {
         self.changes_towards(after).iter().map(weight).sum()
     }
 
-    /// Every state that a crash on the way from `self` to `after` can leave, in order; the last
-    /// one is `after`.
+    /// Every state that a crash between `self` and `after` can leave, in order. The last one is `after`.
     pub fn states_towards(&self, after: &Self) -> Vec<Self> {
         let mut states = Vec::new();
         let mut state = self.clone();
@@ -115,7 +114,7 @@ impl Tree {
                     let half = content[..content.len() / 2].to_vec();
                     torn.files.insert(temporary, (half, mode & 0o600));
                     states.push(torn);
-                    // Renamed, and with it goes what an earlier crash left there.
+                    // The rename also replaces the temporary file of an earlier crash.
                     state = state.without_temporary(&path);
                     state.files.insert(path, (content, mode));
                 }
@@ -129,7 +128,7 @@ impl Tree {
         states
     }
 
-    /// What an earlier crash left beside this path goes with the next writing there.
+    /// The state without the temporary file of this path, which the next write replaces.
     fn without_temporary(&self, path: &Path) -> Self {
         let mut tree = self.clone();
         tree.files.remove(&path.with_file_name(TEMPORARY));
@@ -137,14 +136,14 @@ impl Tree {
         tree
     }
 
-    /// The order is that of every room that writes: copies first, a former file goes once its
-    /// copy stands, then comes what all that was for; what was moved goes last.
+    /// The changes in the order in which enlist makes them: copies first, then removals of copied files,
+    /// then writes, and last the removals of moved files.
     fn changes_towards(&self, after: &Self) -> Vec<Change> {
         let made = after.directories.iter();
         let made = made.filter(|(path, _)| !self.directories.contains_key(*path));
         let mut changes: Vec<Change> =
             made.map(|(path, mode)| Change::Directory(path.clone(), *mode)).collect();
-        // A temporary file goes with the renaming that it is there for.
+        // A temporary file is removed by its rename.
         let removed = self
             .files
             .keys()
@@ -169,7 +168,7 @@ impl Tree {
             changes.push(Change::Write(path.clone(), content.clone(), *mode));
         }
         changes.extend(last.into_iter().cloned().map(Change::Remove));
-        // Half of a writing that nobody took up again.
+        // The temporary file of a write that was not repeated.
         let is_written = |path: &PathBuf| {
             let parent = path.parent();
             changes.iter().any(|change| {
@@ -185,7 +184,7 @@ impl Tree {
     }
 }
 
-/// The state with the lock in it, where its directory stands by then; its holder is dead.
+/// The state with the lock of a dead process, where the lock's directory exists.
 pub fn locked(mut state: Tree, lock: Option<&Place>) -> Tree {
     if let Some(lock) = lock {
         let path = PathBuf::from(lock.path.trim_start_matches('/'));

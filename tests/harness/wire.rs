@@ -1,5 +1,5 @@
-//! From requests to the APIs' JSON and back, written from the API references for this harness
-//! alone: a member that the agent misspells is one that nobody answers.
+//! Converts requests to the APIs' JSON, and answers back. Written from the API references, independently
+//! of the SDK, so that a wrong member is noticed.
 
 use enlist::fault::{Fault, Kind};
 use enlist::secret::Secret;
@@ -15,13 +15,13 @@ const OPSWORKS_CM: &str = "OpsWorksCM_V2016_11_01";
 const OPSWORKS: &str = "OpsWorks_20130218";
 const SSM: &str = "AmazonSSM";
 
-/// The call that a request is, unsigned.
+/// The HTTP request of a call, unsigned.
 pub fn call(request: &Request) -> http::Request {
     let (family, body) = body(request);
     http::Request::call(&format!("{family}.{}", request.action()), &without_nulls(body))
 }
 
-/// A call of the agent's own.
+/// The HTTP request of the SSM agent.
 pub fn register_managed_instance(id: &str, code: &str, public_key: &str) -> http::Request {
     let body = json!({
         "ActivationId": id,
@@ -123,19 +123,19 @@ fn without_nulls(body: Value) -> Value {
     }
 }
 
-/// What a response means; classified as the services' references have it.
+/// The answer in a response, or its fault, classified as in the API references.
 pub fn answer(request: &Request, response: &http::Response) -> Result<Answer, Fault> {
     match response.delivery {
         Delivery::Dropped => return Err(fault(Kind::Transient, "no answer came").in_doubt()),
         Delivery::Late(_) => return Err(fault(Kind::Transient, "no answer in time").in_doubt()),
-        Delivery::Truncated => return Err(fault(Kind::Protocol, "half an answer").in_doubt()),
+        Delivery::Truncated => return Err(fault(Kind::Protocol, "an incomplete answer").in_doubt()),
         Delivery::Whole => {}
     }
     if response.status == 200 {
         let body = if response.body.is_empty() { b"{}" } else { response.body.as_slice() };
         return match serde_json::from_slice(body) {
             Ok(body) => Ok(success(request, &body)),
-            Err(_) => Err(fault(Kind::Protocol, "the answer is no JSON").in_doubt()),
+            Err(_) => Err(fault(Kind::Protocol, "the answer is not JSON").in_doubt()),
         };
     }
     let body: Value = serde_json::from_slice(&response.body).unwrap_or_default();

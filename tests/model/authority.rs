@@ -1,5 +1,5 @@
-//! The reference model of the three authorities, and of the agent that registers itself: as little
-//! as the rules can be told by.
+//! The reference model of the three authorities and of the agent that registers itself: only as much
+//! as the rules need.
 
 use enlist::engines::ssm_agent::{Code, HandOver};
 use enlist::engines::{Action, Bundle};
@@ -17,12 +17,12 @@ pub const CODE: &str = "ABCDEFGHIJKLMNOPQRST";
 
 const GIVEN: &str = "11111111-2222-3333-4444-555555555555";
 
-/// Another host of our name and address, which was there before.
+/// An older instance of another host with the same name and address.
 const OTHER_HOST: &str = "00000000-0000-0000-0000-ffffffffffff";
 
 pub struct Authority {
     which: usize,
-    /// Whether anybody who asks is wrong.
+    /// Whether any further call is a mistake.
     pub is_closed: bool,
     ids: u32,
     tokens: Vec<String>,
@@ -30,7 +30,7 @@ pub struct Authority {
     instances: Vec<String>,
     activations: Vec<(String, String, i32)>,
     managed: Vec<(String, String)>,
-    /// The agent's.
+    /// The registration in the agent's vault.
     pub vault: Option<String>,
     /// The activation in the file of a hand-over to a file.
     pub handed_over: Option<String>,
@@ -140,8 +140,8 @@ impl Authority {
         if !self.tokens.iter().any(|known| known == token) {
             return cm::Answer::NotFound("no such token".to_owned());
         }
-        // A token that was refused stays so.
-        if fate == Fate::No {
+        // A refused token stays refused.
+        if fate == Fate::Refuses {
             self.refused.push(token.to_owned());
         }
         match fate {
@@ -160,7 +160,7 @@ impl Authority {
                 self.activations.push((id.clone(), new.description, 0));
                 ssm::Answer::Created { id: Some(id), code: Some(Secret::new(CODE.to_owned())) }
             }
-            // What is asked to settle a doubt.
+            // Called to reconcile.
             ssm::Request::DescribeActivations { .. } => {
                 let known =
                     |(id, description, registrations): &(String, String, i32)| ssm::Activation {
@@ -191,7 +191,7 @@ impl Authority {
         }
     }
 
-    /// The agent registers, if its activation is good for one more.
+    /// The agent registers, unless its activation is used up.
     pub fn register(&mut self, wanted: &HandOver) -> Option<String> {
         assert!(!self.is_closed);
         if let Code::Known(code) = &wanted.code {
@@ -218,7 +218,7 @@ impl Authority {
         }
     }
 
-    /// One registration, and nothing left over.
+    /// There is one registration, and nothing is left over.
     pub fn has_one_member(&self, which: usize) {
         match which {
             0..=2 => assert!(self.tokens.iter().any(|token| !self.refused.contains(token))),

@@ -1,7 +1,7 @@
-//! The core against a reference model: whatever fails, is lost, or crashes, in whatever order, the
-//! rules of the design hold at every step, and when nothing fails any more the node joins.
+//! The core against a reference model, with random failures, lost replies and crashes. The rules of
+//! the design hold at every step, and once nothing fails any more the node joins.
 //!
-//! `PROPTEST_CASES=100000 cargo test --test model` looks longer.
+//! `PROPTEST_CASES=100000 cargo test --test model` tries more cases.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
 
@@ -21,27 +21,27 @@ use proptest::prelude::*;
 use authority::Authority;
 use rules::{Rules, creates};
 
-/// What becomes of one effect.
+/// What happens to one effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     Fine,
-    /// It was not done, and that is known.
+    /// It fails without effect, and the host knows that.
     Refused(Kind),
-    /// It was not done, and that is not known.
+    /// It fails without effect, and the host does not know that.
     LostBefore(Kind),
-    /// It was done, and that is not known.
+    /// It takes effect, and the host does not know that.
     LostAfter(Kind),
-    /// The process ends before it, or after it.
+    /// The process ends before it or after it.
     CrashBefore,
     CrashAfter,
-    /// The authority takes its time, says no, or has forgotten.
+    /// The authority has not decided, refuses, or does not know the ticket any more.
     Slow,
-    No,
+    Refuses,
     Forgotten,
-    /// A wake-up that nobody asked for, first.
-    Stirred,
-    /// The wall clock jumps by so many days, first.
-    Jump(i16),
+    /// A spurious wake-up comes before it.
+    SpuriousWake,
+    /// The wall clock jumps by so many days before it.
+    ClockJump(i16),
 }
 
 fn fate() -> impl Strategy<Value = Fate> {
@@ -57,14 +57,14 @@ fn fate() -> impl Strategy<Value = Fate> {
         2 => Just(Fate::CrashBefore),
         2 => Just(Fate::CrashAfter),
         1 => Just(Fate::Slow),
-        1 => Just(Fate::No),
+        1 => Just(Fate::Refuses),
         1 => Just(Fate::Forgotten),
-        1 => Just(Fate::Stirred),
-        1 => any::<i16>().prop_map(Fate::Jump),
+        1 => Just(Fate::SpuriousWake),
+        1 => any::<i16>().prop_map(Fate::ClockJump),
     ]
 }
 
-/// The settings of each target that is driven; `{}` in a name is nothing that they hold.
+/// The settings of each target that is driven.
 const TARGETS: [&str; 8] = [
     "[opsworks-cm]\nserver = \"p\"\n",
     "[opsworks-cm]\nserver = \"p\"\nendpoint = \"puppet.example\"\nca_file = \"/ca.pem\"\n",
@@ -80,13 +80,13 @@ const ON_PREMISES: usize = 7;
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        // Small inputs are shrunk to in seconds; a seed in a file would outlive what it found.
+        // Inputs are shrunk within seconds, and a seed in a file would become outdated.
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
 
     #[test]
-    fn whatever_happens_the_rules_hold_and_in_the_end_it_joins(
+    fn the_rules_hold_at_every_step_and_the_node_joins(
         which in 0..TARGETS.len(),
         seed in any::<u64>(),
         budget in 1..600u64,
@@ -96,7 +96,7 @@ proptest! {
     }
 }
 
-/// One node, from nothing to joined, over as many starts as that takes.
+/// One node, from nothing to joined, over any number of starts.
 struct Run {
     which: usize,
     seed: u64,
@@ -108,7 +108,7 @@ struct Run {
     rules: Rules,
 }
 
-/// What became of a start.
+/// How a start ended.
 enum Ended {
     Joined,
     Failed,
@@ -142,14 +142,14 @@ impl Run {
         for _ in 0..200 {
             if let Ended::Joined = self.start() {
                 self.authority.has_one_member(self.which);
-                return self.once_more();
+                return self.start_again();
             }
         }
         panic!("not joined after 200 starts: {:?}", self.disk);
     }
 
-    /// Started again, a node that has joined asks nobody anything.
-    fn once_more(mut self) {
+    /// A node that has joined makes no call when it is started again.
+    fn start_again(mut self) {
         let before = self.disk.clone();
         self.fates = Vec::new().into_iter();
         self.authority.is_closed = true;
@@ -163,35 +163,38 @@ impl Run {
         for _ in 0..2000 {
             let effect = core.poll();
             core.status(self.now);
-            assert!(effect == core.poll(), "the same answer until it is handled");
+            assert!(
+                effect == core.poll(),
+                "poll returns the same effect until its event is handled"
+            );
             if let Effect::Finish(outcome) = effect {
                 return self.finished(&core, &outcome);
             }
             self.rules.before(&effect, self.now, self.disk.as_ref());
             let mut fate = self.fates.next().unwrap_or(Fate::Fine);
-            if fate == Fate::Stirred {
+            if fate == Fate::SpuriousWake {
                 core.handle(self.now, Event::Woke);
                 assert!(core.poll() == effect, "a wake-up changes nothing");
                 fate = Fate::Fine;
             }
-            if let Fate::Jump(days) = fate {
+            if let Fate::ClockJump(days) = fate {
                 self.now.unix = world::NOW + i64::from(days) * 86_400;
                 fate = Fate::Fine;
             }
             let Some(event) = self.perform(effect, fate) else { return Ended::Crashed };
             core.handle(self.now, event);
         }
-        panic!("no end of a start after 2000 effects");
+        panic!("a start did not end after 2000 effects");
     }
 
     fn finished(&mut self, core: &impl StateMachine, outcome: &Outcome) -> Ended {
-        assert!(matches!(core.poll(), Effect::Finish(_)), "after the end comes nothing");
-        // The next start comes a while later, with a clock that is right by then.
+        assert!(matches!(core.poll(), Effect::Finish(_)), "nothing comes after Finish");
+        // The next start comes later, with a clock that is correct again.
         self.now.mono += Duration::from_mins(1);
         self.now.unix = world::NOW;
         match outcome {
             Outcome::Joined { record, .. } => {
-                assert_eq!(self.disk.as_ref(), Some(&**record), "joined, and not written down");
+                assert_eq!(self.disk.as_ref(), Some(&**record), "the joined record is not on disk");
                 Ended::Joined
             }
             Outcome::Failed(fault) => {
@@ -227,16 +230,16 @@ impl Run {
                 None
             }
             fate => {
-                let asked = Rules::settles(&effect);
+                let is_reconciling = Rules::reconciles(&effect);
                 let event = self.done(effect, fate);
-                self.rules.settled(asked);
+                self.rules.reconciled(is_reconciling);
                 Some(event)
             }
         }
     }
 
     fn done(&mut self, effect: Effect, fate: Fate) -> Event {
-        // Everything takes a little time.
+        // Every effect takes a little time.
         self.now.mono += Duration::from_millis(20);
         match effect {
             Effect::GatherFacts(_) => {

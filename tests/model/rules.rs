@@ -1,20 +1,20 @@
-//! What has to hold at every step.
+//! The rules that hold at every step.
 
 use std::time::Duration;
 
 use enlist::bootstrap::{Effect, Now, PhaseName, Record};
 use enlist::targets::{Call, Request};
 
-/// The documented transitions, each phase to itself included.
+/// The documented transitions, and each phase to itself.
 const TRANSITIONS: [(PhaseName, &[PhaseName]); 5] = [
-    // An activation that was made elsewhere needs no creating.
+    // An activation in the settings needs no creating call.
     (PhaseName::New, &[PhaseName::New, PhaseName::Creating, PhaseName::Installing]),
     (PhaseName::Creating, &[PhaseName::Creating, PhaseName::Watching, PhaseName::Installing]),
     (
         PhaseName::Watching,
         &[PhaseName::Watching, PhaseName::Installing, PhaseName::Creating, PhaseName::New],
     ),
-    // What the facts show to be installed need not be written as being installed first.
+    // A grant that the facts show as installed goes to Joined directly.
     (PhaseName::Installing, &[PhaseName::Installing, PhaseName::Joined, PhaseName::Creating]),
     (PhaseName::Joined, &[PhaseName::Joined]),
 ];
@@ -23,19 +23,19 @@ pub struct Rules {
     budget: Duration,
     /// When the budget of this start ends.
     end: Duration,
-    /// Creating calls so far, and what they asked.
+    /// How many creating calls there were, and the first one.
     created: u32,
-    asked_with: Option<Request>,
-    /// A creating call may have taken effect, and nobody has looked since.
+    first_call: Option<Request>,
+    /// Whether a creating call may have taken effect that was not reconciled since.
     is_in_doubt: bool,
 }
 
 impl Rules {
     pub fn new(budget: Duration) -> Self {
-        Self { budget, end: Duration::ZERO, created: 0, asked_with: None, is_in_doubt: false }
+        Self { budget, end: Duration::ZERO, created: 0, first_call: None, is_in_doubt: false }
     }
 
-    /// What earlier starts spent counts, unless they came to a verdict.
+    /// What earlier starts spent counts, unless the last one ended with a final fault.
     pub fn started(&mut self, now: Now, disk: Option<&Record>) {
         let open = disk.filter(|record| record.fault.as_ref().is_none_or(|fault| !fault.is_final));
         let spent = open.map_or(Duration::ZERO, |record| Duration::from_millis(record.elapsed_ms));
@@ -44,7 +44,7 @@ impl Rules {
 
     pub fn before(&mut self, effect: &Effect, now: Now, disk: Option<&Record>) {
         if let Effect::WaitUntil(until) = effect {
-            assert!(*until > now.mono, "a wait for what is past");
+            assert!(*until > now.mono, "a wait that is over already");
             assert!(*until <= self.end.max(now.mono), "a wait beyond the budget");
         }
         let Effect::Call(request) = effect else { return };
@@ -57,11 +57,11 @@ impl Rules {
         self.created += 1;
         assert!(record.attempts >= self.created, "{} attempts on disk", record.attempts);
         if request.action() == "AssociateNode" {
-            // Decision 0001: asked again with the same name and the same key.
-            let first = self.asked_with.get_or_insert_with(|| request.clone());
-            assert_eq!(first, request, "asked again, and otherwise");
+            // Decision 0001: repeated with the same name and the same key.
+            let first = self.first_call.get_or_insert_with(|| request.clone());
+            assert_eq!(first, request, "repeated with other contents");
         } else {
-            assert!(!self.is_in_doubt, "created again without having looked: {request:?}");
+            assert!(!self.is_in_doubt, "created again without reconciling: {request:?}");
         }
     }
 
@@ -69,13 +69,13 @@ impl Rules {
         self.is_in_doubt |= is_creating;
     }
 
-    /// Whether this is the question that settles a doubt.
-    pub fn settles(effect: &Effect) -> bool {
+    /// Whether this call finds out what became of a creating call.
+    pub fn reconciles(effect: &Effect) -> bool {
         asks(effect, &["DescribeInstances", "DescribeActivations"])
     }
 
-    pub fn settled(&mut self, asked: bool) {
-        self.is_in_doubt &= !asked;
+    pub fn reconciled(&mut self, is_reconciling: bool) {
+        self.is_in_doubt &= !is_reconciling;
     }
 
     pub fn written(before: Option<&Record>, after: &Record) {

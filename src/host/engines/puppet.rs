@@ -288,8 +288,8 @@ fn options(root: &Root) -> Vec<ServiceOption> {
 }
 
 /// Puppet's program, where it is on the running system and may be run.
-fn find(root: &Root, told: Option<&str>) -> Option<String> {
-    let found = root.is_running_system().then(|| program::find(root, &["puppet"], told));
+fn find(root: &Root, configured: Option<&str>) -> Option<String> {
+    let found = root.is_running_system().then(|| program::find(root, &["puppet"], configured));
     found?.ok().flatten()
 }
 
@@ -301,8 +301,8 @@ async fn ask(root: &Root, program: &str, options: &[ServiceOption]) -> std::io::
     Ok(agent_settings::parse(&ended.stdout, &ended.stderr, ended.code))
 }
 
-async fn printed_site(root: &Root, told: Option<&str>) -> Option<PuppetSite> {
-    let program = find(root, told)?;
+async fn printed_site(root: &Root, configured: Option<&str>) -> Option<PuppetSite> {
+    let program = find(root, configured)?;
     let printed = match ask(root, &program, &options(root)).await {
         Ok(printed) => printed,
         Err(error) => {

@@ -32,10 +32,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// `Config` where the settings name an agent that others may write.
-pub fn site(root: &Root, told: Option<&str>) -> Result<SsmSite, Fault> {
+pub fn site(root: &Root, configured: Option<&str>) -> Result<SsmSite, Fault> {
     let handed_over = read_json(root, &activation_file(&state_dir(ssm::ID)));
     Ok(SsmSite {
-        agent: program::find(root, &[PROGRAM], told)?,
+        agent: program::find(root, &[PROGRAM], configured)?,
         instance: registered(root),
         handed_over: handed_over
             .and_then(|json| json.get("ActivationId")?.as_str().map(str::to_owned)),

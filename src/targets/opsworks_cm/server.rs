@@ -45,8 +45,8 @@ impl OpsworksCm {
         }
         let endpoint = match (&self.endpoint, &server.endpoint) {
             (Some(pinned), _) => pinned.clone(),
-            (None, Some(told)) => endpoint(told).ok_or_else(|| {
-                self.protocol(&format!("the server's endpoint {told:?} is not a host name"))
+            (None, Some(returned)) => endpoint(returned).ok_or_else(|| {
+                self.protocol(&format!("the server's endpoint {returned:?} is not a host name"))
             })?,
             (None, None) => return Err(self.protocol("DescribeServers returned no endpoint")),
         };
@@ -56,8 +56,8 @@ impl OpsworksCm {
         }
         let ca = match (pinned, attribute(&server.attributes, "PUPPET_API_CA_CERT")) {
             (Some(pinned), _) => pinned,
-            (None, Some(told)) => CaBundle::from_pem(told)
-                .map_err(|error| self.bad_ca(told).because(&error))?
+            (None, Some(returned)) => CaBundle::from_pem(returned)
+                .map_err(|error| self.bad_ca(returned).because(&error))?
                 .to_pem(),
             (None, None) => {
                 return Err(self.protocol("DescribeServers returned no PUPPET_API_CA_CERT"));
@@ -107,22 +107,22 @@ impl OpsworksCm {
         )
     }
 
-    fn bad_ca(&self, told: &str) -> Fault {
+    fn bad_ca(&self, returned: &str) -> Fault {
         Fault::new(
             Kind::Data,
             "the server's CA can't be used",
             self.authority_name(),
             "set ca_file in [opsworks-cm] to the server's CA, or correct the server's PUPPET_API_CA_CERT",
         )
-        .with_evidence("ca", told)
+        .with_evidence("ca", returned)
     }
 }
 
 /// The `host` or `host:port` of the API's endpoint. The reference says that it is a DNS name; a URL is
 /// accepted too. Nothing else is, because it is written to the engine's settings.
 #[must_use]
-pub fn endpoint(told: &str) -> Option<String> {
-    let rest = told.strip_prefix("https://").unwrap_or(told);
+pub fn endpoint(returned: &str) -> Option<String> {
+    let rest = returned.strip_prefix("https://").unwrap_or(returned);
     let rest = rest.strip_suffix('/').unwrap_or(rest);
     let (host, port) = match rest.split_once(':') {
         Some((host, port)) => (host, Some(port)),
