@@ -33,7 +33,7 @@ fn step() -> usize {
     }
 }
 
-/// The result of a join.
+/// How many crash points and runs there were.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Count {
     pub points: usize,
