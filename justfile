@@ -60,6 +60,10 @@ engine:
 packaging:
     .ci/run packaging
 
+# Build the emulator's package; look into it, and try it out.
+emulator-package:
+    .ci/run emulator-package
+
 # Boot a Debian in a container, with the package installed.
 boot:
     .ci/run boot
