@@ -56,7 +56,7 @@ fn an_interrupted_leave_is_finished_and_a_join_is_refused_meanwhile() {
     node.emulator.inject("DisassociateNode=500*forever".parse().unwrap());
     expect(&node.enlist(&["leave"]), 75, &["DisassociateNode"]);
     assert!(node.certificate().exists(), "nothing is cleared before the authority has answered");
-    expect(&node.enlist(&["join"]), 78, &["leaving", "enlist leave"]);
+    expect(&node.enlist(&["join"]), 78, &["begun to leave", "enlist leave --target opsworks-cm"]);
     node.emulator.with(enlist_emulator::ControlPlane::clear_faults);
     // The reply to the first request is lost. The second request finds no node.
     node.emulator.inject("DisassociateNode=lost-reply".parse().unwrap());

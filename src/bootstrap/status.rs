@@ -203,14 +203,16 @@ impl Report {
 
 fn next(phase: PhaseName) -> &'static str {
     match phase {
-        PhaseName::New => "run `enlist join` to join this node",
+        PhaseName::New => "run `enlist join`, or start enlist.service",
         PhaseName::Creating => {
-            "run `enlist join`: it finds out whether the authority accepted this node, and asks again with the same key if not"
+            "`enlist join` or enlist.service finds out whether the authority accepted this node, and asks again with the same key if not"
         }
         PhaseName::Watching => {
-            "run `enlist join`: it waits for the authority's decision, then installs the files"
+            "`enlist join` or enlist.service waits for the authority's decision, then installs the files"
         }
-        PhaseName::Installing => "run `enlist join`: it installs the files that are still missing",
+        PhaseName::Installing => {
+            "`enlist join` or enlist.service installs the files that are missing"
+        }
         PhaseName::Joined => "nothing to do: this node has joined",
         PhaseName::Leaving => "run `enlist leave` to finish leaving",
     }
