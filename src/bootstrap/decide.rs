@@ -4,7 +4,7 @@ use std::ops::ControlFlow::{self, Break, Continue};
 
 use super::{Bootstrap, Effect, Fault, Key, Kind, Now, Phase, StepKind};
 use crate::engines::{EngineRecord, FactsWanted, Grant, Installation, KeySpec};
-use crate::targets::{Creation, Decision, Question, Reconciled, invariant};
+use crate::targets::{Creation, Decision, Question, Reconciled, Undecided, invariant};
 
 impl Bootstrap {
     /// Decides the next effect, unless one is decided already, or the bootstrap is waiting or over.
@@ -160,6 +160,10 @@ impl Bootstrap {
                 self.journal.step_done(StepKind::Reconciled, result);
                 self.granted(now, grant);
             }
+            Reconciled::Pending(ticket) => {
+                self.journal.step_done(StepKind::Reconciled, "the authority has our request");
+                self.await_decision(now, ticket);
+            }
         }
         Ok(None)
     }
@@ -191,20 +195,14 @@ impl Bootstrap {
     }
 
     fn wait_longer(&mut self, now: Now) -> Result<(), Fault> {
+        let name = self.name.as_deref().unwrap_or("?");
+        let Undecided { what, todo } = self.plan.target.undecided(name);
         if self.journal.schedule.is_spent(now) {
+            let on = format!("node {name}, {}", self.plan.target.authority_name());
             self.answers.clear();
-            let name = self.name.as_deref().unwrap_or("?");
-            return Err(Fault::new(
-                Kind::Transient,
-                "the association is still in progress",
-                format!("node {name}, {}", self.plan.target.authority_name()),
-                format!(
-                    "check the server's state; `enlist join --target {}` continues to wait for the same association",
-                    self.plan.target.id()
-                ),
-            ));
+            return Err(Fault::new(Kind::Transient, what, on, todo));
         }
-        self.journal.schedule.poll_later(now, "the authority has not decided yet");
+        self.journal.schedule.poll_later(now, &what);
         Ok(())
     }
 
@@ -257,6 +255,14 @@ impl Bootstrap {
                 Err(fault)
             }
         }
+    }
+
+    /// The authority has what it needs to decide, and is asked with this ticket.
+    pub(super) fn await_decision(&mut self, now: Now, ticket: String) {
+        self.journal.enter(now, Phase::Watching { ticket });
+        self.journal
+            .schedule
+            .begin_polling(now, "the authority is busy; the first poll is delayed");
     }
 
     pub(super) fn granted(&mut self, now: Now, grant: Grant) {

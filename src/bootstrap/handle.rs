@@ -137,10 +137,7 @@ impl Bootstrap {
                     StepKind::Association,
                     "the authority was asked to accept this node",
                 );
-                self.journal.enter(now, Phase::Watching { ticket });
-                self.journal
-                    .schedule
-                    .begin_polling(now, "the authority is busy; the first poll is delayed");
+                self.await_decision(now, ticket);
             }
             Created::Granted(grant, secret) => {
                 self.secret = secret;

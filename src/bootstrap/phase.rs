@@ -6,7 +6,7 @@
 //! New         Creating    facts, authority and key are known: the creating call is next
 //! New         Installing  the settings give an activation: no creating call is needed
 //! New         Joined      a renewal failed: the former certificate stays in use
-//! Creating    Watching    the authority gave a ticket
+//! Creating    Watching    the authority gave a ticket, or has an earlier request of ours
 //! Creating    Installing  the authority granted at once, or an earlier call took effect
 //! Creating    Joined      a renewal failed: the former certificate stays in use
 //! Watching    Installing  the authority granted

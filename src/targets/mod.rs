@@ -64,6 +64,8 @@ pub enum Created {
 pub enum Reconciled {
     /// It took effect, with this grant.
     Granted(Grant),
+    /// It took effect, and the authority has still to decide; it is asked with this ticket.
+    Pending(String),
     /// It had no effect, or making it again is safe.
     CallAgain,
 }
@@ -74,6 +76,15 @@ pub enum Decision {
     Granted(Grant),
     /// The authority does not know the ticket any more. The creating call is made again.
     Forgotten,
+}
+
+/// What an authority that has not decided waits for, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undecided {
+    /// The state, such as `the association is still in progress`.
+    pub what: String,
+    /// What a person can do about it.
+    pub todo: String,
 }
 
 /// The IAM actions that a target needs, by their purpose.
@@ -140,8 +151,8 @@ pub trait Target: Send {
     /// its CA can't be used.
     fn discover(&self, facts: &Facts, answers: &[Answer]) -> Result<Question<Authority>, Fault>;
 
-    /// Whether the node has a registration already that is in no record. Then `reconcile` comes before
-    /// the creating call.
+    /// Whether the authority may know this node already although no record does. Then `reconcile`
+    /// is asked before anything is created.
     fn shows_registration(&self, observed: &Observed) -> bool {
         let _ = observed;
         false
@@ -187,6 +198,15 @@ pub trait Target: Send {
     ) -> Result<Question<Decision>, Fault> {
         let _ = (node, ticket, answers, unix);
         Ok(Question::Done(Decision::Forgotten))
+    }
+
+    /// What is waited for while `wait` asks later, for the node of this name.
+    fn undecided(&self, name: &str) -> Undecided {
+        let _ = name;
+        Undecided {
+            what: "the authority has not decided yet".to_owned(),
+            todo: "look into the authority; the next join goes on waiting".to_owned(),
+        }
     }
 
     /// Ends the membership at the authority.

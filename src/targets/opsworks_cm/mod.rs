@@ -6,7 +6,9 @@
 pub mod api;
 mod server;
 
-use super::{Answer, Created, Creation, Decision, Member, Permissions, Question, Target, mismatch};
+use super::{
+    Answer, Created, Creation, Decision, Member, Permissions, Question, Target, Undecided, mismatch,
+};
 use crate::engines::puppet;
 use crate::engines::{Authority, EngineId, Grant, NodeContext};
 use crate::facts::Facts;
@@ -133,6 +135,15 @@ impl Target for OpsworksCm {
                 let grant = self.accept(node, attributes, unix)?;
                 Ok(Question::Done(Decision::Granted(grant)))
             }
+        }
+    }
+
+    fn undecided(&self, _: &str) -> Undecided {
+        Undecided {
+            what: "the association is still in progress".to_owned(),
+            todo: format!(
+                "check the server's state; `enlist join --target {ID}` continues to wait for the same association"
+            ),
         }
     }
 
