@@ -14,7 +14,7 @@ use super::{
 use crate::engines::{Authority, Engine, Engines, FactsWanted, Installed, Observed};
 use crate::facts::Facts;
 use crate::fault::{Fault, Kind};
-use crate::targets::{Answer, Member, Question, Target, invariant, state_dir};
+use crate::targets::{Answer, Departure, Member, Question, Target, invariant, state_dir};
 
 /// Takes this node out of one target.
 pub struct Leave {
@@ -126,9 +126,12 @@ impl Leave {
                 Ok(Some(Effect::Call(request)))
             }
             Ok(Question::Sign(_)) => Err(invariant("a leave signs nothing")),
-            Ok(Question::Done(())) => {
-                let result =
-                    format!("{} does not have this node any more", self.target.authority_name());
+            Ok(Question::Done(departure)) => {
+                let authority = self.target.authority_name();
+                let result = match departure {
+                    Departure::Complete => format!("{authority} does not have this node any more"),
+                    Departure::Remains(todo) => format!("{authority} still has this node: {todo}"),
+                };
                 self.journal.step_done(StepKind::Departed, result);
                 self.progress = Progress::Gone;
                 Ok(None)
@@ -140,7 +143,7 @@ impl Leave {
         }
     }
 
-    fn ask_target(&self) -> Result<Question<()>, Fault> {
+    fn ask_target(&self) -> Result<Question<Departure>, Fault> {
         let record = &self.journal.working;
         let (facts, observed) =
             self.facts.as_ref().ok_or_else(|| invariant("the facts were not gathered"))?;

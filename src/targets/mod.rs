@@ -78,6 +78,15 @@ pub enum Decision {
     Forgotten,
 }
 
+/// How a membership has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Departure {
+    /// The authority does not have this node any more.
+    Complete,
+    /// The authority still has it, and does not let a node remove itself; what a person has to do.
+    Remains(String),
+}
+
 /// What an authority that has not decided waits for, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Undecided {
@@ -213,7 +222,7 @@ pub trait Target: Send {
     ///
     /// # Errors
     /// As for the answers of any call.
-    fn leave(&self, member: &Member<'_>, answers: &[Answer]) -> Result<Question<()>, Fault>;
+    fn leave(&self, member: &Member<'_>, answers: &[Answer]) -> Result<Question<Departure>, Fault>;
 
     /// The permissions that the node needs.
     fn permissions(&self) -> Permissions;

@@ -9,8 +9,8 @@ use enlist::facts::Facts;
 use enlist::fault::{Fault, Kind};
 use enlist::targets::opsworks_cm::api::{Answer as Own, Request};
 use enlist::targets::{
-    Answer, Created, Creation, Decision, Member, Permissions, Question, Reconciled, Target,
-    Undecided,
+    Answer, Created, Creation, Decision, Departure, Member, Permissions, Question, Reconciled,
+    Target, Undecided,
 };
 
 use super::puppet_node;
@@ -87,8 +87,8 @@ impl Target for Waiting {
         Undecided { what: format!("{name} is not signed"), todo: format!("sign {name}") }
     }
 
-    fn leave(&self, _: &Member<'_>, _: &[Answer]) -> Result<Question<()>, Fault> {
-        Ok(Question::Done(()))
+    fn leave(&self, _: &Member<'_>, _: &[Answer]) -> Result<Question<Departure>, Fault> {
+        Ok(Question::Done(Departure::Complete))
     }
 
     fn permissions(&self) -> Permissions {

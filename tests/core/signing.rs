@@ -6,7 +6,9 @@ use enlist::bootstrap::{Effect, Event, Outcome, Plan, StateMachine, resume};
 use enlist::engines::{Authority, EngineId, Grant, Installed, NodeContext};
 use enlist::facts::Facts;
 use enlist::fault::Fault;
-use enlist::targets::{Answer, Created, Creation, Member, Permissions, Question, Target};
+use enlist::targets::{
+    Answer, Created, Creation, Departure, Member, Permissions, Question, Target,
+};
 
 use super::puppet_node;
 use super::script::{World, facts};
@@ -70,8 +72,8 @@ impl Target for Signing {
         }
     }
 
-    fn leave(&self, _: &Member<'_>, _: &[Answer]) -> Result<Question<()>, Fault> {
-        Ok(Question::Done(()))
+    fn leave(&self, _: &Member<'_>, _: &[Answer]) -> Result<Question<Departure>, Fault> {
+        Ok(Question::Done(Departure::Complete))
     }
 
     fn permissions(&self) -> Permissions {

@@ -10,7 +10,8 @@ use std::net::Ipv4Addr;
 
 use super::name::{is_host_name, no_host_name};
 use super::{
-    Answer, Created, Creation, Member, Permissions, Question, Reconciled, Target, mismatch,
+    Answer, Created, Creation, Departure, Member, Permissions, Question, Reconciled, Target,
+    mismatch,
 };
 use crate::engines::{Authority, EngineId, Grant, NodeContext, Observed};
 use crate::facts::Facts;
@@ -141,17 +142,17 @@ impl Target for Opsworks {
         }))
     }
 
-    fn leave(&self, member: &Member<'_>, answers: &[Answer]) -> Result<Question<()>, Fault> {
+    fn leave(&self, member: &Member<'_>, answers: &[Answer]) -> Result<Question<Departure>, Fault> {
         let deregister = |id: &str| {
             Question::Ask(Request::DeregisterInstance { instance: id.to_owned() }.into())
         };
         let answers = super::api::of_service(answers)?;
         match (member.grant, answers.as_slice()) {
             (_, [.., api::Answer::Deregistered | api::Answer::NotFound(_)]) => {
-                Ok(Question::Done(()))
+                Ok(Question::Done(Departure::Complete))
             }
             (Some(Grant::Instance { id }), []) => Ok(deregister(id)),
-            (None, []) if !member.was_attempted => Ok(Question::Done(())),
+            (None, []) if !member.was_attempted => Ok(Question::Done(Departure::Complete)),
             // It is not known whether the node was registered, so the stack's list is searched.
             (_, []) => Ok(Question::Ask(self.ask_instances())),
             // Searched as in `reconcile`.
@@ -165,7 +166,7 @@ impl Target for Opsworks {
                     ..own
                 };
                 let found = self.find(answer, &own, "enlist leave")?;
-                Ok(found.map_or(Question::Done(()), |id| deregister(&id)))
+                Ok(found.map_or(Question::Done(Departure::Complete), |id| deregister(&id)))
             }
         }
     }

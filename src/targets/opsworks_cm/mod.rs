@@ -7,7 +7,8 @@ pub mod api;
 mod server;
 
 use super::{
-    Answer, Created, Creation, Decision, Member, Permissions, Question, Target, Undecided, mismatch,
+    Answer, Created, Creation, Decision, Departure, Member, Permissions, Question, Target,
+    Undecided, mismatch,
 };
 use crate::engines::puppet;
 use crate::engines::{Authority, EngineId, Grant, NodeContext};
@@ -147,15 +148,15 @@ impl Target for OpsworksCm {
         }
     }
 
-    fn leave(&self, member: &Member<'_>, answers: &[Answer]) -> Result<Question<()>, Fault> {
+    fn leave(&self, member: &Member<'_>, answers: &[Answer]) -> Result<Question<Departure>, Fault> {
         let (Some(name), true) = (member.name, member.was_attempted) else {
-            return Ok(Question::Done(()));
+            return Ok(Question::Done(Departure::Complete));
         };
         let answers = super::api::of_service(answers)?;
         let token = match answers.first() {
             None => return Ok(Question::Ask(self.disassociate(name, member.authority))),
             // The server does not have this node, so the leave is done.
-            Some(api::Answer::NotFound(_)) => return Ok(Question::Done(())),
+            Some(api::Answer::NotFound(_)) => return Ok(Question::Done(Departure::Complete)),
             Some(api::Answer::Associated { token: Some(token) }) => token,
             Some(_) => return Err(self.protocol("DisassociateNode returned no token")),
         };
@@ -163,7 +164,7 @@ impl Target for OpsworksCm {
             None => Ok(Question::Ask(self.ask_status(token))),
             Some(answer) => match self.status(answer, "the disassociation")? {
                 AssociationStatus::Unknown | AssociationStatus::Success(_) => {
-                    Ok(Question::Done(()))
+                    Ok(Question::Done(Departure::Complete))
                 }
                 AssociationStatus::Pending => Ok(Question::AskLater(self.ask_status(token))),
                 AssociationStatus::Failed => Err(self.disassociation_failed(name)),

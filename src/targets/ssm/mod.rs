@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{
-    Answer, Created, Creation, Member, Permissions, Question, Reconciled, Target, invariant,
-    mismatch,
+    Answer, Created, Creation, Departure, Member, Permissions, Question, Reconciled, Target,
+    invariant, mismatch,
 };
 use crate::engines::{Authority, EngineId, Grant, NodeContext};
 use crate::facts::Facts;
@@ -119,7 +119,7 @@ impl Target for Ssm {
         Ok(next.unwrap_or(Question::Done(Reconciled::CallAgain)))
     }
 
-    fn leave(&self, member: &Member<'_>, answers: &[Answer]) -> Result<Question<()>, Fault> {
+    fn leave(&self, member: &Member<'_>, answers: &[Answer]) -> Result<Question<Departure>, Fault> {
         let is_ours = self.given.is_none();
         let steps: Vec<Request> = match member.grant {
             Some(Grant::Managed { id, activation }) => {
@@ -135,13 +135,15 @@ impl Target for Ssm {
             _ if member.was_attempted && is_ours => {
                 let name = self.instance_name(member.name.unwrap_or_default());
                 let next = sweep(&name, member.mark, answers)?;
-                return Ok(next.map_or(Question::Done(()), |next| Question::Ask(next.into())));
+                return Ok(next.map_or(Question::Done(Departure::Complete), |next| {
+                    Question::Ask(next.into())
+                }));
             }
             _ => Vec::new(),
         };
         // An answer is `Removed` or `NotFound`. Both mean that the next request may follow.
         let next = steps.into_iter().nth(answers.len());
-        Ok(next.map_or(Question::Done(()), |next| Question::Ask(next.into())))
+        Ok(next.map_or(Question::Done(Departure::Complete), |next| Question::Ask(next.into())))
     }
 
     fn permissions(&self) -> Permissions {
