@@ -34,7 +34,11 @@ fn member(key: &KeyReport) -> Record {
         phase: Phase::Joined { grant },
         name: Some("i-1".into()),
         key: Some(KeyFingerprints::of(&key.public)),
-        authority: Some(Authority::Puppet { endpoint: "p.example".into(), ca: "ca".into() }),
+        authority: Some(Authority::Puppet {
+            endpoint: "p.example".into(),
+            ca: "ca".into(),
+            crl: None,
+        }),
         installed: vec![Installed::new(Item::Certificate, "/s/certs/i-1.pem")],
         elapsed_ms: 1_799_999,
         ..Record::new("opsworks-cm", &target.authority_name(), JOINED)

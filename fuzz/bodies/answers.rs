@@ -241,7 +241,7 @@ fn safe(request: &Request) {
 
 fn usable(authority: &Authority) {
     match authority {
-        Authority::Puppet { endpoint: returned, ca } => {
+        Authority::Puppet { endpoint: returned, ca, .. } => {
             assert_eq!(endpoint(returned).as_ref(), Some(returned));
             assert!(enlist::pki::CaBundle::from_pem(ca).is_ok());
         }

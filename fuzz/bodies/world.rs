@@ -43,7 +43,7 @@ pub fn is_good(pem_text: &str) -> bool {
 }
 
 pub fn puppet_authority() -> Authority {
-    Authority::Puppet { endpoint: "puppet.example".to_owned(), ca: CA.to_owned() }
+    Authority::Puppet { endpoint: "puppet.example".to_owned(), ca: CA.to_owned(), crl: None }
 }
 
 pub fn facts() -> Facts {

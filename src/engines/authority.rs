@@ -9,8 +9,14 @@ use super::EngineId;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Authority {
-    /// A Puppet server. `endpoint` is `host` or `host:port`; `ca` is PEM, root and intermediates.
-    Puppet { endpoint: String, ca: String },
+    /// A Puppet server. `endpoint` is `host` or `host:port`; `ca` is PEM, root and intermediates;
+    /// `crl` is PEM, the revocation list of each CA, where they are known before the agent's first run.
+    Puppet {
+        endpoint: String,
+        ca: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        crl: Option<String>,
+    },
     /// A Chef server. Without `ca`, Chef uses the system's CAs.
     Chef { endpoint: String, ca: Option<String> },
     /// A stack of OpsWorks Stacks.
@@ -38,6 +44,15 @@ impl Authority {
             Self::Puppet { ca, .. } => Some(ca),
             Self::Chef { ca, .. } => ca.as_deref(),
             Self::Stack { .. } | Self::Service => None,
+        }
+    }
+
+    /// The revocation lists of its CA as PEM, where they are known.
+    #[must_use]
+    pub fn crl(&self) -> Option<&str> {
+        match self {
+            Self::Puppet { crl, .. } => crl.as_deref(),
+            _ => None,
         }
     }
 }

@@ -30,6 +30,9 @@ pub enum Item {
     Request,
     #[serde(rename = "CA")]
     Ca,
+    /// Revocation lists, which the engine renews by itself.
+    #[serde(rename = "CRL")]
+    Crl,
     #[serde(rename = "settings")]
     Settings,
     /// Chef's `first-boot.json`: the run list or policy of the first run.
@@ -50,6 +53,7 @@ impl fmt::Display for Item {
             Self::Certificate => "certificate",
             Self::Request => "request",
             Self::Ca => "CA",
+            Self::Crl => "CRL",
             Self::Settings => "settings",
             Self::FirstBoot => "first boot",
             Self::AgentIdentity => "agent",

@@ -135,6 +135,11 @@ impl CaBundle {
         self.certificates.iter().map(|der| certificate_pem(der)).collect()
     }
 
+    /// Each certificate as DER.
+    pub fn ders(&self) -> impl Iterator<Item = &[u8]> {
+        self.certificates.iter().map(Vec::as_slice)
+    }
+
     #[must_use]
     pub fn len(&self) -> usize {
         self.certificates.len()

@@ -4,6 +4,7 @@
 
 pub mod certificate;
 pub mod chain;
+pub mod crl;
 pub mod csr;
 pub mod name;
 pub mod oid;

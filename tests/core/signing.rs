@@ -34,7 +34,7 @@ impl Target for Signing {
 
     fn discover(&self, _: &Facts, _: &[Answer]) -> Result<Question<Authority>, Fault> {
         let endpoint = "puppet.example".to_owned();
-        Ok(Question::Done(Authority::Puppet { endpoint, ca: self.ca.clone() }))
+        Ok(Question::Done(Authority::Puppet { endpoint, ca: self.ca.clone(), crl: None }))
     }
 
     fn shows_registration(&self, _: &enlist::engines::Observed) -> bool {

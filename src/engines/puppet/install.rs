@@ -13,6 +13,8 @@ pub struct Contents<'a> {
     pub endpoint: &'a str,
     pub certificate: &'a str,
     pub ca: &'a str,
+    /// Where none are known, the agent fetches them.
+    pub crl: Option<&'a str>,
     pub csr: &'a str,
     /// The staging path of the key.
     pub staged_key: &'a str,
@@ -48,6 +50,8 @@ pub fn install(settings: &Puppet, site: &PuppetSite, contents: &Contents<'_>) ->
         outdates: vec![ssl("crl.pem")],
     };
     actions.push(ca);
+    // After the CA, which removes those of another one.
+    actions.extend(contents.crl.map(|crl| file(Item::Crl, &ssl("crl.pem"), crl)));
     let certificate = ssl(&format!("certs/{name}.pem"));
     actions.push(file(Item::Certificate, &certificate, contents.certificate));
     let expected = settings.expected(site, name, contents.endpoint);

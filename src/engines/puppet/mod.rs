@@ -22,7 +22,7 @@ use super::{
 };
 use crate::fault::{Fault, Kind};
 use crate::pki::certificate::{self, CertificateError, Expectation};
-use crate::pki::{CaBundle, name};
+use crate::pki::{CaBundle, crl, name};
 use crate::secret::Secret;
 use agent_settings::Expected;
 
@@ -146,10 +146,11 @@ impl Engine for Puppet {
 
     fn hold(&self, node: &NodeContext<'_>) -> Option<Bundle> {
         let site = node.observed.puppet.as_ref()?;
-        let Authority::Puppet { endpoint, ca } = node.authority else { return None };
+        let Authority::Puppet { endpoint, ca, crl } = node.authority else { return None };
         let later = install::Contents {
             endpoint,
             ca,
+            crl: crl.as_deref(),
             name: node.name,
             certificate: "",
             csr: "",
@@ -179,7 +180,7 @@ impl Engine for Puppet {
         grant: &Grant,
         _: Option<&Secret>,
     ) -> Result<Installation, Fault> {
-        let (Authority::Puppet { endpoint, ca }, Grant::Certificate { pem, .. }) =
+        let (Authority::Puppet { endpoint, ca, crl }, Grant::Certificate { pem, .. }) =
             (node.authority, grant)
         else {
             return Err(invariant("Puppet needs a Puppet server and the grant of a certificate"));
@@ -187,6 +188,7 @@ impl Engine for Puppet {
         let contents = install::Contents {
             endpoint,
             ca,
+            crl: crl.as_deref(),
             name: node.name,
             certificate: pem,
             csr: node.key()?.csr()?,
@@ -218,7 +220,7 @@ impl Puppet {
 }
 
 /// Checks a certificate that the authority returned: it must be for the node's key and name, signed by
-/// the authority's CA, and valid at this time (Unix seconds).
+/// the authority's CA, not revoked where its lists are known, and valid at this time (Unix seconds).
 ///
 /// # Errors
 /// `Data`, with the certificate as evidence. `who` names the authority.
@@ -236,6 +238,12 @@ pub fn accept(
     let ca = ca.map_err(|error| refused(&error))?;
     let expected = Expectation { key: &node.key()?.public, name: node.name, ca: &ca, now: unix };
     let checked = certificate::check(certificate, &expected).map_err(|error| refused(&error))?;
+    if let Some(lists) = node.authority.crl() {
+        crl::check(&checked, &ca, lists, unix).map_err(|error| {
+            let fault = self::refused(node, who).because(&error);
+            fault.with_evidence("certificate", certificate)
+        })?;
+    }
     Ok(Grant::Certificate {
         pem: checked.pem,
         serial: checked.serial,

@@ -210,7 +210,7 @@ impl OpsworksCm {
                 ca: ca.as_ref().map(CaBundle::to_pem),
             }),
             (_, Some(endpoint), Some(ca)) => {
-                Some(Authority::Puppet { endpoint: endpoint.clone(), ca: ca.to_pem() })
+                Some(Authority::Puppet { endpoint: endpoint.clone(), ca: ca.to_pem(), crl: None })
             }
             _ => None,
         }

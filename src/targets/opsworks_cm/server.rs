@@ -63,7 +63,7 @@ impl OpsworksCm {
                 return Err(self.protocol("DescribeServers returned no PUPPET_API_CA_CERT"));
             }
         };
-        Ok(Authority::Puppet { endpoint, ca })
+        Ok(Authority::Puppet { endpoint, ca, crl: None })
     }
 
     fn not_ready(&self, status: &str) -> Fault {

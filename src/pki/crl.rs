@@ -1,0 +1,177 @@
+//! Certificate revocation lists (RFC 5280 §5): whether they can be used, and what they say of a
+//! certificate. Puppet's agent wants a list of every CA on the way up to the root.
+
+use std::time::Duration;
+
+use rustls_pki_types::{CertificateDer, UnixTime};
+use webpki::{
+    CertRevocationList, EndEntityCert, ExpirationPolicy, OwnedCertRevocationList,
+    RevocationCheckDepth, RevocationOptionsBuilder, UnknownStatusPolicy, anchor_from_trusted_cert,
+};
+
+use super::certificate::{CaBundle, Certificate, parse};
+
+const LABEL: &str = "X509 CRL";
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CrlError {
+    #[error("it is not PEM")]
+    NotPem,
+    #[error("it holds a {0:?} block, not a revocation list")]
+    WrongLabel(String),
+    #[error("it holds no revocation list")]
+    Empty,
+    #[error("revocation list {number} can't be read ({why})")]
+    Unreadable { number: usize, why: String },
+    #[error("the certificate is revoked")]
+    Revoked,
+    #[error("the revocation list of a CA on the way up to the root is missing")]
+    Missing,
+    #[error("another key than that of the CA's certificate signed a revocation list")]
+    WrongSigner,
+    #[error("the check of the revocation lists says {0}")]
+    Refused(String),
+}
+
+/// Reads one or several lists in PEM form.
+///
+/// # Errors
+/// When it holds anything else, or none.
+pub fn read(text: &str) -> Result<Vec<CertRevocationList<'static>>, CrlError> {
+    let blocks = pem::parse_many(text).map_err(|_| CrlError::NotPem)?;
+    if blocks.is_empty() {
+        return Err(CrlError::Empty);
+    }
+    let one = |(index, block): (usize, pem::Pem)| {
+        if block.tag() != LABEL {
+            return Err(CrlError::WrongLabel(block.tag().to_owned()));
+        }
+        let list = OwnedCertRevocationList::from_der(block.contents());
+        list.map(CertRevocationList::from)
+            .map_err(|error| CrlError::Unreadable { number: index + 1, why: error.to_string() })
+    };
+    blocks.into_iter().enumerate().map(one).collect()
+}
+
+/// Whether the lists of every CA above a certificate are there, and none of them has it or a CA
+/// above it. A list that has ended is used all the same: it is the authority's to renew.
+///
+/// # Errors
+/// `Revoked`, or what is wrong with the lists. `now` is in Unix seconds.
+pub fn check(
+    certificate: &Certificate,
+    ca: &CaBundle,
+    lists: &str,
+    now: i64,
+) -> Result<(), CrlError> {
+    let lists = read(lists)?;
+    let lists: Vec<&CertRevocationList<'_>> = lists.iter().collect();
+    let revocation = RevocationOptionsBuilder::new(&lists)
+        .map_err(|_| CrlError::Empty)?
+        .with_depth(RevocationCheckDepth::Chain)
+        .with_status_policy(UnknownStatusPolicy::Deny)
+        .with_expiration_policy(ExpirationPolicy::Ignore)
+        .build();
+    let leaf = pem::parse(&certificate.pem).map_err(|_| CrlError::NotPem)?;
+    let leaf = CertificateDer::from(leaf.contents());
+    let is_root = |der: &&[u8]| parse(der).is_some_and(|ca| ca.subject() == ca.issuer());
+    let (roots, between): (Vec<&[u8]>, Vec<&[u8]>) = ca.ders().partition(is_root);
+    let roots: Vec<CertificateDer<'_>> = roots.into_iter().map(CertificateDer::from).collect();
+    let between: Vec<CertificateDer<'_>> = between.into_iter().map(CertificateDer::from).collect();
+    let anchors: Vec<_> =
+        roots.iter().filter_map(|root| anchor_from_trusted_cert(root).ok()).collect();
+    let now = Duration::from_secs(u64::try_from(now).unwrap_or(0));
+    let leaf = EndEntityCert::try_from(&leaf).map_err(|error| of_webpki(&error))?;
+    leaf.verify_for_usage(
+        webpki::ALL_VERIFICATION_ALGS,
+        &anchors,
+        &between,
+        UnixTime::since_unix_epoch(now),
+        webpki::KeyUsage::client_auth(),
+        Some(revocation),
+        None,
+    )
+    .map(|_| ())
+    .map_err(|error| of_webpki(&error))
+}
+
+fn of_webpki(error: &webpki::Error) -> CrlError {
+    match error {
+        webpki::Error::CertRevoked => CrlError::Revoked,
+        webpki::Error::UnknownRevocationStatus => CrlError::Missing,
+        webpki::Error::InvalidCrlSignatureForPublicKey => CrlError::WrongSigner,
+        other => CrlError::Refused(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{
+        BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer,
+        IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber,
+        date_time_ymd,
+    };
+
+    use super::{CrlError, check, read};
+    use crate::pki::{CaBundle, Certificate};
+
+    type Issuer = CertifiedIssuer<'static, KeyPair>;
+
+    fn ca(name: &str) -> Issuer {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+    }
+
+    fn leaf(issuer: &Issuer, serial: u64) -> Certificate {
+        let mut params = CertificateParams::default();
+        params.serial_number = Some(SerialNumber::from(serial));
+        let made = params.signed_by(&KeyPair::generate().unwrap(), issuer).unwrap();
+        Certificate { pem: made.pem(), serial: String::new(), not_after: 0 }
+    }
+
+    fn list(issuer: &Issuer, revoked: &[u64]) -> String {
+        let one = |serial: &u64| RevokedCertParams {
+            serial_number: SerialNumber::from(*serial),
+            revocation_time: date_time_ymd(2020, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        CertificateRevocationListParams {
+            this_update: date_time_ymd(2020, 1, 1),
+            next_update: date_time_ymd(2021, 1, 1),
+            crl_number: SerialNumber::from(1u64),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.iter().map(one).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        }
+        .signed_by(issuer)
+        .unwrap()
+        .pem()
+        .unwrap()
+    }
+
+    #[test]
+    fn a_revoked_certificate_a_missing_list_and_a_forged_one_are_refused() {
+        const NOW: i64 = 1_700_000_000;
+        let (issuer, other, forger) = (ca("one"), ca("other"), ca("one"));
+        let bundle = CaBundle::from_pem(&issuer.pem()).unwrap();
+        let node = leaf(&issuer, 5);
+        assert_eq!(check(&node, &bundle, &list(&issuer, &[6]), NOW), Ok(()));
+        assert_eq!(check(&node, &bundle, &list(&issuer, &[5]), NOW), Err(CrlError::Revoked));
+        assert_eq!(check(&node, &bundle, &list(&other, &[]), NOW), Err(CrlError::Missing));
+        assert_eq!(check(&node, &bundle, &list(&forger, &[]), NOW), Err(CrlError::WrongSigner));
+    }
+
+    #[test]
+    fn what_is_no_list_is_named() {
+        let error = |text: &str| read(text).err();
+        assert_eq!(error(""), Some(CrlError::Empty));
+        assert_eq!(error(&ca("a").pem()), Some(CrlError::WrongLabel("CERTIFICATE".to_owned())));
+        let broken = "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n";
+        assert!(matches!(error(broken), Some(CrlError::Unreadable { number: 1, .. })));
+        assert_eq!(read(&format!("{0}{0}", list(&ca("a"), &[]))).unwrap().len(), 2);
+    }
+}
