@@ -14,7 +14,6 @@ mod guard;
 mod instance_role;
 mod known_variables;
 mod profiles;
-mod tls;
 mod value_rules;
 
 use std::sync::Arc;

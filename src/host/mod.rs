@@ -30,6 +30,7 @@ pub mod sandbox;
 mod sanitize;
 pub mod store;
 pub mod timer;
+mod tls;
 pub mod transports;
 pub mod variables;
 

@@ -8,11 +8,11 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use super::tls;
 use crate::bootstrap::clock_skew;
 use crate::fault::{Fault, Kind, chain};
 use crate::host::limited_body;
 use crate::host::net::{ProxyRefused, Trace};
+use crate::host::tls;
 
 pub type Sdk<E> = SdkError<E, HttpResponse>;
 
@@ -31,6 +31,9 @@ impl fmt::Display for Action {
         f.write_str(self.name)
     }
 }
+
+/// What to do where an endpoint's certificate is not accepted.
+const IF_UNTRUSTED: &str = "check the endpoint's name; name the file with its CA's certificate in AWS_CA_BUNDLE, or as ca_bundle in the AWS profile (behind a proxy that decrypts TLS, the proxy's CA)";
 
 /// The error type of any operation.
 pub trait ApiError: ProvideErrorMetadata + Error + Send + Sync + 'static {}
@@ -154,7 +157,7 @@ fn unanswered<E: ApiError>(error: &Sdk<E>, action: Action, on: String, place: &P
         return by_proxy(refused, action, on, place);
     }
     if let Some(reason) = tls::reason(error) {
-        return tls::fault(&reason, action.name, on, &place.to_string());
+        return tls::fault(&reason, action.name, on, &place.to_string(), IF_UNTRUSTED);
     }
     let deepest = chain(error).last().map(ToString::to_string).unwrap_or_default();
     if is_unsent(error) {

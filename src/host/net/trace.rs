@@ -44,7 +44,8 @@ impl Trace {
 pub struct Skew(AtomicI64);
 
 impl Skew {
-    pub(super) fn note(&self, date: &str) {
+    /// Takes in the `Date` of an answer.
+    pub fn note(&self, date: &str) {
         if let Ok(date) = DateTime::from_str(date, Format::HttpDate) {
             self.0.store(date.secs().saturating_sub(unix_now()), Ordering::Relaxed);
         }

@@ -72,9 +72,10 @@ fn shown(unix: u64) -> String {
     text.unwrap_or_else(|| unix.to_string())
 }
 
-/// The fault for a failed TLS connection.
+/// The fault for a failed TLS connection. `if_untrusted` says what to do about a certificate that is
+/// not accepted.
 #[must_use]
-pub fn fault(reason: &Reason, action: &str, on: String, place: &str) -> Fault {
+pub fn fault(reason: &Reason, action: &str, on: String, place: &str, if_untrusted: &str) -> Fault {
     let what = format!("{action} was not sent: there is no secure connection");
     let (kind, said, todo) = match reason {
         Reason::Time(said) => (
@@ -82,11 +83,7 @@ pub fn fault(reason: &Reason, action: &str, on: String, place: &str) -> Fault {
             said,
             "wait until this node's clock is set; if the clock is right, renew the endpoint's certificate",
         ),
-        Reason::Certificate(said) => (
-            Kind::Config,
-            said,
-            "check the endpoint's name; name the file with its CA's certificate in AWS_CA_BUNDLE, or as ca_bundle in the AWS profile (behind a proxy that decrypts TLS, the proxy's CA)",
-        ),
+        Reason::Certificate(said) => (Kind::Config, said, if_untrusted),
         Reason::Other(said) => (
             Kind::Transient,
             said,
