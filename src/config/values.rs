@@ -58,6 +58,8 @@ pub fn from_toml(
                 array.iter().map(|entry| Some(entry.get_ref().as_str()?.to_owned())).collect();
             list.map(Value::List).ok_or_else(wrong)
         }
+        // A list of one.
+        (Form::List, DeValue::String(text)) => Ok(Value::List(vec![text.to_string()])),
         (Form::Map, DeValue::Table(table)) => {
             let pair = |(name, value): (&Spanned<_>, &Spanned<DeValue<'_>>)| {
                 let name: &std::borrow::Cow<'_, str> = name.get_ref();
