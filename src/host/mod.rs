@@ -11,6 +11,7 @@ pub mod engines;
 pub mod facts;
 pub mod files;
 mod host_name;
+pub mod https;
 pub mod imds;
 pub mod inspect;
 pub mod install;

@@ -52,6 +52,9 @@ fn of_certificate(reason: &CertificateError) -> Reason {
         CertificateError::UnknownIssuer => {
             Reason::Certificate("the certificate is signed by an unknown CA".to_owned())
         }
+        CertificateError::BadSignature => Reason::Certificate(
+            "the certificate is from another authority of the same name".to_owned(),
+        ),
         CertificateError::Other(other) => Reason::Certificate(of_another(&other.to_string())),
         other => Reason::Certificate(format!("the certificate is not accepted: {other}")),
     }

@@ -4,7 +4,7 @@
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::chain::{self, ChainError};
-use super::public_key::{PublicKey, hex, pem_lines};
+use super::public_key::{PublicKey, hex, pem_lines, spki_fingerprint};
 
 /// The certificates of a CA: the self-signed root, and the intermediates below it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -195,6 +195,17 @@ fn only_certificate(text: &str) -> Result<Vec<u8>, CertificateError> {
         Err(blocks) if blocks.is_empty() => Err(CertificateError::NotPem),
         Err(blocks) => Err(CertificateError::NotOne(blocks.len())),
     }
+}
+
+/// SHA-256 of the public key (SPKI DER) in a certificate, whatever kind of key it is; 64 lower-case
+/// hexadecimal digits.
+///
+/// # Errors
+/// If it is not one certificate.
+pub fn key_fingerprint(text: &str) -> Result<String, CertificateError> {
+    let der = only_certificate(text)?;
+    let parsed = parse(&der).ok_or(CertificateError::NotX509)?;
+    Ok(spki_fingerprint(parsed.public_key().raw))
 }
 
 /// The public key of a certificate.

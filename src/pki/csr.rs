@@ -9,6 +9,7 @@ use x509_parser::prelude::FromDer;
 
 use super::oid;
 use super::private_key::PrivateKey;
+use super::public_key::spki_fingerprint;
 use crate::secret::Secret;
 
 /// The content of a request. The same key and the same content give the same bytes: RSA with PKCS#1
@@ -84,6 +85,15 @@ pub fn holds_secret(csr: &str) -> bool {
             _ => true,
         }
     })
+}
+
+/// SHA-256 of the public key (SPKI DER) in a request, whatever kind of key it is; 64 lower-case
+/// hexadecimal digits. None if it is not a request in PEM.
+#[must_use]
+pub fn key_fingerprint(csr: &str) -> Option<String> {
+    let block = pem::parse(csr).ok()?;
+    let (_, request) = X509CertificationRequest::from_der(block.contents()).ok()?;
+    Some(spki_fingerprint(request.certification_request_info.subject_pki.raw))
 }
 
 fn attribute(dotted: &str, value: &str) -> Result<Attribute, CsrError> {

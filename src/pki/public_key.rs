@@ -79,8 +79,13 @@ impl PublicKey {
     /// of a key.
     #[must_use]
     pub fn fingerprint(&self) -> String {
-        hex(&Sha256::digest(&self.spki))
+        spki_fingerprint(&self.spki)
     }
+}
+
+/// SHA-256 of a key in SPKI DER, 64 lower-case hexadecimal digits.
+pub(super) fn spki_fingerprint(spki: &[u8]) -> String {
+    hex(&Sha256::digest(spki))
 }
 
 /// PEM with LF line ends, as OpenSSL writes it.

@@ -192,7 +192,11 @@ fn in_brackets<'a>(whole: &str, rest: &'a str) -> Result<(&'a str, Option<&'a st
     Ok((host, port))
 }
 
-fn check_host(host: &str) -> Result<&str, UrlError> {
+/// Checks the name of a host, or its IPv4 address.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_host(host: &str) -> Result<&str, UrlError> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
     if host.is_empty() {
         return Err(UrlError::NoHost);

@@ -1,0 +1,172 @@
+//! One HTTPS request to a server that has a CA of its own: on a connection of its own, without a
+//! redirect, and with a limit to all that is read. It uses the TLS and HTTP crates under the SDK.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::{Either, select};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::client::conn::http1;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use rustls::crypto::aws_lc_rs;
+use rustls::time_provider::TimeProvider;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::clock;
+use super::tls::{self, Reason};
+use crate::fault::chain;
+
+/// How long a connection may take, and how long TLS.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+const TLS_LIMIT: Duration = Duration::from_secs(10);
+
+/// A server, and how it is verified.
+#[derive(Clone, Copy, Debug)]
+pub struct Server<'a> {
+    /// A name or an address.
+    pub host: &'a str,
+    pub port: u16,
+    /// The certificates of its CA, PEM.
+    pub ca: &'a str,
+}
+
+/// Limits to one answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// From the first byte sent to the last one read.
+    pub time: Duration,
+    pub bytes: usize,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpsError {
+    /// Nothing was sent.
+    #[error("cannot connect ({0})")]
+    NoConnection(String),
+    /// Nothing was sent.
+    #[error("no secure connection ({0:?})")]
+    NoTls(Reason),
+    /// The request was sent.
+    #[error("no answer in {} s", .0.as_secs())]
+    TimedOut(Duration),
+    /// The request was sent.
+    #[error("the connection ended without a whole answer ({0})")]
+    CutShort(String),
+    #[error("the answer is larger than {0} bytes, and the rest was not read")]
+    TooLarge(usize),
+    #[error("what answered does not speak HTTP ({0})")]
+    NotHttp(String),
+}
+
+/// Sends a request with a path as its URI, and reads the answer.
+///
+/// # Errors
+/// How far it came.
+pub async fn ask(
+    server: Server<'_>,
+    request: Request<Full<Bytes>>,
+    limits: Limits,
+) -> Result<Response<Bytes>, HttpsError> {
+    let stream = connect(server).await?;
+    let exchange = exchange(stream, request, limits.bytes);
+    match timeout(limits.time, exchange).await {
+        Ok(answer) => answer,
+        Err(_) => Err(HttpsError::TimedOut(limits.time)),
+    }
+}
+
+async fn connect(server: Server<'_>) -> Result<TlsStream<TcpStream>, HttpsError> {
+    let no_connection = |why: String| HttpsError::NoConnection(why);
+    let name = ServerName::try_from(server.host.to_owned())
+        .map_err(|error| no_connection(error.to_string()))?;
+    let config = client_config(server.ca)
+        .map_err(|error| HttpsError::NoTls(Reason::Other(error.to_string())))?;
+    let stream = timeout(CONNECT_LIMIT, TcpStream::connect((server.host, server.port)))
+        .await
+        .map_err(|_| no_connection(format!("not in {} s", CONNECT_LIMIT.as_secs())))?
+        .map_err(|error| no_connection(deepest(&error)))?;
+    let handshake = TlsConnector::from(Arc::new(config)).connect(name, stream);
+    match timeout(TLS_LIMIT, handshake).await {
+        Ok(Ok(stream)) => Ok(stream),
+        Ok(Err(error)) => {
+            let reason = tls::reason(&error);
+            Err(HttpsError::NoTls(reason.unwrap_or_else(|| Reason::Other(deepest(&error)))))
+        }
+        Err(_) => {
+            let why = format!("TLS took more than {} s", TLS_LIMIT.as_secs());
+            Err(HttpsError::NoTls(Reason::Other(why)))
+        }
+    }
+}
+
+fn client_config(ca: &str) -> Result<ClientConfig, rustls::Error> {
+    let mut roots = RootCertStore::empty();
+    // The bundle was checked where it was read; what webpki can't take verifies nothing.
+    let certificates = CertificateDer::pem_slice_iter(ca.as_bytes()).flatten();
+    roots.add_parsable_certificates(certificates);
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_details(provider, Arc::new(Since1970));
+    Ok(builder
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth())
+}
+
+/// This node's clock; one that shows an earlier time would end the process.
+#[derive(Debug)]
+struct Since1970;
+
+impl TimeProvider for Since1970 {
+    fn current_time(&self) -> Option<UnixTime> {
+        let seconds = u64::try_from(clock::unix_now()).unwrap_or(0);
+        Some(UnixTime::since_unix_epoch(Duration::from_secs(seconds)))
+    }
+}
+
+async fn exchange(
+    stream: TlsStream<TcpStream>,
+    request: Request<Full<Bytes>>,
+    largest: usize,
+) -> Result<Response<Bytes>, HttpsError> {
+    let (mut sender, connection) =
+        http1::handshake(TokioIo::new(stream)).await.map_err(|error| of_hyper(&error))?;
+    let answer = Box::pin(async move {
+        let response = sender.send_request(request).await.map_err(|error| of_hyper(&error))?;
+        let (parts, body) = response.into_parts();
+        let body = Limited::new(body, largest).collect().await.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                HttpsError::TooLarge(largest)
+            } else {
+                HttpsError::CutShort(deepest(&*error))
+            }
+        })?;
+        Ok(Response::from_parts(parts, body.to_bytes()))
+    });
+    match select(answer, Box::pin(connection)).await {
+        Either::Left((answer, _)) => answer,
+        // All of it has been read, and is only to be taken.
+        Either::Right((_, answer)) => answer.await,
+    }
+}
+
+fn of_hyper(error: &hyper::Error) -> HttpsError {
+    if error.is_parse() {
+        HttpsError::NotHttp(deepest(error))
+    } else {
+        HttpsError::CutShort(deepest(error))
+    }
+}
+
+fn deepest(error: &(dyn Error + 'static)) -> String {
+    chain(error).last().map(ToString::to_string).unwrap_or_default()
+}
