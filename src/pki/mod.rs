@@ -8,6 +8,7 @@ pub mod crl;
 pub mod csr;
 pub mod name;
 pub mod oid;
+pub mod pin;
 pub mod private_key;
 pub mod public_key;
 

@@ -1,0 +1,162 @@
+//! A SHA-256 that pins a CA before its bundle is fetched: of the bundle's text, as Puppet's
+//! `ca_fingerprint`, or of one of its certificates in DER, as OpenSSL prints it.
+
+use rsa::pkcs8::SubjectPublicKeyInfoRef;
+use rsa::pkcs8::der::{Decode, Encode};
+use sha2::{Digest, Sha256};
+use x509_parser::prelude::X509Certificate;
+
+use super::certificate::{CaBundle, CertificateError, parse};
+use super::public_key::hex;
+
+/// A pinned SHA-256: 64 lower-case hexadecimal digits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pin(String);
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PinError {
+    #[error("SHA-256 of the text {text}, of its certificates {}; pinned is {pinned}", certificates.join(", "))]
+    Mismatch { pinned: String, text: String, certificates: Vec<String> },
+    #[error(transparent)]
+    Bundle(CertificateError),
+    #[error("the pinned certificate is in it, and certificate {0} has nothing to do with it")]
+    Stranger(usize),
+}
+
+impl Pin {
+    /// Parses hexadecimal digits in either case, with or without colons.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits: String = text.trim().chars().filter(|c| *c != ':').collect();
+        let fits = digits.len() == 64 && digits.chars().all(|c| c.is_ascii_hexdigit());
+        fits.then(|| Self(digits.to_ascii_lowercase()))
+    }
+
+    /// The CA in a text, if the pin vouches for all of it: for the text itself, or for one
+    /// certificate that every other one was signed by, or has signed, directly or through others.
+    ///
+    /// # Errors
+    /// `Mismatch` with the digests that were found; or what is wrong with the bundle.
+    pub fn check(&self, text: &str) -> Result<CaBundle, PinError> {
+        let bundle = CaBundle::from_pem(text).map_err(PinError::Bundle)?;
+        let of_text = sha256(text.as_bytes());
+        if of_text == self.0 {
+            return Ok(bundle);
+        }
+        let digests: Vec<String> = bundle.ders().map(sha256).collect();
+        let Some(pinned) = digests.iter().position(|digest| *digest == self.0) else {
+            let (pinned, text) = (self.0.clone(), of_text);
+            return Err(PinError::Mismatch { pinned, text, certificates: digests });
+        };
+        let parsed: Vec<X509Certificate<'_>> = bundle.ders().filter_map(parse).collect();
+        match stranger(&parsed, pinned) {
+            Some(number) => Err(PinError::Stranger(number + 1)),
+            None => Ok(bundle),
+        }
+    }
+}
+
+/// SHA-256 of a text or a certificate, 64 lower-case hexadecimal digits.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+/// The first certificate that is neither above nor below the pinned one.
+fn stranger(certificates: &[X509Certificate<'_>], pinned: usize) -> Option<usize> {
+    let mut below = vec![pinned];
+    let mut above = vec![pinned];
+    // Each round finds at least one more, or is the last.
+    for _ in 0..certificates.len() {
+        for (index, one) in certificates.iter().enumerate() {
+            let signed = |by: &usize| certificates.get(*by).is_some_and(|by| is_signed_by(one, by));
+            let signs = |of: &usize| certificates.get(*of).is_some_and(|of| is_signed_by(of, one));
+            if !below.contains(&index) && below.iter().any(signed) {
+                below.push(index);
+            }
+            if !above.contains(&index) && above.iter().any(signs) {
+                above.push(index);
+            }
+        }
+    }
+    (0..certificates.len()).find(|index| !below.contains(index) && !above.contains(index))
+}
+
+fn is_signed_by(certificate: &X509Certificate<'_>, issuer: &X509Certificate<'_>) -> bool {
+    certificate.issuer() == issuer.subject() && verifies(certificate, issuer).unwrap_or(false)
+}
+
+fn verifies(certificate: &X509Certificate<'_>, issuer: &X509Certificate<'_>) -> Option<bool> {
+    let key = SubjectPublicKeyInfoRef::from_der(issuer.public_key().raw).ok()?;
+    let algorithm = key.algorithm.to_der().ok()?;
+    // Without the tag and the length, which is below 128.
+    let algorithm = algorithm.get(2..)?;
+    let key = key.subject_public_key.as_bytes()?;
+    let message: &[u8] = certificate.tbs_certificate.as_ref();
+    let signature = &certificate.signature_value.data;
+    let mut fitting = webpki::ALL_VERIFICATION_ALGS
+        .iter()
+        .filter(|known| known.public_key_alg_id().as_ref() == algorithm);
+    Some(fitting.any(|known| known.verify_signature(key, message, signature).is_ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+
+    use super::{Pin, PinError, sha256};
+
+    type Issuer = CertifiedIssuer<'static, KeyPair>;
+
+    fn params(name: &str) -> CertificateParams {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params
+    }
+
+    fn root(name: &str) -> Issuer {
+        CertifiedIssuer::self_signed(params(name), KeyPair::generate().unwrap()).unwrap()
+    }
+
+    fn below(name: &str, issuer: &Issuer) -> Issuer {
+        CertifiedIssuer::signed_by(params(name), KeyPair::generate().unwrap(), issuer).unwrap()
+    }
+
+    #[test]
+    fn digits_are_taken_with_and_without_colons_in_either_case() {
+        let digits = "0123456789ABCDEF".repeat(4);
+        let colons: Vec<&str> = (0..32).map(|at| digits.get(2 * at..2 * at + 2).unwrap()).collect();
+        let pin = Pin::parse(&digits).unwrap();
+        assert_eq!(Pin::parse(&colons.join(":")), Some(pin.clone()));
+        assert_eq!(Pin::parse(&digits.to_lowercase()), Some(pin));
+        for wrong in ["", "ab", &digits[1..], &digits.replace('A', "G")] {
+            assert_eq!(Pin::parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_text_or_any_certificate_of_one_chain_can_be_pinned() {
+        let root = root("root");
+        let middle = below("middle", &root);
+        let text = format!("{}{}", middle.pem(), root.pem());
+        for digest in [sha256(text.as_bytes()), sha256(root.der()), sha256(middle.der())] {
+            assert_eq!(Pin::parse(&digest).unwrap().check(&text).unwrap().len(), 2);
+        }
+        let other = Pin::parse(&sha256(b"another")).unwrap();
+        assert!(matches!(other.check(&text), Err(PinError::Mismatch { .. })));
+    }
+
+    #[test]
+    fn what_somebody_has_added_to_the_bundle_is_refused() {
+        let (ours, theirs) = (root("root"), root("root"));
+        let text = format!("{}{}", ours.pem(), theirs.pem());
+        let pin = Pin::parse(&sha256(ours.der())).unwrap();
+        assert_eq!(pin.check(&text), Err(PinError::Stranger(2)));
+        // Nor is another CA below the root above a pinned intermediate.
+        let (middle, sister) = (below("middle", &ours), below("sister", &ours));
+        let text = format!("{}{}{}", middle.pem(), ours.pem(), sister.pem());
+        let pin = Pin::parse(&sha256(middle.der())).unwrap();
+        assert_eq!(pin.check(&text), Err(PinError::Stranger(3)));
+    }
+}
