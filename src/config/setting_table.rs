@@ -58,6 +58,14 @@ opsworks_cm "opsworks-cm" {
     ca_file: Text, "", "PEM file with the CA of the server, including the root. For Puppet, by default the CA that DescribeServers returns. With endpoint (and, for Chef, engine = \"chef\") set as well, DescribeServers is not called.";
 }
 
+puppet_server "puppet-server" {
+    server: List, "", "Host name or IPv4 address of the Puppet Server that has the CA; several are tried in order. Required.";
+    port: Integer, "8140", "Port of the Puppet Server.";
+    ca_file: Text, "", "PEM file with the CA of the Puppet Server: its root, and every intermediate. Required, or ca_fingerprint, or trust_on_first_use.";
+    ca_fingerprint: Text, "", "SHA-256 of the CA that the server sends: of its PEM text, as Puppet's own ca_fingerprint, or of one of its certificates.";
+    trust_on_first_use: Boolean, "false", "Whether the CA that the server sends first is trusted without a check. Each time is logged.";
+}
+
 opsworks "opsworks" {
     stack_id: Text, "", "Id of the OpsWorks stack, a UUID. Required.";
     infrastructure: Text, "ec2", "\"ec2\": register with the instance identity document; or \"on-premises\".";

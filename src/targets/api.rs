@@ -1,7 +1,7 @@
 //! Requests and answers of all services, as the core passes them on. Each service defines its own, in
 //! the terms of its API. The enums here only say which service it is.
 
-use super::{invariant, opsworks, opsworks_cm, ssm};
+use super::{invariant, opsworks, opsworks_cm, puppet_server, ssm};
 use crate::fault::Fault;
 
 /// What the core, the log and the host need to know of any request.
@@ -36,6 +36,7 @@ pub enum Request {
     OpsworksCm(opsworks_cm::api::Request),
     OpsworksStacks(opsworks::api::Request),
     SystemsManager(ssm::api::Request),
+    PuppetCa(puppet_server::api::Request),
 }
 
 /// The answer to it.
@@ -44,6 +45,7 @@ pub enum Answer {
     OpsworksCm(opsworks_cm::api::Answer),
     OpsworksStacks(opsworks::api::Answer),
     SystemsManager(ssm::api::Answer),
+    PuppetCa(puppet_server::api::Answer),
     /// The result of [`super::Question::Sign`].
     Signature(Vec<u8>),
 }
@@ -54,6 +56,7 @@ impl Request {
             Self::OpsworksCm(request) => request,
             Self::OpsworksStacks(request) => request,
             Self::SystemsManager(request) => request,
+            Self::PuppetCa(request) => request,
         }
     }
 }
@@ -114,3 +117,4 @@ macro_rules! service {
 service!(OpsworksCm, opsworks_cm);
 service!(OpsworksStacks, opsworks);
 service!(SystemsManager, ssm);
+service!(PuppetCa, puppet_server);

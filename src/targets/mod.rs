@@ -16,6 +16,7 @@ pub mod api;
 pub mod name;
 pub mod opsworks;
 pub mod opsworks_cm;
+pub mod puppet_server;
 pub mod ssm;
 
 pub use api::{Answer, Call, Request};

@@ -38,7 +38,13 @@ fn body(request: &Request) -> (&'static str, Value) {
         Request::OpsworksCm(request) => (OPSWORKS_CM, cm_body(request)),
         Request::OpsworksStacks(request) => (OPSWORKS, stacks_body(request)),
         Request::SystemsManager(request) => (SSM, ssm_body(request)),
+        Request::PuppetCa(_) => no_case(),
     }
+}
+
+/// A Puppet CA is asked over TLS, in tests/puppet_server.rs.
+fn no_case() -> ! {
+    panic!("the harness has no case with a Puppet CA")
 }
 
 fn cm_body(request: &cm::Request) -> Value {
@@ -164,6 +170,7 @@ fn not_found(request: &Request, message: String) -> Answer {
         Request::OpsworksCm(_) => cm::Answer::NotFound(message).into(),
         Request::OpsworksStacks(_) => stacks::Answer::NotFound(message).into(),
         Request::SystemsManager(_) => ssm::Answer::NotFound(message).into(),
+        Request::PuppetCa(_) => no_case(),
     }
 }
 
@@ -172,6 +179,7 @@ fn success(request: &Request, body: &Value) -> Answer {
         Request::OpsworksCm(request) => cm_success(request, body).into(),
         Request::OpsworksStacks(request) => stacks_success(request, body).into(),
         Request::SystemsManager(request) => ssm_success(request, body).into(),
+        Request::PuppetCa(_) => no_case(),
     }
 }
 

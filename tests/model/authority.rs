@@ -63,6 +63,7 @@ impl Authority {
             Request::OpsworksCm(request) => self.opsworks_cm(request, fate).into(),
             Request::OpsworksStacks(request) => self.stacks(request).into(),
             Request::SystemsManager(request) => self.systems_manager(request).into(),
+            Request::PuppetCa(request) => panic!("the model has no Puppet CA: {request:?}"),
         }
     }
 

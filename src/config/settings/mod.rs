@@ -4,6 +4,7 @@
 mod engines;
 mod opsworks;
 mod opsworks_cm;
+mod puppet_server;
 mod reader;
 mod registry;
 mod run;

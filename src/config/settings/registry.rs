@@ -7,7 +7,7 @@ use super::reader::Reader;
 use crate::config::ConfigError;
 use crate::config::input::Origin;
 use crate::engines::Engines;
-use crate::targets::{Target, opsworks, opsworks_cm, ssm};
+use crate::targets::{Target, opsworks, opsworks_cm, puppet_server, ssm};
 
 type Parsed = Result<Box<dyn TargetSettings>, ConfigError>;
 
@@ -24,6 +24,10 @@ pub const TARGETS: &[Registered] = &[
     Registered {
         id: opsworks_cm::ID,
         parse: |reader, engines, table| Ok(Box::new(reader.opsworks_cm(table, &engines.chef)?)),
+    },
+    Registered {
+        id: puppet_server::ID,
+        parse: |reader, _, table| Ok(Box::new(reader.puppet_server(table)?)),
     },
     Registered {
         id: opsworks::ID,
@@ -88,17 +92,26 @@ mod tests {
     #[test]
     fn each_row_makes_the_target_of_its_id() {
         let text = "[opsworks-cm]\nserver = \"s\"\n[ssm]\niam_role = \"r\"\n\
+                    [puppet-server]\nserver = \"s\"\nca_file = \"/ca\"\n\
                     [opsworks]\nstack_id = \"2f18b4cb-4de5-4429-a149-ff7da9f0d8ee\"\n";
+        let ca = ca();
+        let read = |_: &str| Ok(ca.clone());
         let mut input = Input::default();
         fragments::add_text(&mut input, text, "f").unwrap();
-        let settings = Settings::parse(&input, &|_| Err(String::new())).unwrap();
+        let settings = Settings::parse(&input, &read).unwrap();
         let made: Vec<_> = settings.targets().iter().map(|target| target.id()).collect();
         assert_eq!(made, target_ids().collect::<Vec<_>>());
         assert_eq!(settings.target_ids(), made);
         assert_eq!(settings.clone(), settings);
         let mut other = Input::default();
         fragments::add_text(&mut other, &text.replace("\"r\"", "\"q\""), "f").unwrap();
-        let other = Settings::parse(&other, &|_| Err(String::new())).unwrap();
+        let other = Settings::parse(&other, &read).unwrap();
         assert_ne!(other, settings);
+    }
+
+    fn ca() -> String {
+        let mut params = rcgen::CertificateParams::default();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem()
     }
 }

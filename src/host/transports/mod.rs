@@ -4,6 +4,7 @@
 mod fingerprints;
 mod opsworks_cm;
 mod opsworks_stacks;
+mod puppet_ca;
 mod systems_manager;
 
 use std::rc::Rc;
@@ -125,6 +126,9 @@ impl Transports {
                 let service =
                     self.systems_manager.get_or_insert_with(|| SystemsManager::new(session));
                 service.call(request).await.map(Answer::SystemsManager)
+            }
+            Request::PuppetCa(request) => {
+                puppet_ca::call(self.http.skew(), request).await.map(Answer::PuppetCa)
             }
         }
     }

@@ -1,0 +1,68 @@
+//! `[puppet-server]`.
+
+use super::reader::{Reader, required};
+use crate::config::ConfigError;
+use crate::config::input::Origin;
+use crate::config::setting_table::puppet_server;
+use crate::pki::CaBundle;
+use crate::pki::pin::Pin;
+use crate::targets::address::check_host;
+use crate::targets::puppet_server::{Ca, PuppetServer};
+
+/// How many servers may be named.
+const MOST: usize = 16;
+
+impl Reader<'_> {
+    pub(super) fn puppet_server(&self, origin: &Origin) -> Result<PuppetServer, ConfigError> {
+        Ok(PuppetServer {
+            servers: self.servers(origin)?,
+            port: self.number(&puppet_server::port, "a port, 1 to 65535", |port| *port > 0)?,
+            ca: self.ca_known(origin)?,
+        })
+    }
+
+    fn servers(&self, origin: &Origin) -> Result<Vec<String>, ConfigError> {
+        const HOSTS: &str = "a host name without a port, or a list of 1 to 16";
+        let servers = self.list(&puppet_server::server)?;
+        let servers = Some(servers).filter(|servers| !servers.is_empty());
+        let servers = required(servers, origin, &puppet_server::server, HOSTS)?;
+        let is_host = |host: &String| check_host(host).is_ok();
+        if servers.len() > MOST || !servers.iter().all(is_host) {
+            return Err(self.invalid(&puppet_server::server, HOSTS));
+        }
+        Ok(servers)
+    }
+
+    /// One of three ways, and not two.
+    fn ca_known(&self, origin: &Origin) -> Result<Ca, ConfigError> {
+        const ONE: &str = "one of ca_file, ca_fingerprint and trust_on_first_use = true";
+        const DIGITS: &str = "a SHA-256: 64 hexadecimal digits, with or without colons";
+        let bundle = self.puppet_ca()?.map(Ca::Bundle);
+        let pinned =
+            self.parsed(&puppet_server::ca_fingerprint, DIGITS, Pin::parse)?.map(Ca::Pinned);
+        let first = self.boolean(&puppet_server::trust_on_first_use)?.then_some(Ca::FirstUse);
+        match (bundle, pinned, first) {
+            (Some(_), Some(_), _) | (_, Some(_), Some(_)) => {
+                Err(self.invalid(&puppet_server::ca_fingerprint, ONE))
+            }
+            (Some(_), None, Some(_)) => Err(self.invalid(&puppet_server::trust_on_first_use, ONE)),
+            (bundle, pinned, first) => {
+                let known = bundle.or(pinned).or(first);
+                required(known, origin, &puppet_server::ca_file, ONE)
+            }
+        }
+    }
+
+    fn puppet_ca(&self) -> Result<Option<CaBundle>, ConfigError> {
+        let Some(path) = self.path(&puppet_server::ca_file)? else {
+            return Ok(None);
+        };
+        let read = (self.read_file)(&path);
+        let bundle =
+            read.and_then(|text| CaBundle::from_pem(&text).map_err(|error| error.to_string()));
+        bundle.map(Some).map_err(|cause| {
+            let allowed = format!("a PEM file of CA certificates, root included ({cause})");
+            self.invalid(&puppet_server::ca_file, &allowed)
+        })
+    }
+}

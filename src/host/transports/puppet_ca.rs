@@ -1,0 +1,231 @@
+//! A Puppet Server's CA, over HTTPS.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{Request as HttpRequest, Response};
+
+use crate::fault::{Fault, Kind};
+use crate::host::https::{self, HttpsError, Limits, Server};
+use crate::host::net::Skew;
+use crate::host::tls;
+use crate::pki::pin;
+use crate::targets::Call;
+use crate::targets::puppet_server::api::{Action, Answer, Document, Request, Trust};
+use crate::text;
+
+const ROOT: &str = "/puppet-ca/v1";
+
+/// Every answer of the CA has this header: the server's version.
+const VERSION: &str = "x-puppet-version";
+
+/// How long an answer may take. A submitted request is answered once the policy has judged it.
+const READ_LIMIT: Duration = Duration::from_secs(20);
+const SUBMIT_LIMIT: Duration = Duration::from_mins(2);
+
+/// The largest answer, in bytes. A bundle takes some KiB; a revocation list 40 bytes for each
+/// certificate that was revoked.
+const LARGEST: usize = 4 * 1024 * 1024;
+
+const IF_UNTRUSTED: &str = "check server in [puppet-server] and that ca_file is the CA of that server: its root, and every intermediate; a proxy that decrypts TLS can't stand between";
+
+/// Asks the servers in their order, until a CA answers. A submitted request goes to the next server
+/// only if it can't have arrived.
+///
+/// # Errors
+/// Why the first server gave no answer, or the first that may give one later; the rest as causes.
+pub async fn call(skew: &Skew, request: Request) -> Result<Answer, Fault> {
+    let mut faults: Vec<Fault> = Vec::new();
+    for server in &request.servers {
+        match ask(skew, server, &request).await {
+            Ok(answer) => return Ok(answer),
+            Err(fault) if fault.may_have_happened => return Err(fault),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    let main = faults.iter().position(Fault::is_retried).unwrap_or(0);
+    let nobody = || Fault::new(Kind::Invariant, "no server is named", request.on(), "");
+    if faults.is_empty() {
+        return Err(nobody());
+    }
+    let main = faults.remove(main);
+    let others = faults.iter().filter_map(|fault| fault.causes.first());
+    Err(others.fold(main, Fault::cause))
+}
+
+async fn ask(skew: &Skew, server: &str, request: &Request) -> Result<Answer, Fault> {
+    let place = Place { request, server, url: format!("https://{server}:{}", request.port) };
+    let is_submission = matches!(request.action, Action::PutCertificateRequest { .. });
+    let time = if is_submission { SUBMIT_LIMIT } else { READ_LIMIT };
+    let http = http_request(server, request).map_err(|error| {
+        let todo = "this is a bug in enlist; please report it";
+        Fault::new(Kind::Invariant, "the request can't be made", request.on(), todo).because(&error)
+    })?;
+    let limits = Limits { time, bytes: LARGEST };
+    let asked = Server {
+        host: server,
+        port: request.port,
+        ca: match &request.trust {
+            Trust::Ca(ca) => Some(ca),
+            Trust::Pinned | Trust::FirstUse => None,
+        },
+    };
+    let answer = https::ask(asked, http, limits).await;
+    let answer = answer.map_err(|error| place.unanswered(&error, is_submission))?;
+    if let Some(date) = answer.headers().get("date").and_then(|date| date.to_str().ok()) {
+        skew.note(date);
+    }
+    let answer = place.read(&answer, is_submission)?;
+    if let (Trust::FirstUse, Answer::Certificate(Some(found))) = (&request.trust, &answer) {
+        let sha256 = pin::sha256(found.text.as_bytes());
+        tracing::warn!(
+            server,
+            sha256,
+            "the CA is trusted without a check (trust_on_first_use); pin it with ca_fingerprint"
+        );
+    }
+    Ok(answer)
+}
+
+/// The texts of refusals are translated by Accept-Language, so none is sent.
+fn http_request(
+    server: &str,
+    request: &Request,
+) -> Result<HttpRequest<Full<Bytes>>, hyper::http::Error> {
+    let (method, path, body) = match &request.action {
+        Action::GetCertificate { name } => ("GET", format!("certificate/{name}"), ""),
+        Action::GetCertificateRequest { name } => {
+            ("GET", format!("certificate_request/{name}"), "")
+        }
+        Action::PutCertificateRequest { name, csr } => {
+            ("PUT", format!("certificate_request/{name}"), csr.as_str())
+        }
+        Action::GetRevocationLists => ("GET", "certificate_revocation_list/ca".to_owned(), ""),
+    };
+    let builder = HttpRequest::builder()
+        .method(method)
+        .uri(format!("{ROOT}/{path}"))
+        .header("host", format!("{server}:{}", request.port))
+        .header("accept", "text/plain")
+        .header("user-agent", concat!("enlist/", env!("CARGO_PKG_VERSION")));
+    let builder =
+        if body.is_empty() { builder } else { builder.header("content-type", "text/plain") };
+    builder.body(Full::new(Bytes::from(body.to_owned())))
+}
+
+/// What was asked, and where.
+struct Place<'a> {
+    request: &'a Request,
+    server: &'a str,
+    url: String,
+}
+
+impl Place<'_> {
+    fn read(&self, answer: &Response<Bytes>, is_submission: bool) -> Result<Answer, Fault> {
+        let status = answer.status().as_u16();
+        if answer.headers().get(VERSION).is_none() {
+            return Err(self.not_a_ca(answer, is_submission));
+        }
+        let document = || {
+            let text = String::from_utf8_lossy(answer.body()).into_owned();
+            Document { server: self.server.to_owned(), text }
+        };
+        match (&self.request.action, status) {
+            (Action::GetCertificate { .. }, 200) => Ok(Answer::Certificate(Some(document()))),
+            (Action::GetCertificate { .. }, 404) => Ok(Answer::Certificate(None)),
+            (Action::GetCertificateRequest { .. }, 200) => {
+                Ok(Answer::CertificateRequest(Some(document())))
+            }
+            (Action::GetCertificateRequest { .. }, 404) => Ok(Answer::CertificateRequest(None)),
+            (Action::GetRevocationLists, 200) => Ok(Answer::RevocationLists(document())),
+            (Action::PutCertificateRequest { name, .. }, 200 | 204) => {
+                Ok(Answer::Submitted { name: name.clone() })
+            }
+            (Action::PutCertificateRequest { .. }, 400) => Ok(Answer::Refused(said(answer))),
+            _ => Err(self.failed(answer, is_submission)),
+        }
+    }
+
+    /// A status that is not an answer, from the CA itself.
+    fn failed(&self, answer: &Response<Bytes>, is_submission: bool) -> Fault {
+        let (action, on) = (self.request.action(), self.request.on());
+        let status = answer.status().as_u16();
+        let fault = match status {
+            429 => passing(format!("{action} was throttled"), on).throttled(),
+            // The request may have been saved before the server failed.
+            500..=599 if is_submission => {
+                passing(format!("{action} met an error of the server"), on).in_doubt()
+            }
+            500..=599 => passing(format!("{action} met an error of the server"), on),
+            401 | 403 => {
+                let todo = "allow this request in the server's auth.conf, as the packaged one does";
+                Fault::new(Kind::Denied, format!("{action} was denied"), on, todo)
+            }
+            _ => {
+                let todo = "check server and port in [puppet-server]";
+                let what = format!("{action} was answered with HTTP status {status}");
+                Fault::new(Kind::Protocol, what, on, todo).with_evidence("answer", said(answer))
+            }
+        };
+        fault.cause(format!("{} answered with HTTP status {status}: {}", self.url, said(answer)))
+    }
+
+    fn not_a_ca(&self, answer: &Response<Bytes>, is_submission: bool) -> Fault {
+        let (action, on) = (self.request.action(), self.request.on());
+        let status = answer.status().as_u16();
+        let cause = format!(
+            "{} answered with HTTP status {status} and without X-Puppet-Version: a proxy, a balancer, or a compiler without a CA",
+            self.url
+        );
+        let fault = match status {
+            429 => {
+                return passing(format!("{action} was throttled"), on).throttled().cause(cause);
+            }
+            500..=599 => passing(format!("{action} did not reach the CA"), on),
+            _ => {
+                let todo = "name the server that has the CA in server, or have the balancer pass /puppet-ca on to it";
+                let what = format!("what answered {action} is not a Puppet CA");
+                Fault::new(Kind::Protocol, what, on, todo).with_evidence("answer", said(answer))
+            }
+        };
+        // The CA may stand behind it, and have the request.
+        let fault = fault.cause(cause);
+        if is_submission { fault.in_doubt() } else { fault }
+    }
+
+    fn unanswered(&self, error: &HttpsError, is_submission: bool) -> Fault {
+        let (action, on, url) = (self.request.action(), self.request.on(), &self.url);
+        let cause = format!("{url}: {error}");
+        let lost = |what: String| {
+            let fault = passing(what, on.clone()).cause(cause.clone());
+            if is_submission { fault.in_doubt() } else { fault }
+        };
+        match error {
+            HttpsError::NoConnection(_) => {
+                passing(format!("{action} could not be sent"), on).cause(cause)
+            }
+            HttpsError::NoTls(reason) => tls::fault(reason, action, on, url, IF_UNTRUSTED),
+            HttpsError::TimedOut(_) => lost(format!("{action} got no answer in time")),
+            HttpsError::CutShort(_) => lost(format!("{action} was sent, and no whole answer came")),
+            HttpsError::TooLarge(_) | HttpsError::NotHttp(_) => {
+                let todo = "check server and port in [puppet-server]";
+                let what = format!("what answered {action} is not a Puppet CA");
+                let fault = Fault::new(Kind::Protocol, what, on, todo).cause(cause);
+                if is_submission { fault.in_doubt() } else { fault }
+            }
+        }
+    }
+}
+
+fn passing(what: String, on: String) -> Fault {
+    let todo = "wait; if it lasts, check server and port in [puppet-server], the network and the server's log";
+    Fault::new(Kind::Transient, what, on, todo)
+}
+
+/// The text of an answer, for people: one line, not too long.
+fn said(answer: &Response<Bytes>) -> String {
+    let text = String::from_utf8_lossy(answer.body());
+    let text: String = text.chars().take(2000).collect();
+    text::line(text.trim())
+}

@@ -1,0 +1,286 @@
+//! A Puppet Server (or OpenVox Server) of one's own: the node asks its CA for a certificate, and the
+//! CA signs by its autosign policy, or a person does.
+//!
+//! Source: Puppet Server's documentation, "Puppet CA API"; what happens to a request, and in which
+//! order, is its source (`certificate_authority.clj`, `process-csr-submission!`).
+//!
+//! A lost reply is settled by looking: the certificate first, then the request, each compared with
+//! the node's key. The request is sent again after two 404s only.
+
+pub mod api;
+mod refusal;
+
+use super::{
+    Answer, Created, Creation, Decision, Departure, Member, Permissions, Question, Reconciled,
+    Target, Undecided, mismatch,
+};
+use crate::engines::puppet;
+use crate::engines::{Authority, EngineId, NodeContext, Observed};
+use crate::facts::Facts;
+use crate::fault::{Fault, Kind};
+use crate::pki::pin::{Pin, PinError};
+use crate::pki::{CaBundle, certificate, crl, csr};
+use api::{Action, Document, Request, Trust};
+
+pub const ID: &str = "puppet-server";
+
+/// Puppet's own port.
+pub const PORT: u16 = 8140;
+
+/// The `[puppet-server]` settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PuppetServer {
+    /// Host names or IPv4 addresses, at least one, in the order in which they are tried.
+    pub servers: Vec<String>,
+    pub port: u16,
+    pub ca: Ca,
+}
+
+/// How the CA is known before it is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ca {
+    /// Its root, and the intermediates below it.
+    Bundle(CaBundle),
+    /// The digest of what it sends.
+    Pinned(Pin),
+    /// Whatever the server sends first.
+    FirstUse,
+}
+
+impl Target for PuppetServer {
+    fn id(&self) -> &'static str {
+        ID
+    }
+
+    fn authority_name(&self) -> String {
+        let servers: Vec<String> = self.servers.iter().map(|host| self.endpoint(host)).collect();
+        format!("Puppet server {}", servers.join(", "))
+    }
+
+    fn engine(&self) -> EngineId {
+        EngineId::Puppet
+    }
+
+    fn discover(&self, _: &Facts, answers: &[Answer]) -> Result<Question<Authority>, Fault> {
+        let answers = super::api::of_service(answers)?;
+        let (ca, answers) = match (&self.ca, answers.as_slice()) {
+            (Ca::Bundle(bundle), answers) => (bundle.to_pem(), answers),
+            (Ca::Pinned(_), []) => return Ok(Question::Ask(self.ask_ca(Trust::Pinned))),
+            (Ca::FirstUse, []) => return Ok(Question::Ask(self.ask_ca(Trust::FirstUse))),
+            (_, [api::Answer::Certificate(found), rest @ ..]) => {
+                (self.believe(found.as_ref())?.to_pem(), rest)
+            }
+            _ => return Err(mismatch("GET certificate/ca")),
+        };
+        match answers {
+            [] => {
+                let trust = Trust::Ca(ca);
+                Ok(Question::Ask(self.ask(trust, Action::GetRevocationLists)))
+            }
+            [api::Answer::RevocationLists(lists)] => {
+                check_lists(lists)?;
+                let (endpoint, crl) = (self.endpoint(&lists.server), Some(lists.text.clone()));
+                Ok(Question::Done(Authority::Puppet { endpoint, ca, crl }))
+            }
+            _ => Err(mismatch("GET certificate_revocation_list")),
+        }
+    }
+
+    /// The CA may have a certificate or a request of this name, ours or somebody else's.
+    fn shows_registration(&self, _: &Observed) -> bool {
+        true
+    }
+
+    fn create(&self, node: &NodeContext<'_>, _: &str, _: i64) -> Result<Creation, Fault> {
+        let (name, csr) = (node.name.to_owned(), node.key()?.csr()?.to_owned());
+        let action = Action::PutCertificateRequest { name, csr };
+        Ok(Creation::Call(self.ask_of(node, action)))
+    }
+
+    /// The ticket is the name: the CA gives nothing else to ask with.
+    fn created(&self, answer: &Answer) -> Result<Created, Fault> {
+        match super::api::of_service(std::slice::from_ref(answer))?.as_slice() {
+            [api::Answer::Submitted { name }] => Ok(Created::Ticket(name.clone())),
+            [api::Answer::Refused(reason)] => Err(refusal::fault(reason, &self.authority_name())),
+            _ => Err(mismatch("PUT certificate_request")),
+        }
+    }
+
+    fn reconcile(
+        &self,
+        node: &NodeContext<'_>,
+        _: &str,
+        answers: &[Answer],
+    ) -> Result<Question<Reconciled>, Fault> {
+        let pending = || Ok(Question::Done(Reconciled::Pending(node.name.to_owned())));
+        match super::api::of_service(answers)?.as_slice() {
+            [] => Ok(Question::Ask(self.ask_certificate(node))),
+            [api::Answer::Certificate(Some(found))] => {
+                self.check_certificate(node, found)?;
+                pending()
+            }
+            [api::Answer::Certificate(None)] => Ok(Question::Ask(self.ask_request(node))),
+            [.., api::Answer::CertificateRequest(Some(found))] => {
+                self.check_request(node, found)?;
+                pending()
+            }
+            [.., api::Answer::CertificateRequest(None)] => {
+                Ok(Question::Done(Reconciled::CallAgain))
+            }
+            _ => Err(mismatch("GET certificate")),
+        }
+    }
+
+    /// Once the CA has no certificate, whether it still has the request is looked at once. It is
+    /// forgotten if both are gone and the certificate still is: signing takes the request away.
+    fn wait(
+        &self,
+        node: &NodeContext<'_>,
+        _: &str,
+        answers: &[Answer],
+        unix: i64,
+    ) -> Result<Question<Decision>, Fault> {
+        use api::Answer::{Certificate, CertificateRequest};
+        match super::api::of_service(answers)?.as_slice() {
+            [] | [.., CertificateRequest(None)] => Ok(Question::Ask(self.ask_certificate(node))),
+            [.., Certificate(Some(found))] => {
+                self.check_certificate(node, found)?;
+                let grant = puppet::accept(node, &found.text, unix, &self.authority_name())?;
+                Ok(Question::Done(Decision::Granted(grant)))
+            }
+            [Certificate(None)] => Ok(Question::Ask(self.ask_request(node))),
+            [.., CertificateRequest(Some(found))] => {
+                self.check_request(node, found)?;
+                Ok(Question::AskLater(self.ask_certificate(node)))
+            }
+            [.., CertificateRequest(None), Certificate(None)] => {
+                Ok(Question::Done(Decision::Forgotten))
+            }
+            [.., Certificate(None)] => Ok(Question::AskLater(self.ask_certificate(node))),
+            _ => Err(mismatch("GET certificate")),
+        }
+    }
+
+    fn undecided(&self, name: &str) -> Undecided {
+        Undecided {
+            what: format!("the CA has not signed the request of {name}"),
+            todo: format!(
+                "run `puppetserver ca sign --certname {name}` on the server; if its autosign policy was to sign it, the policy has refused it for good (see the server's log): run `puppetserver ca clean --certname {name}` there, then `enlist join`"
+            ),
+        }
+    }
+
+    /// Puppet Server lets a node neither revoke nor remove its certificate.
+    fn leave(&self, member: &Member<'_>, _: &[Answer]) -> Result<Question<Departure>, Fault> {
+        let departure = match member.name.filter(|_| member.was_attempted) {
+            Some(name) => Departure::Remains(format!("run `{}` on the server", clean(name))),
+            None => Departure::Complete,
+        };
+        Ok(Question::Done(departure))
+    }
+
+    fn permissions(&self) -> Permissions {
+        let resource = "*".to_owned();
+        Permissions { resource, passes_role: None, join: &[], reconcile: &[], leave: &[] }
+    }
+}
+
+impl PuppetServer {
+    /// `host`, or `host:port` where the port is not Puppet's own.
+    fn endpoint(&self, host: &str) -> String {
+        if self.port == PORT { host.to_owned() } else { format!("{host}:{}", self.port) }
+    }
+
+    fn ask(&self, trust: Trust, action: Action) -> super::Request {
+        Request { servers: self.servers.clone(), port: self.port, trust, action }.into()
+    }
+
+    fn ask_of(&self, node: &NodeContext<'_>, action: Action) -> super::Request {
+        let ca = node.authority.ca().unwrap_or_default();
+        self.ask(Trust::Ca(ca.to_owned()), action)
+    }
+
+    fn ask_ca(&self, trust: Trust) -> super::Request {
+        self.ask(trust, Action::GetCertificate { name: "ca".to_owned() })
+    }
+
+    /// The CA that an unverified server has sent, if the pin vouches for it.
+    fn believe(&self, found: Option<&Document>) -> Result<CaBundle, Fault> {
+        let Some(Document { server, text }) = found else {
+            let todo = "name the server that has the CA in server";
+            let what = "the server has no CA certificate";
+            return Err(Fault::new(Kind::Protocol, what, self.authority_name(), todo));
+        };
+        let checked = match &self.ca {
+            Ca::Pinned(pin) => pin.check(text),
+            _ => CaBundle::from_pem(text).map_err(PinError::Bundle),
+        };
+        checked.map_err(|error| {
+            let todo = "compare it with the CA on the server itself: `openssl x509 -noout -fingerprint -sha256 -in $(puppet config print cacert --section server)`; if they differ, somebody else has answered";
+            let what = "the CA that the server has sent can't be trusted, and nothing was sent to it";
+            Fault::new(Kind::Data, what, format!("server {server}"), todo)
+                .because(&error)
+                .with_evidence("ca", text.as_str())
+        })
+    }
+
+    fn ask_certificate(&self, node: &NodeContext<'_>) -> super::Request {
+        self.ask_of(node, Action::GetCertificate { name: node.name.to_owned() })
+    }
+
+    fn ask_request(&self, node: &NodeContext<'_>) -> super::Request {
+        self.ask_of(node, Action::GetCertificateRequest { name: node.name.to_owned() })
+    }
+
+    /// Whether a certificate under our name is for our key.
+    fn check_certificate(&self, node: &NodeContext<'_>, found: &Document) -> Result<(), Fault> {
+        let theirs = certificate::key_fingerprint(&found.text).map_err(|error| {
+            let who = self.authority_name();
+            let fault = puppet::refused(node, &who).because(&error);
+            fault.with_evidence("certificate", found.text.as_str())
+        })?;
+        self.compare(node, &theirs, "a certificate")
+    }
+
+    /// Whether a request under our name is of our key.
+    fn check_request(&self, node: &NodeContext<'_>, found: &Document) -> Result<(), Fault> {
+        let theirs = csr::key_fingerprint(&found.text).ok_or_else(|| {
+            let what = "what the CA has as this node's certificate request is none";
+            let on = format!("node {}, {}", node.name, self.authority_name());
+            let todo = format!("run `{}` on the server, then `enlist join`", clean(node.name));
+            Fault::new(Kind::Data, what, on, todo).with_evidence("request", found.text.as_str())
+        })?;
+        self.compare(node, &theirs, "a certificate request")
+    }
+
+    fn compare(&self, node: &NodeContext<'_>, theirs: &str, what: &str) -> Result<(), Fault> {
+        let ours = node.key()?.public.fingerprint();
+        if ours == theirs {
+            return Ok(());
+        }
+        let what = format!("the CA has {what} of this name for another key");
+        let on = format!("node {}, {}", node.name, self.authority_name());
+        let todo = format!(
+            "if this machine was rebuilt, or the other one is gone, run `{}` on the server, then `enlist join`; if both are there, give this node another name: node.name, for example \"{{instance_id}}\"",
+            clean(node.name)
+        );
+        Err(Fault::new(Kind::Rejected, what, on, todo)
+            .cause(format!("SHA-256 of its public key: {theirs}; of this node's: {ours}")))
+    }
+}
+
+/// What an admin runs to have the CA forget a node.
+fn clean(name: &str) -> String {
+    format!("puppetserver ca clean --certname {name}")
+}
+
+fn check_lists(lists: &Document) -> Result<(), Fault> {
+    let read = crl::read(&lists.text);
+    read.map(|_| ()).map_err(|error| {
+        let todo = "look into the server's CA: `puppetserver ca list --all`; the answer is kept as evidence beside the record";
+        let what = "the CA's revocation lists can't be used";
+        Fault::new(Kind::Data, what, format!("server {}", lists.server), todo)
+            .because(&error)
+            .with_evidence("crl", lists.text.as_str())
+    })
+}

@@ -1,0 +1,63 @@
+//! Why a CA has refused a request, and what to do. The server's text is shown; it only picks the
+//! advice. Source: Puppet Server's `certificate_authority.clj`, of versions 5 to 8.
+
+use crate::fault::{Fault, Kind};
+
+/// A part of the server's text, and what to do.
+const ADVICE: [(&str, &str); 9] = [
+    (
+        "ignoring certificate request",
+        "run `enlist join` again: it looks at what the CA has; if that is another machine's, run `puppetserver ca clean --certname NAME` on the server",
+    ),
+    (
+        "subject alternative names",
+        "ask for no alternative names, or set allow-subject-alt-names in the server's ca.conf, run `puppetserver ca clean --certname NAME` there, then `enlist join`",
+    ),
+    (
+        "authorization extension",
+        "take the pp_auth extensions out of extension_requests in [puppet], or set allow-authorization-extensions in the server's ca.conf; run `puppetserver ca clean --certname NAME` there, then `enlist join`",
+    ),
+    (
+        "extensions that are not permitted",
+        "take the named extensions out of extension_requests in [puppet] and csr_attributes.yaml; run `puppetserver ca clean --certname NAME` on the server, then `enlist join`",
+    ),
+    ("lower case", "set node.name to a name in lower case"),
+    ("wildcard", "set node.name to a name without *"),
+    ("hostname format is invalid", "set node.name to a host name: letters, digits, - and ."),
+    ("non-ASCII", "set node.name to a host name: letters, digits, - and ."),
+    ("does not match requested key", "this is a bug in enlist; please report it"),
+];
+
+/// The fault for it.
+#[must_use]
+pub fn fault(reason: &str, authority: &str) -> Fault {
+    let known = ADVICE.iter().find(|(part, _)| reason.contains(part));
+    let todo = known.map_or("correct what the server's reason names", |(_, todo)| todo);
+    let what = "the CA has refused the certificate request";
+    Fault::new(Kind::Rejected, what, authority, todo).cause(reason).with_evidence("answer", reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fault;
+
+    #[test]
+    fn the_servers_text_is_shown_and_picks_the_advice() {
+        for (reason, todo) in [
+            ("n already has a requested certificate; ignoring certificate request", "ca clean"),
+            (
+                "CSR 'n' contains extra subject alternative names (a), which are disallowed.",
+                "allow-subject-alt-names",
+            ),
+            ("CSR 'n' contains an authorization extension, which is disallowed.", "pp_auth"),
+            ("Found extensions that are not permitted: 1.2", "csr_attributes.yaml"),
+            ("Certificate names must be lower case.", "lower case"),
+            ("Subject hostname format is invalid", "node.name"),
+            ("something new", "reason names"),
+        ] {
+            let fault = fault(reason, "the server");
+            assert!(fault.todo.contains(todo), "{reason}: {}", fault.todo);
+            assert_eq!(fault.causes, [reason]);
+        }
+    }
+}
