@@ -10,6 +10,7 @@ need openssl curl jq puppet=puppet-agent puppetserver java=default-jre-headless
 begin
 
 HERE=$(cd "$(dirname "$0")" && pwd)
+source "$HERE/puppet-direct.sh"
 PORT=$((20000 + RANDOM % 10000))
 SERVER=$WORK/server
 
@@ -20,6 +21,7 @@ main() {
   a_scratch_node
   the_same_under_another_name
   a_stranger
+  directly
   if [[ -n ${IN_NAMESPACE:-} ]]; then
     this_machine
   else

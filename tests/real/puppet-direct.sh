@@ -1,0 +1,88 @@
+# shellcheck shell=bash
+# Sourced by puppet.sh: `[puppet-server]` against the same Puppet Server, with its own CA and nothing of
+# AWS between, and a real agent that runs with no step between.
+
+directly() {
+  stop_emulator
+  local name
+  for name in $(compgen -e AWS_ || true); do unset "$name"; done
+  export AWS_EC2_METADATA_DISABLED=true
+  a_person_signs
+  the_list_signs
+  a_clash
+  unset AWS_EC2_METADATA_DISABLED
+}
+
+# direct NAME: a node that joins the server itself.
+direct() {
+  scratch "$1"
+  cat >"$WORK/enlist.toml" <<TOML
+[node]
+name = "$1"
+budget = "3s"
+[puppet-server]
+server = "localhost"
+port = $PORT
+ca_file = "$SERVER/ca/ca_crt.pem"
+[puppet]
+confdir = "/etc/puppet"
+ssldir = "/etc/puppet/ssl"
+statedir = "/var/puppet/state"
+key_bits = 2048
+TOML
+  # Files that the settings name are below the root, too.
+  mkdir -p "$ROOT$SERVER/ca"
+  cp "$SERVER/ca/ca_crt.pem" "$ROOT$SERVER/ca/ca_crt.pem"
+}
+
+runs() { # WHAT: the agent runs, with no step between
+  agent --confdir "$ROOT/etc/puppet"
+  check "direct: $1: puppet agent applies its catalog" equal "$CODE" 2
+  check "direct: $1: it asked for no certificate" lacks "$WORK/agent" "certificate request"
+  check "direct: $1: it fetched neither CA nor list" lacks "$WORK/agent" "Info: C"
+  check "direct: $1: the server knows the node" contains "$WORK/agent" "trusted $NAME remote"
+}
+
+a_person_signs() {
+  direct waits.example.com
+  join "$ROOT"
+  check "direct: nobody has signed: 75" equal "$CODE" 75
+  check "direct: and the command is said" \
+    contains "$WORK/said" "puppetserver ca sign --certname waits.example.com"
+  check "direct: a person signs" "$HERE/puppet-server" sign "$SERVER" waits.example.com
+  join "$ROOT"
+  check "direct: the next join takes the certificate" equal "$CODE" 0
+  check "direct: OpenSSL agrees, with the revocation lists" openssl verify -crl_check_all \
+    -purpose sslclient -CAfile "$SSL/certs/ca.pem" -CRLfile "$SSL/crl.pem" "$SSL/certs/$NAME.pem"
+  runs "signed by a person"
+}
+
+the_list_signs() {
+  echo '*.auto.example.com' >"$SERVER/autosign.conf"
+  direct web-1.auto.example.com
+  local digest; digest=$(sha256sum <"$SERVER/ca/ca_crt.pem" | cut -d' ' -f1)
+  sed -i "s|^ca_file = .*|ca_fingerprint = \"$digest\"|" "$WORK/enlist.toml"
+  join "$ROOT"
+  check "direct: autosigned, with the fingerprint pinned" equal "$CODE" 0
+  runs "autosigned"
+  CODE=0
+  "$ENLIST" leave --config "$WORK/enlist.toml" --root "$ROOT" >"$WORK/said" 2>&1 </dev/null || CODE=$?
+  check "direct: it leaves" equal "$CODE" 0
+  check "direct: and says what the server's admin runs" \
+    contains "$WORK/said" "puppetserver ca clean --certname web-1.auto.example.com"
+}
+
+# The CA has the name for another key, as after a rebuild of the machine.
+a_clash() {
+  direct web-1.auto.example.com
+  rm -rf "$ROOT/etc/puppet/ssl" "$ROOT/var/lib/enlist"
+  join "$ROOT"
+  check "direct: a name of another key: 69" equal "$CODE" 69
+  check "direct: and the command is said" \
+    contains "$WORK/said" "puppetserver ca clean --certname web-1.auto.example.com"
+  check "direct: nothing is installed" test ! -e "$SSL/certs/$NAME.pem"
+  check "direct: the admin cleans" "$HERE/puppet-server" clean "$SERVER" web-1.auto.example.com
+  join "$ROOT"
+  check "direct: then it joins" equal "$CODE" 0
+  runs "after the clash"
+}
