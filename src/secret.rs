@@ -21,6 +21,15 @@ impl Secret {
     }
 }
 
+/// Where a secret of the settings is. The settings never hold the text itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretSource {
+    /// A file, by its absolute path.
+    File(String),
+    /// A credential that systemd hands over (systemd.exec(5), `LoadCredential=`), by its name.
+    Credential(String),
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(..)")

@@ -29,6 +29,7 @@ pub mod program;
 pub mod root;
 pub mod sandbox;
 mod sanitize;
+mod secrets;
 pub mod store;
 pub mod timer;
 mod tls;

@@ -11,6 +11,7 @@ use crate::config::input::{Entry, Input, Origin, Value};
 use crate::config::schema::{Key, Setting, form};
 use crate::config::{ConfigError, values};
 use crate::pki::private_key;
+use crate::secret::SecretSource;
 
 /// Reads a file that a setting names; the error is a text for the message.
 pub type ReadFile<'a> = &'a dyn Fn(&str) -> Result<String, String>;
@@ -46,6 +47,30 @@ impl Reader<'_> {
             Some(Entry { value: Value::Map(map), .. }) => Ok(map),
             _ => Ok(BTreeMap::new()),
         }
+    }
+
+    /// Where a secret is: `{ file = "/path" }` or `{ credential = "name" }`.
+    pub fn secret(&self, key: &Key<form::Map>) -> Result<Option<SecretSource>, ConfigError> {
+        let map = self.map(key)?;
+        let mut entries = map.iter();
+        let (Some((kind, place)), None) = (entries.next(), entries.next()) else {
+            return if map.is_empty() { Ok(None) } else { Err(self.not_a_source(key)) };
+        };
+        let is_name = |name: &str| {
+            !name.is_empty()
+                && !name.starts_with('.')
+                && name.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
+        };
+        let source = match kind.as_str() {
+            "file" => absolute(place).map(SecretSource::File),
+            "credential" if is_name(place) => Some(SecretSource::Credential(place.clone())),
+            _ => None,
+        };
+        source.map(Some).ok_or_else(|| self.not_a_source(key))
+    }
+
+    fn not_a_source(&self, key: &Setting) -> ConfigError {
+        self.invalid(key, "{ file = \"/path\" } or { credential = \"name\" }")
     }
 
     pub fn list(&self, key: &Key<form::List>) -> Result<Vec<String>, ConfigError> {

@@ -23,7 +23,7 @@ use super::{
 use crate::fault::{Fault, Kind};
 use crate::pki::certificate::{self, CertificateError, Expectation};
 use crate::pki::{CaBundle, crl, name};
-use crate::secret::Secret;
+use crate::secret::{Secret, SecretSource};
 use agent_settings::Expected;
 
 /// The account that owns Puppet's files, where it exists.
@@ -59,6 +59,8 @@ pub struct Puppet {
     pub run: bool,
     /// The path of Puppet's program. None: it is looked for in the usual directories.
     pub program: Option<String>,
+    /// Of `[puppet-server]`: what proves to the CA's policy that the node may join.
+    pub challenge_password: Option<SecretSource>,
 }
 
 /// What the settings say about Puppet's directories. The rest is found out.
@@ -69,6 +71,8 @@ pub struct PuppetWanted {
     pub statedir: Option<String>,
     /// Puppet's program.
     pub program: Option<String>,
+    /// What to read with them: a password for the certificate request.
+    pub challenge_password: Option<SecretSource>,
     /// The directories in the record. Where they are known, Puppet is not asked.
     pub known: Option<Box<PuppetSite>>,
 }
@@ -97,6 +101,9 @@ pub struct PuppetSite {
     /// challenge password.
     #[serde(skip)]
     pub csr_attributes: Option<Secret>,
+    /// The challenge password of the settings. Never stored.
+    #[serde(skip)]
+    pub challenge_password: Option<Secret>,
     /// A file that is needed for the certificate request and can't be read, and the reason.
     #[serde(skip)]
     pub unread: Option<(String, String)>,
@@ -108,6 +115,7 @@ impl PuppetSite {
     pub fn recorded(&self) -> Self {
         Self {
             csr_attributes: None,
+            challenge_password: None,
             csr_attributes_path: None,
             complaint: None,
             oid_mapping: None,
@@ -123,6 +131,7 @@ impl Engine for Puppet {
             ssldir: self.ssldir.clone(),
             statedir: self.statedir.clone(),
             program: self.program.clone(),
+            challenge_password: self.challenge_password.clone(),
             known: recorded.puppet.clone().map(Box::new),
         };
         Wanted { puppet: Some(puppet), ..Wanted::default() }
