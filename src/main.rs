@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     match cli::run(cli) {
         Ok(code) => ExitCode::from(code),
         Err(fault) => {
-            eprint!("{}", cli::render(&fault));
+            cli::print_error(&fault);
             ExitCode::from(fault.kind.exit_code())
         }
     }

@@ -85,7 +85,7 @@ fn end(faults: Vec<Fault>) -> Result<u8, Fault> {
         None => Ok(0),
         Some(first) => {
             for other in faults {
-                eprint!("{}", printer::render(&other));
+                printer::error(&other);
             }
             Err(first)
         }

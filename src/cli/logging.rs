@@ -38,10 +38,13 @@ pub fn start(global: &Global, progress: &Progress) -> Result<(), Fault> {
             .fmt_fields(format::debug_fn(|writer, _, value| write!(writer, "{value:?}")))
             .event_format(TextLine)
             .with_writer(progress.writer())
+            // It would be reported on stderr, which is what can't be written.
+            .log_internal_errors(false)
             .with_ansi(progress.is_shown())
             .boxed(),
         LogFormat::Json => {
-            layer::layer().json().with_span_list(false).with_writer(|| JsonLines).boxed()
+            let json = layer::layer().json().with_span_list(false).with_writer(|| JsonLines);
+            json.log_internal_errors(false).boxed()
         }
         LogFormat::Journal => journal()?.boxed(),
     };

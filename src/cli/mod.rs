@@ -25,7 +25,7 @@ use crate::config::{Input, Settings};
 use crate::fault::{Fault, Kind};
 use crate::host::{Root, core_dumps, files, variables};
 
-pub use printer::render;
+pub use printer::error as print_error;
 
 /// Joins this machine to the service that manages it: key, request, approval, checks, installation
 #[derive(Debug, Parser)]

@@ -13,6 +13,12 @@ pub fn out(text: &str) {
     let _ = stdout.flush();
 }
 
+/// Writes a fault to stderr. A stderr that can't be written, such as a file on a full disk, ends
+/// nothing.
+pub fn error(fault: &Fault) {
+    let _ = io::stderr().lock().write_all(render(fault).as_bytes());
+}
+
 /// Writes a result to stdout as JSON, with a newline at the end.
 pub fn json(value: &impl serde::Serialize) {
     let mut text = text::json(&serde_json::to_string_pretty(value).unwrap_or_default());

@@ -135,3 +135,21 @@ fn a_key_that_others_can_read_is_reported_and_corrected() {
     loosen(&node, 0o640);
     assert!(!node.enlist(&["status"]).stdout.contains("mode lets"));
 }
+
+/// A log on a full disk: nothing that can't be written ends the program.
+#[test]
+fn output_that_cannot_be_written_changes_no_exit_code() {
+    let full = || fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    for (settings, code) in [
+        ("[opsworks-cm]\nserver = \"puppet-test\"\n", 0),
+        ("[opsworks-cm]\nserver = \"none\"\n", 69),
+    ] {
+        for format in ["text", "json"] {
+            let node = Node::new();
+            node.settings(&format!("{settings}[puppet]\nkey_bits = 2048\n"));
+            let mut join = node.command(&["join", "--log-format", format, "-v"]);
+            let status = join.stdout(full()).stderr(full()).status().unwrap();
+            assert_eq!(status.code(), Some(code), "{format}: {status}");
+        }
+    }
+}
