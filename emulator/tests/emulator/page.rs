@@ -37,6 +37,7 @@ fn it_shows_the_account_and_its_buttons_change_it() -> Outcome {
         "FAILED",
         "certificate names must be lower case",
         "MANUAL",
+        "Association tokens",
         "Online",
         "custom",
         "AssociateNode",

@@ -162,7 +162,7 @@ impl OpsWorksCm {
         &self.associations
     }
 
-    /// Servers and backups as JSON; statuses are those at `now`.
+    /// Servers, backups and the latest tokens as JSON; statuses are those at `now`.
     #[must_use]
     pub fn state(&self, now: Now) -> Value {
         let servers = self.servers.values().map(|server| server.state(now));
@@ -177,12 +177,22 @@ impl OpsWorksCm {
                 "nodes": backup.nodes.len(),
             })
         });
+        let latest = self.tokens.iter().rev().take(TOKENS_SHOWN);
+        let tokens = latest.filter_map(|token| {
+            let ticket = self.tickets.get(token)?;
+            let ends_at = ticket.issued_at.plus(self.settings.token_lifetime);
+            Some(ticket.show(token, now, ends_at))
+        });
         json!({
             "servers": servers.collect::<Vec<_>>(),
             "backups": backups.collect::<Vec<_>>(),
+            "tokens": tokens.collect::<Vec<_>>(),
         })
     }
 }
+
+/// How many tokens the state has: it is asked for every second while the page is open.
+const TOKENS_SHOWN: usize = 100;
 
 impl Server {
     fn state(&self, now: Now) -> Value {

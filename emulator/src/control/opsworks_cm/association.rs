@@ -94,6 +94,17 @@ pub struct Ticket {
 }
 
 impl Ticket {
+    /// As the admin API shows it.
+    pub fn show(&self, token: &str, now: Now, ends_at: Now) -> Value {
+        json!({
+            "token": token,
+            "server": self.server,
+            "status": status(&self.outcome, self.resolves_at, now),
+            "issued_at": self.issued_at.rfc3339(),
+            "forgotten_at": ends_at.rfc3339(),
+        })
+    }
+
     /// Whether the request is still "recent", in the reference's word.
     pub fn is_recent(&self, now: Now, lifetime: Duration) -> bool {
         now < self.issued_at.plus(lifetime)
