@@ -71,7 +71,7 @@ fn an_incomplete_answer_is_retried_and_is_not_a_protocol_error() {
         ("without a length", format!("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{json}")),
     ];
     for (what, bytes) in cases {
-        let (node, server) = (node("2s"), Server::saying(bytes));
+        let (node, server) = (node("4s"), Server::saying(bytes));
         let run = join(&node, &[("AWS_ENDPOINT_URL", &server.url())]);
         println!("{what}: {}", run.code);
         expect(&run, 75, &["gave up", "retrying", &server.url()]);
@@ -99,7 +99,7 @@ fn half_an_answer_to_a_creating_call_makes_no_second_member() {
 
 #[test]
 fn the_first_retry_is_logged_with_cause_endpoint_and_deadline() {
-    let run = join(&node("2s"), &[("AWS_ENDPOINT_URL", "http://127.0.0.1:9")]);
+    let run = join(&node("4s"), &[("AWS_ENDPOINT_URL", "http://127.0.0.1:9")]);
     expect(
         &run,
         75,
@@ -111,14 +111,14 @@ fn the_first_retry_is_logged_with_cause_endpoint_and_deadline() {
     let (_, until) = first.split_once(", until ").unwrap_or_else(|| panic!("{first}"));
     assert!(until.trim().ends_with(" UTC") && until.contains(':'), "{first}");
 
-    let name = join(&node("2s"), &[("AWS_ENDPOINT_URL", "https://no-such-host.invalid")]);
+    let name = join(&node("4s"), &[("AWS_ENDPOINT_URL", "https://no-such-host.invalid")]);
     expect(&name, 75, &["cannot connect to https://no-such-host.invalid (", "; retrying in 0."]);
 
     let proxied = [
         ("AWS_ENDPOINT_URL", "https://opsworks.invalid"),
         ("HTTPS_PROXY", "http://u:s3cret@127.0.0.1:9"),
     ];
-    let run = join(&node("2s"), &proxied);
+    let run = join(&node("4s"), &proxied);
     expect(
         &run,
         75,
@@ -129,7 +129,7 @@ fn the_first_retry_is_logged_with_cause_endpoint_and_deadline() {
     assert!(!run.stderr.contains("s3cret"), "{}", run.stderr);
 
     let busy = Server::saying(whole("503 Busy", "busy"));
-    let run = join(&node("2s"), &[("AWS_ENDPOINT_URL", &busy.url())]);
+    let run = join(&node("4s"), &[("AWS_ENDPOINT_URL", &busy.url())]);
     expect(&run, 75, &[&format!("{} answered HTTP status 503", busy.url()), "; retrying in 0."]);
 }
 
@@ -199,7 +199,7 @@ fn a_refusal_of_a_proxy_ends_the_join_and_a_busy_proxy_is_retried() {
             assert!(began.elapsed() < Duration::from_mins(2), "it waited");
             assert!(proxy.heads()[0].contains("roxy-"), "the login was sent: {:?}", proxy.heads());
         }
-        let (run, proxy) = proxied(&whole("503 Busy", ""), endpoint, "2s");
+        let (run, proxy) = proxied(&whole("503 Busy", ""), endpoint, "4s");
         expect(&run, 75, &["503", "retrying", &format!("http://127.0.0.1:{}", proxy.port)]);
     }
 }
@@ -241,7 +241,7 @@ fn a_wrong_clock_is_retried_and_the_message_has_the_difference() {
                 ),
                 &body,
             ));
-            let run = join(&node("1s"), &[("AWS_ENDPOINT_URL", &server.url())]);
+            let run = join(&node("3s"), &[("AWS_ENDPOINT_URL", &server.url())]);
             expect(
                 &run,
                 75,
@@ -263,7 +263,7 @@ fn a_wrong_clock_is_retried_and_the_message_has_the_difference() {
         ),
         body,
     ));
-    let run = join(&node("1s"), &[("AWS_ENDPOINT_URL", &server.url())]);
+    let run = join(&node("3s"), &[("AWS_ENDPOINT_URL", &server.url())]);
     expect(&run, 77, &["was denied"]);
 }
 
@@ -327,6 +327,6 @@ fn the_daemon_does_not_retry_a_permanent_failure() {
 #[test]
 fn a_server_that_closes_the_connection_is_retried() {
     let server = Server::start(|_, _, stream| stream.flush());
-    let run = join(&node("1s"), &[("AWS_ENDPOINT_URL", &server.url())]);
+    let run = join(&node("3s"), &[("AWS_ENDPOINT_URL", &server.url())]);
     expect(&run, 75, &["closed the connection without an answer", &server.url(), "retrying"]);
 }

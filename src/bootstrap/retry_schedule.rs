@@ -86,7 +86,7 @@ impl RetrySchedule {
         self.spent(now) >= self.budget
     }
 
-    /// What is being waited for, be it that its time has come.
+    /// What is being waited for, also when its time has come.
     pub fn wait(&self) -> Option<&Waiting> {
         self.wait.as_ref()
     }
@@ -125,7 +125,7 @@ impl RetrySchedule {
         *self = Self::new(self.seed, budget, Duration::ZERO, now);
     }
 
-    /// Counts that the creating call has to be made anew.
+    /// Counts that the creating call has to be made again.
     pub fn count_setback(&mut self) {
         self.setbacks += 1;
         self.polling_since = None;
