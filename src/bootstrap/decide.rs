@@ -2,29 +2,21 @@
 
 use std::ops::ControlFlow::{self, Break, Continue};
 
-use super::{Bootstrap, Effect, Fault, Key, Kind, Now, Phase, StepKind};
+use super::journal::Journal;
+use super::steps::Steps;
+use super::{Bootstrap, Effect, Event, Fault, Key, Kind, Now, Phase, StepKind};
 use crate::engines::{EngineRecord, FactsWanted, Grant, Installation, KeySpec};
 use crate::targets::{Creation, Decision, Question, Reconciled, Undecided, invariant};
 
-impl Bootstrap {
-    /// Decides the next effect, unless one is decided already, or the bootstrap is waiting or over.
-    /// A fault is passed to the journal, which schedules a retry or ends the bootstrap. Returns
-    /// whether there was no fault.
-    pub(super) fn decide(&mut self, now: Now) -> bool {
-        let mut without_fault = true;
-        while self.decided.is_none() && !self.journal.is_waiting_or_over() {
-            match self.next_effect(now) {
-                Ok(effect) => self.decided = effect,
-                Err(fault) => {
-                    without_fault = false;
-                    self.fail(now, fault);
-                }
-            }
-        }
-        without_fault
+impl Steps for Bootstrap {
+    fn journal(&mut self) -> &mut Journal {
+        &mut self.journal
     }
 
-    /// The next effect. None: the state has advanced without an effect, so ask once more.
+    fn apply(&mut self, now: Now, event: Event) -> Result<(), Fault> {
+        self.apply_event(now, event)
+    }
+
     fn next_effect(&mut self, now: Now) -> Result<Option<Effect>, Fault> {
         if let Some(files) = &self.other_machines_files {
             return Ok(Some(Effect::SetAside(files.clone())));
@@ -56,6 +48,12 @@ impl Bootstrap {
         }
     }
 
+    fn fail(&mut self, now: Now, fault: Fault) {
+        self.take_fault(now, fault);
+    }
+}
+
+impl Bootstrap {
     fn gather(&self) -> Effect {
         let engine = self.engine();
         if engine.registers_itself() && !self.hand_over_is_settled {

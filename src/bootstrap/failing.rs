@@ -6,7 +6,7 @@ use crate::engines::Bundle;
 use crate::fault::Fault;
 
 impl Bootstrap {
-    pub(super) fn fail(&mut self, now: Now, fault: Fault) {
+    pub(super) fn take_fault(&mut self, now: Now, fault: Fault) {
         let fault = clock_skew::retry_when_wrong(fault, now);
         let phase = self.journal.working.phase.name();
         if phase == PhaseName::Creating && !self.is_in_doubt {

@@ -8,30 +8,7 @@ use crate::targets::name::default_name;
 use crate::targets::{Answer, Created, invariant};
 
 impl Bootstrap {
-    pub(super) fn handle_event(&mut self, now: Now, event: Event) {
-        let had_ended = self.journal.has_ended();
-        let event = self.journal.handle_due(now, event);
-        // Else it was an effect of the journal's own, such as a wait, which is no progress.
-        let was_decided_effect = event.is_some();
-        let mut without_fault = true;
-        if let Some(event) = event {
-            self.decided = None;
-            if let Err(fault) = self.apply(now, event) {
-                without_fault = false;
-                self.fail(now, fault);
-            }
-        }
-        without_fault &= self.decide(now);
-        if was_decided_effect && without_fault {
-            self.journal.schedule.succeeded();
-        }
-        if self.journal.has_ended() && !had_ended {
-            let release = self.release();
-            self.journal.release_before_end(release);
-        }
-    }
-
-    fn apply(&mut self, now: Now, event: Event) -> Result<(), Fault> {
+    pub(super) fn apply_event(&mut self, now: Now, event: Event) -> Result<(), Fault> {
         match event {
             Event::HandOverSettled => self.hand_over_is_settled = true,
             Event::Facts(facts, observed) => self.take_facts(now, *facts, *observed)?,

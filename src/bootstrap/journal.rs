@@ -17,6 +17,8 @@ pub(super) struct Journal {
     /// Set once the record could not be written. After that it is not written again.
     store_is_broken: bool,
     pub schedule: RetrySchedule,
+    /// The effect that was decided. It is performed once nothing is due before it.
+    pub decided: Option<Effect>,
     /// What a final fault refused, until it is on disk.
     evidence: Option<Evidence>,
     /// What lets the engine run again, to be done before the end.
@@ -38,6 +40,7 @@ impl Journal {
             saved,
             store_is_broken: false,
             schedule,
+            decided: None,
             evidence: None,
             release: None,
             outcome,
@@ -45,8 +48,14 @@ impl Journal {
         }
     }
 
+    /// The effect to perform now: what is due, else what was decided.
+    pub fn next_effect(&self) -> Effect {
+        let next = self.due().or_else(|| self.decided.clone());
+        next.unwrap_or_else(|| Effect::Finish(Outcome::Failed(invariant("nothing was decided"))))
+    }
+
     /// The effect that comes before the decided one.
-    pub fn due(&self) -> Option<Effect> {
+    fn due(&self) -> Option<Effect> {
         if self.owes_persist() {
             return Some(Effect::Persist(Box::new(self.working.clone())));
         }
@@ -190,9 +199,10 @@ impl Journal {
         }
     }
 
-    /// Whether a wait is under way, or the outcome is known.
-    pub fn is_waiting_or_over(&self) -> bool {
-        self.outcome.is_some() || self.schedule.wait().is_some()
+    /// Whether the next effect is still to be decided: none is, nothing is waited for, and this is
+    /// not the end.
+    pub fn needs_decision(&self) -> bool {
+        self.decided.is_none() && self.outcome.is_none() && self.schedule.wait().is_none()
     }
 
     pub fn has_ended(&self) -> bool {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::journal::Journal;
 use super::retry_schedule::RetrySchedule;
+use super::steps::Steps;
 use super::{
     Effect, Event, Now, Outcome, Phase, PhaseName, Record, StateMachine, Status, StepKind,
 };
@@ -25,7 +26,6 @@ pub struct Leave {
     hand_over_is_settled: bool,
     answers: Vec<Answer>,
     progress: Progress,
-    decided: Option<Effect>,
 }
 
 /// How far the leave is.
@@ -70,33 +70,9 @@ impl Leave {
             hand_over_is_settled: false,
             answers: Vec::new(),
             progress,
-            decided: None,
         };
         leave.decide(now);
         leave
-    }
-
-    fn decide(&mut self, now: Now) -> bool {
-        let mut without_fault = true;
-        while self.decided.is_none() && !self.journal.is_waiting_or_over() {
-            match self.next_effect(now) {
-                Ok(effect) => self.decided = effect,
-                Err(fault) => {
-                    without_fault = false;
-                    self.journal.fail(now, fault, None);
-                }
-            }
-        }
-        without_fault
-    }
-
-    fn next_effect(&mut self, now: Now) -> Result<Option<Effect>, Fault> {
-        match self.progress {
-            Progress::NoRecord | Progress::Cleared => Ok(Some(Effect::Forget)),
-            Progress::Member if self.facts.is_none() => Ok(Some(self.gather())),
-            Progress::Member => self.tell_authority(now),
-            Progress::Gone => Ok(Some(self.clear())),
-        }
     }
 
     fn engine(&self) -> &dyn Engine {
@@ -171,19 +147,6 @@ impl Leave {
         Effect::Clear(self.engine().clear(&files, &record.engine, &state_dir))
     }
 
-    fn apply(&mut self, now: Now, event: Event) -> Result<(), Fault> {
-        match event {
-            Event::HandOverSettled => self.hand_over_is_settled = true,
-            Event::Facts(facts, observed) => self.take_facts(now, *facts, *observed)?,
-            Event::Answered(answer) => self.answers.push(answer),
-            Event::Cleared => self.progress = Progress::Cleared,
-            Event::Forgotten => self.finish(),
-            Event::Failed(fault) => return Err(fault),
-            other => return Err(invariant(&format!("unexpected event {other:?}"))),
-        }
-        Ok(())
-    }
-
     fn take_facts(&mut self, now: Now, facts: Facts, observed: Observed) -> Result<(), Fault> {
         if let Some(difference) = self.journal.working.other_machine(&facts.machine()) {
             return Err(Fault::new(
@@ -241,27 +204,45 @@ impl Leave {
     }
 }
 
+impl Steps for Leave {
+    fn journal(&mut self) -> &mut Journal {
+        &mut self.journal
+    }
+
+    fn apply(&mut self, now: Now, event: Event) -> Result<(), Fault> {
+        match event {
+            Event::HandOverSettled => self.hand_over_is_settled = true,
+            Event::Facts(facts, observed) => self.take_facts(now, *facts, *observed)?,
+            Event::Answered(answer) => self.answers.push(answer),
+            Event::Cleared => self.progress = Progress::Cleared,
+            Event::Forgotten => self.finish(),
+            Event::Failed(fault) => return Err(fault),
+            other => return Err(invariant(&format!("unexpected event {other:?}"))),
+        }
+        Ok(())
+    }
+
+    fn next_effect(&mut self, now: Now) -> Result<Option<Effect>, Fault> {
+        match self.progress {
+            Progress::NoRecord | Progress::Cleared => Ok(Some(Effect::Forget)),
+            Progress::Member if self.facts.is_none() => Ok(Some(self.gather())),
+            Progress::Member => self.tell_authority(now),
+            Progress::Gone => Ok(Some(self.clear())),
+        }
+    }
+
+    fn fail(&mut self, now: Now, fault: Fault) {
+        self.journal.fail(now, fault, None);
+    }
+}
+
 impl StateMachine for Leave {
     fn poll(&self) -> Effect {
-        let next = self.journal.due().or_else(|| self.decided.clone());
-        next.unwrap_or_else(|| Effect::Finish(Outcome::Failed(invariant("nothing was decided"))))
+        self.journal.next_effect()
     }
 
     fn handle(&mut self, now: Now, event: Event) {
-        let event = self.journal.handle_due(now, event);
-        let was_decided_effect = event.is_some();
-        let mut without_fault = true;
-        if let Some(event) = event {
-            self.decided = None;
-            if let Err(fault) = self.apply(now, event) {
-                without_fault = false;
-                self.journal.fail(now, fault, None);
-            }
-        }
-        without_fault &= self.decide(now);
-        if was_decided_effect && without_fault {
-            self.journal.schedule.succeeded();
-        }
+        self.handle_event(now, event);
     }
 
     fn status(&self, now: Now) -> Status {

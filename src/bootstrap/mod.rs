@@ -28,6 +28,7 @@ pub mod phase;
 mod record;
 mod retry_schedule;
 mod status;
+mod steps;
 
 use std::time::Duration;
 
@@ -47,6 +48,7 @@ use crate::secret::Secret;
 use crate::targets::{Answer, NameTemplate, Target, state_dir};
 use journal::Journal;
 use retry_schedule::RetrySchedule;
+use steps::Steps;
 
 /// The input of one bootstrap.
 pub struct Plan {
@@ -96,8 +98,6 @@ pub struct Bootstrap {
     other_machines_files: Option<Vec<String>>,
     /// What this start may do if the node has joined already.
     maintenance: Maintenance,
-    /// The next effect, once the journal has nothing due.
-    decided: Option<Effect>,
 }
 
 /// The node's key, as far as this start knows it.
@@ -151,7 +151,6 @@ pub fn resume(plan: Plan, record: Option<Record>, seed: u64, now: Now) -> Bootst
         secret: None,
         other_machines_files: None,
         maintenance: Maintenance::default(),
-        decided: None,
         plan,
     };
     bootstrap.decide(now);
@@ -160,15 +159,16 @@ pub fn resume(plan: Plan, record: Option<Record>, seed: u64, now: Now) -> Bootst
 
 impl StateMachine for Bootstrap {
     fn poll(&self) -> Effect {
-        let next = self.journal.due().or_else(|| self.decided.clone());
-        next.unwrap_or_else(|| {
-            let fault = crate::targets::invariant("nothing was decided");
-            Effect::Finish(Outcome::Failed(fault))
-        })
+        self.journal.next_effect()
     }
 
     fn handle(&mut self, now: Now, event: Event) {
+        let had_ended = self.journal.has_ended();
         self.handle_event(now, event);
+        if self.journal.has_ended() && !had_ended {
+            let release = self.release();
+            self.journal.release_before_end(release);
+        }
     }
 
     fn status(&self, now: Now) -> Status {
