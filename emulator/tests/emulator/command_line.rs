@@ -163,7 +163,7 @@ fn bad_values_are_refused_by_what_is_allowed() -> Outcome {
         ),
         ("--fault", "DescribeServers=cert:two", "cannot strike DescribeServers; it strikes Associ"),
         ("--deny", "AssociateNodes", "'AssociateNodes' is not an action; it is of opsworks-cm:"),
-        ("--deny", "chef:*", "chef:* is none of IAM's"),
+        ("--deny", "chef:*", "chef:* is not an action that IAM knows"),
         ("--autosign", "maybe", "write on, off or challenge=PASSWORD"),
         ("--puppet-listen", "8140", "invalid socket address"),
         ("--fault", "puppet-ca:GetCertificate=cert:two", "cannot strike"),
