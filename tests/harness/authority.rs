@@ -3,16 +3,21 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
-use enlist_emulator::ca::{Authority, Csr, CsrError, Order, Refusal, SigningCa};
+use enlist_emulator::ca::{Authority, Csr, CsrError, Order, Refusal, Revoked, SigningCa};
 use enlist_emulator::now::Now;
+
+use super::node::START;
 
 static SIGNER: Mutex<Option<Signer>> = Mutex::new(None);
 
 struct Signer {
     ca: SigningCa,
-    /// By public key, name and serial number.
-    signed: BTreeMap<(Vec<u8>, String, u64), String>,
+    /// By public key, name, serial number and lifetime.
+    signed: BTreeMap<(Vec<u8>, String, u64, Duration), String>,
+    /// By what is revoked and since when.
+    lists: BTreeMap<String, String>,
     read: BTreeMap<String, Csr>,
 }
 
@@ -25,6 +30,11 @@ impl Registrar {
         let bundle = with(now, |signer| signer.ca.bundle().to_owned());
         Self { bundle }
     }
+}
+
+/// The CA's certificates, in PEM.
+pub fn bundle() -> String {
+    Registrar::new(Now::from_unix_seconds(START.unsigned_abs())).bundle
 }
 
 impl Authority for Registrar {
@@ -44,19 +54,45 @@ impl Authority for Registrar {
     }
 
     fn sign(&mut self, now: Now, order: &Order<'_>) -> Result<String, Refusal> {
-        with(now, |signer| {
-            if order.wrong.is_some() {
-                return signer.ca.sign(now, order);
-            }
-            let key = (order.csr.public_key.clone(), order.node_name.to_owned(), order.serial);
-            if let Some(known) = signer.signed.get(&key) {
+        once(now, order, SigningCa::sign)
+    }
+
+    fn issue(&mut self, now: Now, order: &Order<'_>) -> Result<String, Refusal> {
+        once(now, order, SigningCa::issue)
+    }
+
+    fn revocation_list(&self, revoked: &[Revoked], at: Now) -> Result<String, Refusal> {
+        with(at, |signer| {
+            let key = format!("{revoked:?} {at:?}");
+            if let Some(known) = signer.lists.get(&key) {
                 return Ok(known.clone());
             }
-            let made = signer.ca.sign(now, order)?;
-            signer.signed.insert(key, made.clone());
+            let made = signer.ca.revocation_list(revoked, at)?;
+            signer.lists.insert(key, made.clone());
             Ok(made)
         })
     }
+}
+
+/// Signs, unless the same was signed before.
+fn once(
+    now: Now,
+    order: &Order<'_>,
+    sign: impl FnOnce(&mut SigningCa, Now, &Order<'_>) -> Result<String, Refusal>,
+) -> Result<String, Refusal> {
+    with(now, |signer| {
+        if order.wrong.is_some() {
+            return sign(&mut signer.ca, now, order);
+        }
+        let (key, name) = (order.csr.public_key.clone(), order.node_name.to_owned());
+        let key = (key, name, order.serial, order.lifetime);
+        if let Some(known) = signer.signed.get(&key) {
+            return Ok(known.clone());
+        }
+        let made = sign(&mut signer.ca, now, order)?;
+        signer.signed.insert(key, made.clone());
+        Ok(made)
+    })
 }
 
 fn with<T>(now: Now, work: impl FnOnce(&mut Signer) -> T) -> T {
@@ -64,6 +100,7 @@ fn with<T>(now: Now, work: impl FnOnce(&mut Signer) -> T) -> T {
     let signer = signer.get_or_insert_with(|| Signer {
         ca: SigningCa::generate(now, "puppet-test").unwrap(),
         signed: BTreeMap::new(),
+        lists: BTreeMap::new(),
         read: BTreeMap::new(),
     });
     work(signer)

@@ -12,6 +12,7 @@ use enlist_emulator::control::DEFAULT_STACK;
 
 use super::agent;
 use super::node::Node;
+use super::puppet_ca::{self, Signs};
 use super::puppet_node::opsworks_cm;
 
 /// One target on one kind of machine.
@@ -24,6 +25,8 @@ pub struct Case {
     pub shows_keys: bool,
     /// The target and its engines.
     pub target: fn() -> (Box<dyn Target>, Engines),
+    /// Who signs a request at a Puppet CA.
+    pub signs: Signs,
     /// The creating call.
     pub creating: &'static str,
     /// Writes the files from before the join.
@@ -52,6 +55,7 @@ pub const PUPPET: Case = Case {
         let (target, engines) = opsworks_cm("puppet-test");
         (Box::new(target), engines)
     },
+    signs: Signs::TheCa,
     creating: "AssociateNode",
     prepare: |node| {
         node.write("etc/puppetlabs/puppet/puppet.conf", CONF);
@@ -89,6 +93,22 @@ pub const CHEF: Case = Case {
     ..PUPPET
 };
 
+pub const PUPPET_SERVER: Case = Case {
+    name: "puppet-server (autosign)",
+    id: "puppet-server",
+    target: || puppet_ca::target("ca_file = \"/ca.pem\""),
+    creating: "PUT certificate_request",
+    ..PUPPET
+};
+
+/// The CA is not known before, and a person signs after some polls.
+pub const PUPPET_SERVER_BY_HAND: Case = Case {
+    name: "puppet-server (by hand)",
+    target: || puppet_ca::target("trust_on_first_use = true"),
+    signs: Signs::APersonAfter(20_000),
+    ..PUPPET_SERVER
+};
+
 pub const OPSWORKS: Case = Case {
     name: "opsworks (EC2)",
     id: "opsworks",
@@ -123,6 +143,7 @@ pub const SSM: Case = Case {
     is_ec2: false,
     shows_keys: false,
     target: || ssm(HandOverTo::Agent),
+    signs: Signs::TheCa,
     creating: "CreateActivation",
     prepare: |node| agent::install(node, None),
     key: None,

@@ -52,6 +52,7 @@ pub fn joined(node: &Node, case: &Case, shape_of_reference: &Shape) {
             assert_eq!(record.member_id(), Some(id.as_str()));
             assert_eq!(one.public_key.as_deref(), Some(key.unwrap().spki_der()));
         }
+        "puppet-server" => node.certified(case, record.name.as_deref().unwrap(), &key.unwrap()),
         _ => ssm_joined(node, case, &record),
     }
     keys_sent_were_made(node);
@@ -85,6 +86,7 @@ fn keys_sent_were_made(node: &Node) {
         let member = match action.as_str() {
             "AssociateNode" => &body["EngineAttributes"],
             "RegisterInstance" => &body["RsaPublicKey"],
+            "PUT certificate_request" => body,
             _ => continue,
         };
         sent.entry(action).or_default().insert(member.to_string());
@@ -147,6 +149,9 @@ pub fn left(node: &Node, case: &Case, was_joined: bool) {
     assert!(node.plane.opsworks().instances().is_empty(), "an instance is left");
     assert!(node.plane.ssm().activations().is_empty(), "an activation is left");
     assert!(node.plane.ssm().instances().is_empty(), "a managed instance is left");
+    if case.id == "puppet-server" && node.is_known_to_ca() {
+        assert!(node.told_admin, "it says how the CA's admin removes what is left");
+    }
     for path in case.gone {
         assert!(!node.path(path).exists(), "{path} is left");
     }

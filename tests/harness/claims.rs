@@ -5,7 +5,7 @@
 use enlist::bootstrap::Outcome;
 use enlist::fault::Kind;
 
-use super::cases::{OPSWORKS, OPSWORKS_WITHOUT_KEYS as CASE};
+use super::cases::{OPSWORKS, OPSWORKS_WITHOUT_KEYS as CASE, PUPPET_SERVER, PUPPET_SERVER_BY_HAND};
 use super::checks;
 use super::explore::{Reference, Story, finish_join, finish_leave};
 use super::node::{End, Node};
@@ -96,7 +96,7 @@ fn without_keys_an_interrupted_join_leaves_or_stops() {
 /// The record is gone and the agent's file exists: the node is reconciled, not registered again.
 #[test]
 fn a_registration_without_a_record_is_adopted_whenever_it_crashes() {
-    for case in [&CASE, &OPSWORKS] {
+    for case in [&CASE, &OPSWORKS, &PUPPET_SERVER, &PUPPET_SERVER_BY_HAND] {
         let reference = Reference::of(case);
         for crash in 0.. {
             let mut node = Node::new(case);

@@ -3,7 +3,8 @@
 use enlist::bootstrap::Outcome;
 
 use super::cases::{
-    CHEF, Case, OPSWORKS, OPSWORKS_ON_PREMISES, PUPPET, SSM, SSM_FILE, SSM_REGISTERED,
+    CHEF, Case, OPSWORKS, OPSWORKS_ON_PREMISES, PUPPET, PUPPET_SERVER, PUPPET_SERVER_BY_HAND, SSM,
+    SSM_FILE, SSM_REGISTERED,
 };
 use super::checks;
 use super::explore::{Reference, Story, finish_join};
@@ -53,7 +54,8 @@ fn a_clock_that_jumps_by_years_creates_nothing_twice() {
     for case in [&CHEF, &OPSWORKS, &OPSWORKS_ON_PREMISES] {
         assert_eq!(every_jump(case).1, 0, "{}: nothing there depends on the time", case.name);
     }
-    for case in [&PUPPET, &SSM, &SSM_REGISTERED, &SSM_FILE] {
+    for case in [&PUPPET, &PUPPET_SERVER, &PUPPET_SERVER_BY_HAND, &SSM, &SSM_REGISTERED, &SSM_FILE]
+    {
         let (joined, refused) = every_jump(case);
         assert!(joined > 0 && refused > 0, "{}: the time of a certificate matters", case.name);
     }

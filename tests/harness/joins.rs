@@ -1,7 +1,8 @@
 //! Joining with a crash at every point, at pairs of points, and at random triples.
 
 use super::cases::{
-    CHEF, Case, OPSWORKS, OPSWORKS_ON_PREMISES, PUPPET, SSM, SSM_FILE, SSM_REGISTERED,
+    CHEF, Case, OPSWORKS, OPSWORKS_ON_PREMISES, PUPPET, PUPPET_SERVER, PUPPET_SERVER_BY_HAND, SSM,
+    SSM_FILE, SSM_REGISTERED,
 };
 use super::explore::{Count, Reference, join, sample, share};
 use super::rng::Rng;
@@ -41,6 +42,12 @@ fn every_point(case: &Case) {
 #[test]
 fn puppet_joins_whenever_it_crashes() {
     every_point(&PUPPET);
+}
+
+#[test]
+fn a_puppet_ca_issues_one_certificate_whenever_it_crashes() {
+    every_point(&PUPPET_SERVER);
+    every_point(&PUPPET_SERVER_BY_HAND);
 }
 
 #[test]

@@ -4,7 +4,8 @@
 use enlist::bootstrap::Outcome;
 
 use super::cases::{
-    CHEF, Case, OPSWORKS, OPSWORKS_ON_PREMISES, PUPPET, SSM, SSM_FILE, SSM_REGISTERED,
+    CHEF, Case, OPSWORKS, OPSWORKS_ON_PREMISES, PUPPET, PUPPET_SERVER, PUPPET_SERVER_BY_HAND, SSM,
+    SSM_FILE, SSM_REGISTERED,
 };
 use super::checks;
 use super::explore::{Failures, Reference, Story, finish_join, finish_leave, join, sample};
@@ -35,6 +36,7 @@ fn every_point(case: &Case) {
     for first in 0..points {
         let (mut node, crashed) = leave(case, &reference, &[first]);
         assert!(crashed, "{}: there is a point {first}", case.name);
+        node.admin_cleans();
         finish_join(&mut node, case);
         checks::joined(&node, case, &again_shape(&reference, &node));
         again += 1;
@@ -89,6 +91,16 @@ fn agent_registered(node: &Node) -> bool {
 #[test]
 fn puppet_leaves_whenever_it_crashes() {
     every_point(&PUPPET);
+}
+
+#[test]
+fn puppet_leaves_its_own_server_whenever_it_crashes() {
+    every_point(&PUPPET_SERVER);
+}
+
+#[test]
+fn a_node_that_waits_for_a_signature_leaves_whenever_it_crashes() {
+    every_point(&PUPPET_SERVER_BY_HAND);
 }
 
 #[test]

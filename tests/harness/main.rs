@@ -25,12 +25,14 @@ mod keys;
 mod leaves;
 mod machine;
 mod node;
+mod puppet_ca;
 #[path = "../common/puppet_node.rs"]
 mod puppet_node;
 mod renewals;
 mod replies;
 #[path = "../../benches/fleet/rng.rs"]
 mod rng;
+mod signing;
 mod syscalls;
 mod tree;
 mod wire;

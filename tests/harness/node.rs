@@ -21,12 +21,13 @@ use tokio::runtime::Runtime;
 
 use super::authority::Registrar;
 use super::cases::Case;
+use super::puppet_ca::Signs;
 use super::replies::{Loss, Reply};
 use super::tree::Tree;
-use super::{agent, checks, wire};
+use super::{agent, checks, puppet_ca, wire};
 
 /// 2025-01-01T00:00:00Z.
-const START: i64 = 1_735_689_600;
+pub const START: i64 = 1_735_689_600;
 /// The duration of a call, in milliseconds: shorter than any wait.
 const CALL: u64 = 50;
 /// The time between two starts, in milliseconds.
@@ -58,6 +59,13 @@ pub struct Node {
     pub losses: Vec<Loss>,
     /// Every call: action and body.
     pub asked: Vec<(String, Value)>,
+    /// Who signs at the Puppet CA, and since when a request waits there.
+    pub signs: Signs,
+    pub waits_since: Option<u64>,
+    /// How often the Puppet CA's admin has cleaned this node's name.
+    pub cleaned: usize,
+    /// Whether a leave has said what the Puppet CA's admin runs.
+    pub told_admin: bool,
     pub runtime: Runtime,
 }
 
@@ -84,6 +92,7 @@ impl Node {
                 stacks: vec![StackSpec { fingerprints: case.shows_keys, ..StackSpec::default() }],
                 ..OpsWorksSettings::default()
             },
+            puppet_ca: puppet_ca::policy(case.signs),
             ..ControlSettings::default()
         };
         let start = PlaneNow::from_unix_seconds(START.unsigned_abs());
@@ -100,6 +109,10 @@ impl Node {
             secrets: Vec::new(),
             losses: Vec::new(),
             asked: Vec::new(),
+            signs: case.signs,
+            waits_since: None,
+            cleaned: 0,
+            told_admin: false,
             runtime: tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap(),
         };
         node.write("etc/machine-id", "0123456789abcdef0123456789abcdef\n");
@@ -199,7 +212,9 @@ impl Node {
                 machine.poll(),
                 "poll returns the same effect until its event is handled"
             );
-            self.assert_no_secret(&format!("{:?}", machine.status(now)), "the status");
+            let status = format!("{:?}", machine.status(now));
+            self.assert_no_secret(&status, "the status");
+            self.told_admin |= status.contains("run `puppetserver ca clean");
             if self.pass().is_err() {
                 return End::Crashed;
             }
@@ -260,33 +275,47 @@ impl Node {
     }
 
     fn call(&mut self, request: &Request) -> Result<Result<Answer, Fault>, Crash> {
-        let response = self.ask(&wire::call(request));
-        if let Ok(response) = &response
-            && let Ok(Answer::SystemsManager(ssm::Answer::Created { code: Some(code), .. })) =
-                wire::answer(request, response)
-        {
+        let answer = match request {
+            Request::PuppetCa(request) => self
+                .ask(&puppet_ca::call(request))
+                .and_then(|response| puppet_ca::answer(request, &response))
+                .map(Answer::from),
+            _ => {
+                self.ask(&wire::call(request)).and_then(|response| wire::answer(request, &response))
+            }
+        };
+        if let Ok(Answer::SystemsManager(ssm::Answer::Created { code: Some(code), .. })) = &answer {
             self.secrets.push(code.expose().to_owned());
         }
         self.pass()?;
-        Ok(match response {
-            Ok(response) => wire::answer(request, &response),
-            Err(fault) => Err(fault),
-        })
+        Ok(answer)
     }
 
     /// Makes a call with its planned loss.
     pub fn ask(&mut self, request: &http::Request) -> Result<http::Response, Fault> {
-        let body: Value = serde_json::from_slice(&request.body).unwrap();
-        let target = request.header("x-amz-target").unwrap_or_default();
-        let action = target.split('.').nth(1).unwrap_or_default().to_owned();
+        let of_puppet_ca = puppet_ca::action(request);
+        let (action, body, throttled) = if let Some(action) = &of_puppet_ca {
+            let body = String::from_utf8_lossy(&request.body).into_owned();
+            (action.clone(), Value::from(body), 429)
+        } else {
+            let body = serde_json::from_slice(&request.body).unwrap();
+            let target = request.header("x-amz-target").unwrap_or_default();
+            (target.split('.').nth(1).unwrap_or_default().to_owned(), body, 400)
+        };
         let reply = Reply::of(&mut self.losses, &action, self.asked.len());
         self.asked.push((action, body));
         self.clock += CALL;
         let now = self.plane_now();
         let arrives = reply.arrives();
-        let response = arrives.then(|| self.plane.handle(now, request));
+        if of_puppet_ca.is_some() {
+            self.person_signs();
+        }
+        let response = arrives.then(|| match of_puppet_ca {
+            Some(_) => puppet_ca::handle(&mut self.plane, now, request),
+            None => self.plane.handle(now, request),
+        });
         self.clock += reply.takes();
-        reply.becomes(response)
+        reply.becomes(response, throttled)
     }
 
     pub fn assert_no_secret(&self, text: &str, what: &str) {

@@ -5,7 +5,8 @@ use enlist_emulator::http::{AMZ_JSON, Delivery, Response};
 use std::time::Duration;
 
 use super::cases::{
-    CHEF, Case, OPSWORKS, OPSWORKS_ON_PREMISES, PUPPET, SSM, SSM_FILE, SSM_REGISTERED,
+    CHEF, Case, OPSWORKS, OPSWORKS_ON_PREMISES, PUPPET, PUPPET_SERVER, PUPPET_SERVER_BY_HAND, SSM,
+    SSM_FILE, SSM_REGISTERED,
 };
 use super::checks;
 use super::explore::{Reference, Story, finish_leave, join, sample};
@@ -86,8 +87,8 @@ impl Reply {
         if matches!(self, Self::SilentBefore | Self::SilentAfter) { 10_000 } else { 0 }
     }
 
-    /// What the node sees.
-    pub fn becomes(self, response: Option<Response>) -> Result<Response, Fault> {
+    /// What the node sees. `throttled` is the status of a throttled call.
+    pub fn becomes(self, response: Option<Response>, throttled: u16) -> Result<Response, Fault> {
         let error = |status, code: &str| {
             let body = format!("{{\"__type\":\"{code}\",\"message\":\"\"}}");
             Response::new(status, AMZ_JSON, body)
@@ -104,7 +105,7 @@ impl Reply {
                 delivered(Delivery::Late(Duration::from_secs(10)))
             }
             Self::Truncated => delivered(Delivery::Truncated),
-            Self::Throttled => error(400, "ThrottlingException"),
+            Self::Throttled => error(throttled, "ThrottlingException"),
         })
     }
 }
@@ -164,6 +165,12 @@ fn every_loss_of_a_leave(case: &Case) {
 fn no_lost_reply_creates_a_second_association() {
     every_loss(&PUPPET);
     every_loss(&CHEF);
+}
+
+#[test]
+fn no_lost_reply_makes_a_puppet_ca_sign_twice() {
+    every_loss(&PUPPET_SERVER);
+    every_loss(&PUPPET_SERVER_BY_HAND);
 }
 
 #[test]

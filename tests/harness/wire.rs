@@ -42,9 +42,9 @@ fn body(request: &Request) -> (&'static str, Value) {
     }
 }
 
-/// A Puppet CA is asked over TLS, in tests/puppet_server.rs.
+/// A Puppet CA has no AWS API: the harness translates its requests in `puppet_ca.rs`.
 fn no_case() -> ! {
-    panic!("the harness has no case with a Puppet CA")
+    panic!("this is a request to a Puppet CA")
 }
 
 fn cm_body(request: &cm::Request) -> Value {

@@ -37,6 +37,13 @@ impl PuppetCa {
         of_server.map(|((_, name), pending)| (name.as_str(), pending.csr.as_str()))
     }
 
+    /// The names that a server issued certificates under: the certificate in PEM, unless it was
+    /// deleted, and the serial numbers of all that were issued.
+    pub fn issued(&self, server: &str) -> impl Iterator<Item = (&str, Option<&str>, &[String])> {
+        let of_server = self.issued.iter().filter(move |((known, _), _)| known == server);
+        of_server.map(|((_, name), it)| (name.as_str(), it.certificate.as_deref(), &*it.serials))
+    }
+
     /// Requests and certificates as JSON. Certificates of associations are those rows' own.
     pub(in crate::control) fn state_json(&self, cm: &OpsWorksCm, now: Now) -> Value {
         let requests = self.requests.iter().map(|((server, name), pending)| {

@@ -1,0 +1,53 @@
+//! A Puppet CA that has another machine under the name of this node.
+
+use enlist::bootstrap::Outcome;
+use enlist::fault::Kind;
+
+use super::cases::{Case, PUPPET_SERVER};
+use super::checks;
+use super::explore::{Reference, Story, finish_join};
+use super::node::{End, Node};
+use super::puppet_ca::Signs;
+
+/// The CA of another machine of the same name: it has that machine's certificate, or its request.
+fn taken(signs: Signs) -> Node {
+    let mut other = Node::new(&Case { signs, ..PUPPET_SERVER });
+    // Another key than those that the node may make.
+    other.keys_made = 3;
+    other.join(&PUPPET_SERVER, None);
+    assert!(other.is_known_to_ca());
+    other
+}
+
+/// The join ends with 69, whatever crashes, and sends nothing. Once the admin has cleaned the name,
+/// it joins.
+#[test]
+fn a_name_that_another_machine_has_stays_that_machines_whenever_it_crashes() {
+    let case = &PUPPET_SERVER;
+    let reference = Reference::of(case);
+    let (mut runs, mut crashed) = (0, 0);
+    for signs in [Signs::TheCa, Signs::APersonBefore(usize::MAX)] {
+        for crash in 0..reference.points {
+            let (other, mut node) = (taken(signs), Node::new(case));
+            let story = Story(format!("a taken name, {signs:?}, crash at {crash}"));
+            (node.plane, node.clock) = (other.plane, other.clock);
+            runs += 1;
+            crashed += usize::from(matches!(node.join(case, Some(crash)), End::Crashed));
+            let End::Finished(Outcome::Failed(fault)) = node.join(case, None) else {
+                panic!("it joined with another machine's name");
+            };
+            assert_eq!(fault.kind, Kind::Rejected, "{fault:?}");
+            assert!(fault.todo.contains("puppetserver ca clean"), "{fault:?}");
+            let sent = node.asked.iter().filter(|(action, _)| action == case.creating);
+            assert_eq!(sent.count(), 0, "nothing of this node's was sent");
+            node.admin_cleans();
+            // The CA keeps the policy that the other machine found.
+            node.signs = Signs::APersonAfter(1_000);
+            finish_join(&mut node, case);
+            checks::joined(&node, case, &reference.shape);
+            drop(story);
+        }
+    }
+    println!("a taken name: {runs} runs, {crashed} with a crash");
+    assert!(crashed > 50, "only {crashed} crashes");
+}
