@@ -1,4 +1,4 @@
-//! The reference model of the three authorities and of the agent that registers itself: only as much
+//! The reference model of the authorities and of the agent that registers itself: only as much
 //! as the rules need.
 
 use enlist::engines::ssm_agent::{Code, HandOver};
@@ -9,8 +9,9 @@ use enlist::targets::ssm::api as ssm;
 use enlist::targets::{Answer, Request};
 
 use super::Fate;
+use super::puppet_ca::PuppetCa;
 use super::world::{CA, GOOD, KEY, NAME, STACK};
-use super::{CHEF, ON_PREMISES};
+use super::{CHEF, ON_PREMISES, PUPPET_SERVER};
 use enlist::secret::Secret;
 
 pub const CODE: &str = "ABCDEFGHIJKLMNOPQRST";
@@ -30,6 +31,7 @@ pub struct Authority {
     instances: Vec<String>,
     activations: Vec<(String, String, i32)>,
     managed: Vec<(String, String)>,
+    puppet_ca: PuppetCa,
     /// The registration in the agent's vault.
     pub vault: Option<String>,
     /// The activation in the file of a hand-over to a file.
@@ -47,6 +49,7 @@ impl Authority {
             instances: Vec::new(),
             activations: Vec::new(),
             managed: Vec::new(),
+            puppet_ca: PuppetCa::default(),
             vault: None,
             handed_over: None,
         }
@@ -63,7 +66,7 @@ impl Authority {
             Request::OpsworksCm(request) => self.opsworks_cm(request, fate).into(),
             Request::OpsworksStacks(request) => self.stacks(request).into(),
             Request::SystemsManager(request) => self.systems_manager(request).into(),
-            Request::PuppetCa(request) => panic!("the model has no Puppet CA: {request:?}"),
+            Request::PuppetCa(request) => self.puppet_ca.answer(&request, fate).into(),
         }
     }
 
@@ -233,6 +236,7 @@ impl Authority {
                 assert_eq!(self.activations.len(), 1, "{:?}", self.activations);
                 assert_eq!(self.handed_over.as_ref(), Some(&self.activations[0].0));
             }
+            PUPPET_SERVER => self.puppet_ca.has_one_certificate(),
             _ => assert!(self.managed.iter().all(|(_, by)| by == GIVEN) && self.vault.is_some()),
         }
     }

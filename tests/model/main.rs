@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
 
 mod authority;
+mod puppet_ca;
 mod rules;
 #[allow(dead_code, reason = "shared with the fuzz targets, which use all of it")]
 #[path = "../../fuzz/bodies/world.rs"]
@@ -65,7 +66,7 @@ fn fate() -> impl Strategy<Value = Fate> {
 }
 
 /// The settings of each target that is driven.
-const TARGETS: [&str; 8] = [
+const TARGETS: [&str; 9] = [
     "[opsworks-cm]\nserver = \"p\"\n",
     "[opsworks-cm]\nserver = \"p\"\nendpoint = \"puppet.example\"\nca_file = \"/ca.pem\"\n",
     "[opsworks-cm]\nserver = \"p\"\nengine = \"chef\"\n",
@@ -74,9 +75,11 @@ const TARGETS: [&str; 8] = [
     "[ssm]\niam_role = \"r\"\non_ec2 = true\nhand_over = \"file\"\n",
     "[ssm]\nactivation_id = \"11111111-2222-3333-4444-555555555555\"\nactivation_code_file = \"/c\"\non_ec2 = true\n",
     "[opsworks]\nstack_id = \"2f18b4cb-4de5-4429-a149-ff7da9f0d8ee\"\ninfrastructure = \"on-premises\"\nprivate_ip = \"10.0.0.1\"\n",
+    "[puppet-server]\nserver = \"puppet.example\"\nca_file = \"/ca.pem\"\n",
 ];
 const CHEF: usize = 2;
 const ON_PREMISES: usize = 7;
+const PUPPET_SERVER: usize = 8;
 
 proptest! {
     #![proptest_config(ProptestConfig {
@@ -133,7 +136,8 @@ impl Run {
         let text = TARGETS[self.which];
         let mut input = enlist::config::Input::looked_for_in("here".to_owned());
         enlist::config::fragments::add_text(&mut input, text, "f").unwrap();
-        let settings = Settings::parse(&input, &|_| Ok(world::CA.to_owned())).unwrap();
+        let ca = if self.which == PUPPET_SERVER { &puppet_ca::MADE.ca } else { world::CA };
+        let settings = Settings::parse(&input, &|_| Ok(ca.to_owned())).unwrap();
         let target = settings.targets().remove(0);
         Plan { target, engines: settings.engines, name: None, budget: self.budget }
     }
@@ -248,6 +252,9 @@ impl Run {
                 ssm.instance.clone_from(&self.authority.vault);
                 ssm.handed_over.clone_from(&self.authority.handed_over);
                 Event::Facts(Box::new(world::facts()), Box::new(observed))
+            }
+            Effect::EnsureKey(_) if self.which == PUPPET_SERVER => {
+                Event::Key(Box::new(puppet_ca::MADE.key.clone()))
             }
             Effect::EnsureKey(_) => Event::Key(Box::new(world::key_report())),
             Effect::Persist(record) => {

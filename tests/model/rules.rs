@@ -56,11 +56,12 @@ impl Rules {
         assert!(record.name.is_some() && record.machine.is_some());
         self.created += 1;
         assert!(record.attempts >= self.created, "{} attempts on disk", record.attempts);
-        if request.action() == "AssociateNode" {
-            // Decision 0001: repeated with the same name and the same key.
+        if ["AssociateNode", "PUT certificate_request"].contains(&request.action()) {
+            // Decisions 0001 and 0015: repeated with the same name and the same key.
             let first = self.first_call.get_or_insert_with(|| request.clone());
             assert_eq!(first, request, "repeated with other contents");
-        } else {
+        }
+        if request.action() != "AssociateNode" {
             assert!(!self.is_in_doubt, "created again without reconciling: {request:?}");
         }
     }
@@ -71,7 +72,7 @@ impl Rules {
 
     /// Whether this call finds out what became of a creating call.
     pub fn reconciles(effect: &Effect) -> bool {
-        asks(effect, &["DescribeInstances", "DescribeActivations"])
+        asks(effect, &["DescribeInstances", "DescribeActivations", "GET certificate_request"])
     }
 
     pub fn reconciled(&mut self, is_reconciling: bool) {
@@ -88,7 +89,10 @@ impl Rules {
 }
 
 pub fn creates(effect: &Effect) -> bool {
-    asks(effect, &["AssociateNode", "RegisterInstance", "CreateActivation"])
+    asks(
+        effect,
+        &["AssociateNode", "RegisterInstance", "CreateActivation", "PUT certificate_request"],
+    )
 }
 
 fn asks(effect: &Effect, actions: &[&str]) -> bool {
