@@ -1,13 +1,18 @@
-//! A Puppet CA that has another machine under the name of this node.
+//! A Puppet CA that has another machine under the name of this node, and people who sign between
+//! any two calls.
 
 use enlist::bootstrap::Outcome;
 use enlist::fault::Kind;
 
 use super::cases::{Case, PUPPET_SERVER};
 use super::checks;
-use super::explore::{Reference, Story, finish_join};
+use super::explore::{Reference, Story, finish_join, join};
 use super::node::{End, Node};
 use super::puppet_ca::Signs;
+use super::replies::{REPLIES, When};
+
+/// At least as many calls as a join makes until it only polls.
+const MOST_CALLS: usize = 12;
 
 /// The CA of another machine of the same name: it has that machine's certificate, or its request.
 fn taken(signs: Signs) -> Node {
@@ -50,4 +55,24 @@ fn a_name_that_another_machine_has_stays_that_machines_whenever_it_crashes() {
     }
     println!("a taken name: {runs} runs, {crashed} with a crash");
     assert!(crashed > 50, "only {crashed} crashes");
+}
+
+/// The CA had the request all the time, although it had neither a certificate nor, a moment later, a
+/// request: somebody signed in between.
+#[test]
+fn a_signature_between_any_two_calls_is_found() {
+    let reference = Reference::of(&PUPPET_SERVER);
+    let mut runs = 0;
+    for nth in 0..MOST_CALLS {
+        let case = Case { signs: Signs::APersonBefore(nth), ..PUPPET_SERVER };
+        for reply in REPLIES {
+            join(&case, &reference, &[], &[(When::Next(case.creating), reply)]);
+            runs += 1;
+        }
+        for crash in (nth % 4..reference.points).step_by(4) {
+            join(&case, &reference, &[crash], &[]);
+            runs += 1;
+        }
+    }
+    println!("a person who signs before each of {MOST_CALLS} calls: {runs} runs");
 }

@@ -5,7 +5,8 @@
 //! order, is its source (`certificate_authority.clj`, `process-csr-submission!`).
 //!
 //! A lost reply is settled by looking: the certificate first, then the request, each compared with
-//! the node's key. The request is sent again after two 404s only.
+//! the node's key. The request is sent again after two 404s only. If the CA says then that the name is
+//! taken, it is looked at again.
 
 pub mod api;
 mod refusal;

@@ -4,11 +4,7 @@
 use crate::fault::{Fault, Kind};
 
 /// A part of the server's text, and what to do.
-const ADVICE: [(&str, &str); 9] = [
-    (
-        "ignoring certificate request",
-        "run `enlist join` again: it looks at what the CA has; if that is another machine's, run `puppetserver ca clean --certname NAME` on the server",
-    ),
+const ADVICE: [(&str, &str); 8] = [
     (
         "subject alternative names",
         "ask for no alternative names, or set allow-subject-alt-names in the server's ca.conf, run `puppetserver ca clean --certname NAME` there, then `enlist join`",
@@ -28,9 +24,20 @@ const ADVICE: [(&str, &str); 9] = [
     ("does not match requested key", "this is a bug in enlist; please report it"),
 ];
 
-/// The fault for it.
+/// In the text of a CA that has a certificate or a request of this name.
+const TAKEN: &str = "ignoring certificate request";
+
+/// The fault for it. A request is sent only if the CA had nothing of this name. If it has now, an
+/// earlier request arrived or was signed meanwhile, or another machine's: in doubt, so that what the
+/// CA has is looked at again.
 #[must_use]
 pub fn fault(reason: &str, authority: &str) -> Fault {
+    if reason.contains(TAKEN) {
+        let what = "the CA has got a certificate or a request of this name meanwhile";
+        let todo = "if it lasts, run `puppetserver ca clean --certname NAME` on the server, then `enlist join`";
+        let fault = Fault::new(Kind::Transient, what, authority, todo).cause(reason);
+        return fault.in_doubt().ends_as(Kind::Rejected);
+    }
     let known = ADVICE.iter().find(|(part, _)| reason.contains(part));
     let todo = known.map_or("correct what the server's reason names", |(_, todo)| todo);
     let what = "the CA has refused the certificate request";
@@ -40,11 +47,11 @@ pub fn fault(reason: &str, authority: &str) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::fault;
+    use crate::fault::Kind;
 
     #[test]
     fn the_servers_text_is_shown_and_picks_the_advice() {
         for (reason, todo) in [
-            ("n already has a requested certificate; ignoring certificate request", "ca clean"),
             (
                 "CSR 'n' contains extra subject alternative names (a), which are disallowed.",
                 "allow-subject-alt-names",
@@ -58,6 +65,15 @@ mod tests {
             let fault = fault(reason, "the server");
             assert!(fault.todo.contains(todo), "{reason}: {}", fault.todo);
             assert_eq!(fault.causes, [reason]);
+            assert_eq!(fault.kind, Kind::Rejected);
         }
+    }
+
+    #[test]
+    fn a_name_that_was_taken_meanwhile_is_looked_at_again() {
+        let reason = "n already has a signed certificate; ignoring certificate request";
+        let fault = fault(reason, "the server");
+        assert!(fault.is_retried() && fault.may_have_happened);
+        assert_eq!(fault.causes, [reason]);
     }
 }
