@@ -10,8 +10,9 @@ use super::process;
 use super::root::Root;
 use super::store::Store;
 use super::{engines, preflight, program};
-use crate::engines::{Action, Bundle, Installed, PidLock, Place, Run, block, ini};
+use crate::engines::{Action, Bundle, Installed, Item, PidLock, Place, Run, block, ini};
 use crate::fault::{Fault, Kind};
+use crate::pki::crl;
 
 /// How long the engine's first run may take.
 const RUN_LIMIT: Duration = Duration::from_mins(30);
@@ -77,6 +78,9 @@ fn parent_of<'a>(action: &'a Action, lock: &Place) -> Option<&'a Place> {
 fn perform_action(root: &Root, store: &Store, action: &Action) -> Result<(), Fault> {
     match action {
         Action::Directory(place) => make(root, place),
+        Action::File { item: Item::Crl, at, content, .. } if has_newer(root, at, content)? => {
+            Ok(())
+        }
         Action::File { at, content, outdates, .. } => {
             place_file(root, store, at, content, outdates)
         }
@@ -126,6 +130,13 @@ fn borrowed<'a>(values: &'a [(&'static str, String)]) -> Vec<(&'a str, &'a str)>
 pub fn set(root: &Root, store: &Store, path: &str, values: &[(&str, &str)]) -> Result<(), Fault> {
     let at = Place { path: path.to_owned(), mode: 0o644, owner: None };
     edit(root, store, &at, |text| ini::set(text, values))
+}
+
+/// Whether the file has these revocation lists or newer ones: the engine fetches them by itself.
+fn has_newer(root: &Root, at: &Place, lists: &str) -> Result<bool, Fault> {
+    let found = files::read_if_there(root, &at.path)?;
+    let found = found.and_then(|found| String::from_utf8(found).ok());
+    Ok(found.is_some_and(|found| crl::is_as_new(&found, lists)))
 }
 
 fn place_file(

@@ -9,6 +9,9 @@ use webpki::{
     RevocationCheckDepth, RevocationOptionsBuilder, UnknownStatusPolicy, anchor_from_trusted_cert,
 };
 
+use x509_parser::prelude::{FromDer, ParsedExtension};
+use x509_parser::revocation_list::CertificateRevocationList;
+
 use super::certificate::{CaBundle, Certificate, parse};
 
 const LABEL: &str = "X509 CRL";
@@ -51,6 +54,59 @@ pub fn read(text: &str) -> Result<Vec<CertRevocationList<'static>>, CrlError> {
             .map_err(|error| CrlError::Unreadable { number: index + 1, why: error.to_string() })
     };
     blocks.into_iter().enumerate().map(one).collect()
+}
+
+/// Whether `found` has each list of `recorded`, as new as there or newer: of the same issuer and
+/// issuer's key, by CRL number where both have one, else by thisUpdate. False if either can't be read.
+#[must_use]
+pub fn is_as_new(found: &str, recorded: &str) -> bool {
+    let (Some(found), Some(recorded)) = (editions(found), editions(recorded)) else {
+        return false;
+    };
+    let is_covered = |old: &Edition| {
+        let mut same = found.iter().filter(|new| new.issuer == old.issuer && new.key == old.key);
+        same.any(|new| match (&new.number, &old.number) {
+            (Some(new), Some(old)) => new >= old,
+            _ => new.this_update >= old.this_update,
+        })
+    };
+    recorded.iter().all(is_covered)
+}
+
+/// Whose list it is, and which one.
+struct Edition {
+    issuer: Vec<u8>,
+    /// The authority key identifier.
+    key: Option<Vec<u8>>,
+    /// The CRL number without leading zeros, with its length first, so that it can be compared.
+    number: Option<(usize, Vec<u8>)>,
+    this_update: i64,
+}
+
+/// None if it holds no list, or anything else.
+fn editions(text: &str) -> Option<Vec<Edition>> {
+    read(text).ok()?;
+    let blocks = pem::parse_many(text).ok()?;
+    blocks.iter().map(|block| edition(block.contents())).collect()
+}
+
+fn edition(der: &[u8]) -> Option<Edition> {
+    let (_, list) = CertificateRevocationList::from_der(der).ok()?;
+    let (mut key, mut number) = (None, None);
+    for extension in list.extensions() {
+        match extension.parsed_extension() {
+            ParsedExtension::AuthorityKeyIdentifier(found) => {
+                key = found.key_identifier.as_ref().map(|key| key.0.to_vec());
+            }
+            ParsedExtension::CRLNumber(found) => {
+                let bytes = found.to_bytes_be();
+                number = Some((bytes.len(), bytes));
+            }
+            _ => {}
+        }
+    }
+    let issuer = list.issuer().as_raw().to_vec();
+    Some(Edition { issuer, key, number, this_update: list.last_update().timestamp() })
 }
 
 /// Whether the lists of every CA above a certificate are there, and none of them has it or a CA
@@ -112,7 +168,7 @@ mod tests {
         date_time_ymd,
     };
 
-    use super::{CrlError, check, read};
+    use super::{CrlError, check, is_as_new, read};
     use crate::pki::{CaBundle, Certificate};
 
     type Issuer = CertifiedIssuer<'static, KeyPair>;
@@ -133,6 +189,10 @@ mod tests {
     }
 
     fn list(issuer: &Issuer, revoked: &[u64]) -> String {
+        numbered(issuer, revoked, 1)
+    }
+
+    fn numbered(issuer: &Issuer, revoked: &[u64], number: u64) -> String {
         let one = |serial: &u64| RevokedCertParams {
             serial_number: SerialNumber::from(*serial),
             revocation_time: date_time_ymd(2020, 1, 1),
@@ -142,7 +202,7 @@ mod tests {
         CertificateRevocationListParams {
             this_update: date_time_ymd(2020, 1, 1),
             next_update: date_time_ymd(2021, 1, 1),
-            crl_number: SerialNumber::from(1u64),
+            crl_number: SerialNumber::from(number),
             issuing_distribution_point: None,
             revoked_certs: revoked.iter().map(one).collect(),
             key_identifier_method: KeyIdMethod::Sha256,
@@ -163,6 +223,19 @@ mod tests {
         assert_eq!(check(&node, &bundle, &list(&issuer, &[5]), NOW), Err(CrlError::Revoked));
         assert_eq!(check(&node, &bundle, &list(&other, &[]), NOW), Err(CrlError::Missing));
         assert_eq!(check(&node, &bundle, &list(&forger, &[]), NOW), Err(CrlError::WrongSigner));
+    }
+
+    #[test]
+    fn lists_are_as_new_by_their_number_for_the_same_issuer_and_key() {
+        let (issuer, above, forger) = (ca("one"), ca("root"), ca("one"));
+        let recorded = numbered(&issuer, &[], 255) + &numbered(&above, &[], 3);
+        let newer = numbered(&above, &[], 3) + &numbered(&issuer, &[5], 256);
+        assert!(is_as_new(&recorded, &recorded) && is_as_new(&newer, &recorded));
+        assert!(!is_as_new(&recorded, &newer), "older");
+        assert!(!is_as_new(&numbered(&issuer, &[], 300), &recorded), "the root's is missing");
+        let by_another = numbered(&above, &[], 3) + &numbered(&forger, &[], 300);
+        assert!(!is_as_new(&by_another, &recorded), "another key of the same name");
+        assert!(!is_as_new("half a list", &recorded) && !is_as_new(&newer, ""));
     }
 
     #[test]

@@ -1,9 +1,11 @@
-//! A Puppet CA that has another machine under the name of this node, and people who sign between
-//! any two calls.
+//! A Puppet CA that has another machine under the name of this node, people who sign between any two
+//! calls, and revocation lists that the agent has fetched.
 
-use enlist::bootstrap::Outcome;
+use enlist::bootstrap::{Maintenance, Outcome};
 use enlist::fault::Kind;
+use enlist_emulator::ca::Authority as _;
 
+use super::authority::Registrar;
 use super::cases::{Case, PUPPET_SERVER};
 use super::checks;
 use super::explore::{Reference, Story, finish_join, join};
@@ -75,4 +77,27 @@ fn a_signature_between_any_two_calls_is_found() {
         }
     }
     println!("a person who signs before each of {MOST_CALLS} calls: {runs} runs");
+}
+
+/// The agent fetches revocation lists by itself. A repair puts back what is missing, and keeps lists
+/// that are newer than those of the join.
+#[test]
+fn a_repair_keeps_newer_revocation_lists() {
+    let case = &PUPPET_SERVER;
+    let (list, certificate) = ("etc/puppetlabs/puppet/ssl/crl.pem", case.kept[1]);
+    let repair = Maintenance { repair: true, ..Maintenance::default() };
+    let mut node = Node::new(case);
+    finish_join(&mut node, case);
+    let of_join = std::fs::read_to_string(node.path(list)).unwrap();
+    let now = node.plane_now();
+    let newer = Registrar::new(now).revocation_list(&[(vec![9], now)], now).unwrap();
+    assert_ne!(newer, of_join);
+    for (found, kept) in [(newer.as_str(), newer.as_str()), ("half a list", of_join.as_str())] {
+        node.write(list, found);
+        std::fs::remove_file(node.path(certificate)).unwrap();
+        let end = node.maintain(case, repair, None);
+        assert!(matches!(end, End::Finished(Outcome::Joined { already: false, .. })));
+        assert!(node.path(certificate).exists(), "it is repaired");
+        assert_eq!(std::fs::read_to_string(node.path(list)).unwrap(), kept);
+    }
 }
