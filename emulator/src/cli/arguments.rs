@@ -299,7 +299,9 @@ impl InstanceArguments {
 fn denied(text: &str) -> Result<String, String> {
     match Target::parse(text) {
         Ok(Target::Metadata) => Err("metadata is not given out by permission".to_owned()),
-        Ok(target) if !target.is_permitted_by_iam() => Err(format!("{text} is not an action that IAM knows")),
+        Ok(target) if !target.is_permitted_by_iam() => {
+            Err(format!("{text} is not an action that IAM knows"))
+        }
         Ok(_) => Ok(text.to_owned()),
         Err(error) => Err(error.to_string()),
     }
