@@ -215,6 +215,29 @@ fn an_activation_can_be_left_in_a_file_or_come_from_elsewhere() {
     assert!(!run.stderr.contains(code));
 }
 
+/// An installation was interrupted, and its code is lost. The next start can't get another activation.
+#[test]
+fn leaving_removes_the_file_of_an_interrupted_installation() {
+    let node = ssm("hand_over = \"file\"\n", &["CreateActivation=500*99@2"]);
+    let region = ["--set", "aws.region=us-east-1"];
+    let budget = ["--set", "node.budget=1s"];
+    let run = off_ec2(&node, &["join", region[0], region[1]]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let (record, file) = ("var/lib/enlist/ssm/record.json", "var/lib/enlist/ssm/activation.json");
+    let mut interrupted: Value = serde_json::from_str(&node.read(record)).unwrap();
+    interrupted["phase"] = "installing".into();
+    interrupted["planned"] = interrupted["installed"].take();
+    interrupted["installed"] = Value::Array(Vec::new());
+    node.write(record, &interrupted.to_string());
+    node.write(file, "damaged");
+    let run = off_ec2(&node, &["join", region[0], region[1], budget[0], budget[1]]);
+    assert_ne!(run.code, 0, "{}", run.stdout);
+    assert!(node.read(record).contains("\"phase\": \"creating\""), "{}", node.read(record));
+    let run = off_ec2(&node, &["leave", region[0], region[1]]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(!node.path(file).exists(), "the file is still there");
+}
+
 #[test]
 fn invalid_settings_are_refused_before_any_request() {
     let long = |n: usize| "x".repeat(n);

@@ -126,7 +126,7 @@ impl Bootstrap {
                 Ok(Some(Effect::Call(request)))
             }
             Creation::Given(grant) => {
-                self.journal.enter(now, Phase::Installing { grant, planned: Vec::new() });
+                self.journal.enter(now, Phase::Installing { grant });
                 Ok(None)
             }
         }
@@ -209,7 +209,7 @@ impl Bootstrap {
         let engine = self.engine();
         let recorded = &self.journal.working.engine;
         if let Some(installed) = engine.installed_grant(node.observed, recorded, grant) {
-            let files = self.journal.working.phase.planned().to_vec();
+            let files = self.journal.working.planned.clone();
             self.installed(now, installed, files);
             return Ok(None);
         }
@@ -265,7 +265,7 @@ impl Bootstrap {
 
     pub(super) fn granted(&mut self, now: Now, grant: Grant) {
         self.journal.step_done(StepKind::Granted, grant.describe());
-        self.journal.enter(now, Phase::Installing { grant, planned: Vec::new() });
+        self.journal.enter(now, Phase::Installing { grant });
     }
 }
 

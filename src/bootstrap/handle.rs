@@ -129,6 +129,7 @@ impl Bootstrap {
         self.journal.enter(now, Phase::Joined { grant });
         let record = &mut self.journal.working;
         record.installed = files;
+        record.planned.clear();
         record.former = None;
         record.since = joined_since.unwrap_or(now.unix);
         self.journal.step_done(StepKind::Install, "all files are installed");

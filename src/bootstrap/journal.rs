@@ -129,9 +129,7 @@ impl Journal {
 
     /// Records which files are about to be installed, so that a later `leave` can remove them.
     pub fn record_planned_files(&mut self, files: Vec<Installed>) {
-        if let Phase::Installing { planned, .. } = &mut self.working.phase {
-            *planned = files;
-        }
+        self.working.planned = files;
     }
 
     /// After a failure, schedules what lets the engine run again.

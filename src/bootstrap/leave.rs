@@ -141,7 +141,7 @@ impl Leave {
     /// Removes planned files too: an interrupted installation may have written some of them.
     fn clear(&self) -> Effect {
         let record = &self.journal.working;
-        let files = record.installed.iter().chain(record.phase.planned());
+        let files = record.installed.iter().chain(&record.planned);
         let files: Vec<Installed> = files.cloned().collect();
         let state_dir = state_dir(self.target.id());
         Effect::Clear(self.engine().clear(&files, &record.engine, &state_dir))
@@ -163,7 +163,7 @@ impl Leave {
         let record = &self.journal.working;
         let is_new = record.phase.name() == PhaseName::New;
         let was_attempted = !is_new || record.is_member();
-        let (planned, fault) = (record.phase.planned().to_vec(), record.fault.clone());
+        let fault = record.fault.clone();
         let grant = record.phase.grant();
         // A hand-over may have succeeded just before a crash, without a record of it.
         let installed =
@@ -173,7 +173,7 @@ impl Leave {
         if let Phase::Leaving { grant: recorded, .. } = &mut self.journal.working.phase {
             *recorded = grant;
         } else {
-            self.journal.enter(now, Phase::Leaving { grant, planned, was_attempted });
+            self.journal.enter(now, Phase::Leaving { grant, was_attempted });
             self.journal.working.fault = fault;
         }
         self.facts = Some((facts, observed));

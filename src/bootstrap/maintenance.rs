@@ -36,7 +36,7 @@ impl Bootstrap {
                 // A repair gets a new budget, whatever the join has spent of its own.
                 let budget = self.journal.schedule.budget();
                 self.journal.schedule.restart_budget(budget, now);
-                self.journal.enter(now, Phase::Installing { grant, planned: Vec::new() });
+                self.journal.enter(now, Phase::Installing { grant });
                 // The date of the renewal is counted from the join, so its time is kept.
                 self.journal.working.since = since;
             }

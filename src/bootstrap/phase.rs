@@ -22,7 +22,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::engines::{Grant, Installed};
+use crate::engines::Grant;
 
 /// A phase and its data.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,14 +33,13 @@ pub enum Phase {
     Creating,
     /// The authority gave this ticket and has not decided yet.
     Watching { ticket: String },
-    /// The grant was checked and is being installed, as these planned files.
-    Installing { grant: Grant, planned: Vec<Installed> },
+    /// The grant was checked and is being installed.
+    Installing { grant: Grant },
     /// The node is a member.
     Joined { grant: Grant },
     /// The node is leaving. `join` is refused until that is finished.
     Leaving {
         grant: Option<Grant>,
-        planned: Vec<Installed>,
         /// Whether a creating call was ever attempted.
         was_attempted: bool,
     },
@@ -104,18 +103,9 @@ impl Phase {
     #[must_use]
     pub fn grant(&self) -> Option<&Grant> {
         match self {
-            Self::Installing { grant, .. } | Self::Joined { grant } => Some(grant),
+            Self::Installing { grant } | Self::Joined { grant } => Some(grant),
             Self::Leaving { grant, .. } => grant.as_ref(),
             Self::New | Self::Creating | Self::Watching { .. } => None,
-        }
-    }
-
-    /// The files of an installation that is under way or was interrupted.
-    #[must_use]
-    pub fn planned(&self) -> &[Installed] {
-        match self {
-            Self::Installing { planned, .. } | Self::Leaving { planned, .. } => planned,
-            _ => &[],
         }
     }
 }

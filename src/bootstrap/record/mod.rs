@@ -43,6 +43,8 @@ pub struct Record {
     pub attempts: u32,
     pub engine: EngineRecord,
     pub installed: Vec<Installed>,
+    /// The files of an installation that is under way, failed or was interrupted. Some may be on disk.
+    pub planned: Vec<Installed>,
     /// Set during a renewal: the grant that the node still uses.
     pub former: Option<Former>,
     /// How much of the budget is spent, in milliseconds, by all starts since the last final fault.
@@ -106,6 +108,7 @@ impl Record {
             attempts: 0,
             engine: EngineRecord::default(),
             installed: Vec::new(),
+            planned: Vec::new(),
             former: None,
             elapsed_ms: 0,
             fault: None,
@@ -216,7 +219,7 @@ impl Record {
         let is_identity = |file: &&Installed| {
             matches!(file.item, Item::Key | Item::Certificate | Item::Request | Item::AgentIdentity)
         };
-        let files = self.installed.iter().chain(self.phase.planned());
+        let files = self.installed.iter().chain(&self.planned);
         files.filter(is_identity).map(|file| file.path.clone()).collect()
     }
 }

@@ -112,7 +112,7 @@ impl Members {
             grant: phase.grant().cloned(),
             was_attempted: matches!(phase, Phase::Leaving { was_attempted: true, .. }),
             installed: record.installed.clone(),
-            planned: phase.planned().to_vec(),
+            planned: record.planned.clone(),
             former: record.former.clone(),
             elapsed_ms: record.elapsed_ms,
             fault: record.fault.clone(),
@@ -127,16 +127,14 @@ impl Members {
             (PhaseName::Creating, _, _) => Phase::Creating,
             (PhaseName::Watching, Some(ticket), _) => Phase::Watching { ticket },
             (PhaseName::Watching, None, _) => return Err("phase watching has no ticket"),
-            (PhaseName::Installing, _, Some(grant)) => {
-                Phase::Installing { grant, planned: self.planned }
-            }
+            (PhaseName::Installing, _, Some(grant)) => Phase::Installing { grant },
             (PhaseName::Joined, _, Some(grant)) => Phase::Joined { grant },
             (PhaseName::Installing | PhaseName::Joined, _, None) => {
                 return Err("phase installing or joined has no grant");
             }
             (PhaseName::Leaving, _, grant) => {
                 let was_attempted = self.was_attempted;
-                Phase::Leaving { grant, planned: self.planned, was_attempted }
+                Phase::Leaving { grant, was_attempted }
             }
         };
         Ok(Record {
@@ -152,6 +150,7 @@ impl Members {
             attempts: self.attempts,
             engine,
             installed: self.installed,
+            planned: self.planned,
             former: self.former,
             elapsed_ms: self.elapsed_ms,
             fault: self.fault,
