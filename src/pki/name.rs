@@ -35,8 +35,8 @@ pub fn check_api(name: &str) -> Result<(), NameError> {
     }
 }
 
-/// Checks a name for Puppet: `[a-z0-9._-]+`, not `ca`, no `-` at its end, and no longer than a
-/// common name.
+/// Checks a name for Puppet: it matches `[a-z0-9._-]+`, is not `ca`, does not end with `-`, and is no
+/// longer than a common name may be.
 ///
 /// # Errors
 /// The first rule that the name breaks.

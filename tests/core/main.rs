@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod fixed_target;
 mod pending;
 #[path = "../common/puppet_node.rs"]
 mod puppet_node;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use enlist::bootstrap::{
-    Bootstrap, Effect, Event, Now, Outcome, Phase, Plan, Record, StateMachine, resume,
+    Bootstrap, Effect, Event, Now, Outcome, Phase, PhaseName, Plan, Record, StateMachine, resume,
 };
 use enlist::engines::{Engines, Installed, Item, KeyReport};
 use enlist::fault::{Fault, Kind};
@@ -112,6 +112,12 @@ pub fn begin(world: &World, record: Option<Record>) -> Bootstrap {
 pub struct Script {
     pub answers: Vec<Result<Answer, Fault>>,
     pub asked: Vec<String>,
+    /// The phase of each call.
+    pub phases: Vec<PhaseName>,
+    /// What the status says while the core waits.
+    pub said: Vec<String>,
+    /// The key's path and the bytes. Each signature is "signed".
+    pub signed: Vec<(String, Vec<u8>)>,
     pub disk: Option<Record>,
     pub instance: &'static str,
     pub effects: Vec<&'static str>,
@@ -119,7 +125,16 @@ pub struct Script {
 
 impl Script {
     pub fn new(answers: Vec<Result<Answer, Fault>>) -> Self {
-        Self { answers, asked: Vec::new(), disk: None, instance: "i-1", effects: Vec::new() }
+        Self {
+            answers,
+            asked: Vec::new(),
+            phases: Vec::new(),
+            said: Vec::new(),
+            signed: Vec::new(),
+            disk: None,
+            instance: "i-1",
+            effects: Vec::new(),
+        }
     }
 
     pub fn run(&mut self, world: &mut World, core: &mut Bootstrap) -> Outcome {
@@ -144,6 +159,7 @@ impl Script {
                         assert_eq!(self.disk.as_ref().unwrap().phase, Phase::Creating);
                     }
                     self.asked.push(request.action().into());
+                    self.phases.push(core.status(world.now()).phase);
                     assert!(
                         !self.answers.is_empty(),
                         "more calls than scripted answers: {:?}",
@@ -157,6 +173,7 @@ impl Script {
                 }
                 Effect::WaitUntil(until) => {
                     assert!(until > world.mono);
+                    self.said.push(core.status(world.now()).doing);
                     world.mono = until;
                     ("wait", Event::Woke)
                 }
@@ -166,6 +183,10 @@ impl Script {
                     let phase = &self.disk.as_ref().unwrap().phase;
                     assert!(matches!(phase, Phase::Installing { .. }), "{phase:?}");
                     ("install", Event::Installed(vec![Installed::new(Item::Key, "/s/k")]))
+                }
+                Effect::Sign(spec, bytes) => {
+                    self.signed.push((spec.at.path, bytes));
+                    ("sign", Event::Signed(b"signed".to_vec()))
                 }
                 Effect::Keep(_) => ("keep", Event::Kept),
                 Effect::SetAside(_) => {

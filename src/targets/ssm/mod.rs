@@ -178,7 +178,7 @@ impl Ssm {
         self.default_instance_name.clone().unwrap_or_else(|| name.to_owned())
     }
 
-    /// The description with the mark at its end. The settings' check leaves room for the mark.
+    /// The description, then the mark. The check of the settings limits the description so that both fit.
     fn marked(&self, mark: &str) -> String {
         format!("{} (enlist {mark})", self.description).trim_start().to_owned()
     }

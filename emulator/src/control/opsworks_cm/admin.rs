@@ -128,8 +128,8 @@ impl OpsWorksCm {
         self.nodes_of(server).iter().map(|(name, _)| name.clone()).collect()
     }
 
-    /// The server that answers at a name: its endpoint, or its own name as it is or below
-    /// `localhost`; the first one of the engine where the name is none of these.
+    /// The server that answers at a host name. The name is the server's endpoint, the server's name, or
+    /// the server's name and `.localhost`. For any other name it is the first server of the engine.
     pub(in crate::control) fn server_at(
         &self,
         engine: Engine,

@@ -1,0 +1,119 @@
+//! A target with fixed answers. A test gives what it reconciles, and how it waits.
+
+use std::time::Duration;
+
+use enlist::bootstrap::Plan;
+use enlist::engines::{Authority, EngineId, Grant, NodeContext, Observed};
+use enlist::facts::Facts;
+use enlist::fault::Fault;
+use enlist::targets::opsworks_cm::api::Request;
+use enlist::targets::{
+    Answer, Created, Creation, Decision, Departure, Member, Permissions, Question, Reconciled,
+    Target, Undecided,
+};
+
+use super::puppet_node;
+use super::script::World;
+
+pub struct FixedTarget {
+    ca: String,
+    grant: Grant,
+    pub reconcile: fn(&Grant, &[Answer]) -> Question<Reconciled>,
+    /// From the ticket and the answers.
+    pub wait: fn(&Grant, &str, &[Answer]) -> Question<Decision>,
+}
+
+impl FixedTarget {
+    /// Nothing may be asked of it but what the test sets.
+    pub fn new(world: &World) -> Self {
+        let grant = Grant::Certificate {
+            pem: world.certificate("i-1"),
+            serial: "1".to_owned(),
+            not_after: i64::MAX,
+        };
+        Self {
+            ca: world.ca.pem(),
+            grant,
+            reconcile: |_, answers| panic!("reconciled with {answers:?}"),
+            wait: |_, ticket, _| panic!("waited with {ticket}"),
+        }
+    }
+
+    pub fn plan(self, budget: Duration) -> Plan {
+        let (_, engines) = puppet_node::opsworks_cm("p");
+        Plan { target: Box::new(self), engines, name: None, budget }
+    }
+}
+
+/// The one call that is ever made.
+pub fn call() -> enlist::targets::Request {
+    Request::DescribeServers { server: "p".to_owned() }.into()
+}
+
+impl Target for FixedTarget {
+    fn id(&self) -> &'static str {
+        "fixed"
+    }
+
+    fn authority_name(&self) -> String {
+        "an authority".to_owned()
+    }
+
+    fn engine(&self) -> EngineId {
+        EngineId::Puppet
+    }
+
+    fn discover(&self, _: &Facts, _: &[Answer]) -> Result<Question<Authority>, Fault> {
+        let endpoint = "puppet.example".to_owned();
+        Ok(Question::Done(Authority::Puppet { endpoint, ca: self.ca.clone(), crl: None }))
+    }
+
+    fn shows_registration(&self, _: &Observed) -> bool {
+        true
+    }
+
+    fn create(&self, _: &NodeContext<'_>, _: &str, _: i64) -> Result<Creation, Fault> {
+        Ok(Creation::Call(call()))
+    }
+
+    fn created(&self, _: &Answer) -> Result<Created, Fault> {
+        panic!("nothing is created")
+    }
+
+    fn reconcile(
+        &self,
+        _: &NodeContext<'_>,
+        _: &str,
+        answers: &[Answer],
+    ) -> Result<Question<Reconciled>, Fault> {
+        Ok((self.reconcile)(&self.grant, answers))
+    }
+
+    fn wait(
+        &self,
+        _: &NodeContext<'_>,
+        ticket: &str,
+        answers: &[Answer],
+        _: i64,
+    ) -> Result<Question<Decision>, Fault> {
+        Ok((self.wait)(&self.grant, ticket, answers))
+    }
+
+    fn undecided(&self, name: &str) -> Undecided {
+        Undecided { what: format!("{name} is not signed"), todo: format!("sign {name}") }
+    }
+
+    fn leave(&self, _: &Member<'_>, _: &[Answer]) -> Result<Question<Departure>, Fault> {
+        Ok(Question::Done(Departure::Complete))
+    }
+
+    fn permissions(&self) -> Permissions {
+        Permissions {
+            resource: "*".to_owned(),
+            passes_role: None,
+            join: &[],
+            reconcile: &[],
+            leave: &[],
+        }
+    }
+}
