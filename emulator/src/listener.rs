@@ -26,9 +26,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::admin_api::{self, Reply};
-use crate::control::Family;
+use crate::control::{ControlPlane, Family};
 use crate::error::ApiError;
 use crate::http::{Request, Response};
+use crate::now::Now;
 use crate::page;
 use crate::shared::Shared;
 use crate::store::Receipt;
@@ -170,7 +171,8 @@ async fn answer(
                 written(receipt, response).await
             }
             None => {
-                let (response, receipt) = call(&request, shared);
+                let (response, receipt) =
+                    call(shared, |control, now| control.handle(now, &request));
                 written(receipt, response).await
             }
         },
@@ -203,10 +205,14 @@ fn check_host(request: &hyper::Request<Incoming>, names: &[String]) -> Result<()
     Ok(())
 }
 
-fn call(request: &Request, shared: &Shared) -> (Response, Option<Receipt>) {
+/// Answers one request, measures and logs it, and commits what it changed.
+pub(super) fn call(
+    shared: &Shared,
+    handle: impl FnOnce(&mut ControlPlane, Now) -> Response,
+) -> (Response, Option<Receipt>) {
     let began = Instant::now();
     let mut control = shared.control();
-    let response = control.handle(shared.now(), request);
+    let response = handle(&mut control, shared.now());
     control.set_duration(began.elapsed());
     if shared.log.is_on()
         && let Some(line) = control.record().newest_line()

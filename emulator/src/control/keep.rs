@@ -1,14 +1,12 @@
 //! What of the account is written down, so that another run can go on with it: the tables of the
 //! services, and what identifiers and calls are counted from.
 
-use std::collections::BTreeSet;
-
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::table::{Change, Kept, RowError};
 use super::{ControlPlane, ControlSettings};
-use crate::ca::{Authority, KeptCa};
+use crate::ca::{Authority, KeptCa, Unable};
 use crate::now::Now;
 use crate::random::Random;
 
@@ -103,25 +101,22 @@ impl ControlPlane {
         self.ssm.restored();
     }
 
-    /// The same as a new account of `settings`; the rows that go and come are changes.
-    pub(super) fn replace(&mut self, settings: ControlSettings, now: Now) {
-        let mut old = Vec::new();
-        if self.notes_changes {
-            self.each_table(|name, table| table.all(name, &mut old));
-        }
-        self.renew(settings, now);
-        if !self.notes_changes {
-            return;
-        }
-        let mut new = Vec::new();
+    /// Makes everything as it is at the start, with these settings. The authority stays. The removal of
+    /// the old rows, and the new rows, are changes.
+    pub fn reset(&mut self, settings: ControlSettings, now: Now) {
+        let mut changes = std::mem::take(&mut self.replaced);
         self.each_table(|name, table| {
-            table.note_changes();
-            table.all(name, &mut new);
+            table.clear();
+            table.take_changes(name, &mut changes);
         });
-        let stays: BTreeSet<_> = new.iter().map(|row| (row.table, row.key.clone())).collect();
-        let gone = old.into_iter().filter(|row| !stays.contains(&(row.table, row.key.clone())));
-        self.replaced.extend(gone.map(|row| Change { row: None, ..row }));
-        self.replaced.extend(new);
+        let notes_changes = self.notes_changes;
+        let authority = std::mem::replace(&mut self.authority, Box::new(Unable));
+        *self = Self::new(settings, authority, now);
+        if notes_changes {
+            self.note_changes();
+            self.each_table(|name, table| table.all(name, &mut changes));
+        }
+        self.replaced = changes;
     }
 
     fn counters(&self) -> Change {

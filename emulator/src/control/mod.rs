@@ -172,27 +172,6 @@ impl ControlPlane {
         }
     }
 
-    /// Makes everything as it is at the start, with these settings; the authority stays.
-    pub fn reset(&mut self, settings: ControlSettings, now: Now) {
-        self.replace(settings, now);
-    }
-
-    fn renew(&mut self, settings: ControlSettings, now: Now) {
-        self.credentials = settings.credentials;
-        self.region = settings.region;
-        self.denied = targets(settings.denied);
-        self.throttles = throttles(settings.throttle, now);
-        self.faults = FaultPlan::default();
-        settings.faults.into_iter().for_each(|fault| self.faults.add(fault));
-        self.random = Random::new(settings.seed);
-        self.calls = Calls::default();
-        self.opsworks_cm = OpsWorksCm::new(settings.opsworks_cm, now);
-        self.opsworks = OpsWorks::new(settings.opsworks, now);
-        self.ssm = Ssm::new(settings.ssm);
-        self.puppet_ca = PuppetCa::new(settings.puppet_ca);
-        self.chef = Chef::new(settings.chef);
-    }
-
     /// Answers one request, at `now`.
     pub fn handle(&mut self, now: Now, request: &Request) -> Response {
         let operation = Operation::of(request);

@@ -1,11 +1,9 @@
 //! Requests at the endpoints of servers of the account.
 
-use std::time::Instant;
-
 use hyper::body::Incoming;
 
 use super::payload::{Broken, Payload, deliver};
-use super::{request_of, written};
+use super::{call, request_of, written};
 use crate::control::Family;
 use crate::http::{Connection, Response};
 use crate::shared::Shared;
@@ -28,16 +26,7 @@ pub async fn answer(
         }
     };
     request.body = bytes;
-    let (response, receipt) = {
-        let began = Instant::now();
-        let mut control = shared.control();
-        let response = control.handle_at(shared.now(), family, connection, &request);
-        control.set_duration(began.elapsed());
-        if let Some(line) = control.record().newest_line().filter(|_| shared.log.is_on()) {
-            shared.log.line(line);
-        }
-        let receipt = shared.commit(&mut control);
-        (response, receipt)
-    };
+    let (response, receipt) =
+        call(shared, |control, now| control.handle_at(now, family, connection, &request));
     deliver(written(receipt, response).await, shared.now()).await
 }

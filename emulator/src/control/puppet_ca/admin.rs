@@ -127,6 +127,11 @@ impl PuppetCa {
         self.issue(face, &name, &csr, lifetime)
     }
 
+    /// How many certificates of a server are revoked.
+    pub(in crate::control) fn revocation_count(&self, server: &str) -> usize {
+        self.revoked.keys().filter(|(known, _)| known == server).count()
+    }
+
     /// The serial numbers that are revoked, and since when the list has been so.
     pub(in crate::control) fn revocations(
         &self,
