@@ -235,13 +235,6 @@ impl Fault {
         self
     }
 
-    /// Adds a cause in front of the others.
-    #[must_use]
-    pub fn first_cause(mut self, cause: impl Into<String>) -> Self {
-        self.detail.causes.insert(0, text::phrase(&cause.into()));
-        self
-    }
-
     /// Notes that the budget is spent.
     #[must_use]
     pub fn given_up_after(self, budget: std::time::Duration) -> Self {
@@ -299,4 +292,10 @@ pub fn chain<'a>(
         Some(io) => io.get_ref().map(|inner| inner as &(dyn Error + 'static)),
         None => (*error).source(),
     })
+}
+
+/// The innermost error of a chain, as text.
+#[must_use]
+pub fn deepest(error: &(dyn Error + 'static)) -> String {
+    chain(error).last().map(ToString::to_string).unwrap_or_default()
 }

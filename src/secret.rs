@@ -14,7 +14,7 @@ impl Secret {
         Self(Zeroizing::new(text))
     }
 
-    /// The text, for the one place that has to have it.
+    /// The secret text. To be called only where the text itself is needed.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0

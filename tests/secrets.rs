@@ -346,12 +346,8 @@ fn secrets_are_redacted_by_their_types() {
     use enlist::secret::Secret;
     use enlist::targets::ssm::api::Answer;
     let secret = Secret::new("ABCDEFGHIJKLMNOPQRST".to_owned());
-    let hand_over = HandOver {
-        activation: "a".to_owned(),
-        code: Code::Known(secret.clone()),
-        region: None,
-        program: None,
-    };
+    let hand_over =
+        HandOver { activation: "a".to_owned(), code: Code::Known(secret.clone()), program: None };
     let answer = Answer::Created { id: None, code: Some(secret.clone()) };
     let at = Place { path: "/f".to_owned(), mode: 0o600, owner: None };
     let bundle = Action::Secret { item: Item::Activation, at, content: secret.clone() };

@@ -30,10 +30,10 @@ const DISCOVERY: Growth = Growth { least: 0.85, factor: 0.0049, exponent: 1.25 }
 const CREATION: Growth = Growth { least: 0.4, factor: 0.0018, exponent: 1.25 };
 /// No wait after a throttled call is longer, seconds.
 const THROTTLED_LONGEST: f64 = 900.0;
-/// By what part of itself a wait is jittered. The first one of an episode, so that nodes that were
-/// started together part. Later ones, so that nodes do not meet at the moments at which the limit
-/// lets one call through: at five a second and waits of exactly a second they would. Polls by
-/// little: nodes that poll evenly spaced come to their turn within one interval.
+/// The jitter of a wait, as a fraction of it. The first wait of an episode gets the most, which
+/// separates nodes that were started together. Later waits get less. Without it, nodes would retry at
+/// the same moments: at five calls a second, waits of exactly a second would do that. Polls get little:
+/// if the nodes poll evenly spaced, each has its turn within one interval.
 const FIRST_JITTER: f64 = 0.9;
 const CALL_JITTER: f64 = 0.3;
 const EPISODE_POLL_JITTER: f64 = 0.05;
@@ -65,14 +65,14 @@ const INTERVAL_FIRST: Growth = Growth { least: 4.6, factor: 0.28, exponent: 1.0 
 const INTERVAL_LONGER: f64 = 1.1;
 const INTERVAL_SHORTER: f64 = 0.9;
 const INTERVAL_LEAST: f64 = 5.0;
-/// The longest interval. The last node comes later by about as much.
+/// The longest interval. The last node of a fleet may finish about this much later.
 const INTERVAL_MOST: Growth = Growth { least: 12.0, factor: 0.075, exponent: 1.0 };
-/// Never longer, seconds: a ticket may be good for an hour only, and in a fleet of
-/// 10,000 a node that polls less often than others that still associate is not heard in that time.
+/// Never longer, seconds. A ticket may be valid for an hour only. In a fleet of 10,000, a node that
+/// polls less often than others that still associate is never admitted within that hour.
 const INTERVAL_LONGEST: f64 = 60.0;
 
-/// What was throttled. A node that has not yet asked for its membership is to come before one that
-/// only asks how far it is: the authority works meanwhile.
+/// What was throttled. Nodes that have not made the creating call get priority over nodes that poll,
+/// because the authority works on an association while its node waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
     /// Whatever precedes the creating call.

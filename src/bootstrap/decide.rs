@@ -215,7 +215,7 @@ impl Bootstrap {
         }
         match engine.install(&node, grant, self.secret.as_ref())? {
             Installation::Bundle(bundle) => {
-                self.journal.record_planned_files(bundle.installed_files());
+                self.journal.working.planned = bundle.installed_files();
                 Ok(Some(Effect::Install(bundle)))
             }
             Installation::HandOver(hand_over) => Ok(Some(Effect::HandOver(Box::new(hand_over)))),

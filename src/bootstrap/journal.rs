@@ -5,7 +5,7 @@ use super::backoff::Call;
 use super::phase::{Phase, PhaseName};
 use super::retry_schedule::RetrySchedule;
 use super::{Effect, Event, FaultNote, Now, Outcome, Record, Status, Step, StepKind};
-use crate::engines::{Bundle, Installed};
+use crate::engines::Bundle;
 use crate::fault::{Evidence, Fault};
 use crate::targets::{Target, invariant};
 
@@ -125,11 +125,6 @@ impl Journal {
         self.working.since = now.unix;
         self.working.fault = None;
         self.working.elapsed_ms = self.schedule.spent_ms(now);
-    }
-
-    /// Records which files are about to be installed, so that a later `leave` can remove them.
-    pub fn record_planned_files(&mut self, files: Vec<Installed>) {
-        self.working.planned = files;
     }
 
     /// After a failure, schedules what lets the engine run again.

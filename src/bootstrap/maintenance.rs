@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Bootstrap, Former, Now, Outcome, Phase, StepKind};
+use super::{Bootstrap, Former, Now, Phase, StepKind};
 
 /// What a bootstrap may do on a node that has joined already. The default is nothing.
 #[derive(Clone, Copy, Debug, Default)]
@@ -29,7 +29,7 @@ impl Bootstrap {
         let record = &self.journal.working;
         let Phase::Joined { grant } = record.phase.clone() else { return };
         let since = record.since;
-        let is_due = record.renewal_at().is_some_and(|at| at <= now.unix);
+        let is_due = record.is_renewal_due(now.unix);
         match self.maintenance {
             Maintenance { repair: true, .. } => {
                 self.journal.step_done(StepKind::Repair, "installing the grant's files again");
@@ -63,7 +63,7 @@ impl Bootstrap {
         self.journal.enter(now, Phase::Joined { grant });
         let record = &mut self.journal.working;
         (record.authority, record.since, record.fault) = (authority, since, fault);
-        let outcome = Outcome::Joined { already: true, record: Box::new(record.clone()) };
+        let outcome = self.joined(true);
         self.journal.end(outcome);
     }
 }

@@ -102,7 +102,7 @@ impl Monitor {
         }
         self.findings = findings(&record.membership(), files, now.unix);
         self.record = record;
-        let is_due = self.record.renewal_at().is_some_and(|at| at <= now.unix);
+        let is_due = self.record.is_renewal_due(now.unix);
         self.need = if self.repairs && self.findings.iter().any(Finding::is_key_lost) {
             Some(Need::Rejoin)
         } else if self.repairs && !self.findings.is_empty() {

@@ -6,7 +6,7 @@ use super::backoff::{Call, PollInterval};
 use super::{Now, Waiting, backoff};
 use crate::fault::Fault;
 
-/// A throttle episode ends when no call was throttled for as long as it lasted, and this.
+/// A throttle episode ends when no call was throttled for as long as the episode lasted, plus this.
 const QUIET_PERIOD: Duration = Duration::from_mins(1);
 
 /// Counts the budget spent over all starts, and schedules the next try.
@@ -15,13 +15,13 @@ pub(super) struct RetrySchedule {
     seed: u64,
     budget: Duration,
     started: Duration,
-    /// By earlier starts.
+    /// The budget that earlier starts have spent.
     spent_before: Duration,
-    /// In a row, of every kind.
+    /// Consecutive failures of any kind.
     failures: u32,
-    /// Those in a row that were not throttled calls.
+    /// Consecutive failures that were not throttled calls.
     faults: u32,
-    /// Successes in between do not shorten the waits after these.
+    /// How often the creating call has to be made again. A success does not reset it.
     setbacks: u32,
     episode: Option<ThrottleEpisode>,
     /// When the authority began to decide.
@@ -184,8 +184,8 @@ impl RetrySchedule {
         }
     }
 
-    /// How long the episode has lasted, while it goes on. A start that is throttled after another
-    /// one takes it that the episode is the same: it does not begin with quick tries.
+    /// How long the episode has lasted, while it goes on. A start that is throttled assumes that it
+    /// continues the episode of the earlier starts, so it does not begin with quick tries.
     fn throttled_for(&self, now: Now) -> Option<Duration> {
         let episode = self.episode.as_ref().filter(|episode| episode.goes_on(now))?;
         Some(self.spent_before + episode.lasted())

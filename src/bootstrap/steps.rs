@@ -25,7 +25,7 @@ pub(super) trait Steps {
 
     fn handle_event(&mut self, now: Now, event: Event) {
         let event = self.journal().handle_due(now, event);
-        // Else it was an effect of the journal's own, such as a wait, which is no progress.
+        // None: the effect was one of the journal's own, such as a wait. That does not count as progress.
         let was_decided_effect = event.is_some();
         let mut without_fault = true;
         if let Some(event) = event {

@@ -109,7 +109,7 @@ impl Input {
         Self { searched, ..Self::default() }
     }
 
-    /// Sets a value, and so its table.
+    /// Sets a value, and marks its table as written.
     pub fn set(&mut self, key: &'static Setting, value: Value, origin: Origin) {
         self.name_table(key.table, origin.clone());
         self.entries.insert((key.table, key.name), Entry { value, origin });
@@ -179,8 +179,8 @@ impl Input {
         Ok(())
     }
 
-    /// Every setting that is set or has a default, for `enlist check`. Of a target that is off,
-    /// none.
+    /// Every setting that is set or has a default, for `enlist check`. Leaves out the tables of targets
+    /// that are off.
     #[must_use]
     pub fn listing(&self) -> Vec<(&'static Setting, Entry)> {
         let is_on = |key: &&Setting| {

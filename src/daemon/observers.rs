@@ -5,7 +5,7 @@ use super::worker::TargetWorker;
 use crate::bootstrap::{Finding, Now, Status};
 use crate::driver::{Log, Observer, milestones};
 
-/// While a target joins or leaves.
+/// Observes a target while it joins or leaves.
 pub struct JoinObserver<'a, 'b> {
     worker: &'a TargetWorker<'b>,
     log: Log,

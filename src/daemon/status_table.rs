@@ -94,7 +94,7 @@ impl Entry {
         self.last_success = Some(unix);
     }
 
-    /// Takes over the fault that ended it. Faults that were tried again are counted already.
+    /// Records the fault that ended the join. Faults that were retried are counted already.
     pub fn gave_up(&mut self, fault: &Fault) {
         if self.failures == 0 {
             self.count(fault.kind);

@@ -70,7 +70,7 @@ impl Log {
         self.waiting = waiting;
     }
 
-    /// A membership that is new, renewed or repaired. One that was there at the start is no news.
+    /// Logs a membership that is new, renewed or repaired, but not one that existed at the start.
     fn milestone(&mut self, status: &Status) {
         let before = self.phase.replace(status.phase);
         if status.phase != PhaseName::Joined

@@ -8,13 +8,13 @@ pub use log::{Log, span};
 use crate::bootstrap::{Effect, Event, Now, Outcome, StateMachine, Status};
 use crate::host::Host;
 
-/// Whatever performs effects: the machine, or a test's model of one.
+/// Performs effects: the host, or a model of it in tests.
 pub trait Perform {
     fn now(&self) -> Now;
     fn perform(&mut self, effect: Effect) -> impl Future<Output = Event>;
 }
 
-/// Whoever wants to see it happen: before each effect, how it stands.
+/// Is shown the status before each effect.
 pub trait Observer {
     fn observe(&mut self, status: &Status, now: Now);
 }

@@ -46,8 +46,8 @@ impl fmt::Display for EngineId {
     }
 }
 
-/// One engine, with its settings. `install` and `clear` are required. The other methods have defaults,
-/// for an engine that needs none of them.
+/// One engine, with its settings. `install` is required. The other methods have defaults, for an engine
+/// that needs none of them.
 pub trait Engine {
     /// What to look for on the node. `recorded` is what an earlier start found.
     fn wanted(&self, recorded: &EngineRecord) -> Wanted {
@@ -125,8 +125,12 @@ pub trait Engine {
         None
     }
 
-    /// The bundle that removes these installed files.
-    fn clear(&self, installed: &[Installed], recorded: &EngineRecord, state_dir: &str) -> Bundle;
+    /// The bundle that removes these installed files. The engine's own files stay.
+    fn clear(&self, installed: &[Installed], recorded: &EngineRecord, state_dir: &str) -> Bundle {
+        let _ = (recorded, state_dir);
+        let remove = |file: &Installed| Action::RemoveWithBackup { path: file.path.clone() };
+        Bundle::of(installed.iter().map(remove).collect())
+    }
 }
 
 /// The engines' directories that the systemd units name in `ReadWritePaths=`.

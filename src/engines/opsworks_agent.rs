@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::{
-    Action, Authority, Bundle, EarlyKey, Engine, EngineRecord, Grant, Installation, Installed,
-    Item, KeySpec, NodeContext, Observed, Place, Wanted, invariant, node,
+    Action, Authority, Bundle, EarlyKey, Engine, EngineRecord, Grant, Installation, Item, KeySpec,
+    NodeContext, Observed, Place, Wanted, invariant, node,
 };
 use crate::fault::Fault;
 use crate::secret::Secret;
@@ -69,12 +69,6 @@ impl Engine for OpsworksAgent {
         let key = &node.key()?.public;
         let bundle = install(id, &key.to_pem(), &key.sha1_fingerprint(), &node.staged_key());
         Ok(Installation::Bundle(bundle))
-    }
-
-    fn clear(&self, installed: &[Installed], _: &EngineRecord, _: &str) -> Bundle {
-        let actions = installed.iter();
-        let actions = actions.map(|file| Action::RemoveWithBackup { path: file.path.clone() });
-        Bundle::of(actions.collect())
     }
 }
 

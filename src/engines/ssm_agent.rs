@@ -9,8 +9,8 @@
 use serde::Serialize;
 
 use super::{
-    Action, Bundle, Engine, EngineRecord, Grant, Installation, Installed, Item, NodeContext,
-    Observed, Place, Wanted, invariant,
+    Action, Bundle, Engine, EngineRecord, Grant, Installation, Item, NodeContext, Observed, Place,
+    Wanted, invariant,
 };
 use crate::fault::{Fault, Kind};
 use crate::secret::Secret;
@@ -120,7 +120,6 @@ impl Engine for SsmAgent {
             (_, code) => Installation::HandOver(HandOver {
                 activation: id.clone(),
                 code,
-                region: None,
                 program: program(node.observed).map(str::to_owned),
             }),
         })
@@ -144,13 +143,6 @@ impl Engine for SsmAgent {
         let now = site.instance.as_deref();
         let now = now.filter(|now| now.starts_with("mi-") && Some(*now) != former)?;
         Some(Grant::Managed { id: now.to_owned(), activation: Some(activation.clone()) })
-    }
-
-    /// Removes only what enlist installed. The agent's own files stay.
-    fn clear(&self, installed: &[Installed], _: &EngineRecord, _: &str) -> Bundle {
-        let actions = installed.iter();
-        let actions = actions.map(|file| Action::RemoveWithBackup { path: file.path.clone() });
-        Bundle::of(actions.collect())
     }
 }
 
@@ -178,8 +170,6 @@ pub enum Code {
 pub struct HandOver {
     pub activation: String,
     pub code: Code,
-    /// None: the region of the API calls.
-    pub region: Option<String>,
     /// The path of the agent's program.
     pub program: Option<String>,
 }

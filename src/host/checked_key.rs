@@ -5,11 +5,10 @@
 //! key's public half; neither is secret. Only root can write there.
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::store::Store;
 use crate::pki::private_key::KeyError;
-use crate::pki::public_key::hex;
+use crate::pki::public_key::sha256;
 use crate::pki::{PrivateKey, PublicKey};
 
 /// The file beside the record.
@@ -58,10 +57,6 @@ fn noted(store: &Store, content: &[u8]) -> Option<PublicKey> {
 
 fn recall(store: &Store) -> Option<CheckedKey> {
     serde_json::from_slice(&store.note(NOTE)?).ok()
-}
-
-fn sha256(content: &[u8]) -> String {
-    hex(&Sha256::digest(content))
 }
 
 #[cfg(test)]

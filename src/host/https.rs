@@ -1,10 +1,10 @@
 //! One HTTPS request to a server that has a CA of its own: on a connection of its own, without a
 //! redirect, and with a limit to all that is read. It uses the TLS and HTTP crates under the SDK.
 
-use std::error::Error;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
+use aws_smithy_async::time::TimeSource;
 use bytes::Bytes;
 use futures_util::future::{Either, select};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -24,9 +24,9 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::clock;
+use super::net::Since1970;
 use super::tls::{self, Reason};
-use crate::fault::chain;
+use crate::fault::deepest;
 
 /// How long a connection may take, and how long TLS.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -38,8 +38,8 @@ pub struct Server<'a> {
     /// A name or an address.
     pub host: &'a str,
     pub port: u16,
-    /// The certificates of its CA, PEM. None: anybody is believed, so what is sent must be no
-    /// secret, and what comes back has to be checked by other means.
+    /// The certificates of its CA, PEM. None: any certificate is accepted. Then send no secret, and
+    /// verify the answer by other means.
     pub ca: Option<&'a str>,
 }
 
@@ -75,7 +75,7 @@ pub enum HttpsError {
 /// Sends a request with a path as its URI, and reads the answer.
 ///
 /// # Errors
-/// How far it came.
+/// Why there is no complete answer.
 pub async fn ask(
     server: Server<'_>,
     request: Request<Full<Bytes>>,
@@ -90,15 +90,14 @@ pub async fn ask(
 }
 
 async fn connect(server: Server<'_>) -> Result<TlsStream<TcpStream>, HttpsError> {
-    let no_connection = |why: String| HttpsError::NoConnection(why);
     let name = ServerName::try_from(server.host.to_owned())
-        .map_err(|error| no_connection(error.to_string()))?;
+        .map_err(|error| HttpsError::NoConnection(error.to_string()))?;
     let config = client_config(server.ca)
         .map_err(|error| HttpsError::NoTls(Reason::Other(error.to_string())))?;
     let stream = timeout(CONNECT_LIMIT, TcpStream::connect((server.host, server.port)))
         .await
-        .map_err(|_| no_connection(format!("not in {} s", CONNECT_LIMIT.as_secs())))?
-        .map_err(|error| no_connection(deepest(&error)))?;
+        .map_err(|_| HttpsError::NoConnection(format!("not in {} s", CONNECT_LIMIT.as_secs())))?
+        .map_err(|error| HttpsError::NoConnection(deepest(&error)))?;
     let handshake = TlsConnector::from(Arc::new(config)).connect(name, stream);
     match timeout(TLS_LIMIT, handshake).await {
         Ok(Ok(stream)) => Ok(stream),
@@ -169,14 +168,10 @@ impl ServerCertVerifier for Anybody {
     }
 }
 
-/// This node's clock; one that shows an earlier time would end the process.
-#[derive(Debug)]
-struct Since1970;
-
 impl TimeProvider for Since1970 {
     fn current_time(&self) -> Option<UnixTime> {
-        let seconds = u64::try_from(clock::unix_now()).unwrap_or(0);
-        Some(UnixTime::since_unix_epoch(Duration::from_secs(seconds)))
+        let since = TimeSource::now(self).duration_since(UNIX_EPOCH).unwrap_or_default();
+        Some(UnixTime::since_unix_epoch(since))
     }
 }
 
@@ -201,7 +196,7 @@ async fn exchange(
     });
     match select(answer, Box::pin(connection)).await {
         Either::Left((answer, _)) => answer,
-        // All of it has been read, and is only to be taken.
+        // The connection has ended, so the answer is complete.
         Either::Right((_, answer)) => answer.await,
     }
 }
@@ -212,8 +207,4 @@ fn of_hyper(error: &hyper::Error) -> HttpsError {
     } else {
         HttpsError::CutShort(deepest(error))
     }
-}
-
-fn deepest(error: &(dyn Error + 'static)) -> String {
-    chain(error).last().map(ToString::to_string).unwrap_or_default()
 }

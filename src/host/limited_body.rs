@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
-use crate::fault::chain;
+use crate::fault::{chain, deepest};
 
 pub use json::json;
 
@@ -47,10 +47,7 @@ pub fn is_body_rejected(error: &(dyn Error + 'static)) -> bool {
 #[must_use]
 pub fn limited(answer: HttpResponse, limit: usize) -> HttpResponse {
     answer.map(|body| {
-        let body = body.map_err(|error| {
-            let deepest = chain(&*error).last().map(ToString::to_string);
-            CutShort(deepest.unwrap_or_default())
-        });
+        let body = body.map_err(|error| CutShort(deepest(&*error)));
         let body = Limited::new(body, limit).map_err(move |error| -> body::Error {
             if error.is::<LengthLimitError>() {
                 let what = format!("it is larger than {limit} bytes, and the rest was not read");

@@ -17,13 +17,21 @@ pub fn read(root: &Root, source: &SecretSource) -> Result<Secret, String> {
         SecretSource::File(path) => (root, path.clone()),
         // A path of the running system, whatever `--root` says.
         SecretSource::Credential(name) => {
-            let directory = variables::variable("CREDENTIALS_DIRECTORY")
+            let path = credential_path(name)
                 .ok_or("set LoadCredential= in the unit: systemd has handed over no credential")?;
-            (&system, PathBuf::from(directory).join(name).to_string_lossy().into_owned())
+            (&system, path)
         }
     };
     let text = files::read_secret(root, &path).map_err(|error| error.to_string())?;
     Ok(Secret::new(text.trim_end_matches(['\r', '\n']).to_owned()))
+}
+
+/// The path of a credential, on the running system (`LoadCredential=`, systemd.exec(5)). None: systemd
+/// has handed over none.
+#[must_use]
+pub fn credential_path(name: &str) -> Option<String> {
+    let directory = variables::variable("CREDENTIALS_DIRECTORY")?;
+    Some(PathBuf::from(directory).join(name).to_string_lossy().into_owned())
 }
 
 /// Where it is, for people.

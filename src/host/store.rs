@@ -41,7 +41,7 @@ impl Store {
         files::read_if_there(&self.root, &self.at(name)).ok().flatten()
     }
 
-    /// Writes such a file, with mode 0600.
+    /// Writes a small file beside the record, with mode 0600.
     ///
     /// # Errors
     /// `Host` if it can't be written.

@@ -4,7 +4,7 @@
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::chain::{self, ChainError};
-use super::public_key::{PublicKey, hex, pem_lines, spki_fingerprint};
+use super::public_key::{PublicKey, hex, pem_lines, sha256};
 
 /// The certificates of a CA: the self-signed root, and the intermediates below it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +90,11 @@ impl CertificateError {
     }
 }
 
+/// Whether a certificate in DER names itself as its issuer.
+pub(super) fn is_root(der: &[u8]) -> bool {
+    parse(der).is_some_and(|ca| ca.subject() == ca.issuer())
+}
+
 impl CaBundle {
     /// Parses PEM with one certificate or several (Puppet's own CA is a root and an intermediate).
     ///
@@ -97,8 +102,7 @@ impl CaBundle {
     /// If it has anything but CA certificates, or no root.
     pub fn from_pem(text: &str) -> Result<Self, CertificateError> {
         let certificates = Self::certificates_of(text)?;
-        let is_root = |der: &Vec<u8>| parse(der).is_some_and(|ca| ca.subject() == ca.issuer());
-        if !certificates.iter().any(is_root) {
+        if !certificates.iter().any(|der| is_root(der)) {
             return Err(CertificateError::NoRoot);
         }
         Ok(Self { certificates })
@@ -205,7 +209,7 @@ fn only_certificate(text: &str) -> Result<Vec<u8>, CertificateError> {
 pub fn key_fingerprint(text: &str) -> Result<String, CertificateError> {
     let der = only_certificate(text)?;
     let parsed = parse(&der).ok_or(CertificateError::NotX509)?;
-    Ok(spki_fingerprint(parsed.public_key().raw))
+    Ok(sha256(parsed.public_key().raw))
 }
 
 /// The public key of a certificate.

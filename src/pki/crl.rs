@@ -12,7 +12,7 @@ use webpki::{
 use x509_parser::prelude::{FromDer, ParsedExtension};
 use x509_parser::revocation_list::CertificateRevocationList;
 
-use super::certificate::{CaBundle, Certificate, parse};
+use super::certificate::{CaBundle, Certificate, is_root};
 
 const LABEL: &str = "X509 CRL";
 
@@ -39,8 +39,13 @@ pub enum CrlError {
 /// Reads one or several lists in PEM form.
 ///
 /// # Errors
-/// When it holds anything else, or none.
+/// If it has other PEM blocks, or no list.
 pub fn read(text: &str) -> Result<Vec<CertRevocationList<'static>>, CrlError> {
+    Ok(parsed(text)?.into_iter().map(|(_, list)| list).collect())
+}
+
+/// Each list with its PEM block.
+fn parsed(text: &str) -> Result<Vec<(pem::Pem, CertRevocationList<'static>)>, CrlError> {
     let blocks = pem::parse_many(text).map_err(|_| CrlError::NotPem)?;
     if blocks.is_empty() {
         return Err(CrlError::Empty);
@@ -50,7 +55,7 @@ pub fn read(text: &str) -> Result<Vec<CertRevocationList<'static>>, CrlError> {
             return Err(CrlError::WrongLabel(block.tag().to_owned()));
         }
         let list = OwnedCertRevocationList::from_der(block.contents());
-        list.map(CertRevocationList::from)
+        list.map(|list| (block, CertRevocationList::from(list)))
             .map_err(|error| CrlError::Unreadable { number: index + 1, why: error.to_string() })
     };
     blocks.into_iter().enumerate().map(one).collect()
@@ -73,7 +78,7 @@ pub fn is_as_new(found: &str, recorded: &str) -> bool {
     recorded.iter().all(is_covered)
 }
 
-/// Whose list it is, and which one.
+/// Identifies a list: its issuer, the key, and the version.
 struct Edition {
     issuer: Vec<u8>,
     /// The authority key identifier.
@@ -85,9 +90,7 @@ struct Edition {
 
 /// None if it holds no list, or anything else.
 fn editions(text: &str) -> Option<Vec<Edition>> {
-    read(text).ok()?;
-    let blocks = pem::parse_many(text).ok()?;
-    blocks.iter().map(|block| edition(block.contents())).collect()
+    parsed(text).ok()?.iter().map(|(block, _)| edition(block.contents())).collect()
 }
 
 fn edition(der: &[u8]) -> Option<Edition> {
@@ -110,7 +113,7 @@ fn edition(der: &[u8]) -> Option<Edition> {
 }
 
 /// Whether the lists of every CA above a certificate are there, and none of them has it or a CA
-/// above it. A list that has ended is used all the same: it is the authority's to renew.
+/// above it. An expired list is used too: only the authority can renew it.
 ///
 /// # Errors
 /// `Revoked`, or what is wrong with the lists. `now` is in Unix seconds.
@@ -130,8 +133,7 @@ pub fn check(
         .build();
     let leaf = pem::parse(&certificate.pem).map_err(|_| CrlError::NotPem)?;
     let leaf = CertificateDer::from(leaf.contents());
-    let is_root = |der: &&[u8]| parse(der).is_some_and(|ca| ca.subject() == ca.issuer());
-    let (roots, between): (Vec<&[u8]>, Vec<&[u8]>) = ca.ders().partition(is_root);
+    let (roots, between): (Vec<&[u8]>, Vec<&[u8]>) = ca.ders().partition(|der| is_root(der));
     let roots: Vec<CertificateDer<'_>> = roots.into_iter().map(CertificateDer::from).collect();
     let between: Vec<CertificateDer<'_>> = between.into_iter().map(CertificateDer::from).collect();
     let anchors: Vec<_> =

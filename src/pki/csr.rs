@@ -9,7 +9,7 @@ use x509_parser::prelude::FromDer;
 
 use super::oid;
 use super::private_key::PrivateKey;
-use super::public_key::spki_fingerprint;
+use super::public_key::sha256;
 use crate::secret::Secret;
 
 /// The content of a request. The same key and the same content give the same bytes: RSA with PKCS#1
@@ -93,7 +93,7 @@ pub fn holds_secret(csr: &str) -> bool {
 pub fn key_fingerprint(csr: &str) -> Option<String> {
     let block = pem::parse(csr).ok()?;
     let (_, request) = X509CertificationRequest::from_der(block.contents()).ok()?;
-    Some(spki_fingerprint(request.certification_request_info.subject_pki.raw))
+    Some(sha256(request.certification_request_info.subject_pki.raw))
 }
 
 fn attribute(dotted: &str, value: &str) -> Result<Attribute, CsrError> {

@@ -3,11 +3,10 @@
 
 use rsa::pkcs8::SubjectPublicKeyInfoRef;
 use rsa::pkcs8::der::{Decode, Encode};
-use sha2::{Digest, Sha256};
 use x509_parser::prelude::X509Certificate;
 
 use super::certificate::{CaBundle, CertificateError, parse};
-use super::public_key::hex;
+use super::public_key::sha256;
 
 /// A pinned SHA-256: 64 lower-case hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,8 +31,8 @@ impl Pin {
         fits.then(|| Self(digits.to_ascii_lowercase()))
     }
 
-    /// The CA in a text, if the pin vouches for all of it: for the text itself, or for one
-    /// certificate that every other one was signed by, or has signed, directly or through others.
+    /// The CA in a text. The pin must match the whole text, or one certificate of it. In the second case
+    /// every other certificate must be above or below that one in a chain of signatures.
     ///
     /// # Errors
     /// `Mismatch` with the digests that were found; or what is wrong with the bundle.
@@ -56,18 +55,12 @@ impl Pin {
     }
 }
 
-/// SHA-256 of a text or a certificate, 64 lower-case hexadecimal digits.
-#[must_use]
-pub fn sha256(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
-
 /// The first certificate that is neither above nor below the pinned one.
 fn stranger(certificates: &[X509Certificate<'_>], pinned: usize) -> Option<usize> {
     let mut below = vec![pinned];
     let mut above = vec![pinned];
-    // Each round finds at least one more, or is the last.
-    for _ in 0..certificates.len() {
+    loop {
+        let known = below.len() + above.len();
         for (index, one) in certificates.iter().enumerate() {
             let signed = |by: &usize| certificates.get(*by).is_some_and(|by| is_signed_by(one, by));
             let signs = |of: &usize| certificates.get(*of).is_some_and(|of| is_signed_by(of, one));
@@ -77,6 +70,9 @@ fn stranger(certificates: &[X509Certificate<'_>], pinned: usize) -> Option<usize
             if !above.contains(&index) && above.iter().any(signs) {
                 above.push(index);
             }
+        }
+        if below.len() + above.len() == known {
+            break;
         }
     }
     (0..certificates.len()).find(|index| !below.contains(index) && !above.contains(index))
@@ -104,7 +100,8 @@ fn verifies(certificate: &X509Certificate<'_>, issuer: &X509Certificate<'_>) -> 
 mod tests {
     use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
-    use super::{Pin, PinError, sha256};
+    use super::{Pin, PinError};
+    use crate::pki::public_key::sha256;
 
     type Issuer = CertifiedIssuer<'static, KeyPair>;
 

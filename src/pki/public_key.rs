@@ -79,13 +79,14 @@ impl PublicKey {
     /// of a key.
     #[must_use]
     pub fn fingerprint(&self) -> String {
-        spki_fingerprint(&self.spki)
+        sha256(&self.spki)
     }
 }
 
-/// SHA-256 of a key in SPKI DER, 64 lower-case hexadecimal digits.
-pub(super) fn spki_fingerprint(spki: &[u8]) -> String {
-    hex(&Sha256::digest(spki))
+/// SHA-256, 64 lower-case hexadecimal digits.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
 }
 
 /// PEM with LF line ends, as OpenSSL writes it.

@@ -84,11 +84,12 @@ pub enum Decision {
 pub enum Departure {
     /// The authority does not have this node any more.
     Complete,
-    /// The authority still has it, and does not let a node remove itself; what a person has to do.
+    /// The authority still has it, because a node can't remove itself there. The text says what a person
+    /// has to do.
     Remains(String),
 }
 
-/// What an authority that has not decided waits for, for people.
+/// What is missing while the authority has not decided, as text for the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Undecided {
     /// The state, such as `the association is still in progress`.

@@ -7,7 +7,6 @@
 mod stored;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::phase::{Phase, PhaseName};
 use crate::engines::inspection::Membership;
@@ -16,6 +15,7 @@ use crate::facts::MachineIdentity;
 use crate::facts::machine::Difference;
 use crate::fault::{Fault, Kind};
 use crate::pki::PublicKey;
+use crate::pki::public_key::sha256;
 use crate::text;
 
 pub use stored::SCHEMA;
@@ -43,7 +43,8 @@ pub struct Record {
     pub attempts: u32,
     pub engine: EngineRecord,
     pub installed: Vec<Installed>,
-    /// The files of an installation that is under way, failed or was interrupted. Some may be on disk.
+    /// The files of an installation that is under way, failed or was interrupted. Some may be on
+    /// disk, so `leave` removes them.
     pub planned: Vec<Installed>,
     /// Set during a renewal: the grant that the node still uses.
     pub former: Option<Former>,
@@ -201,6 +202,12 @@ impl Record {
         Some(again.map_or(due, |again| again.max(due)))
     }
 
+    /// Whether the certificate is due for renewal at this time, in Unix seconds.
+    #[must_use]
+    pub fn is_renewal_due(&self, unix: i64) -> bool {
+        self.renewal_at().is_some_and(|at| at <= unix)
+    }
+
     /// The certificate's serial number and its end (Unix seconds), where there is one.
     #[must_use]
     pub fn certificate(&self) -> Option<(&str, i64)> {
@@ -244,7 +251,7 @@ impl FaultNote {
 /// and machine ids. After a lost reply, the authority's lists are searched for it.
 fn mark(machine: &MachineIdentity, target: &str) -> String {
     let ids = format!("{target}\n{:?}\n{:?}", machine.instance_id, machine.machine_id);
-    let mut text = crate::pki::public_key::hex(&Sha256::digest(ids.as_bytes()));
+    let mut text = sha256(ids.as_bytes());
     text.truncate(16);
     text
 }

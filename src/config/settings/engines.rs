@@ -15,7 +15,7 @@ use crate::pki::oid;
 use crate::secret::Secret;
 
 impl Reader<'_> {
-    /// Every engine, whichever of them a target leads to.
+    /// The settings of all engines, used or not.
     pub(super) fn engines(&self) -> Result<Engines, ConfigError> {
         let ssm = self.input.table("ssm").map(|origin| self.ssm_agent(origin));
         Ok(Engines {

@@ -30,7 +30,7 @@ impl Reader<'_> {
         })
     }
 
-    /// An address, on-premises only: of an EC2 instance the identity document is proof enough.
+    /// An address, on-premises only. For an EC2 instance the identity document is sent instead.
     fn address(
         &self,
         key: &Key<form::Text>,

@@ -6,7 +6,6 @@ use crate::config::input::Origin;
 use crate::config::setting_table::opsworks_cm;
 use crate::engines::EngineId;
 use crate::engines::chef::Chef;
-use crate::pki::CaBundle;
 use crate::targets::opsworks_cm::{OpsworksCm, endpoint};
 
 impl Reader<'_> {
@@ -26,24 +25,9 @@ impl Reader<'_> {
             )?,
             engine: self.parsed(&opsworks_cm::engine, "\"puppet\" or \"chef\"", engine)?,
             endpoint: self.parsed(&opsworks_cm::endpoint, "a host name, or host:port", endpoint)?,
-            ca: self.ca()?,
+            ca: self.ca_file(&opsworks_cm::ca_file)?,
             chef_organization: chef.organization.clone(),
             chef_key_attribute: self.chef_key_attribute()?,
-        })
-    }
-
-    fn ca(&self) -> Result<Option<CaBundle>, ConfigError> {
-        let Some(path) = self.path(&opsworks_cm::ca_file)? else {
-            return Ok(None);
-        };
-        let read = (self.read_file)(&path);
-        let bundle =
-            read.and_then(|text| CaBundle::from_pem(&text).map_err(|error| error.to_string()));
-        bundle.map(Some).map_err(|cause| {
-            self.invalid(
-                &opsworks_cm::ca_file,
-                &format!("a PEM file of CA certificates, root included ({cause})"),
-            )
         })
     }
 }

@@ -4,7 +4,6 @@ use super::reader::{Reader, required};
 use crate::config::ConfigError;
 use crate::config::input::Origin;
 use crate::config::setting_table::puppet_server;
-use crate::pki::CaBundle;
 use crate::pki::pin::Pin;
 use crate::targets::address::check_host;
 use crate::targets::puppet_server::{Ca, PuppetServer};
@@ -33,11 +32,11 @@ impl Reader<'_> {
         Ok(servers)
     }
 
-    /// One of three ways, and not two.
+    /// Exactly one of ca_file, ca_fingerprint and trust_on_first_use must be set.
     fn ca_known(&self, origin: &Origin) -> Result<Ca, ConfigError> {
         const ONE: &str = "one of ca_file, ca_fingerprint and trust_on_first_use = true";
         const DIGITS: &str = "a SHA-256: 64 hexadecimal digits, with or without colons";
-        let bundle = self.puppet_ca()?.map(Ca::Bundle);
+        let bundle = self.ca_file(&puppet_server::ca_file)?.map(Ca::Bundle);
         let pinned =
             self.parsed(&puppet_server::ca_fingerprint, DIGITS, Pin::parse)?.map(Ca::Pinned);
         let first = self.boolean(&puppet_server::trust_on_first_use)?.then_some(Ca::FirstUse);
@@ -51,18 +50,5 @@ impl Reader<'_> {
                 required(known, origin, &puppet_server::ca_file, ONE)
             }
         }
-    }
-
-    fn puppet_ca(&self) -> Result<Option<CaBundle>, ConfigError> {
-        let Some(path) = self.path(&puppet_server::ca_file)? else {
-            return Ok(None);
-        };
-        let read = (self.read_file)(&path);
-        let bundle =
-            read.and_then(|text| CaBundle::from_pem(&text).map_err(|error| error.to_string()));
-        bundle.map(Some).map_err(|cause| {
-            let allowed = format!("a PEM file of CA certificates, root included ({cause})");
-            self.invalid(&puppet_server::ca_file, &allowed)
-        })
     }
 }

@@ -10,7 +10,7 @@ use strum::VariantNames;
 use crate::config::input::{Entry, Input, Origin, Value};
 use crate::config::schema::{Key, Setting, form};
 use crate::config::{ConfigError, values};
-use crate::pki::private_key;
+use crate::pki::{CaBundle, private_key};
 use crate::secret::SecretSource;
 
 /// Reads a file that a setting names; the error is a text for the message.
@@ -67,6 +67,20 @@ impl Reader<'_> {
             _ => None,
         };
         source.map(Some).ok_or_else(|| self.not_a_source(key))
+    }
+
+    /// The CA in a file.
+    pub fn ca_file(&self, key: &Key<form::Text>) -> Result<Option<CaBundle>, ConfigError> {
+        let Some(path) = self.path(key)? else {
+            return Ok(None);
+        };
+        let read = (self.read_file)(&path);
+        let bundle =
+            read.and_then(|text| CaBundle::from_pem(&text).map_err(|error| error.to_string()));
+        bundle.map(Some).map_err(|cause| {
+            let allowed = format!("a PEM file of CA certificates, root included ({cause})");
+            self.invalid(key, &allowed)
+        })
     }
 
     fn not_a_source(&self, key: &Setting) -> ConfigError {

@@ -41,7 +41,7 @@ pub fn target_ids() -> impl Iterator<Item = &'static str> {
     TARGETS.iter().map(|target| target.id)
 }
 
-/// The parsed settings of one target, whichever it is.
+/// The parsed settings of any target.
 pub trait TargetSettings: Target + fmt::Debug + Any {
     /// A target with these settings.
     fn target(&self) -> Box<dyn Target>;

@@ -196,8 +196,8 @@ impl Expected {
         }
     }
 
-    /// The line of Puppet's complaint, which does not give it. Found by the setting's name or the
-    /// variable in its value.
+    /// The line that Puppet complains about. The complaint does not name the line, so it is found by
+    /// the setting's name or the variable in its value.
     #[must_use]
     pub fn blame_complaint(&self, complaint: &str, text: &str) -> Option<String> {
         let is_meant = |name: &str, value: &str| {

@@ -50,7 +50,7 @@ pub fn install(settings: &Puppet, site: &PuppetSite, contents: &Contents<'_>) ->
         outdates: vec![ssl("crl.pem")],
     };
     actions.push(ca);
-    // After the CA, which removes those of another one.
+    // After the CA: installing another CA removes the lists of the old one.
     actions.extend(contents.crl.map(|crl| file(Item::Crl, &ssl("crl.pem"), crl)));
     let certificate = ssl(&format!("certs/{name}.pem"));
     actions.push(file(Item::Certificate, &certificate, contents.certificate));

@@ -13,6 +13,7 @@ pub mod service;
 mod yaml;
 
 use std::collections::BTreeMap;
+use std::error::Error;
 
 use serde::{Deserialize, Serialize};
 
@@ -59,7 +60,7 @@ pub struct Puppet {
     pub run: bool,
     /// The path of Puppet's program. None: it is looked for in the usual directories.
     pub program: Option<String>,
-    /// Of `[puppet-server]`: what proves to the CA's policy that the node may join.
+    /// Where the challenge password is (`[puppet-server]`).
     pub challenge_password: Option<SecretSource>,
 }
 
@@ -71,7 +72,7 @@ pub struct PuppetWanted {
     pub statedir: Option<String>,
     /// Puppet's program.
     pub program: Option<String>,
-    /// What to read with them: a password for the certificate request.
+    /// Where the challenge password is (`[puppet-server]`).
     pub challenge_password: Option<SecretSource>,
     /// The directories in the record. Where they are known, Puppet is not asked.
     pub known: Option<Box<PuppetSite>>,
@@ -240,7 +241,7 @@ pub fn accept(
     who: &str,
 ) -> Result<Grant, Fault> {
     let refused = |error: &CertificateError| {
-        let fault = refused(node, who).because(error).with_evidence("certificate", certificate);
+        let fault = unacceptable(node, certificate, who, error);
         if error.is_about_time() { fault.about_time() } else { fault }
     };
     let ca = CaBundle::from_pem(node.authority.ca().unwrap_or_default());
@@ -248,16 +249,25 @@ pub fn accept(
     let expected = Expectation { key: &node.key()?.public, name: node.name, ca: &ca, now: unix };
     let checked = certificate::check(certificate, &expected).map_err(|error| refused(&error))?;
     if let Some(lists) = node.authority.crl() {
-        crl::check(&checked, &ca, lists, unix).map_err(|error| {
-            let fault = self::refused(node, who).because(&error);
-            fault.with_evidence("certificate", certificate)
-        })?;
+        crl::check(&checked, &ca, lists, unix)
+            .map_err(|error| unacceptable(node, certificate, who, &error))?;
     }
     Ok(Grant::Certificate {
         pem: checked.pem,
         serial: checked.serial,
         not_after: checked.not_after,
     })
+}
+
+/// [`refused`] with its cause, and with the certificate as evidence.
+#[must_use]
+pub fn unacceptable(
+    node: &NodeContext<'_>,
+    certificate: &str,
+    who: &str,
+    error: &(dyn Error + 'static),
+) -> Fault {
+    refused(node, who).because(error).with_evidence("certificate", certificate)
 }
 
 /// The fault where the returned certificate is not acceptable.

@@ -9,7 +9,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use crate::bootstrap::clock_skew;
-use crate::fault::{Fault, Kind, chain};
+use crate::fault::{Fault, Kind, chain, deepest};
 use crate::host::limited_body;
 use crate::host::net::{ProxyRefused, Trace};
 use crate::host::tls;
@@ -159,7 +159,7 @@ fn unanswered<E: ApiError>(error: &Sdk<E>, action: Action, on: String, place: &P
     if let Some(reason) = tls::reason(error) {
         return tls::fault(&reason, action.name, on, &place.to_string(), IF_UNTRUSTED);
     }
-    let deepest = chain(error).last().map(ToString::to_string).unwrap_or_default();
+    let deepest = deepest(error);
     if is_unsent(error) {
         let cause = format!("cannot connect to {} ({})", place.next(), why_unsent(error, deepest));
         return passing(format!("{action} could not be sent"), on).cause(cause);

@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 
 use super::known_variables::Variables;
 use super::value_rules::Rule;
-use crate::fault::{Fault, Kind, chain};
+use crate::fault::{Fault, Kind, deepest};
 
 /// Reads a file; none if it does not exist.
 pub type ReadFile<'a> = &'a dyn Fn(&Path) -> std::io::Result<Option<String>>;
@@ -203,7 +203,7 @@ fn load_one(
         Some(Ok(sections)) => Ok(Some(File { path, sections })),
         Some(Err(error)) => {
             // The parser's message takes two lines. It names the line, and does not quote it.
-            let reason = chain(&error).last().map(ToString::to_string).unwrap_or_default();
+            let reason = deepest(&error);
             let reason: Vec<&str> = reason.split_whitespace().collect();
             let fault = unusable("can't be parsed", "correct the line that is named below");
             Err(fault.cause(reason.join(" ")))

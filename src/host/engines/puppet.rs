@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::engines::puppet::agent_settings::{self, Expected, Printed, arguments};
 use crate::engines::puppet::reading;
@@ -19,7 +18,7 @@ use crate::host::program;
 use crate::host::root::Root;
 use crate::host::secrets;
 use crate::host::store::Store;
-use crate::pki::public_key::hex;
+use crate::pki::public_key::sha256;
 use crate::secret::{Secret, SecretSource};
 
 /// The longest run of `puppet config print`. It takes a second, and several during a boot.
@@ -220,7 +219,7 @@ impl Seen {
             expected.name,
             options
         );
-        let fingerprint = hex(&Sha256::digest(all.as_bytes()));
+        let fingerprint = sha256(all.as_bytes());
         Self { text, options, program, fingerprint }
     }
 

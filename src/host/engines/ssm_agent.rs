@@ -2,7 +2,6 @@
 //! vault is backed up before, and restored after a failure. An interrupted hand-over is settled by the
 //! next start before it gathers facts: the agent's vault shows whether it registered.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::engines::ssm_agent::{
@@ -16,16 +15,16 @@ use crate::host::proc;
 use crate::host::process::{self, Network};
 use crate::host::program;
 use crate::host::root::Root;
+use crate::host::secrets;
 use crate::host::store::Store;
 use crate::host::timer;
-use crate::host::variables;
 use crate::secret::Secret;
 use crate::targets::{ssm, state_dir};
 
 /// The longest registration. The agent makes one call, and retries it for a while.
 const REGISTER_LIMIT: Duration = Duration::from_mins(2);
 const SERVICE_LIMIT: Duration = Duration::from_secs(30);
-/// The pause between two checks whether an agent is still running that an earlier start began.
+/// The pause between two checks whether the agent that an earlier start ran is still running.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Looks for the agent on this node, and for its registration.
@@ -57,7 +56,7 @@ pub async fn perform(
         let todo = "install amazon-ssm-agent, or set hand_over = \"file\" in [ssm]";
         return Err(Fault::new(Kind::Host, "amazon-ssm-agent is not installed", PROGRAM, todo));
     };
-    let Some(region) = wanted.region.clone().or(region) else {
+    let Some(region) = region else {
         let todo = "set region in [aws], or AWS_REGION";
         return Err(Fault::new(
             Kind::Config,
@@ -267,13 +266,11 @@ fn code(root: &Root, source: &Code) -> Result<Secret, Fault> {
     }
 }
 
-/// Where systemd puts what `LoadCredential=` names (systemd.exec(5)).
 fn credential(name: &str) -> Result<String, Fault> {
-    let directory = variables::variable("CREDENTIALS_DIRECTORY").ok_or_else(|| {
+    secrets::credential_path(name).ok_or_else(|| {
         let todo = "set LoadCredential= in the unit, or give activation_code_file an absolute path";
         Fault::new(Kind::Config, "there is no credential of this name", name, todo)
-    })?;
-    Ok(PathBuf::from(directory).join(name).to_string_lossy().into_owned())
+    })
 }
 
 /// The id in the agent's vault. None where there is none, or the registration was not completed.

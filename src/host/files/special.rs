@@ -59,7 +59,7 @@ fn open_or_create(root: &Root, path: &str, access: OFlags, mode: u32) -> io::Res
     Ok(file)
 }
 
-/// A lock that other programs know, too: a file with a process id. Removed when dropped.
+/// A lock file that other programs check too. It holds a process id, and is removed when dropped.
 #[derive(Debug)]
 pub struct LinkLock {
     directory: OpenDirectory,

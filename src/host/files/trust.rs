@@ -11,8 +11,8 @@ use super::refusal::Refusal;
 use super::walk::{OpenDirectory, Purpose, is};
 use crate::host::root::Root;
 
-/// Checks whether an entry may be used: in a directory that others can write to, it may not be what
-/// root put there.
+/// Checks whether an entry may be used. Where others can write to the directory, they may have
+/// replaced what root put there.
 pub(super) fn check_entry(
     root: &Root,
     purpose: Purpose,

@@ -10,7 +10,7 @@ use crate::fault::{Fault, Kind};
 use crate::host::https::{self, HttpsError, Limits, Server};
 use crate::host::net::Skew;
 use crate::host::tls;
-use crate::pki::pin;
+use crate::pki::public_key::sha256;
 use crate::targets::Call;
 use crate::targets::puppet_server::api::{Action, Answer, Document, Request, Trust};
 use crate::text;
@@ -34,7 +34,8 @@ const IF_UNTRUSTED: &str = "check server in [puppet-server] and that ca_file is 
 /// only if it can't have arrived.
 ///
 /// # Errors
-/// Why the first server gave no answer, or the first that may give one later; the rest as causes.
+/// The fault of the first server that is worth retrying, else of the first server. The others become
+/// its causes.
 pub async fn call(skew: &Skew, request: Request) -> Result<Answer, Fault> {
     let mut faults: Vec<Fault> = Vec::new();
     for server in &request.servers {
@@ -44,11 +45,10 @@ pub async fn call(skew: &Skew, request: Request) -> Result<Answer, Fault> {
             Err(fault) => faults.push(fault),
         }
     }
-    let main = faults.iter().position(Fault::is_retried).unwrap_or(0);
-    let nobody = || Fault::new(Kind::Invariant, "no server is named", request.on(), "");
     if faults.is_empty() {
-        return Err(nobody());
+        return Err(Fault::new(Kind::Invariant, "no server is named", request.on(), ""));
     }
+    let main = faults.iter().position(Fault::is_retried).unwrap_or(0);
     let main = faults.remove(main);
     let others = faults.iter().filter_map(|fault| fault.causes.first());
     Err(others.fold(main, Fault::cause))
@@ -56,8 +56,7 @@ pub async fn call(skew: &Skew, request: Request) -> Result<Answer, Fault> {
 
 async fn ask(skew: &Skew, server: &str, request: &Request) -> Result<Answer, Fault> {
     let place = Place { request, server, url: format!("https://{server}:{}", request.port) };
-    let is_submission = matches!(request.action, Action::PutCertificateRequest { .. });
-    let time = if is_submission { SUBMIT_LIMIT } else { READ_LIMIT };
+    let time = if place.is_submission() { SUBMIT_LIMIT } else { READ_LIMIT };
     let http = http_request(server, request).map_err(|error| {
         let todo = "this is a bug in enlist; please report it";
         Fault::new(Kind::Invariant, "the request can't be made", request.on(), todo).because(&error)
@@ -72,13 +71,13 @@ async fn ask(skew: &Skew, server: &str, request: &Request) -> Result<Answer, Fau
         },
     };
     let answer = https::ask(asked, http, limits).await;
-    let answer = answer.map_err(|error| place.unanswered(&error, is_submission))?;
+    let answer = answer.map_err(|error| place.unanswered(&error))?;
     if let Some(date) = answer.headers().get("date").and_then(|date| date.to_str().ok()) {
         skew.note(date);
     }
-    let answer = place.read(&answer, is_submission)?;
+    let answer = place.read(&answer)?;
     if let (Trust::FirstUse, Answer::Certificate(Some(found))) = (&request.trust, &answer) {
-        let sha256 = pin::sha256(found.text.as_bytes());
+        let sha256 = sha256(found.text.as_bytes());
         tracing::warn!(
             server,
             sha256,
@@ -122,10 +121,19 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    fn read(&self, answer: &Response<Bytes>, is_submission: bool) -> Result<Answer, Fault> {
+    fn is_submission(&self) -> bool {
+        matches!(self.request.action, Action::PutCertificateRequest { .. })
+    }
+
+    /// The fault of a request that may have arrived. Only a submission has an effect then.
+    fn arrived(&self, fault: Fault) -> Fault {
+        if self.is_submission() { fault.in_doubt() } else { fault }
+    }
+
+    fn read(&self, answer: &Response<Bytes>) -> Result<Answer, Fault> {
         let status = answer.status().as_u16();
         if answer.headers().get(VERSION).is_none() {
-            return Err(self.not_a_ca(answer, is_submission));
+            return Err(self.not_a_ca(answer));
         }
         let document = || {
             let text = String::from_utf8_lossy(answer.body()).into_owned();
@@ -143,21 +151,18 @@ impl Place<'_> {
                 Ok(Answer::Submitted { name: name.clone() })
             }
             (Action::PutCertificateRequest { .. }, 400) => Ok(Answer::Refused(said(answer))),
-            _ => Err(self.failed(answer, is_submission)),
+            _ => Err(self.failed(answer)),
         }
     }
 
     /// A status that is not an answer, from the CA itself.
-    fn failed(&self, answer: &Response<Bytes>, is_submission: bool) -> Fault {
+    fn failed(&self, answer: &Response<Bytes>) -> Fault {
         let (action, on) = (self.request.action(), self.request.on());
         let status = answer.status().as_u16();
         let fault = match status {
             429 => passing(format!("{action} was throttled"), on).throttled(),
             // The request may have been saved before the server failed.
-            500..=599 if is_submission => {
-                passing(format!("{action} met an error of the server"), on).in_doubt()
-            }
-            500..=599 => passing(format!("{action} met an error of the server"), on),
+            500..=599 => self.arrived(passing(format!("{action} met an error of the server"), on)),
             401 | 403 => {
                 let todo = "allow this request in the server's auth.conf, as the packaged one does";
                 Fault::new(Kind::Denied, format!("{action} was denied"), on, todo)
@@ -171,7 +176,7 @@ impl Place<'_> {
         fault.cause(format!("{} answered with HTTP status {status}: {}", self.url, said(answer)))
     }
 
-    fn not_a_ca(&self, answer: &Response<Bytes>, is_submission: bool) -> Fault {
+    fn not_a_ca(&self, answer: &Response<Bytes>) -> Fault {
         let (action, on) = (self.request.action(), self.request.on());
         let status = answer.status().as_u16();
         let cause = format!(
@@ -189,18 +194,14 @@ impl Place<'_> {
                 Fault::new(Kind::Protocol, what, on, todo).with_evidence("answer", said(answer))
             }
         };
-        // The CA may stand behind it, and have the request.
-        let fault = fault.cause(cause);
-        if is_submission { fault.in_doubt() } else { fault }
+        // A proxy may have passed the request on to the CA.
+        self.arrived(fault.cause(cause))
     }
 
-    fn unanswered(&self, error: &HttpsError, is_submission: bool) -> Fault {
+    fn unanswered(&self, error: &HttpsError) -> Fault {
         let (action, on, url) = (self.request.action(), self.request.on(), &self.url);
         let cause = format!("{url}: {error}");
-        let lost = |what: String| {
-            let fault = passing(what, on.clone()).cause(cause.clone());
-            if is_submission { fault.in_doubt() } else { fault }
-        };
+        let lost = |what| self.arrived(passing(what, on.clone()).cause(cause.clone()));
         match error {
             HttpsError::NoConnection(_) => {
                 passing(format!("{action} could not be sent"), on).cause(cause)
@@ -211,8 +212,7 @@ impl Place<'_> {
             HttpsError::TooLarge(_) | HttpsError::NotHttp(_) => {
                 let todo = "check server and port in [puppet-server]";
                 let what = format!("what answered {action} is not a Puppet CA");
-                let fault = Fault::new(Kind::Protocol, what, on, todo).cause(cause);
-                if is_submission { fault.in_doubt() } else { fault }
+                self.arrived(Fault::new(Kind::Protocol, what, on, todo).cause(cause))
             }
         }
     }

@@ -1,12 +1,12 @@
-//! A Puppet Server (or OpenVox Server) of one's own: the node asks its CA for a certificate, and the
-//! CA signs by its autosign policy, or a person does.
+//! A self-hosted Puppet Server (or OpenVox Server). The node asks its CA for a certificate. The CA signs
+//! by its autosign policy, or an admin signs.
 //!
 //! Source: Puppet Server's documentation, "Puppet CA API"; what happens to a request, and in which
 //! order, is its source (`certificate_authority.clj`, `process-csr-submission!`).
 //!
 //! A lost reply is settled by looking: the certificate first, then the request, each compared with
-//! the node's key. The request is sent again after two 404s only. If the CA says then that the name is
-//! taken, it is looked at again.
+//! the node's key. The request is sent again only if the CA has neither. If the CA then answers that
+//! the name is taken, both are fetched and compared again.
 
 pub mod api;
 mod refusal;
@@ -132,8 +132,9 @@ impl Target for PuppetServer {
         }
     }
 
-    /// Once the CA has no certificate, whether it still has the request is looked at once. It is
-    /// forgotten if both are gone and the certificate still is: signing takes the request away.
+    /// If there is no certificate, asks once whether the CA still has the request. If it has not, asks
+    /// for the certificate again, because signing removes the request. The ticket is forgotten only if
+    /// that is missing too.
     fn wait(
         &self,
         node: &NodeContext<'_>,
@@ -236,9 +237,7 @@ impl PuppetServer {
     /// Whether a certificate under our name is for our key.
     fn check_certificate(&self, node: &NodeContext<'_>, found: &Document) -> Result<(), Fault> {
         let theirs = certificate::key_fingerprint(&found.text).map_err(|error| {
-            let who = self.authority_name();
-            let fault = puppet::refused(node, &who).because(&error);
-            fault.with_evidence("certificate", found.text.as_str())
+            puppet::unacceptable(node, &found.text, &self.authority_name(), &error)
         })?;
         self.compare(node, &theirs, "a certificate")
     }

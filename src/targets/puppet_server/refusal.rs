@@ -1,5 +1,5 @@
-//! Why a CA has refused a request, and what to do. The server's text is shown; it only picks the
-//! advice. Source: Puppet Server's `certificate_authority.clj`, of versions 5 to 8.
+//! Why a CA has refused a request, and what to do. The server's text is shown to the user. It selects
+//! the advice, and it tells whether the name is taken. Source: Puppet Server's `certificate_authority.clj`, of versions 5 to 8.
 
 use crate::fault::{Fault, Kind};
 
@@ -24,12 +24,12 @@ const ADVICE: [(&str, &str); 8] = [
     ("does not match requested key", "this is a bug in enlist; please report it"),
 ];
 
-/// In the text of a CA that has a certificate or a request of this name.
+/// The text of the answer contains this if the CA has a certificate or a request of the name.
 const TAKEN: &str = "ignoring certificate request";
 
-/// The fault for it. A request is sent only if the CA had nothing of this name. If it has now, an
-/// earlier request arrived or was signed meanwhile, or another machine's: in doubt, so that what the
-/// CA has is looked at again.
+/// The fault for a refusal. A request is sent only when the CA has nothing of this name. If the name is
+/// taken now, an earlier request of ours may have arrived, or another machine took the name. The fault
+/// is then in doubt, so that the CA is asked again.
 #[must_use]
 pub fn fault(reason: &str, authority: &str) -> Fault {
     if reason.contains(TAKEN) {
