@@ -153,24 +153,7 @@ impl Script {
                     self.disk = Some(*record);
                     ("persist", Event::Persisted)
                 }
-                Effect::Call(request) => {
-                    // Write-ahead: the phase is on disk before the call.
-                    if is_call(&request, "AssociateNode") {
-                        assert_eq!(self.disk.as_ref().unwrap().phase, Phase::Creating);
-                    }
-                    self.asked.push(request.action().into());
-                    self.phases.push(core.status(world.now()).phase);
-                    assert!(
-                        !self.answers.is_empty(),
-                        "more calls than scripted answers: {:?}",
-                        self.asked
-                    );
-                    let event = match self.answers.remove(0) {
-                        Ok(answer) => Event::Answered(answer),
-                        Err(fault) => Event::Failed(fault),
-                    };
-                    ("call", event)
-                }
+                Effect::Call(request) => ("call", self.call(&request, world, core)),
                 Effect::WaitUntil(until) => {
                     assert!(until > world.mono);
                     self.said.push(core.status(world.now()).doing);
@@ -199,6 +182,21 @@ impl Script {
             core.handle(world.now(), event);
         }
         panic!("no end after 1000 effects");
+    }
+
+    /// The scripted answer to a call.
+    fn call(&mut self, request: &Request, world: &World, core: &Bootstrap) -> Event {
+        // Write-ahead: the phase is on disk before the call.
+        if is_call(request, "AssociateNode") {
+            assert_eq!(self.disk.as_ref().unwrap().phase, Phase::Creating);
+        }
+        self.asked.push(request.action().into());
+        self.phases.push(core.status(world.now()).phase);
+        assert!(!self.answers.is_empty(), "more calls than scripted answers: {:?}", self.asked);
+        match self.answers.remove(0) {
+            Ok(answer) => Event::Answered(answer),
+            Err(fault) => Event::Failed(fault),
+        }
     }
 }
 
