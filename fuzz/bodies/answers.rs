@@ -213,6 +213,7 @@ fn leaving(target: &dyn Target, answers: &[Answer]) {
         for was_attempted in [false, true] {
             let member = Member {
                 key_sha1: None,
+                key_sha256: None,
                 name: Some(NAME),
                 authority: None,
                 grant: grant.as_ref(),
@@ -224,6 +225,11 @@ fn leaving(target: &dyn Target, answers: &[Answer]) {
                 observed: &observed,
             };
             match target.leave(&member, answers) {
+                Ok(Question::Ask(request) | Question::AskLater(request)) => safe(&request),
+                Ok(_) => {}
+                Err(fault) => graded(&fault),
+            }
+            match target.probe(&member, answers, 0) {
                 Ok(Question::Ask(request) | Question::AskLater(request)) => safe(&request),
                 Ok(_) => {}
                 Err(fault) => graded(&fault),

@@ -9,7 +9,7 @@ use crate::engines::{
 };
 use crate::facts::{Facts, MachineIdentity};
 use crate::fault::{Evidence, Fault};
-use crate::targets::{Answer, Call, Request};
+use crate::targets::{Answer, Call, Request, Standing};
 
 /// Both clocks at one moment. The wall clock may jump at the first boot, so waits and budgets use the
 /// monotonic clock. Certificates need the wall clock.
@@ -95,6 +95,8 @@ pub enum Outcome {
     },
     /// A member needs something done.
     Due(Need),
+    /// What the authority says of this node.
+    Probed(Standing),
     Failed(Fault),
 }
 
@@ -122,6 +124,7 @@ impl Effect {
             }
             Self::Inspect => "checking the installed files".to_owned(),
             Self::Finish(Outcome::Due(need)) => need.to_string(),
+            Self::Finish(Outcome::Probed(_)) => format!("asked {authority}"),
             Self::Finish(Outcome::Joined { .. }) => format!("joined {authority}"),
             Self::Finish(Outcome::Left { .. }) => format!("left {authority}"),
             Self::Finish(Outcome::Failed(fault)) => format!("failed: {fault}"),

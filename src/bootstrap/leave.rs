@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use super::journal::Journal;
+use super::probe::member;
 use super::retry_schedule::RetrySchedule;
 use super::steps::Steps;
 use super::{
@@ -15,7 +16,7 @@ use super::{
 use crate::engines::{Authority, Engine, Engines, FactsWanted, Installed, Observed};
 use crate::facts::Facts;
 use crate::fault::{Fault, Kind};
-use crate::targets::{Answer, Departure, Member, Question, Target, invariant, state_dir};
+use crate::targets::{Answer, Departure, Question, Target, invariant, state_dir};
 
 /// Takes this node out of one target.
 pub struct Leave {
@@ -123,18 +124,7 @@ impl Leave {
         let record = &self.journal.working;
         let (facts, observed) =
             self.facts.as_ref().ok_or_else(|| invariant("the facts were not gathered"))?;
-        let member = Member {
-            name: record.name.as_deref(),
-            authority: record.authority.as_ref(),
-            grant: record.current_grant(),
-            is_installed: !record.installed.is_empty(),
-            was_attempted: matches!(record.phase, Phase::Leaving { was_attempted: true, .. }),
-            mark: record.mark.as_deref().unwrap_or_default(),
-            machine: record.machine.as_ref(),
-            key_sha1: record.key.as_ref().and_then(|key| key.sha1.as_deref()),
-            facts,
-            observed,
-        };
+        let member = member(record, facts, observed);
         self.target.leave(&member, &self.answers)
     }
 

@@ -25,6 +25,7 @@ mod leave;
 mod maintenance;
 mod monitor;
 pub mod phase;
+mod probe;
 mod record;
 mod retry_schedule;
 mod status;
@@ -38,6 +39,7 @@ pub use leave::Leave;
 pub use maintenance::Maintenance;
 pub use monitor::{Monitor, Need};
 pub use phase::{Phase, PhaseName};
+pub use probe::Probe;
 pub use record::{FaultNote, Former, KeyFingerprints, Record, SCHEMA};
 pub use status::{Report, Status, Step, StepKind, Waiting};
 

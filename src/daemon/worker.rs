@@ -127,7 +127,7 @@ impl<'a> TargetWorker<'a> {
                 Ok(*record)
             }
             Outcome::Failed(fault) => Err(fault),
-            Outcome::Left { .. } | Outcome::Due(_) => Err(wrong_outcome()),
+            Outcome::Left { .. } | Outcome::Due(_) | Outcome::Probed(_) => Err(wrong_outcome()),
         }
     }
 

@@ -9,6 +9,7 @@
 //! reconcile  whether that call took effect, after its reply was lost
 //! wait       read-only: whether the authority has decided, and what it granted
 //! leave      ends the membership
+//! probe      read-only: what the authority knows of this node now
 //! ```
 
 pub mod address;
@@ -89,6 +90,19 @@ pub enum Departure {
     Remains(String),
 }
 
+/// What the authority says of this node now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It has this node. The text says as what: `certificate 1a2b, signed by this CA`.
+    Present(String),
+    /// It does not have this node, or not any more.
+    Absent { what: String, todo: String },
+    /// It answers, and can't be asked about a single node.
+    Reachable,
+    /// Nothing was asked: the settings say all that could be asked without a membership.
+    NotAsked,
+}
+
 /// What is missing while the authority has not decided, as text for the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Undecided {
@@ -126,6 +140,8 @@ pub struct Member<'a> {
     pub machine: Option<&'a MachineIdentity>,
     /// SHA-1 of the public key that was sent.
     pub key_sha1: Option<&'a str>,
+    /// SHA-256 of it.
+    pub key_sha256: Option<&'a str>,
     pub facts: &'a Facts,
     pub observed: &'a Observed,
 }
@@ -225,6 +241,28 @@ pub trait Target: Send {
     /// # Errors
     /// As for the answers of any call.
     fn leave(&self, member: &Member<'_>, answers: &[Answer]) -> Result<Question<Departure>, Fault>;
+
+    /// Asks what the authority knows of this node now, for `enlist status --probe` and `enlist doctor`.
+    /// Read-only. By default, finds out only whether the authority is there and ready. `unix` is the
+    /// time in seconds.
+    ///
+    /// # Errors
+    /// As for the answers of any call.
+    fn probe(
+        &self,
+        member: &Member<'_>,
+        answers: &[Answer],
+        unix: i64,
+    ) -> Result<Question<Standing>, Fault> {
+        let _ = unix;
+        Ok(match self.discover(member.facts, answers)? {
+            Question::Ask(request) => Question::Ask(request),
+            Question::AskLater(request) => Question::AskLater(request),
+            Question::Sign(bytes) => Question::Sign(bytes),
+            Question::Done(_) if answers.is_empty() => Question::Done(Standing::NotAsked),
+            Question::Done(_) => Question::Done(Standing::Reachable),
+        })
+    }
 
     /// The permissions that the node needs.
     fn permissions(&self) -> Permissions;

@@ -32,7 +32,9 @@ fn stops(node: &mut Node, mut start: impl FnMut(&mut Node) -> End) -> bool {
                 assert!(fault.causes.iter().any(|cause| cause.contains(id)), "{fault:?}");
                 return true;
             }
-            End::Finished(Outcome::Due(_)) | End::Crashed => panic!("another end"),
+            End::Finished(Outcome::Due(_) | Outcome::Probed(_)) | End::Crashed => {
+                panic!("another end")
+            }
         }
     }
     panic!("no end after three starts");

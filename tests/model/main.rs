@@ -205,7 +205,7 @@ impl Run {
                 assert_ne!(fault.kind, Kind::Invariant, "{fault:?}");
                 Ended::Failed
             }
-            Outcome::Left { .. } | Outcome::Due(_) => panic!("{outcome:?}"),
+            Outcome::Left { .. } | Outcome::Due(_) | Outcome::Probed(_) => panic!("{outcome:?}"),
         }
     }
 

@@ -10,8 +10,8 @@ use std::net::Ipv4Addr;
 
 use super::name::{is_host_name, no_host_name};
 use super::{
-    Answer, Created, Creation, Departure, Member, Permissions, Question, Reconciled, Target,
-    mismatch,
+    Answer, Created, Creation, Departure, Member, Permissions, Question, Reconciled, Standing,
+    Target, mismatch,
 };
 use crate::engines::{Authority, EngineId, Grant, NodeContext, Observed};
 use crate::facts::Facts;
@@ -83,10 +83,7 @@ impl Target for Opsworks {
 
     fn discover(&self, facts: &Facts, answers: &[Answer]) -> Result<Question<Authority>, Fault> {
         match super::api::of_service(answers)?.as_slice() {
-            [] => {
-                let stack = self.stack_id.clone();
-                Ok(Question::Ask(Request::DescribeStacks { stack }.into()))
-            }
+            [] => Ok(Question::Ask(self.ask_stack())),
             [answer, ..] => self.read_stacks(facts, answer).map(Question::Done),
         }
     }
@@ -171,6 +168,39 @@ impl Target for Opsworks {
         }
     }
 
+    fn probe(
+        &self,
+        member: &Member<'_>,
+        answers: &[Answer],
+        _: i64,
+    ) -> Result<Question<Standing>, Fault> {
+        let answers = super::api::of_service(answers)?;
+        let (Some(Grant::Instance { id }), rest) = (member.grant, answers.as_slice()) else {
+            return Ok(match answers.first() {
+                None => Question::Ask(self.ask_stack()),
+                Some(answer) => {
+                    self.read_stacks(member.facts, answer)?;
+                    Question::Done(Standing::Reachable)
+                }
+            });
+        };
+        let instances = match rest {
+            [] => return Ok(Question::Ask(self.ask_instances())),
+            [api::Answer::Instances(instances), ..] => instances,
+            [api::Answer::NotFound(message), ..] => return Err(self.no_stack(message)),
+            _ => return Err(mismatch("DescribeInstances")),
+        };
+        let is_ours = |one: &api::Instance| one.id.as_ref() == Some(id);
+        Ok(Question::Done(if instances.iter().any(is_ours) {
+            Standing::Present(format!("instance {id}"))
+        } else {
+            Standing::Absent {
+                what: format!("the stack does not have instance {id}"),
+                todo: format!("run `enlist leave --target {ID} && enlist join --target {ID}`"),
+            }
+        }))
+    }
+
     fn permissions(&self) -> Permissions {
         Permissions {
             resource: format!("arn:aws:opsworks:*:*:stack/{}/", self.stack_id),
@@ -206,6 +236,10 @@ impl Opsworks {
         }
         let name = stack.name.clone().unwrap_or_default();
         Ok(Authority::Stack { name, region: stack.region.clone() })
+    }
+
+    fn ask_stack(&self) -> super::Request {
+        Request::DescribeStacks { stack: self.stack_id.clone() }.into()
     }
 
     fn ask_instances(&self) -> super::Request {

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{
-    Answer, Created, Creation, Departure, Member, Permissions, Question, Reconciled, Target,
-    invariant, mismatch,
+    Answer, Created, Creation, Departure, Member, Permissions, Question, Reconciled, Standing,
+    Target, invariant, mismatch,
 };
 use crate::engines::{Authority, EngineId, Grant, NodeContext};
 use crate::facts::Facts;
@@ -144,6 +144,40 @@ impl Target for Ssm {
         // An answer is `Removed` or `NotFound`. Both mean that the next request may follow.
         let next = steps.into_iter().nth(answers.len());
         Ok(next.map_or(Question::Done(Departure::Complete), |next| Question::Ask(next.into())))
+    }
+
+    /// Asks for the nodes that registered with this node's activation. An activation that was made
+    /// elsewhere may not be asked about.
+    fn probe(
+        &self,
+        member: &Member<'_>,
+        answers: &[Answer],
+        _: i64,
+    ) -> Result<Question<Standing>, Fault> {
+        let Some(Grant::Managed { id, activation: Some(activation) }) = member.grant else {
+            return Ok(Question::Done(Standing::NotAsked));
+        };
+        let answers = super::api::of_service(answers)?;
+        let mut next = None;
+        for answer in &answers {
+            let api::Answer::ManagedInstances { ids, next: more } = answer else {
+                return Err(mismatch("DescribeInstanceInformation"));
+            };
+            if ids.contains(id) {
+                return Ok(Question::Done(Standing::Present(format!("managed instance {id}"))));
+            }
+            next.clone_from(more);
+        }
+        if answers.is_empty() || (next.is_some() && answers.len() < sweep::MOST_PAGES) {
+            let activation = activation.clone();
+            return Ok(Question::Ask(
+                Request::DescribeInstanceInformation { activation, next }.into(),
+            ));
+        }
+        Ok(Question::Done(Standing::Absent {
+            what: format!("Systems Manager does not have managed instance {id}"),
+            todo: format!("run `enlist leave --target {ID} && enlist join --target {ID}`"),
+        }))
     }
 
     fn permissions(&self) -> Permissions {

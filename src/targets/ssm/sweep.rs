@@ -7,7 +7,7 @@ use crate::fault::Fault;
 use crate::targets::{self, api, mismatch};
 
 /// A list with more pages than this, of 50 entries each, counts as endless.
-const MOST_PAGES: usize = 200;
+pub const MOST_PAGES: usize = 200;
 
 /// The next request, given the answers so far. None when everything is removed.
 ///

@@ -1,0 +1,129 @@
+//! Asks the authority what it knows of this node now. Read-only, without retries: the first fault ends
+//! it. Pure.
+
+use super::{Effect, Event, Now, Outcome, Phase, PhaseName, Record, StateMachine, Status};
+use crate::engines::{Authority, Engine, Engines, FactsWanted, NodeContext, Observed};
+use crate::facts::Facts;
+use crate::fault::Fault;
+use crate::targets::{Answer, Member, Question, Standing, Target, invariant, state_dir};
+
+/// The question to one authority.
+pub struct Probe {
+    target: Box<dyn Target>,
+    engines: Engines,
+    record: Record,
+    facts: Option<(Facts, Observed)>,
+    answers: Vec<Answer>,
+    next: Effect,
+}
+
+impl Probe {
+    /// Asks about the membership of this record. Without one, asks only whether the authority is there.
+    #[must_use]
+    pub fn new(
+        target: Box<dyn Target>,
+        engines: Engines,
+        record: Option<Record>,
+        now: Now,
+    ) -> Self {
+        let new = || Record::new(target.id(), &target.authority_name(), now.unix);
+        let record = record.unwrap_or_else(new);
+        let mut probe = Self {
+            target,
+            engines,
+            record,
+            facts: None,
+            answers: Vec::new(),
+            next: Effect::Inspect,
+        };
+        let engine = probe.engine().wanted(&probe.record.engine);
+        probe.next = Effect::GatherFacts(FactsWanted { engine, early_key: None });
+        probe
+    }
+
+    fn engine(&self) -> &dyn Engine {
+        let authority = self.record.membership().authority;
+        self.engines.get(authority.map_or_else(|| self.target.engine(), Authority::engine))
+    }
+
+    fn take(&mut self, now: Now, event: Event) -> Result<Effect, Fault> {
+        match event {
+            Event::Facts(facts, observed) => self.facts = Some((*facts, *observed)),
+            Event::Answered(answer) => self.answers.push(answer),
+            Event::Signed(signature) => self.answers.push(Answer::Signature(signature)),
+            Event::Failed(fault) => return Err(fault),
+            other => return Err(invariant(&format!("unexpected event {other:?}"))),
+        }
+        let (facts, observed) =
+            self.facts.as_ref().ok_or_else(|| invariant("the facts were not gathered"))?;
+        let member = member(&self.record, facts, observed);
+        Ok(match self.target.probe(&member, &self.answers, now.unix)? {
+            Question::Ask(request) => Effect::Call(request),
+            Question::Sign(bytes) => self.sign(bytes)?,
+            Question::AskLater(_) => Effect::Finish(Outcome::Probed(Standing::Reachable)),
+            Question::Done(standing) => Effect::Finish(Outcome::Probed(standing)),
+        })
+    }
+
+    /// Signs with the member's key. A node without a key or an authority has nothing to sign with.
+    fn sign(&self, bytes: Vec<u8>) -> Result<Effect, Fault> {
+        let no_key = || invariant("there is no key to sign with");
+        let (Some((facts, observed)), Some(name), Some(authority)) =
+            (&self.facts, &self.record.name, &self.record.authority)
+        else {
+            return Err(no_key());
+        };
+        let state_dir = &state_dir(self.target.id());
+        let node = NodeContext { facts, observed, name, authority, key: None, state_dir };
+        let spec = self.engine().key(&node)?.ok_or_else(no_key)?;
+        Ok(Effect::Sign(Box::new(spec), bytes))
+    }
+}
+
+/// What a target is told of this node's membership.
+pub(super) fn member<'a>(
+    record: &'a Record,
+    facts: &'a Facts,
+    observed: &'a Observed,
+) -> Member<'a> {
+    Member {
+        name: record.name.as_deref(),
+        authority: record.authority.as_ref(),
+        grant: record.current_grant(),
+        is_installed: !record.installed.is_empty(),
+        was_attempted: matches!(record.phase, Phase::Leaving { was_attempted: true, .. }),
+        mark: record.mark.as_deref().unwrap_or_default(),
+        machine: record.machine.as_ref(),
+        key_sha1: record.key.as_ref().and_then(|key| key.sha1.as_deref()),
+        key_sha256: record.key.as_ref().map(|key| key.sha256.as_str()),
+        facts,
+        observed,
+    }
+}
+
+impl StateMachine for Probe {
+    fn poll(&self) -> Effect {
+        self.next.clone()
+    }
+
+    fn handle(&mut self, now: Now, event: Event) {
+        let next = self.take(now, event);
+        self.next = next.unwrap_or_else(|fault| Effect::Finish(Outcome::Failed(fault)));
+    }
+
+    fn status(&self, _: Now) -> Status {
+        let authority = self.target.authority_name();
+        Status {
+            target: self.target.id(),
+            phase: if self.record.is_member() { PhaseName::Joined } else { PhaseName::New },
+            name: self.record.name.clone(),
+            doing: self.next.describe(&authority),
+            waiting: None,
+            failures: 0,
+            fault: None,
+            findings: Vec::new(),
+            steps: Vec::new(),
+            authority,
+        }
+    }
+}
