@@ -32,6 +32,26 @@ build:
 try:
     .ci/run try
 
+# Build the packages; install, upgrade, remove and check them.
+packaging:
+    .ci/run packaging
+
+# Build the emulator's package; look into it, and try it out.
+emulator-package:
+    .ci/run emulator-package
+
+# Boot a Debian in a container, with the package installed.
+boot:
+    .ci/run boot
+
+# Build the documentation; a warning is an error.
+doc:
+    .ci/run doc
+
+# Check licences, sources and known vulnerabilities of the dependencies.
+deny:
+    .ci/run deny
+
 # Compare keys, requests and certificates with OpenSSL.
 openssl:
     .ci/run openssl
@@ -55,23 +75,3 @@ puppet:
 # Have Puppet and Ruby read what enlist has installed.
 engine:
     .ci/run engine
-
-# Build the packages; install, upgrade, remove and check them.
-packaging:
-    .ci/run packaging
-
-# Build the emulator's package; look into it, and try it out.
-emulator-package:
-    .ci/run emulator-package
-
-# Boot a Debian in a container, with the package installed.
-boot:
-    .ci/run boot
-
-# Build the documentation; a warning is an error.
-doc:
-    .ci/run doc
-
-# Check licences, sources and known vulnerabilities of the dependencies.
-deny:
-    .ci/run deny
