@@ -5,6 +5,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -99,6 +100,8 @@ pub struct Detail {
     pub may_have_happened: bool,
     /// Whether the authority refused the request because it has too many. Nothing took effect.
     pub is_throttled: bool,
+    /// How long the authority asks to wait before the request is made again.
+    pub retry_after: Option<Duration>,
     /// Its kind once the budget is spent, if that is another one.
     pub ends_as: Option<Kind>,
     pub outlook: Outlook,
@@ -140,6 +143,7 @@ impl Fault {
             evidence: None,
             may_have_happened: false,
             is_throttled: false,
+            retry_after: None,
             ends_as: None,
             outlook: Outlook::default(),
         });
@@ -176,6 +180,13 @@ impl Fault {
     #[must_use]
     pub fn throttled(mut self) -> Self {
         self.detail.is_throttled = true;
+        self
+    }
+
+    /// Notes how long the authority asks to wait.
+    #[must_use]
+    pub fn retry_after(mut self, wait: Option<Duration>) -> Self {
+        self.detail.retry_after = wait;
         self
     }
 
@@ -237,7 +248,7 @@ impl Fault {
 
     /// Notes that the budget is spent.
     #[must_use]
-    pub fn given_up_after(self, budget: std::time::Duration) -> Self {
+    pub fn given_up_after(self, budget: Duration) -> Self {
         if self.is_retried() {
             let kind = self.final_kind();
             let cause = format!("gave up: the budget of {} s is spent", budget.as_secs());

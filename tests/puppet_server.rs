@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
 
 mod common;
+#[path = "puppet_server/network.rs"]
+mod network;
 
 use std::fs;
 use std::io::{Read, Write};
@@ -17,9 +19,14 @@ use enlist_emulator::{CaSource, Emulator, Options};
 const LOOK: [&str; 3] = ["GetCertificateRevocationList", "GetCertificate", "GetCertificateRequest"];
 
 fn node(autosign: Autosign, faults: &[&str]) -> Node {
+    node_at("127.0.0.1:0", autosign, faults)
+}
+
+/// A node whose Puppet Server listens there.
+fn node_at(listen: &str, autosign: Autosign, faults: &[&str]) -> Node {
     let node = Node::with(Options {
         puppet_ca: CaPolicy { autosign, ..CaPolicy::default() },
-        puppet_listen: Some(([127, 0, 0, 1], 0).into()),
+        puppet_listen: Some(listen.parse().unwrap()),
         faults: faults.iter().map(|fault| fault.parse().unwrap()).collect(),
         ..Options::default()
     });

@@ -96,6 +96,8 @@ pub enum Stream {
     Inspection,
     /// The daemon's pause after a join that failed.
     Rejoin,
+    /// What is added to the time that the authority asks to wait.
+    RetryAfter,
 }
 
 /// The wait after the nth failure in a row (from 1): doubling, between half and all of it, so
@@ -185,6 +187,13 @@ impl PollInterval {
     }
 }
 
+/// A wait that the authority asks for, the nth, and up to half of it more: nodes that were sent away
+/// together do not come back together, and none comes too early.
+#[must_use]
+pub fn at_least(seed: u64, count: u32, asked: Duration) -> Duration {
+    asked.mul_f64(1.0 + 0.5 * uniform(seed, Stream::RetryAfter, count))
+}
+
 /// The nth of many pauses of one length, a quarter more or less, so that the nodes of a fleet do
 /// not fall into step.
 #[must_use]
@@ -212,8 +221,8 @@ fn uniform(seed: u64, stream: Stream, counter: u32) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::{
-        Call, PollInterval, Stream, initial_delay, poll, repoll, retry, throttled, uniform,
-        with_jitter,
+        Call, PollInterval, Stream, at_least, initial_delay, poll, repoll, retry, throttled,
+        uniform, with_jitter,
     };
     use std::time::Duration;
 
@@ -257,6 +266,7 @@ mod tests {
             Stream::Poll,
             Stream::InitialDelay,
             Stream::Repoll,
+            Stream::RetryAfter,
             Stream::Inspection,
             Stream::Rejoin,
         ];
@@ -271,6 +281,16 @@ mod tests {
         }
         let pause = |stream| with_jitter(3, stream, 1, SECOND);
         assert_ne!(pause(Stream::Inspection), pause(Stream::Rejoin));
+    }
+
+    #[test]
+    fn what_the_authority_asks_to_wait_is_waited_and_nodes_part() {
+        for seed in 0..50 {
+            let wait = at_least(seed, 1, 10 * SECOND);
+            assert!((10 * SECOND..15 * SECOND).contains(&wait), "{wait:?}");
+        }
+        assert_ne!(at_least(1, 1, SECOND), at_least(2, 1, SECOND));
+        assert_eq!(at_least(1, 1, Duration::ZERO), Duration::ZERO);
     }
 
     #[test]

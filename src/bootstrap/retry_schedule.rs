@@ -142,6 +142,8 @@ impl RetrySchedule {
             }
             _ => backoff::retry(self.seed, self.faults + self.setbacks),
         };
+        let asked = fault.retry_after.unwrap_or_default();
+        let wait = wait.max(backoff::at_least(self.seed, self.failures, asked));
         self.wait_for(now, wait, fault.line(), true);
     }
 
@@ -196,5 +198,33 @@ impl RetrySchedule {
         let rest = self.budget.saturating_sub(self.spent(now));
         let (until, ends) = (now.mono + wait.min(rest), Some(now.mono + rest));
         self.wait = Some(Waiting { reason, until, ends, is_fault });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Call, Now, RetrySchedule};
+    use crate::fault::{Fault, Kind};
+
+    #[test]
+    fn a_call_is_not_made_before_the_time_that_the_authority_asks_for() {
+        let now = Now { unix: 0, mono: Duration::ZERO, skew: 0 };
+        for (asked, budget, least) in [(40, 600, 40), (40, 10, 10), (0, 600, 0)] {
+            for fault in [
+                Fault::new(Kind::Transient, "", "", ""),
+                Fault::new(Kind::Transient, "", "", "").throttled(),
+            ] {
+                let budget = Duration::from_secs(budget);
+                let mut schedule = RetrySchedule::new(7, budget, Duration::ZERO, now);
+                let fault = fault.retry_after(Some(Duration::from_secs(asked)));
+                schedule.failed(now, &fault);
+                schedule.retry(now, Call::Discovery, &fault);
+                let until = schedule.waiting(now).map(|wait| wait.until).unwrap_or_default();
+                assert!(until >= Duration::from_secs(least), "{until:?}");
+                assert!(until <= Duration::from_secs(least * 3 / 2 + 2), "{until:?}");
+            }
+        }
     }
 }

@@ -59,7 +59,7 @@ opsworks_cm "opsworks-cm" {
 }
 
 puppet_server "puppet-server" {
-    server: List, "", "Host name or IPv4 address of the Puppet Server that has the CA; several are tried in order. Required.";
+    server: List, "", "Host name or address of the Puppet Server that has the CA; several are tried in order. Required.";
     port: Integer, "8140", "Port of the Puppet Server.";
     ca_file: Text, "", "PEM file with the CA of the Puppet Server: its root, and every intermediate. Required, or ca_fingerprint, or trust_on_first_use.";
     ca_fingerprint: Text, "", "SHA-256 of the CA that the server sends: of its PEM text, as Puppet's own ca_fingerprint, or of one of its certificates.";

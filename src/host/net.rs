@@ -1,6 +1,6 @@
 //! HTTP clients: one TLS stack, proxies, and a guard on every answer.
 
-mod proxy;
+pub(super) mod proxy;
 mod roots;
 mod trace;
 
@@ -106,6 +106,16 @@ impl HttpClients {
         &self.0.metadata
     }
 
+    /// The proxy that the environment names for a URL.
+    pub(super) fn proxy_of(&self, url: &str) -> Option<String> {
+        self.0.proxy.of(url).map(str::to_owned)
+    }
+
+    /// The certificates of the CAs that this system trusts, in PEM.
+    pub(super) fn system_roots(&self) -> Result<Vec<u8>, Fault> {
+        self.0.trusted.get_or_init(|| roots::load(&self.0.roots)).clone()
+    }
+
     /// A client for an API, through a proxy where one is set. It notes in the trace what it asks.
     pub(super) fn api(&self, trace: Arc<Trace>, guard: Guard) -> SharedHttpClient {
         SharedHttpClient::new(Client { net: self.clone(), api: Some(trace), guard })
@@ -165,7 +175,7 @@ impl HttpClients {
     }
 
     fn trust(&self) -> Result<TlsContext, Fault> {
-        let trusted = self.0.trusted.get_or_init(|| roots::load(&self.0.roots)).clone()?;
+        let trusted = self.system_roots()?;
         let mut store = TrustStore::empty();
         if !trusted.is_empty() {
             store = store.with_pem_certificate(trusted);

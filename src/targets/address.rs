@@ -208,9 +208,39 @@ pub fn check_host(host: &str) -> Result<&str, UrlError> {
     Ok(host)
 }
 
+/// A host of the settings: a name, an IPv4 address, or an IPv6 address with or without brackets, which are
+/// removed.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn host(text: &str) -> Result<&str, UrlError> {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    if bare.parse::<Ipv6Addr>().is_ok() { Ok(bare) } else { check_host(text) }
+}
+
+/// A host as it is in a URL, and before a port: an IPv6 address has brackets.
+#[must_use]
+pub fn bracketed(host: &str) -> String {
+    if host.parse::<Ipv6Addr>().is_ok() { format!("[{host}]") } else { host.to_owned() }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{RegionError, Url, UrlError, is_loopback, region};
+    use super::{RegionError, Url, UrlError, bracketed, host, is_loopback, region};
+
+    #[test]
+    fn a_host_is_a_name_or_an_address_of_either_kind() {
+        for (text, wanted) in
+            [("a.example", "a.example"), ("10.0.0.1", "10.0.0.1"), ("::1", "::1"), ("[::1]", "::1")]
+        {
+            assert_eq!(host(text), Ok(wanted));
+        }
+        for text in ["", "[a]", "[::1", "::1]", "::1:8140x", "[10.0.0.1]", "a:8140", "fe80::1%eth0"]
+        {
+            assert!(host(text).is_err(), "{text}");
+        }
+        assert_eq!((bracketed("::1").as_str(), bracketed("a").as_str()), ("[::1]", "a"));
+    }
 
     #[test]
     fn a_zone_is_refused_and_its_region_is_named() {

@@ -5,7 +5,7 @@ use crate::config::ConfigError;
 use crate::config::input::Origin;
 use crate::config::setting_table::puppet_server;
 use crate::pki::pin::Pin;
-use crate::targets::address::check_host;
+use crate::targets::address;
 use crate::targets::puppet_server::{Ca, PuppetServer};
 
 /// How many servers may be named.
@@ -21,15 +21,14 @@ impl Reader<'_> {
     }
 
     fn servers(&self, origin: &Origin) -> Result<Vec<String>, ConfigError> {
-        const HOSTS: &str = "a host name without a port, or a list of 1 to 16";
+        const HOSTS: &str = "a host name or an address, without a port, or a list of 1 to 16";
         let servers = self.list(&puppet_server::server)?;
         let servers = Some(servers).filter(|servers| !servers.is_empty());
         let servers = required(servers, origin, &puppet_server::server, HOSTS)?;
-        let is_host = |host: &String| check_host(host).is_ok();
-        if servers.len() > MOST || !servers.iter().all(is_host) {
-            return Err(self.invalid(&puppet_server::server, HOSTS));
-        }
-        Ok(servers)
+        let host = |server: &String| address::host(server).map(str::to_owned);
+        let hosts = servers.iter().map(host).collect::<Result<Vec<_>, _>>();
+        let hosts = hosts.ok().filter(|hosts| hosts.len() <= MOST);
+        hosts.ok_or_else(|| self.invalid(&puppet_server::server, HOSTS))
     }
 
     /// Exactly one of ca_file, ca_fingerprint and trust_on_first_use must be set.

@@ -29,7 +29,7 @@ const MADE_OF: [(&str, &str); 8] = [
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expected {
     pub site: PuppetSite,
-    /// `host` or `host:port`.
+    /// `host` or `host:port`. An IPv6 address has brackets.
     pub endpoint: String,
     pub name: String,
     /// None: any.
@@ -62,12 +62,25 @@ impl Expected {
         format!("{}/puppet.conf", self.site.confdir)
     }
 
+    /// Without the brackets of an IPv6 address, which Puppet adds itself.
     fn host(&self) -> &str {
-        self.endpoint.split_once(':').map_or(self.endpoint.as_str(), |(host, _)| host)
+        self.parts().0
     }
 
     fn port(&self) -> &str {
-        self.endpoint.split_once(':').map_or(PORT, |(_, port)| port)
+        self.parts().1.unwrap_or(PORT)
+    }
+
+    fn parts(&self) -> (&str, Option<&str>) {
+        if let Some((host, rest)) =
+            self.endpoint.strip_prefix('[').and_then(|rest| rest.split_once(']'))
+        {
+            return (host, rest.strip_prefix(':'));
+        }
+        match self.endpoint.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (&self.endpoint, None),
+        }
     }
 
     /// The settings that must be in `puppet.conf`.

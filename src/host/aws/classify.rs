@@ -154,7 +154,7 @@ pub fn fault_of<E: ApiError>(error: &Sdk<E>, action: Action, on: String, trace: 
 /// The fault where no answer came. It has one cause in plain words instead of the SDK's layers.
 fn unanswered<E: ApiError>(error: &Sdk<E>, action: Action, on: String, place: &Place) -> Fault {
     if let Some(refused) = chain(error).find_map(|error| error.downcast_ref::<ProxyRefused>()) {
-        return by_proxy(refused, action, on, place);
+        return refused.fault(action.name, &on, &place.endpoint);
     }
     if let Some(reason) = tls::reason(error) {
         return tls::fault(&reason, action.name, on, &place.to_string(), IF_UNTRUSTED);
@@ -167,22 +167,6 @@ fn unanswered<E: ApiError>(error: &Sdk<E>, action: Action, on: String, place: &P
     passing(format!("{action} was sent and got no answer"), on)
         .cause(format!("{place} closed the connection without an answer ({deepest})"))
         .in_doubt()
-}
-
-fn by_proxy(refused: &ProxyRefused, action: Action, on: String, place: &Place) -> Fault {
-    let what = format!("{action} could not be sent");
-    let cause = format!("{refused} to the request for {}", place.endpoint);
-    match refused.status {
-        407 => {
-            let todo = "set the proxy's login: HTTPS_PROXY=http://NAME:PASSWORD@HOST:PORT";
-            Fault::new(Kind::Denied, what, on, todo).cause(cause).finally()
-        }
-        403 => {
-            let todo = "allow this endpoint in the proxy, or add its host to NO_PROXY";
-            Fault::new(Kind::Denied, what, on, todo).cause(cause).finally()
-        }
-        _ => passing(what, on).cause(cause),
-    }
 }
 
 fn service<E: ApiError>(

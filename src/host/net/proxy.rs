@@ -5,14 +5,18 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hyper_util::client::proxy::matcher::Matcher;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::fault::{Fault, Kind};
 use crate::host::aws::environment::Proxies;
-use crate::targets::address::{Url, is_loopback};
+use crate::targets::address::{Url, bracketed, is_loopback};
 
 /// How long a proxy may take to repeat its refusal.
 const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The longest head of a proxy's answer, in bytes.
+const LONGEST_HEAD: usize = 16 * 1024;
 
 /// Decides which URLs are reached through which proxy.
 pub struct Proxy {
@@ -27,6 +31,30 @@ pub struct ProxyRefused {
     pub status: u16,
     /// The proxy's URL, without a login.
     pub proxy: String,
+}
+
+impl ProxyRefused {
+    /// The fault of a request that the proxy did not pass on. A login or a rule that is missing does not
+    /// come by itself; any other status may pass.
+    #[must_use]
+    pub fn fault(&self, action: &str, on: &str, endpoint: &str) -> Fault {
+        let what = format!("{action} could not be sent");
+        let cause = format!("{self} to the request for {endpoint}");
+        match self.status {
+            407 => {
+                let todo = "set the proxy's login: HTTPS_PROXY=http://NAME:PASSWORD@HOST:PORT";
+                Fault::new(Kind::Denied, what, on, todo).cause(cause).finally()
+            }
+            403 => {
+                let todo = "allow this endpoint in the proxy, or add its host to NO_PROXY";
+                Fault::new(Kind::Denied, what, on, todo).cause(cause).finally()
+            }
+            _ => {
+                let todo = "wait; if it lasts, check the proxy, or add the host to NO_PROXY";
+                Fault::new(Kind::Transient, what, on, todo).cause(cause)
+            }
+        }
+    }
 }
 
 impl Proxy {
@@ -65,11 +93,7 @@ impl Proxy {
 pub fn shown(url: &str) -> String {
     let Ok(parsed) = Url::parse(url) else { return "(unreadable)".to_owned() };
     let scheme = if parsed.is_plain { "http" } else { "https" };
-    let host = if parsed.host.contains(':') {
-        format!("[{}]", parsed.host)
-    } else {
-        parsed.host.to_owned()
-    };
+    let host = bracketed(parsed.host);
     match parsed.port {
         Some(port) => format!("{scheme}://{host}:{port}"),
         None => format!("{scheme}://{host}"),
@@ -83,26 +107,40 @@ pub async fn refusal(proxy: &str, url: &str) -> Option<u16> {
     if !proxy.is_plain {
         return None;
     }
-    let login = proxy
-        .login
-        .map(|login| format!("Proxy-Authorization: Basic {}\r\n", STANDARD.encode(decoded(login))));
-    let host = if url.host.contains(':') { format!("[{}]", url.host) } else { url.host.to_owned() };
-    let place = format!("{host}:{}", url.port.unwrap_or(443));
-    let asked =
-        format!("CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n{}\r\n", login.unwrap_or_default());
+    let place = format!("{}:{}", bracketed(url.host), url.port.unwrap_or(443));
     let answer = async {
-        let port = proxy.port.unwrap_or(80);
-        let mut stream = TcpStream::connect((proxy.host, port)).await.ok()?;
-        stream.write_all(asked.as_bytes()).await.ok()?;
-        let mut line = Vec::new();
-        while line.len() < 64 && !line.contains(&b'\n') {
-            let byte = stream.read_u8().await.ok()?;
-            line.push(byte);
-        }
-        let line = String::from_utf8(line).ok()?;
-        line.strip_prefix("HTTP/1.")?.split_whitespace().nth(1)?.parse().ok()
+        let mut stream = TcpStream::connect((proxy.host, proxy.port.unwrap_or(80))).await.ok()?;
+        tunnel(&mut stream, proxy.login, &place).await.ok()
     };
     tokio::time::timeout(TIMEOUT, answer).await.ok()?
+}
+
+/// Asks a proxy for a connection to a place (`host:port`), and reads the head of its answer. Returns its
+/// HTTP status. With 200 to 299, the stream leads to that place.
+pub async fn tunnel(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    login: Option<&str>,
+    place: &str,
+) -> std::io::Result<u16> {
+    let login = login
+        .map(|login| format!("Proxy-Authorization: Basic {}\r\n", STANDARD.encode(decoded(login))));
+    let login = login.unwrap_or_default();
+    let asked = format!("CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n{login}\r\n");
+    stream.write_all(asked.as_bytes()).await?;
+    stream.flush().await?;
+    // One byte at a time: what follows the head belongs to the place.
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") && head.len() < LONGEST_HEAD {
+        match stream.read_u8().await {
+            Ok(byte) => head.push(byte),
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => break,
+            Err(error) => return Err(error),
+        }
+    }
+    let head = String::from_utf8_lossy(&head);
+    let status = head.strip_prefix("HTTP/1.").and_then(|rest| rest.split_whitespace().nth(1));
+    let status = status.and_then(|status| status.parse().ok());
+    status.ok_or_else(|| std::io::Error::other("what answered is not a proxy"))
 }
 
 /// Decodes `%41` and the like.

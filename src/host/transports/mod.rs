@@ -128,7 +128,7 @@ impl Transports {
                 service.call(request).await.map(Answer::SystemsManager)
             }
             Request::PuppetCa(request) => {
-                puppet_ca::call(self.http.skew(), request).await.map(Answer::PuppetCa)
+                puppet_ca::call(&self.http, request).await.map(Answer::PuppetCa)
             }
         }
     }

@@ -7,9 +7,8 @@ use http_body_util::Full;
 use hyper::{Request as HttpRequest, Response};
 
 use crate::fault::{Fault, Kind};
-use crate::host::https::{self, HttpsError, Limits, Server};
-use crate::host::net::Skew;
-use crate::host::tls;
+use crate::host::https::{self, Asked, HttpsError, Limits, Server};
+use crate::host::net::HttpClients;
 use crate::pki::public_key::sha256;
 use crate::targets::Call;
 use crate::targets::puppet_server::api::{Action, Answer, Document, Request, Trust};
@@ -36,10 +35,10 @@ const IF_UNTRUSTED: &str = "check server in [puppet-server] and that ca_file is 
 /// # Errors
 /// The fault of the first server that is worth retrying, else of the first server. The others become
 /// its causes.
-pub async fn call(skew: &Skew, request: Request) -> Result<Answer, Fault> {
+pub async fn call(clients: &HttpClients, request: Request) -> Result<Answer, Fault> {
     let mut faults: Vec<Fault> = Vec::new();
     for server in &request.servers {
-        match ask(skew, server, &request).await {
+        match ask(clients, server, &request).await {
             Ok(answer) => return Ok(answer),
             Err(fault) if fault.may_have_happened => return Err(fault),
             Err(fault) => faults.push(fault),
@@ -54,8 +53,9 @@ pub async fn call(skew: &Skew, request: Request) -> Result<Answer, Fault> {
     Err(others.fold(main, Fault::cause))
 }
 
-async fn ask(skew: &Skew, server: &str, request: &Request) -> Result<Answer, Fault> {
-    let place = Place { request, server, url: format!("https://{server}:{}", request.port) };
+async fn ask(clients: &HttpClients, server: &str, request: &Request) -> Result<Answer, Fault> {
+    let url = format!("https://{}", https::place(server, request.port));
+    let place = Place { request, server, on: request.on(), url };
     let time = if place.is_submission() { SUBMIT_LIMIT } else { READ_LIMIT };
     let http = http_request(server, request).map_err(|error| {
         let todo = "this is a bug in enlist; please report it";
@@ -65,16 +65,14 @@ async fn ask(skew: &Skew, server: &str, request: &Request) -> Result<Answer, Fau
     let asked = Server {
         host: server,
         port: request.port,
-        ca: match &request.trust {
-            Trust::Ca(ca) => Some(ca),
-            Trust::Pinned | Trust::FirstUse => None,
+        trust: match &request.trust {
+            Trust::Ca(ca) => https::Trust::Ca(ca),
+            Trust::Pinned | Trust::FirstUse => https::Trust::Unchecked,
         },
+        identity: None,
     };
-    let answer = https::ask(asked, http, limits).await;
+    let answer = https::ask(clients, asked, http, limits).await;
     let answer = answer.map_err(|error| place.unanswered(&error))?;
-    if let Some(date) = answer.headers().get("date").and_then(|date| date.to_str().ok()) {
-        skew.note(date);
-    }
     let answer = place.read(&answer)?;
     if let (Trust::FirstUse, Answer::Certificate(Some(found))) = (&request.trust, &answer) {
         let sha256 = sha256(found.text.as_bytes());
@@ -105,7 +103,7 @@ fn http_request(
     let builder = HttpRequest::builder()
         .method(method)
         .uri(format!("{ROOT}/{path}"))
-        .header("host", format!("{server}:{}", request.port))
+        .header("host", https::place(server, request.port))
         .header("accept", "text/plain")
         .header("user-agent", concat!("enlist/", env!("CARGO_PKG_VERSION")));
     let builder =
@@ -117,6 +115,7 @@ fn http_request(
 struct Place<'a> {
     request: &'a Request,
     server: &'a str,
+    on: String,
     url: String,
 }
 
@@ -157,12 +156,15 @@ impl Place<'_> {
 
     /// A status that is not an answer, from the CA itself.
     fn failed(&self, answer: &Response<Bytes>) -> Fault {
-        let (action, on) = (self.request.action(), self.request.on());
+        let (action, on) = (self.request.action(), &self.on);
         let status = answer.status().as_u16();
         let fault = match status {
-            429 => passing(format!("{action} was throttled"), on).throttled(),
             // The request may have been saved before the server failed.
-            500..=599 => self.arrived(passing(format!("{action} met an error of the server"), on)),
+            500..=599 => {
+                let what = format!("{action} met an error of the server");
+                self.arrived(self.busy(what, answer))
+            }
+            429 => self.busy(format!("{action} was throttled"), answer).throttled(),
             401 | 403 => {
                 let todo = "allow this request in the server's auth.conf, as the packaged one does";
                 Fault::new(Kind::Denied, format!("{action} was denied"), on, todo)
@@ -177,7 +179,7 @@ impl Place<'_> {
     }
 
     fn not_a_ca(&self, answer: &Response<Bytes>) -> Fault {
-        let (action, on) = (self.request.action(), self.request.on());
+        let action = self.request.action();
         let status = answer.status().as_u16();
         let cause = format!(
             "{} answered with HTTP status {status} and without X-Puppet-Version: a proxy, a balancer, or a compiler without a CA",
@@ -185,13 +187,15 @@ impl Place<'_> {
         );
         let fault = match status {
             429 => {
-                return passing(format!("{action} was throttled"), on).throttled().cause(cause);
+                let what = format!("{action} was throttled");
+                return self.busy(what, answer).throttled().cause(cause);
             }
-            500..=599 => passing(format!("{action} did not reach the CA"), on),
+            500..=599 => self.busy(format!("{action} did not reach the CA"), answer),
             _ => {
                 let todo = "name the server that has the CA in server, or have the balancer pass /puppet-ca on to it";
                 let what = format!("what answered {action} is not a Puppet CA");
-                Fault::new(Kind::Protocol, what, on, todo).with_evidence("answer", said(answer))
+                Fault::new(Kind::Protocol, what, &self.on, todo)
+                    .with_evidence("answer", said(answer))
             }
         };
         // A proxy may have passed the request on to the CA.
@@ -199,28 +203,25 @@ impl Place<'_> {
     }
 
     fn unanswered(&self, error: &HttpsError) -> Fault {
-        let (action, on, url) = (self.request.action(), self.request.on(), &self.url);
-        let cause = format!("{url}: {error}");
-        let lost = |what| self.arrived(passing(what, on.clone()).cause(cause.clone()));
-        match error {
-            HttpsError::NoConnection(_) => {
-                passing(format!("{action} could not be sent"), on).cause(cause)
-            }
-            HttpsError::NoTls(reason) => tls::fault(reason, action, on, url, IF_UNTRUSTED),
-            HttpsError::TimedOut(_) => lost(format!("{action} got no answer in time")),
-            HttpsError::CutShort(_) => lost(format!("{action} was sent, and no whole answer came")),
-            HttpsError::TooLarge(_) | HttpsError::NotHttp(_) => {
-                let todo = "check server and port in [puppet-server]";
-                let what = format!("what answered {action} is not a Puppet CA");
-                self.arrived(Fault::new(Kind::Protocol, what, on, todo).cause(cause))
-            }
+        let fault = error.fault(&self.asked());
+        if error.was_sent() { self.arrived(fault) } else { fault }
+    }
+
+    /// A fault that may pass, after the time that the server asks for.
+    fn busy(&self, what: String, answer: &Response<Bytes>) -> Fault {
+        self.asked().passing(what).retry_after(https::retry_after(answer))
+    }
+
+    fn asked(&self) -> Asked<'_> {
+        Asked {
+            action: self.request.action(),
+            on: &self.on,
+            url: &self.url,
+            service: "a Puppet CA",
+            settings: "server and port in [puppet-server]",
+            if_untrusted: IF_UNTRUSTED,
         }
     }
-}
-
-fn passing(what: String, on: String) -> Fault {
-    let todo = "wait; if it lasts, check server and port in [puppet-server], the network and the server's log";
-    Fault::new(Kind::Transient, what, on, todo)
 }
 
 /// The text of an answer, for people: one line, not too long.

@@ -11,6 +11,7 @@
 pub mod api;
 mod refusal;
 
+use super::address::bracketed;
 use super::{
     Answer, Created, Creation, Decision, Departure, Member, Permissions, Question, Reconciled,
     Target, Undecided, mismatch,
@@ -31,7 +32,7 @@ pub const PORT: u16 = 8140;
 /// The `[puppet-server]` settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PuppetServer {
-    /// Host names or IPv4 addresses, at least one, in the order in which they are tried.
+    /// Host names or addresses, at least one, in the order in which they are tried.
     pub servers: Vec<String>,
     pub port: u16,
     pub ca: Ca,
@@ -188,9 +189,10 @@ impl Target for PuppetServer {
 }
 
 impl PuppetServer {
-    /// `host`, or `host:port` where the port is not Puppet's own.
+    /// `host`, or `host:port` where the port is not Puppet's own. An IPv6 address has brackets.
     fn endpoint(&self, host: &str) -> String {
-        if self.port == PORT { host.to_owned() } else { format!("{host}:{}", self.port) }
+        let host = bracketed(host);
+        if self.port == PORT { host } else { format!("{host}:{}", self.port) }
     }
 
     fn ask(&self, trust: Trust, action: Action) -> super::Request {

@@ -1,0 +1,97 @@
+//! The connection: directly or through a proxy, then TLS.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls_pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+use super::verify::client_config;
+use super::{HttpsError, Server, Trust, place};
+use crate::fault::deepest;
+use crate::host::net::{HttpClients, proxy};
+use crate::host::tls::{self, Reason};
+use crate::targets::address::Url;
+
+/// How long a connection may take, and how long TLS or a proxy's answer.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+const TLS_LIMIT: Duration = Duration::from_secs(10);
+
+/// A connection, whatever is below it.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
+/// Connects to a server, through the proxy that the environment names for it.
+///
+/// # Errors
+/// Why there is no connection. Nothing was sent then.
+pub(super) async fn connect(
+    clients: &HttpClients,
+    server: Server<'_>,
+) -> Result<Box<dyn Stream>, HttpsError> {
+    let url = format!("https://{}", place(server.host, server.port));
+    let stream: Box<dyn Stream> = match clients.proxy_of(&url) {
+        Some(proxy) => through(clients, &proxy, server).await?,
+        None => Box::new(tcp(server.host, server.port).await.map_err(HttpsError::NoConnection)?),
+    };
+    secured(clients, stream, server).await
+}
+
+/// A connection to a server that a proxy has made.
+async fn through(
+    clients: &HttpClients,
+    url: &str,
+    server: Server<'_>,
+) -> Result<Box<dyn Stream>, HttpsError> {
+    let shown = proxy::shown(url);
+    let failed = |why: String| HttpsError::NoProxy(shown.clone(), why);
+    let parsed = Url::parse(url).map_err(|error| failed(error.to_string()))?;
+    let port = parsed.port.unwrap_or(if parsed.is_plain { 80 } else { 443 });
+    let stream = tcp(parsed.host, port).await.map_err(failed)?;
+    let mut stream: Box<dyn Stream> = if parsed.is_plain {
+        Box::new(stream)
+    } else {
+        let itself = Server { host: parsed.host, port, trust: Trust::System, identity: None };
+        let secured = secured(clients, Box::new(stream), itself).await;
+        secured.map_err(|error| failed(error.to_string()))?
+    };
+    let place = place(server.host, server.port);
+    let tunnel = proxy::tunnel(&mut stream, parsed.login, &place);
+    let status = timeout(TLS_LIMIT, tunnel).await;
+    let status = status.map_err(|_| failed(format!("no answer in {} s", TLS_LIMIT.as_secs())))?;
+    match status.map_err(|error| failed(error.to_string()))? {
+        200..=299 => Ok(stream),
+        status => Err(HttpsError::Proxy(proxy::ProxyRefused { status, proxy: shown })),
+    }
+}
+
+async fn tcp(host: &str, port: u16) -> Result<TcpStream, String> {
+    let connected = timeout(CONNECT_LIMIT, TcpStream::connect((host, port))).await;
+    let connected = connected.map_err(|_| format!("not in {} s", CONNECT_LIMIT.as_secs()))?;
+    connected.map_err(|error| deepest(&error))
+}
+
+async fn secured(
+    clients: &HttpClients,
+    stream: Box<dyn Stream>,
+    server: Server<'_>,
+) -> Result<Box<dyn Stream>, HttpsError> {
+    let name = ServerName::try_from(server.host.to_owned())
+        .map_err(|error| HttpsError::NoConnection(error.to_string()))?;
+    let config = client_config(clients, &server)?;
+    let handshake = TlsConnector::from(Arc::new(config)).connect(name, stream);
+    match timeout(TLS_LIMIT, handshake).await {
+        Ok(Ok(stream)) => Ok(Box::new(stream)),
+        Ok(Err(error)) => {
+            let reason = tls::reason(&error);
+            Err(HttpsError::NoTls(reason.unwrap_or_else(|| Reason::Other(deepest(&error)))))
+        }
+        Err(_) => {
+            let why = format!("TLS took more than {} s", TLS_LIMIT.as_secs());
+            Err(HttpsError::NoTls(Reason::Other(why)))
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! One HTTPS request to a server that is not AWS's: on a connection of its own, through the proxy that
+//! the environment names, and with a limit to all that is read. A redirect is reported and never
+//! followed. It uses the TLS and HTTP crates under the SDK.
+
+mod connect;
+mod fault;
+mod verify;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::{Either, select};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::client::conn::http1;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::time::timeout;
+
+use super::net::{HttpClients, ProxyRefused};
+use super::tls::Reason;
+use crate::fault::{Fault, deepest};
+use crate::targets::address::bracketed;
+use connect::{Stream, connect};
+
+pub use fault::{Asked, retry_after};
+
+/// A server, how it is verified, and as whom the node shows itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Server<'a> {
+    /// A name or an address. An IPv6 address has no brackets.
+    pub host: &'a str,
+    pub port: u16,
+    pub trust: Trust<'a>,
+    pub identity: Option<Identity<'a>>,
+}
+
+/// How the server's certificate is verified.
+#[derive(Clone, Copy, Debug)]
+pub enum Trust<'a> {
+    /// With the certificates of this CA, PEM.
+    Ca(&'a str),
+    /// With the CAs that this system trusts.
+    System,
+    /// Not at all. Then send no secret, and verify the answer by other means.
+    Unchecked,
+}
+
+/// A client certificate.
+#[derive(Clone, Copy)]
+pub struct Identity<'a> {
+    /// PEM. Intermediates may follow.
+    pub certificate: &'a str,
+    /// PEM.
+    pub key: &'a str,
+}
+
+impl std::fmt::Debug for Identity<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Identity(..)")
+    }
+}
+
+/// Limits to one answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// From the first byte sent to the last one read.
+    pub time: Duration,
+    pub bytes: usize,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpsError {
+    /// Nothing was sent.
+    #[error("cannot connect ({0})")]
+    NoConnection(String),
+    /// Nothing was sent. The proxy's URL, and why.
+    #[error("cannot connect through the proxy {0} ({1})")]
+    NoProxy(String, String),
+    /// Nothing was sent to the server.
+    #[error("{0}")]
+    Proxy(ProxyRefused),
+    /// Nothing was sent.
+    #[error("no secure connection ({0:?})")]
+    NoTls(Reason),
+    /// Nothing was sent: the CAs that this system trusts can't be read.
+    #[error("{0}")]
+    NoRoots(Fault),
+    /// The request was sent.
+    #[error("no answer in {} s", .0.as_secs())]
+    TimedOut(Duration),
+    /// The request was sent.
+    #[error("the connection ended without a whole answer ({0})")]
+    CutShort(String),
+    /// The request was sent.
+    #[error("the answer is larger than {0} bytes, and the rest was not read")]
+    TooLarge(usize),
+    /// The request was sent.
+    #[error("what answered does not speak HTTP ({0})")]
+    NotHttp(String),
+    /// What was asked is elsewhere. The status, and where.
+    #[error("the answer is a redirect (HTTP status {0}) to {1}, which is not followed")]
+    Redirect(u16, String),
+}
+
+/// `host:port`, with brackets around an IPv6 address.
+#[must_use]
+pub fn place(host: &str, port: u16) -> String {
+    format!("{}:{port}", bracketed(host))
+}
+
+/// Sends a request with a path as its URI, and reads the answer.
+///
+/// # Errors
+/// Why there is no complete answer.
+pub async fn ask(
+    clients: &HttpClients,
+    server: Server<'_>,
+    request: Request<Full<Bytes>>,
+    limits: Limits,
+) -> Result<Response<Bytes>, HttpsError> {
+    let stream = connect(clients, server).await?;
+    let exchange = exchange(stream, request, limits.bytes);
+    let answer = timeout(limits.time, exchange).await;
+    let answer = answer.map_err(|_| HttpsError::TimedOut(limits.time))??;
+    let header = |name| answer.headers().get(name).and_then(|value| value.to_str().ok());
+    if let Some(date) = header("date") {
+        clients.skew().note(date);
+    }
+    match (answer.status().as_u16(), header("location")) {
+        (status @ (301..=303 | 307 | 308), to) => {
+            let to = crate::text::line(to.unwrap_or("an unknown place"));
+            Err(HttpsError::Redirect(status, to))
+        }
+        _ => Ok(answer),
+    }
+}
+
+async fn exchange(
+    stream: Box<dyn Stream>,
+    request: Request<Full<Bytes>>,
+    largest: usize,
+) -> Result<Response<Bytes>, HttpsError> {
+    let (mut sender, connection) =
+        http1::handshake(TokioIo::new(stream)).await.map_err(|error| of_hyper(&error))?;
+    let answer = Box::pin(async move {
+        let response = sender.send_request(request).await.map_err(|error| of_hyper(&error))?;
+        let (parts, body) = response.into_parts();
+        let body = Limited::new(body, largest).collect().await.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                HttpsError::TooLarge(largest)
+            } else {
+                HttpsError::CutShort(deepest(&*error))
+            }
+        })?;
+        Ok(Response::from_parts(parts, body.to_bytes()))
+    });
+    match select(answer, Box::pin(connection)).await {
+        Either::Left((answer, _)) => answer,
+        // The connection has ended, so the answer is complete.
+        Either::Right((_, answer)) => answer.await,
+    }
+}
+
+fn of_hyper(error: &hyper::Error) -> HttpsError {
+    if error.is_parse() {
+        HttpsError::NotHttp(deepest(error))
+    } else {
+        HttpsError::CutShort(deepest(error))
+    }
+}
