@@ -1,15 +1,14 @@
 //! PKCS#10 requests in the form that Puppet's CA accepts: version 0, only a common name, SHA-256,
 //! and extension requests as non-critical DER UTF8Strings.
 
-use rcgen::{Attribute, CertificateParams, CustomExtension, DistinguishedName, DnType, SanType};
-
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::cri_attributes::ParsedCriAttribute;
 use x509_parser::prelude::FromDer;
 
+use super::der::{self, sequence};
 use super::oid;
 use super::private_key::PrivateKey;
-use super::public_key::sha256;
+use super::public_key::{pem_lines, sha256};
 use crate::secret::Secret;
 
 /// The content of a request. The same key and the same content give the same bytes: RSA with PKCS#1
@@ -37,33 +36,71 @@ pub enum CsrError {
     Encoding(String),
 }
 
-/// Makes and signs a request, in PEM.
+/// `commonName`, `extensionRequest`, `subjectAltName`, `sha256WithRSAEncryption`.
+const COMMON_NAME: &str = "2.5.4.3";
+const EXTENSION_REQUEST: &str = "1.2.840.113549.1.9.14";
+const ALTERNATIVE_NAMES: &str = "2.5.29.17";
+const SHA256_WITH_RSA: &str = "1.2.840.113549.1.1.11";
+
+/// Makes and signs a request (RFC 2986), in PEM.
 ///
 /// # Errors
 /// If an OID or a DNS name can't be encoded.
 pub fn build(spec: &CsrSpec, key: &PrivateKey) -> Result<Secret, CsrError> {
-    let mut params = CertificateParams::default();
-    params.distinguished_name = DistinguishedName::new();
-    params.distinguished_name.push(DnType::CommonName, spec.name.clone());
-    for name in &spec.dns_names {
-        let name = name.clone().try_into().map_err(|_| CsrError::DnsName(name.clone()))?;
-        params.subject_alt_names.push(SanType::DnsName(name));
+    let info = info(spec, key)?;
+    let signature = key.sign(&info).map_err(|error| CsrError::Encoding(error.to_string()))?;
+    let algorithm = sequence(&[oid_of(SHA256_WITH_RSA)?, der::encode(0x05, &[])]);
+    let signature = der::encode(der::BIT_STRING, &[&[0], signature.as_slice()].concat());
+    let request = sequence(&[info, algorithm, signature]);
+    let block = pem::Pem::new("CERTIFICATE REQUEST", request);
+    Ok(Secret::new(pem::encode_config(&block, pem_lines())))
+}
+
+/// What is signed: version, subject, public key, attributes.
+fn info(spec: &CsrSpec, key: &PrivateKey) -> Result<Vec<u8>, CsrError> {
+    let name = sequence(&[oid_of(COMMON_NAME)?, oid::utf8_string(&spec.name)]);
+    let subject = sequence(&[der::encode(der::SET, &name)]);
+    let mut attributes = Vec::new();
+    let extensions = extensions(spec)?;
+    if !extensions.is_empty() {
+        let values = der::encode(der::SET, &sequence(&extensions));
+        attributes.push(sequence(&[oid_of(EXTENSION_REQUEST)?, values]));
+    }
+    for (dotted, value) in &spec.attributes {
+        attributes.push(sequence(&[oid_of(dotted)?, oid::attribute_values(value.expose())]));
+    }
+    let version = der::encode(der::INTEGER, &[0]);
+    let attributes = der::set_of(der::CONTEXT_0, attributes);
+    Ok(sequence(&[version, subject, key.public().spki_der().to_vec(), attributes]))
+}
+
+/// The requested extensions, none critical.
+fn extensions(spec: &CsrSpec) -> Result<Vec<Vec<u8>>, CsrError> {
+    let mut extensions = Vec::new();
+    if !spec.dns_names.is_empty() {
+        let names: Result<Vec<_>, _> = spec.dns_names.iter().map(|name| dns_name(name)).collect();
+        extensions.push(extension(ALTERNATIVE_NAMES, &sequence(&names?))?);
     }
     for (dotted, value) in &spec.extensions {
-        let arcs = oid::arcs(dotted).ok_or_else(|| CsrError::Oid(dotted.clone()))?;
-        let content = oid::utf8_string(value.expose()).map_err(encoding)?;
-        params.custom_extensions.push(CustomExtension::from_oid_content(&arcs, content));
+        extensions.push(extension(dotted, &oid::utf8_string(value.expose()))?);
     }
-    let attributes = spec
-        .attributes
-        .iter()
-        .map(|(dotted, value)| attribute(dotted, value.expose()))
-        .collect::<Result<Vec<_>, _>>()?;
-    params
-        .serialize_request_with_attributes(key.pair(), attributes)
-        .and_then(|request| request.pem())
-        .map(Secret::new)
-        .map_err(encoding)
+    Ok(extensions)
+}
+
+fn extension(dotted: &str, content: &[u8]) -> Result<Vec<u8>, CsrError> {
+    Ok(sequence(&[oid_of(dotted)?, der::encode(der::OCTET_STRING, content)]))
+}
+
+fn dns_name(name: &str) -> Result<Vec<u8>, CsrError> {
+    if name.is_empty() || !name.is_ascii() {
+        return Err(CsrError::DnsName(name.to_owned()));
+    }
+    Ok(der::encode(der::DNS_NAME, name.as_bytes()))
+}
+
+fn oid_of(dotted: &str) -> Result<Vec<u8>, CsrError> {
+    let content = oid::content(dotted).ok_or_else(|| CsrError::Oid(dotted.to_owned()))?;
+    Ok(der::encode(der::OID, &content))
 }
 
 /// Whether a request holds a secret that proves to the authority that the node may join: a
@@ -96,19 +133,6 @@ pub fn key_fingerprint(csr: &str) -> Option<String> {
     Some(sha256(request.certification_request_info.subject_pki.raw))
 }
 
-fn attribute(dotted: &str, value: &str) -> Result<Attribute, CsrError> {
-    let arcs = oid::arcs(dotted).ok_or_else(|| CsrError::Oid(dotted.to_owned()))?;
-    Ok(Attribute {
-        // rcgen needs a static OID. A join makes a few of them, once.
-        oid: Box::leak(arcs.into_boxed_slice()),
-        values: oid::attribute_values(value).map_err(encoding)?,
-    })
-}
-
-fn encoding(error: impl std::fmt::Display) -> CsrError {
-    CsrError::Encoding(error.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::{CsrError, CsrSpec, build, holds_secret};
@@ -117,6 +141,19 @@ mod tests {
 
     fn pair(dotted: &str) -> Vec<(String, Secret)> {
         vec![(dotted.to_owned(), Secret::new("x".to_owned()))]
+    }
+
+    #[test]
+    fn an_attribute_below_a_uuid_is_encoded() {
+        let key = PrivateKey::generate(2048).unwrap();
+        let dotted = "2.25.322827852741838107059203560885903605876.1";
+        let spec =
+            CsrSpec { name: "web1".to_owned(), attributes: pair(dotted), ..CsrSpec::default() };
+        let request = build(&spec, &key).unwrap();
+        let block = pem::parse(request.expose()).unwrap();
+        let content = oid::content(dotted).unwrap();
+        assert!(block.contents().windows(content.len()).any(|bytes| bytes == content));
+        assert!(super::key_fingerprint(request.expose()).is_some());
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub mod certificate;
 pub mod chain;
 pub mod crl;
 pub mod csr;
+pub mod der;
 pub mod name;
 pub mod oid;
 pub mod pin;

@@ -4,8 +4,8 @@
 //! extensions", the registered IDs below 1.3.6.1.4.1.34380.1.
 
 use rsa::pkcs8::ObjectIdentifier;
-use rsa::pkcs8::der::asn1::{PrintableStringRef, SetOfVec, Utf8StringRef};
-use rsa::pkcs8::der::{self, Encode};
+
+use super::der;
 
 /// `rsaEncryption` (RFC 8017 A.1).
 pub(super) const RSA_ENCRYPTION: ObjectIdentifier =
@@ -62,8 +62,7 @@ pub fn resolve(name: &str) -> Option<String> {
         return Some((*dotted).to_owned());
     }
     // Encoded anew, so that 1.03 becomes 1.3 and is recognized.
-    let arcs = arcs(name)?;
-    Some(arcs.iter().map(u64::to_string).collect::<Vec<_>>().join("."))
+    Some(dotted(&arcs(name)?))
 }
 
 /// Whether the value of this short name or dotted OID is a secret: it proves to the authority that
@@ -88,40 +87,109 @@ pub fn is_under(dotted: &str, arc: &str) -> bool {
     dotted.strip_prefix(arc).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-/// The numbers of a dotted OID; none if DER can't encode it.
+/// The longest OID that is accepted, in arcs.
+const MOST_ARCS: usize = 128;
+
+/// The numbers of a dotted OID; none if DER can't encode it. A number has up to 128 bits, which an OID
+/// below 2.25 needs (ITU-T X.667: a UUID as a number).
 #[must_use]
-pub fn arcs(dotted: &str) -> Option<Vec<u64>> {
-    let is_number = |arc: &str| !arc.is_empty() && arc.bytes().all(|b| b.is_ascii_digit());
-    if !dotted.split('.').all(is_number) {
+pub fn arcs(dotted: &str) -> Option<Vec<u128>> {
+    let number = |arc: &str| {
+        let is_number = !arc.is_empty() && arc.bytes().all(|b| b.is_ascii_digit());
+        if is_number { arc.parse().ok() } else { None }
+    };
+    let arcs: Vec<u128> = dotted.split('.').map(number).collect::<Option<_>>()?;
+    let [top, next, ..] = arcs.as_slice() else { return None };
+    let is_valid = arcs.len() <= MOST_ARCS
+        && match top {
+            0 | 1 => *next < 40,
+            2 => *next <= u128::MAX - 80,
+            _ => false,
+        };
+    is_valid.then_some(arcs)
+}
+
+fn dotted(arcs: &[u128]) -> String {
+    arcs.iter().map(u128::to_string).collect::<Vec<_>>().join(".")
+}
+
+/// The content of a DER OBJECT IDENTIFIER; none for what [`arcs`] refuses.
+#[must_use]
+pub fn content(dotted: &str) -> Option<Vec<u8>> {
+    let arcs = arcs(dotted)?;
+    let (top, rest) = arcs.split_first()?;
+    let (next, rest) = rest.split_first()?;
+    let mut bytes = Vec::new();
+    for arc in std::iter::once(top * 40 + next).chain(rest.iter().copied()) {
+        let mut groups = vec![low_bits(arc)];
+        let mut left = arc >> 7;
+        while left > 0 {
+            groups.push(low_bits(left) | 0x80);
+            left >>= 7;
+        }
+        bytes.extend(groups.iter().rev());
+    }
+    Some(bytes)
+}
+
+fn low_bits(number: u128) -> u8 {
+    number.to_le_bytes().first().copied().unwrap_or_default() & 0x7f
+}
+
+/// The dotted form of the content of a DER OBJECT IDENTIFIER; none if it is not one, or a number has
+/// more than 128 bits.
+#[must_use]
+pub fn of_content(bytes: &[u8]) -> Option<String> {
+    let mut arcs: Vec<u128> = Vec::new();
+    let mut current: Option<u128> = None;
+    for byte in bytes {
+        // A number does not begin with an empty group.
+        if current.is_none() && *byte == 0x80 {
+            return None;
+        }
+        let number = current.unwrap_or(0);
+        if number >> 121 != 0 {
+            return None;
+        }
+        let number = (number << 7) | u128::from(byte & 0x7f);
+        current = (byte & 0x80 != 0).then_some(number);
+        if current.is_none() {
+            arcs.push(number);
+        }
+    }
+    let (first, rest) = arcs.split_first()?;
+    if current.is_some() || arcs.len() >= MOST_ARCS {
         return None;
     }
-    let oid = ObjectIdentifier::new(dotted).ok()?;
-    Some(oid.arcs().map(u64::from).collect())
+    let (top, next) = match first {
+        0..=39 => (0, *first),
+        40..=79 => (1, first - 40),
+        _ => (2, first - 80),
+    };
+    Some(dotted(&[&[top, next], rest].concat()))
 }
 
 /// Encodes a DER UTF8String: the only string type that Puppet Server reads back unchanged.
-///
-/// # Errors
-/// For a value larger than 256 MiB, the limit of `der`.
-pub fn utf8_string(value: &str) -> der::Result<Vec<u8>> {
-    Utf8StringRef::new(value)?.to_der()
+#[must_use]
+pub fn utf8_string(value: &str) -> Vec<u8> {
+    der::encode(der::UTF8_STRING, value.as_bytes())
 }
 
 /// Encodes the values of a PKCS#9 attribute such as challengePassword: a DER SET of one
 /// PrintableString if the value allows it, or else of one UTF8String (RFC 2985 §5.4.1).
-///
-/// # Errors
-/// For a value larger than 256 MiB, the limit of `der`.
-pub fn attribute_values(value: &str) -> der::Result<Vec<u8>> {
-    match PrintableStringRef::new(value) {
-        Ok(printable) => SetOfVec::try_from([printable])?.to_der(),
-        Err(_) => SetOfVec::try_from([Utf8StringRef::new(value)?])?.to_der(),
-    }
+#[must_use]
+pub fn attribute_values(value: &str) -> Vec<u8> {
+    let is_printable =
+        value.bytes().all(|b| b.is_ascii_alphanumeric() || b" '()+,-./:=?".contains(&b));
+    let tag = if is_printable { der::PRINTABLE_STRING } else { der::UTF8_STRING };
+    der::encode(der::SET, &der::encode(tag, value.as_bytes()))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{AUTHORIZATION_ARC, REGISTERED_ARC, arcs, is_secret, is_under, resolve};
+    use super::{
+        AUTHORIZATION_ARC, REGISTERED_ARC, arcs, content, is_secret, is_under, of_content, resolve,
+    };
 
     #[test]
     fn a_name_resolves_to_one_spelling_of_its_oid() {
@@ -158,6 +226,34 @@ mod tests {
         }
         for name in ["pp_role", "1.3.6.1.4.1.34380.1.1.40", "1.3.6.1.4.1.34380.1.1", "", "x"] {
             assert!(!is_secret(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_oid_is_encoded_as_der_and_read_back() {
+        for (dotted, bytes) in [
+            ("1.2.840.113549.1.9.7", &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 7][..]),
+            ("0.39", &[39]),
+            ("2.47", &[0x7f]),
+            ("2.48", &[0x81, 0]),
+            // X.667's own example of a UUID, as OpenSSL encodes it.
+            (
+                "2.25.329800735698586629295641978511506172918",
+                &[
+                    0x69, 0x83, 0xf0, 0x9d, 0xa7, 0xeb, 0xcf, 0xde, 0xe0, 0xc7, 0xa1, 0xa7, 0xb2,
+                    0xc0, 0x94, 0x8c, 0xc8, 0xf9, 0xd7, 0x76,
+                ],
+            ),
+        ] {
+            assert_eq!(content(dotted).as_deref(), Some(bytes), "{dotted}");
+            assert_eq!(of_content(bytes).as_deref(), Some(dotted));
+        }
+        for bad in ["3.1", "1.40", "2", "", "2.x"] {
+            assert_eq!(content(bad), None, "{bad}");
+        }
+        let too_large = [&[0x69][..], &[0xff; 19], &[0x7f]].concat();
+        for bad in [&[][..], &[0x80, 1], &[0x81], &too_large] {
+            assert_eq!(of_content(bad), None, "{bad:x?}");
         }
     }
 }

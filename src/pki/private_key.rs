@@ -118,10 +118,6 @@ impl PrivateKey {
         self.pair.sign(bytes).map_err(|error| KeyError::Signature(error.to_string()))
     }
 
-    pub(super) fn pair(&self) -> &KeyPair {
-        &self.pair
-    }
-
     fn from_pkcs1(der: &[u8]) -> Result<Self, KeyError> {
         let info = PrivateKeyInfo {
             algorithm: AlgorithmIdentifierRef {
