@@ -32,6 +32,10 @@ pub enum SsmError {
     InvalidInstanceId,
     /// The specified token isn't valid.
     InvalidNextToken,
+    /// The parameter couldn't be found.
+    ParameterNotFound,
+    /// The specified parameter version wasn't found.
+    ParameterVersionNotFound,
 }
 
 impl SsmError {
@@ -51,6 +55,8 @@ impl SsmError {
             Self::InvalidInstanceInformationFilterValue => "InvalidInstanceInformationFilterValue",
             Self::InvalidInstanceId => "InvalidInstanceId",
             Self::InvalidNextToken => "InvalidNextToken",
+            Self::ParameterNotFound => "ParameterNotFound",
+            Self::ParameterVersionNotFound => "ParameterVersionNotFound",
         }
     }
 

@@ -1,6 +1,6 @@
 //! How an emulator is set up.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -64,6 +64,8 @@ pub struct Options {
     pub setup_time: Duration,
     /// The roles that Systems Manager can give to nodes; `None` for any.
     pub ssm_roles: Option<BTreeSet<String>>,
+    /// The parameters that can be read from Systems Manager: name and value.
+    pub ssm_parameters: BTreeMap<String, String>,
     /// How long an association is IN_PROGRESS.
     pub association_time: Duration,
     /// How long a disassociation is IN_PROGRESS.
@@ -140,6 +142,7 @@ impl Default for Options {
             registration_time: Duration::ZERO,
             setup_time: Duration::ZERO,
             ssm_roles: None,
+            ssm_parameters: BTreeMap::new(),
             association_time: Duration::ZERO,
             disassociation_time: Duration::ZERO,
             times: Times::default(),

@@ -93,9 +93,13 @@ pub(crate) fn control_settings(
             registration_time: options.registration_time,
             setup_time: options.setup_time,
             identity: Some(identity),
+            place: place.clone(),
+        },
+        ssm: SsmSettings {
+            roles: options.ssm_roles.clone(),
+            parameters: options.ssm_parameters.clone(),
             place,
         },
-        ssm: SsmSettings { roles: options.ssm_roles.clone() },
         puppet_ca: options.puppet_ca.clone(),
         chef: ChefSettings { validator_key: options.validator_key.clone() },
     }

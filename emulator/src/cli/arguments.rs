@@ -48,6 +48,9 @@ pub struct Arguments {
     /// A role that Systems Manager can give to nodes [default: any]
     #[arg(long = "ssm-role", value_name = "NAME")]
     ssm_roles: Vec<String>,
+    /// A parameter that can be read from Systems Manager, a SecureString
+    #[arg(long = "ssm-parameter", value_name = "NAME=VALUE", value_parser = pair)]
+    ssm_parameters: Vec<(String, String)>,
     /// How long an association is IN_PROGRESS
     #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds)]
     association_time: Duration,
@@ -238,6 +241,7 @@ impl Arguments {
             ssm_roles: Some(self.ssm_roles)
                 .filter(|roles| !roles.is_empty())
                 .map(|roles| roles.into_iter().collect()),
+            ssm_parameters: self.ssm_parameters.into_iter().collect(),
             association_time: self.association_time,
             disassociation_time: self.disassociation_time,
             times: self.servers_do.times(),
@@ -305,6 +309,11 @@ fn denied(text: &str) -> Result<String, String> {
         Ok(_) => Ok(text.to_owned()),
         Err(error) => Err(error.to_string()),
     }
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -52,12 +52,13 @@ pub(super) const OPSWORKS: [(&str, Traits); 8] = [
     ("UnassignInstance", PLAIN),
 ];
 
-pub(super) const SSM: [(&str, Traits); 6] = [
+pub(super) const SSM: [(&str, Traits); 7] = [
     ("CreateActivation", PLAIN),
     ("DeleteActivation", PLAIN),
     ("DeregisterManagedInstance", PLAIN),
     ("DescribeActivations", PLAIN),
     ("DescribeInstanceInformation", PLAIN),
+    ("GetParameter", PLAIN),
     ("RegisterManagedInstance", PLAIN),
 ];
 

@@ -27,6 +27,7 @@ pub fn may_have(action: &str) -> bool {
         action,
         "CreateActivation"
             | "CreateServer"
+            | "GetParameter"
             | "RegisterManagedInstance"
             | "StartMaintenance"
             | "UpdateServerEngineAttributes"
@@ -55,6 +56,10 @@ fn remove(value: &mut Value) {
                 {
                     *secret = Value::from(LEFT_OUT);
                 }
+            }
+            let parameter = members.get_mut("Parameter").and_then(Value::as_object_mut);
+            if let Some(secret) = parameter.and_then(|found| found.get_mut("Value")) {
+                *secret = Value::from(LEFT_OUT);
             }
             members.values_mut().for_each(remove);
         }

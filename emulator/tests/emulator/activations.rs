@@ -222,7 +222,7 @@ fn filters_narrow_and_their_values_widen() {
 #[test]
 fn the_roles_can_be_named() {
     let roles = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
-    let ssm = SsmSettings { roles: roles(&["service-role/here"]) };
+    let ssm = SsmSettings { roles: roles(&["service-role/here"]), ..SsmSettings::default() };
     let mut plane = paper(ControlSettings { throttle: None, ssm, ..ControlSettings::default() });
     let verdict_of = |plane: &mut ControlPlane, role: &str| {
         verdict(&ask(plane, START, SSM, "CreateActivation", &json!({ "IamRole": role }))).0

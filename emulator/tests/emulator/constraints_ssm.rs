@@ -1,6 +1,6 @@
 //! Activations: every constraint of every request member, at its limit and one past.
 
-use enlist_emulator::control::{ControlPlane, ControlSettings};
+use enlist_emulator::control::{ControlPlane, ControlSettings, SsmSettings};
 use serde_json::{Value, json};
 
 use super::plane::{SSM, START, ask, json, paper, verdict};
@@ -13,6 +13,38 @@ pub const NO_ACTIVATION: &str = "00000000-0000-4000-8000-000000000000";
 
 pub fn plane() -> ControlPlane {
     paper(ControlSettings { throttle: None, ..ControlSettings::default() })
+}
+
+#[test]
+fn get_parameter() {
+    const NONE: &str = "ParameterNotFound";
+    let ssm = SsmSettings {
+        parameters: [("/psk".to_owned(), "s3cret".to_owned())].into(),
+        ..SsmSettings::default()
+    };
+    let mut plane = paper(ControlSettings { throttle: None, ssm, ..ControlSettings::default() });
+    let table = of(
+        "Name",
+        [
+            (json!("/psk"), OK, ""),
+            (json!("/psk:1"), OK, ""),
+            (json!("arn:aws:ssm:us-east-1:123456789012:parameter/psk"), OK, ""),
+            (json!("/psk:2"), "ParameterVersionNotFound", "/psk:2"),
+            (json!("psk"), NONE, ""),
+            (longest("x", 2048), NONE, ""),
+            (longest("x", 2049), INVALID, "length less than or equal to 2048"),
+            (json!(""), INVALID, "length greater than or equal to 1"),
+            (Value::Null, INVALID, NULL),
+            (json!(1), TYPE, "NUMBER_VALUE"),
+        ],
+    );
+    check(&mut plane, (SSM, "GetParameter"), &json!({ "WithDecryption": true }), &table);
+    for (asked, value) in [(json!(true), "s3cret"), (json!(false), "AQICAHh-ciphertext")] {
+        let body = json!({ "Name": "/psk", "WithDecryption": asked });
+        let answer = json(&ask(&mut plane, START, SSM, "GetParameter", &body));
+        assert_eq!(answer["Parameter"]["Value"], value);
+        assert_eq!(answer["Parameter"]["Type"], "SecureString");
+    }
 }
 
 fn longest(letter: &str, length: usize) -> Value {

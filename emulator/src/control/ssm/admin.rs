@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::Ssm;
 use super::activation::Activation;
 use super::managed::{ManagedInstance, PING_STATUSES, Report};
+use crate::control::Place;
 use crate::control::table::Kept;
 use crate::now::Now;
 
@@ -15,6 +16,10 @@ use crate::now::Now;
 pub struct SsmSettings {
     /// The roles that exist and trust the service, as `IamRole` names them; `None` for any.
     pub roles: Option<BTreeSet<String>>,
+    /// The parameters that can be read: name and value, each a `SecureString`.
+    pub parameters: BTreeMap<String, String>,
+    /// Region and account, for ARNs.
+    pub place: Place,
 }
 
 /// What people and tests may see and change while the service runs.

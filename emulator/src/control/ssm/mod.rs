@@ -1,4 +1,5 @@
-//! Systems Manager, API version 2014-11-06: hybrid activations, and the nodes registered by them.
+//! Systems Manager, API version 2014-11-06: hybrid activations, the nodes registered by them, and
+//! parameters that can be read.
 
 mod activation;
 mod activations;
@@ -6,6 +7,7 @@ mod admin;
 mod information;
 mod managed;
 mod page;
+mod parameter;
 mod register;
 mod role;
 
@@ -85,6 +87,7 @@ impl Ssm {
             "DeleteActivation" => self.delete_activation(members()?),
             "RegisterManagedInstance" => self.register_managed_instance(context, members()?),
             "DescribeInstanceInformation" => self.describe_instance_information(members()?),
+            "GetParameter" => self.get_parameter(context, members()?),
             "DeregisterManagedInstance" => self.deregister_managed_instance(members()?),
             unknown => Err(ApiError::UnknownOperation(format!("'{unknown}'"))),
         }
