@@ -28,6 +28,8 @@ pub enum SecretSource {
     File(String),
     /// A credential that systemd hands over (systemd.exec(5), `LoadCredential=`), by its name.
     Credential(String),
+    /// A parameter of Systems Manager's Parameter Store, by its name or ARN. It is decrypted there.
+    Parameter(String),
 }
 
 impl fmt::Debug for Secret {

@@ -6,6 +6,8 @@
 mod common;
 #[path = "puppet_server/network.rs"]
 mod network;
+#[path = "puppet_server/password.rs"]
+mod password;
 
 use std::fs;
 use std::io::{Read, Write};
@@ -229,33 +231,6 @@ fn leaving_clears_the_node_and_says_what_the_admin_runs() {
     let clean = format!("puppetserver ca clean --certname {NAME}");
     assert!(format!("{}{}", left.stdout, left.stderr).contains(&clean), "{}", left.stderr);
     assert!(!node.key().exists() && !node.certificate().exists());
-}
-
-#[test]
-fn a_challenge_password_is_sent_and_left_nowhere() {
-    const PASSWORD: &str = "a shared secret 4711";
-    let node = node(Autosign::Challenge(PASSWORD.to_owned()), &[]);
-    node.write("psk", &format!("{PASSWORD}\n"));
-    let good = settings(&node, "\"localhost\"", "30s");
-    let with =
-        |source: &str| good.replace("port =", &format!("challenge_password = {source}\nport ="));
-    for (source, word) in [
-        ("\"plain\"", "puppet-server.challenge_password"),
-        ("{ files = \"/psk\" }", "{ file ="),
-        ("{ file = \"/none\" }", "/none"),
-        ("{ credential = \"psk\" }", "LoadCredential="),
-    ] {
-        node.settings(&with(source));
-        let said = enlist(&node, &["join"]);
-        expect(&said, 78, &[word]);
-    }
-    node.settings(&with("{ file = \"/psk\" }"));
-    expect(&enlist(&node, &["join"]), 0, &[]);
-    let request = node.ssl(&format!("certificate_requests/{NAME}.pem"));
-    assert!(!request.exists(), "the request holds the password");
-    for file in node.files().into_iter().filter(|file| file != "psk") {
-        assert!(!node.read(&file).contains(PASSWORD), "{file}");
-    }
 }
 
 #[test]

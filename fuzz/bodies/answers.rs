@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 
-use enlist::engines::{Authority, Grant, NodeContext};
+use enlist::engines::{Authority, Grant, NodeContext, RequestAdditions};
 use enlist::fault::{Fault, Kind};
 use enlist::host::transports::Transports;
 use enlist::host::{AwsSettings, Environment, HttpClients};
@@ -164,6 +164,7 @@ fn meaning(target: &dyn Target, authority: &Authority, answers: &[Answer]) {
         observed: &observed,
         name: NAME,
         authority,
+        additions: &RequestAdditions::NONE,
         key: Some(&key),
         state_dir: "/var/lib/enlist/x",
     };

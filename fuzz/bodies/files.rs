@@ -3,7 +3,9 @@
 use enlist::engines::chef::block;
 use enlist::engines::chef::{self, Chef};
 use enlist::engines::puppet::{conf as puppet_conf, csr_attributes};
-use enlist::engines::{Action, Authority, Engine, Grant, Installation, NodeContext};
+use enlist::engines::{
+    Action, Authority, Engine, Grant, Installation, NodeContext, RequestAdditions,
+};
 
 use super::world::{facts, key_report, observed, settings};
 
@@ -120,6 +122,7 @@ fn client_rb(value: &str) -> String {
         observed: &observed,
         name: "n",
         authority: &authority,
+        additions: &RequestAdditions::NONE,
         key: Some(&key),
         state_dir: "/var/lib/enlist/x",
     };

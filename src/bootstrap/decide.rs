@@ -4,7 +4,7 @@ use std::ops::ControlFlow::{self, Break, Continue};
 
 use super::journal::Journal;
 use super::steps::Steps;
-use super::{Bootstrap, Effect, Event, Fault, Key, Kind, Now, Phase, StepKind};
+use super::{Bootstrap, Effect, Event, Fault, Key, Kind, Now, Phase, PhaseName, Request, StepKind};
 use crate::engines::{EngineRecord, FactsWanted, Grant, Installation, KeySpec};
 use crate::targets::{Creation, Decision, Question, Reconciled, Undecided, invariant};
 
@@ -33,8 +33,12 @@ impl Steps for Bootstrap {
         if self.needs_hold {
             return self.hold();
         }
+        let is_asking = self.asks_with_request();
+        if is_asking && self.request == Request::WithoutPassword {
+            self.key = Key::Unknown;
+        }
         if let Key::Unknown = self.key {
-            return self.ensure_key();
+            return self.ensure_key(is_asking);
         }
         match self.journal.working.phase.clone() {
             Phase::New => self.create(now),
@@ -92,13 +96,26 @@ impl Bootstrap {
         Ok(hold.map(Effect::Hold))
     }
 
-    fn ensure_key(&mut self) -> Result<Option<Effect>, Fault> {
+    /// Whether the next creating call sends the certificate request. Until then its challenge password is
+    /// not read: it may be gone once it was used.
+    fn asks_with_request(&self) -> bool {
+        let record = &self.journal.working;
+        matches!(record.phase.name(), PhaseName::New | PhaseName::Creating)
+            && !self.is_in_doubt
+            && record.former.is_none()
+    }
+
+    fn ensure_key(&mut self, is_asking: bool) -> Result<Option<Effect>, Fault> {
         let Some(spec) = self.engine().key(&self.node()?)? else {
             self.key = Key::NotNeeded;
+            self.request = Request::Whole;
             return Ok(None);
         };
         let must_exist = self.journal.working.former.is_some();
-        Ok(Some(Effect::EnsureKey(Box::new(KeySpec { must_exist, ..spec }))))
+        let is_whole = is_asking || spec.challenge_password.is_none();
+        self.request = if is_whole { Request::Whole } else { Request::WithoutPassword };
+        let challenge_password = spec.challenge_password.clone().filter(|_| is_asking);
+        Ok(Some(Effect::EnsureKey(Box::new(KeySpec { challenge_password, must_exist, ..spec }))))
     }
 
     /// Records what the authority is asked with, and decides the creating call.

@@ -89,6 +89,7 @@ pub struct Bootstrap {
     /// running. A renewal needs none, because the engine runs on with the former certificate.
     needs_hold: bool,
     key: Key,
+    request: Request,
     /// Whether a creating call may have taken effect without a known reply. `reconcile` finds out.
     is_in_doubt: bool,
     /// The answers so far to the target's current question.
@@ -100,6 +101,14 @@ pub struct Bootstrap {
     other_machines_files: Option<Vec<String>>,
     /// What this start may do if the node has joined already.
     maintenance: Maintenance,
+}
+
+/// The certificate request that was made with the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Request {
+    /// It has its challenge password, or needs none.
+    Whole,
+    WithoutPassword,
 }
 
 /// The node's key, as far as this start knows it.
@@ -149,6 +158,7 @@ pub fn resume(plan: Plan, record: Option<Record>, seed: u64, now: Now) -> Bootst
         hand_over_is_settled: false,
         needs_hold: !is_renewal,
         key: Key::Unknown,
+        request: Request::WithoutPassword,
         answers: Vec::new(),
         secret: None,
         other_machines_files: None,
@@ -196,8 +206,9 @@ impl Bootstrap {
         else {
             return Err(not_gathered());
         };
-        let key = self.key.report();
-        Ok(NodeContext { facts, observed, name, authority, key, state_dir: &self.state_dir })
+        let (key, additions) = (self.key.report(), self.plan.target.additions());
+        let state_dir = &self.state_dir;
+        Ok(NodeContext { facts, observed, name, authority, additions, key, state_dir })
     }
 
     fn observed(&self) -> Result<&Observed, Fault> {

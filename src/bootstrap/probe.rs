@@ -74,7 +74,9 @@ impl Probe {
             return Err(no_key());
         };
         let state_dir = &state_dir(self.target.id());
-        let node = NodeContext { facts, observed, name, authority, key: None, state_dir };
+        let additions = self.target.additions();
+        let node =
+            NodeContext { facts, observed, name, authority, additions, key: None, state_dir };
         let spec = self.engine().key(&node)?.ok_or_else(no_key)?;
         Ok(Effect::Sign(Box::new(spec), bytes))
     }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::{Global, printer};
 use crate::fault::Fault;
+use crate::secret::SecretSource;
 use crate::targets::Permissions;
 
 #[derive(Debug, Args)]
@@ -14,15 +15,17 @@ pub struct Options {}
 pub fn run(global: &Global, _: &Options) -> Result<u8, Fault> {
     let root = global.root()?;
     let targets = global.settings(&root)?.targets();
-    let statements: Vec<Value> =
-        targets.iter().flat_map(|target| statements(target.id(), &target.permissions())).collect();
-    printer::json(&json!({ "Version": "2012-10-17", "Statement": statements }));
+    let mut all: Vec<Value> = Vec::new();
+    for target in &targets {
+        all.extend(statements(target.id(), &target.permissions()));
+        all.extend(parameters(target.id(), &target.secrets()));
+    }
+    printer::json(&json!({ "Version": "2012-10-17", "Statement": all }));
     Ok(0)
 }
 
 fn statements(id: &str, actions: &Permissions) -> Vec<Value> {
-    // A Sid has letters and digits only.
-    let target: String = id.split('-').map(capitalized).collect();
+    let target = sid(id);
     let purposes =
         [("Join", actions.join), ("Reconcile", actions.reconcile), ("Leave", actions.leave)];
     let asked = purposes.into_iter().filter(|(_, list)| !list.is_empty());
@@ -37,6 +40,56 @@ fn statements(id: &str, actions: &Permissions) -> Vec<Value> {
         })
     });
     asked.map(statement).chain(passing).collect()
+}
+
+/// Reading the secrets that are parameters, and decrypting them. The second is needed only with a key of
+/// one's own: everybody in the account may use AWS's own key.
+fn parameters(id: &str, secrets: &[&SecretSource]) -> Vec<Value> {
+    let arns = secrets.iter().filter_map(|source| match source {
+        SecretSource::Parameter(name) => Some(arn(name)),
+        _ => None,
+    });
+    let arns: Vec<String> = arns.collect();
+    if arns.is_empty() {
+        return Vec::new();
+    }
+    let target = sid(id);
+    let condition = json!({
+        "kms:EncryptionContext:PARAMETER_ARN": arns,
+        "kms:ViaService": "ssm.*.amazonaws.com",
+    });
+    vec![
+        json!({
+            "Sid": format!("{target}Secrets"),
+            "Effect": "Allow",
+            "Action": ["ssm:GetParameter"],
+            "Resource": arns,
+        }),
+        json!({
+            "Sid": format!("{target}DecryptSecrets"),
+            "Effect": "Allow",
+            "Action": ["kms:Decrypt"],
+            "Resource": "*",
+            "Condition": { "StringLike": condition },
+        }),
+    ]
+}
+
+/// The ARN of a parameter, without a version or label.
+fn arn(name: &str) -> String {
+    let is_arn = name.starts_with("arn:");
+    let parts: Vec<&str> = name.split(':').take(if is_arn { 6 } else { 1 }).collect();
+    let name = parts.join(":");
+    if is_arn {
+        name
+    } else {
+        format!("arn:aws:ssm:*:*:parameter/{}", name.trim_start_matches('/'))
+    }
+}
+
+/// A target's name in a Sid, which has letters and digits only.
+fn sid(id: &str) -> String {
+    id.split('-').map(capitalized).collect()
 }
 
 fn capitalized(word: &str) -> String {

@@ -64,7 +64,7 @@ puppet_server "puppet-server" {
     ca_file: Text, "", "PEM file with the CA of the Puppet Server: its root, and every intermediate. Required, or ca_fingerprint, or trust_on_first_use.";
     ca_fingerprint: Text, "", "SHA-256 of the CA that the server sends: of its PEM text, as Puppet's own ca_fingerprint, or of one of its certificates.";
     trust_on_first_use: Boolean, "false", "Whether the CA that the server sends first is trusted without a check. Each time is logged.";
-    challenge_password: Map, "", "Where the challenge password of the certificate request is: { file = \"/path\" }, or { credential = \"name\" } of systemd. It is read when the request is made, and stored nowhere.";
+    challenge_password: Map, "", "Where the challenge password of the certificate request is: { file = \"/path\" }, { credential = \"name\" } of systemd, or { ssm_parameter = \"/name\" } of the Parameter Store. It is read when the request is made, and stored nowhere.";
 }
 
 opsworks "opsworks" {

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::EngineId;
+use crate::secret::SecretSource;
 
 /// The authority, as far as an engine needs to know it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +24,18 @@ pub enum Authority {
     Stack { name: String, region: Option<String> },
     /// Systems Manager: the engine needs to know nothing in advance.
     Service,
+}
+
+/// What the settings of one target add to the certificate request that its authority gets. Another
+/// target of the same engine sends none of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RequestAdditions {
+    /// Where the challenge password is (PKCS #9).
+    pub challenge_password: Option<SecretSource>,
+}
+
+impl RequestAdditions {
+    pub const NONE: Self = Self { challenge_password: None };
 }
 
 impl Authority {

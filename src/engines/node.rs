@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 use super::opsworks_agent::OpsworksSite;
 use super::puppet::{PuppetSite, PuppetWanted};
 use super::ssm_agent::{SsmSite, SsmWanted};
-use super::{Authority, Bundle, Place, invariant};
+use super::{Authority, Bundle, Place, RequestAdditions, invariant};
 use crate::facts::Facts;
 use crate::fault::Fault;
 use crate::pki::{CsrSpec, PublicKey};
-use crate::secret::Secret;
+use crate::secret::{Secret, SecretSource};
 
 /// Which facts are gathered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -99,6 +99,7 @@ pub struct NodeContext<'a> {
     pub observed: &'a Observed,
     pub name: &'a str,
     pub authority: &'a Authority,
+    pub additions: &'a RequestAdditions,
     pub key: Option<&'a KeyReport>,
     /// The directory of the target's record, staged key and notes.
     pub state_dir: &'a str,
@@ -135,6 +136,9 @@ pub struct KeySpec {
     pub staged: String,
     pub bits: u32,
     pub csr: Option<CsrSpec>,
+    /// Where the challenge password of the request is. It is read only when the request is made, so it
+    /// is in no plan.
+    pub challenge_password: Option<SecretSource>,
     /// What to check where the request could not be made.
     pub csr_advice: &'static str,
     /// For the log: what was left out of the request, and why.
@@ -148,7 +152,16 @@ impl KeySpec {
     #[must_use]
     pub fn plain(node: &NodeContext<'_>, at: Place, bits: u32) -> Self {
         let staged = node.staged_key();
-        Self { at, staged, bits, csr: None, csr_advice: "", notes: Vec::new(), must_exist: false }
+        Self {
+            at,
+            staged,
+            bits,
+            csr: None,
+            challenge_password: None,
+            csr_advice: "",
+            notes: Vec::new(),
+            must_exist: false,
+        }
     }
 }
 

@@ -10,7 +10,8 @@ use super::store::Store;
 use crate::engines::{EarlyKey, KeyReport, KeySpec};
 use crate::fault::{Fault, Kind};
 use crate::pki::private_key::KeyError;
-use crate::pki::{PrivateKey, csr};
+use crate::pki::{CsrSpec, PrivateKey, csr, oid};
+use crate::secret::Secret;
 
 /// A key that AWS-LC is making on a thread of its own. It is not a blocking thread of the runtime,
 /// so that the program can end without waiting for a key that is not needed.
@@ -44,7 +45,7 @@ pub fn begin_if_none(
 }
 
 /// Returns the public half of the installed key, else of the staged key, else of a new one, and the
-/// certificate request that was signed with it.
+/// certificate request that was signed with it. The password becomes the request's challenge password.
 ///
 /// # Errors
 /// `Host` or `Data` where an existing key can't be read or is damaged; no other key is made then.
@@ -52,8 +53,10 @@ pub async fn ensure(
     root: &Root,
     store: &Store,
     spec: &KeySpec,
+    password: Option<Secret>,
     making: Option<KeyGeneration>,
 ) -> Result<KeyReport, Fault> {
+    let csr = spec.csr.clone().map(|csr| with_password(csr, password)).transpose()?;
     for note in &spec.notes {
         tracing::warn!("{note}");
     }
@@ -67,12 +70,27 @@ pub async fn ensure(
         (None, None) => make(root, spec, making).await?,
     };
     checked_key::keep(store, &content, key.public());
-    let csr = spec.csr.as_ref().map(|wanted| csr::build(wanted, &key)).transpose();
+    let csr = csr.as_ref().map(|wanted| csr::build(wanted, &key)).transpose();
     let csr = csr.map_err(|error| {
         let what = "the certificate request could not be made";
         Fault::new(Kind::Config, what, &spec.at.path, spec.csr_advice).because(&error)
     })?;
     Ok(KeyReport { public: key.public().clone(), csr })
+}
+
+/// The request with this challenge password in place of any other: a text of one line, 1 to 255 characters
+/// (PKCS #9, `challengePassword`).
+fn with_password(mut csr: CsrSpec, password: Option<Secret>) -> Result<CsrSpec, Fault> {
+    let Some(password) = password else { return Ok(csr) };
+    let text = password.expose();
+    if !(1..=255).contains(&text.chars().count()) || text.contains(char::is_control) {
+        let what = "the challenge password can't be used";
+        let todo = "put a text of one line, of 1 to 255 characters, where challenge_password says";
+        return Err(Fault::new(Kind::Config, what, format!("node {}", csr.name), todo));
+    }
+    csr.attributes.retain(|(dotted, _)| dotted != oid::CHALLENGE_PASSWORD);
+    csr.attributes.push((oid::CHALLENGE_PASSWORD.to_owned(), password));
+    Ok(csr)
 }
 
 /// Signs bytes with the installed key, else with the staged one (RSASSA-PKCS1-v1_5 with SHA-256,

@@ -103,7 +103,12 @@ impl Host {
                 Event::Facts(Box::new(facts), Box::new(observed))
             }
             Effect::EnsureKey(spec) => {
-                Event::Key(Box::new(key::ensure(root, store, &spec, self.key.take()).await?))
+                let password = match &spec.challenge_password {
+                    Some(source) => Some(secrets::read(root, &mut self.transports, source).await?),
+                    None => None,
+                };
+                let making = self.key.take();
+                Event::Key(Box::new(key::ensure(root, store, &spec, password, making).await?))
             }
             Effect::Sign(spec, bytes) => Event::Signed(key::sign(root, &spec, &bytes)?),
             Effect::Persist(record) => store.persist(&record).map(|()| Event::Persisted)?,

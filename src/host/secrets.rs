@@ -4,26 +4,49 @@ use std::path::PathBuf;
 
 use super::files;
 use super::root::Root;
+use super::transports::Transports;
 use super::variables;
+use crate::fault::{Fault, Kind};
 use crate::secret::{Secret, SecretSource};
 
 /// Reads a secret, without the line end after it.
 ///
 /// # Errors
-/// Why it can't be read, without its text.
-pub fn read(root: &Root, source: &SecretSource) -> Result<Secret, String> {
+/// `Config` where it is not there or can't be read. For one that a service keeps, as for any call.
+pub async fn read(
+    root: &Root,
+    transports: &mut Transports,
+    source: &SecretSource,
+) -> Result<Secret, Fault> {
     let system = Root::running_system();
     let (root, path) = match source {
         SecretSource::File(path) => (root, path.clone()),
         // A path of the running system, whatever `--root` says.
         SecretSource::Credential(name) => {
-            let path = credential_path(name)
-                .ok_or("set LoadCredential= in the unit: systemd has handed over no credential")?;
+            let path = credential_path(name).ok_or_else(|| {
+                let todo = format!("set LoadCredential={name}:PATH in the unit");
+                unread(source, "systemd has handed over no credential", &todo)
+            })?;
             (&system, path)
         }
+        SecretSource::Parameter(name) => {
+            let found = transports.parameter(name).await?;
+            return Ok(trimmed(found.expose()));
+        }
     };
-    let text = files::read_secret(root, &path).map_err(|error| error.to_string())?;
-    Ok(Secret::new(text.trim_end_matches(['\r', '\n']).to_owned()))
+    files::read_secret(root, &path).map(|text| trimmed(&text)).map_err(|error| {
+        let todo = "make it a UTF-8 file that root can read, or correct the setting";
+        unread(source, &error.to_string(), todo)
+    })
+}
+
+fn trimmed(text: &str) -> Secret {
+    Secret::new(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+fn unread(source: &SecretSource, why: &str, todo: &str) -> Fault {
+    Fault::new(Kind::Config, "a secret of the settings can't be read", shown(source), todo)
+        .cause(why)
 }
 
 /// The path of a credential, on the running system (`LoadCredential=`, systemd.exec(5)). None: systemd
@@ -40,5 +63,6 @@ pub fn shown(source: &SecretSource) -> String {
     match source {
         SecretSource::File(path) => path.clone(),
         SecretSource::Credential(name) => format!("the credential {name}"),
+        SecretSource::Parameter(name) => format!("parameter {name}"),
     }
 }

@@ -23,10 +23,10 @@ pub mod ssm;
 pub use api::{Answer, Call, Request};
 pub use name::NameTemplate;
 
-use crate::engines::{Authority, EngineId, Grant, NodeContext, Observed};
+use crate::engines::{Authority, EngineId, Grant, NodeContext, Observed, RequestAdditions};
 use crate::facts::{Facts, MachineIdentity};
 use crate::fault::{Fault, Kind};
-use crate::secret::Secret;
+use crate::secret::{Secret, SecretSource};
 
 /// The directory of records, staged keys, evidence and backups.
 pub const STATE_DIR: &str = "/var/lib/enlist";
@@ -183,6 +183,17 @@ pub trait Target: Send {
     fn shows_registration(&self, observed: &Observed) -> bool {
         let _ = observed;
         false
+    }
+
+    /// What is added to the certificate request that this authority gets.
+    fn additions(&self) -> &RequestAdditions {
+        static NONE: RequestAdditions = RequestAdditions::NONE;
+        &NONE
+    }
+
+    /// The secrets of the settings that a join reads.
+    fn secrets(&self) -> Vec<&SecretSource> {
+        self.additions().challenge_password.iter().collect()
     }
 
     /// The creating call. `mark` is a text that is unique to this node and target, for finding later what

@@ -6,7 +6,7 @@ use super::reader::Reader;
 use crate::config::ConfigError;
 use crate::config::input::{Entry, Value};
 use crate::config::schema::{Key, form};
-use crate::config::setting_table::{chef, puppet, puppet_server};
+use crate::config::setting_table::{chef, puppet};
 use crate::engines::Engines;
 use crate::engines::chef::{Chef, check_organization};
 use crate::engines::opsworks_agent::OpsworksAgent;
@@ -38,7 +38,6 @@ impl Reader<'_> {
             environment: self.parsed(&puppet::environment, NAME, environment)?,
             run: self.boolean(&puppet::run)?,
             program: self.path(&puppet::program)?,
-            challenge_password: self.secret(&puppet_server::challenge_password)?,
         })
     }
 

@@ -4,6 +4,7 @@ use super::reader::{Reader, required};
 use crate::config::ConfigError;
 use crate::config::input::Origin;
 use crate::config::setting_table::puppet_server;
+use crate::engines::RequestAdditions;
 use crate::pki::pin::Pin;
 use crate::targets::address;
 use crate::targets::puppet_server::{Ca, PuppetServer};
@@ -17,6 +18,9 @@ impl Reader<'_> {
             servers: self.servers(origin)?,
             port: self.number(&puppet_server::port, "a port, 1 to 65535", |port| *port > 0)?,
             ca: self.ca_known(origin)?,
+            additions: RequestAdditions {
+                challenge_password: self.secret(&puppet_server::challenge_password)?,
+            },
         })
     }
 

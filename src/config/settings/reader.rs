@@ -49,7 +49,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Where a secret is: `{ file = "/path" }` or `{ credential = "name" }`.
+    /// Where a secret is: a file, a credential of systemd, or a parameter of the Parameter Store.
     pub fn secret(&self, key: &Key<form::Map>) -> Result<Option<SecretSource>, ConfigError> {
         let map = self.map(key)?;
         let mut entries = map.iter();
@@ -64,6 +64,7 @@ impl Reader<'_> {
         let source = match kind.as_str() {
             "file" => absolute(place).map(SecretSource::File),
             "credential" if is_name(place) => Some(SecretSource::Credential(place.clone())),
+            "ssm_parameter" if is_parameter(place) => Some(SecretSource::Parameter(place.clone())),
             _ => None,
         };
         source.map(Some).ok_or_else(|| self.not_a_source(key))
@@ -84,7 +85,7 @@ impl Reader<'_> {
     }
 
     fn not_a_source(&self, key: &Setting) -> ConfigError {
-        self.invalid(key, "{ file = \"/path\" } or { credential = \"name\" }")
+        self.invalid(key, &format!("{SECRET}, not the secret itself"))
     }
 
     pub fn list(&self, key: &Key<form::List>) -> Result<Vec<String>, ConfigError> {
@@ -185,6 +186,17 @@ impl Reader<'_> {
             _ => Ok(None),
         }
     }
+}
+
+/// How the settings say where a secret is.
+const SECRET: &str =
+    "{ file = \"/path\" }, { credential = \"name\" } or { ssm_parameter = \"/name\" }";
+
+/// A name of the Parameter Store, with or without a version or label, or an ARN (Systems Manager API
+/// Reference, GetParameter).
+fn is_parameter(text: &str) -> bool {
+    (1..=2048).contains(&text.len())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "_.-/:".contains(c))
 }
 
 /// `"a", "b" or "c"`.

@@ -33,11 +33,7 @@ pub fn csr(
     let mut extensions = BTreeMap::new();
     add_tags(settings, facts, &mut extensions, &mut notes);
     add_own(facts, &mut extensions);
-    let mut attributes = add_file(site, &mut extensions)?;
-    if let Some(password) = &site.challenge_password {
-        attributes.retain(|(dotted, _)| dotted != oid::CHALLENGE_PASSWORD);
-        attributes.push((oid::CHALLENGE_PASSWORD.to_owned(), password.clone()));
-    }
+    let attributes = add_file(site, &mut extensions)?;
     for (name, value) in &settings.extension_requests {
         if let Some(dotted) = oid::resolve(name) {
             extensions.insert(dotted, value.clone());

@@ -15,6 +15,7 @@ pub struct Contents<'a> {
     pub ca: &'a str,
     /// Where none are known, the agent fetches them.
     pub crl: Option<&'a str>,
+    /// Empty: it is not installed.
     pub csr: &'a str,
     /// The staging path of the key.
     pub staged_key: &'a str,

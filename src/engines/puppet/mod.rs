@@ -24,7 +24,7 @@ use super::{
 use crate::fault::{Fault, Kind};
 use crate::pki::certificate::{self, CertificateError, Expectation};
 use crate::pki::{CaBundle, crl, name};
-use crate::secret::{Secret, SecretSource};
+use crate::secret::Secret;
 use agent_settings::Expected;
 
 /// The account that owns Puppet's files, where it exists.
@@ -60,8 +60,6 @@ pub struct Puppet {
     pub run: bool,
     /// The path of Puppet's program. None: it is looked for in the usual directories.
     pub program: Option<String>,
-    /// Where the challenge password is (`[puppet-server]`).
-    pub challenge_password: Option<SecretSource>,
 }
 
 /// What the settings say about Puppet's directories. The rest is found out.
@@ -72,8 +70,6 @@ pub struct PuppetWanted {
     pub statedir: Option<String>,
     /// Puppet's program.
     pub program: Option<String>,
-    /// Where the challenge password is (`[puppet-server]`).
-    pub challenge_password: Option<SecretSource>,
     /// The directories in the record. Where they are known, Puppet is not asked.
     pub known: Option<Box<PuppetSite>>,
 }
@@ -102,9 +98,6 @@ pub struct PuppetSite {
     /// challenge password.
     #[serde(skip)]
     pub csr_attributes: Option<Secret>,
-    /// The challenge password of the settings. Never stored.
-    #[serde(skip)]
-    pub challenge_password: Option<Secret>,
     /// A file that is needed for the certificate request and can't be read, and the reason.
     #[serde(skip)]
     pub unread: Option<(String, String)>,
@@ -116,7 +109,6 @@ impl PuppetSite {
     pub fn recorded(&self) -> Self {
         Self {
             csr_attributes: None,
-            challenge_password: None,
             csr_attributes_path: None,
             complaint: None,
             oid_mapping: None,
@@ -132,7 +124,6 @@ impl Engine for Puppet {
             ssldir: self.ssldir.clone(),
             statedir: self.statedir.clone(),
             program: self.program.clone(),
-            challenge_password: self.challenge_password.clone(),
             known: recorded.puppet.clone().map(Box::new),
         };
         Wanted { puppet: Some(puppet), ..Wanted::default() }
@@ -181,7 +172,9 @@ impl Engine for Puppet {
         let plan = csr::csr(self, node.facts, site, node.name)?;
         let spec = KeySpec::plain(node, key_place(site, node.name), self.key_bits);
         let csr_advice = "check extension_requests in [puppet] and csr_attributes.yaml";
-        Ok(Some(KeySpec { csr: Some(plan.spec), csr_advice, notes: plan.notes, ..spec }))
+        let challenge_password = node.additions.challenge_password.clone();
+        let (csr, notes) = (Some(plan.spec), plan.notes);
+        Ok(Some(KeySpec { csr, challenge_password, csr_advice, notes, ..spec }))
     }
 
     fn install(
@@ -195,13 +188,18 @@ impl Engine for Puppet {
         else {
             return Err(invariant("Puppet needs a Puppet server and the grant of a certificate"));
         };
+        // The request as the authority got it had a secret, whether or not this start read it.
+        let csr = match node.additions.challenge_password {
+            Some(_) => "",
+            None => node.key()?.csr()?,
+        };
         let contents = install::Contents {
             endpoint,
             ca,
             crl: crl.as_deref(),
             name: node.name,
             certificate: pem,
-            csr: node.key()?.csr()?,
+            csr,
             staged_key: &node.staged_key(),
         };
         Ok(Installation::Bundle(install::install(self, site(node)?, &contents)))

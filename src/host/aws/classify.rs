@@ -106,8 +106,14 @@ const THROTTLED: [&str; 8] = [
 const STRANGE: [&str; 3] = ["InvalidAction", "UnknownOperationException", "MissingAction"];
 
 /// Codes that mean that the resource does not exist.
-const NOT_FOUND: [&str; 4] =
-    ["ResourceNotFoundException", "InvalidActivation", "InvalidActivationId", "InvalidInstanceId"];
+const NOT_FOUND: [&str; 6] = [
+    "ResourceNotFoundException",
+    "InvalidActivation",
+    "InvalidActivationId",
+    "InvalidInstanceId",
+    "ParameterNotFound",
+    "ParameterVersionNotFound",
+];
 
 /// The message of a ResourceNotFoundException or a similar error. It counts as an answer, because its
 /// meaning depends on the request.

@@ -16,10 +16,9 @@ use crate::host::files;
 use crate::host::process::{self, Network};
 use crate::host::program;
 use crate::host::root::Root;
-use crate::host::secrets;
 use crate::host::store::Store;
 use crate::pki::public_key::sha256;
-use crate::secret::{Secret, SecretSource};
+use crate::secret::Secret;
 
 /// The longest run of `puppet config print`. It takes a second, and several during a boot.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -82,10 +81,6 @@ pub async fn site(root: &Root, wanted: Option<PuppetWanted>) -> Result<Option<Pu
     let mapping = named("trusted_oid_mapping_file", "custom_trusted_oid_mapping.yaml");
     site.csr_attributes = yaml(root, &path, &mut site.unread).map(Secret::new);
     site.csr_attributes_path = Some(path);
-    site.challenge_password = wanted
-        .challenge_password
-        .as_ref()
-        .and_then(|source| password(root, source, &mut site.unread));
     site.oid_mapping = yaml(root, &mapping, &mut site.unread).map(|text| (mapping, text));
     Ok(Some(site))
 }
@@ -357,20 +352,6 @@ fn packaged(root: &Root) -> PuppetSite {
         said_by: said_by.to_owned(),
         ..PuppetSite::default()
     }
-}
-
-/// A text of one line, 1 to 255 characters (PKCS #9, `challengePassword`).
-fn password(
-    root: &Root,
-    source: &SecretSource,
-    unread: &mut Option<(String, String)>,
-) -> Option<Secret> {
-    let found = secrets::read(root, source).and_then(|secret| {
-        let fits = (1..=255).contains(&secret.expose().chars().count())
-            && !secret.expose().contains(char::is_control);
-        if fits { Ok(secret) } else { Err("it is not one line of 1 to 255 characters".to_owned()) }
-    });
-    found.map_err(|why| unread.get_or_insert_with(|| (secrets::shown(source), why))).ok()
 }
 
 /// Reads a YAML file. Where it exists and can't be read, the reason is noted in `unread`, and the core

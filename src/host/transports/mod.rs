@@ -14,6 +14,7 @@ use super::aws::environment::Environment;
 use super::net::HttpClients;
 use super::root::Root;
 use crate::fault::Fault;
+use crate::secret::Secret;
 use crate::targets::{Answer, Call, Request};
 use opsworks_cm::OpsworksCm;
 use opsworks_stacks::OpsworksStacks;
@@ -122,15 +123,26 @@ impl Transports {
                 service.call(request).await.map(Answer::OpsworksStacks)
             }
             Request::SystemsManager(request) => {
-                let session = self.session()?;
-                let service =
-                    self.systems_manager.get_or_insert_with(|| SystemsManager::new(session));
-                service.call(request).await.map(Answer::SystemsManager)
+                self.systems_manager()?.call(request).await.map(Answer::SystemsManager)
             }
             Request::PuppetCa(request) => {
                 puppet_ca::call(&self.http, request).await.map(Answer::PuppetCa)
             }
         }
+    }
+
+    /// A parameter of the Parameter Store, decrypted.
+    ///
+    /// # Errors
+    /// `Config` where it does not exist; else as [`Self::call`].
+    pub async fn parameter(&mut self, name: &str) -> Result<Secret, Fault> {
+        tracing::debug!(action = "GetParameter", on = name, "calling");
+        self.systems_manager()?.parameter(name).await
+    }
+
+    fn systems_manager(&mut self) -> Result<&SystemsManager, Fault> {
+        let session = self.session()?;
+        Ok(self.systems_manager.get_or_insert_with(|| SystemsManager::new(session)))
     }
 
     /// What the AWS services have in common: region, credentials, limits.

@@ -9,12 +9,12 @@ use aws_sdk_ssm::primitives::DateTime;
 use aws_sdk_ssm::types as sdk;
 
 use super::ServiceId;
-use crate::fault::Fault;
+use crate::fault::{Fault, Kind};
 use crate::host::aws::Session;
 use crate::host::sanitize::clean;
 use crate::secret::Secret;
-use crate::targets::invariant;
 use crate::targets::ssm::api::{Activation, Answer, NewActivation, Request};
+use crate::targets::{Call, invariant};
 use crate::text;
 
 /// The largest page size (DescribeActivations, DescribeInstanceInformation).
@@ -74,6 +74,25 @@ impl SystemsManager {
         }
     }
 
+    /// A parameter's value, decrypted.
+    ///
+    /// # Errors
+    /// `Config` where there is none of this name; else as for [`Self::call`].
+    pub async fn parameter(&self, name: &str) -> Result<Secret, Fault> {
+        let request = GetParameter { name };
+        let sent = self.client.get_parameter().name(name).with_decryption(true);
+        let call = self.session.of(&request, |_| None);
+        let found = call
+            .answer(sent.send(), |output| output.parameter.and_then(|it| it.value).map(Secret::new))
+            .await?;
+        found.ok_or_else(|| {
+            let todo = format!(
+                "create it: `aws ssm put-parameter --type SecureString --name {name} --value file://SECRET`, or correct the setting"
+            );
+            Fault::new(Kind::Config, "the parameter does not exist", request.on(), todo)
+        })
+    }
+
     fn activations(&self, name: String, next: Option<String>) -> DescribeActivationsFluentBuilder {
         let filter = sdk::DescribeActivationsFilter::builder()
             .filter_key(sdk::DescribeActivationsFilterKeys::DefaultInstanceName)
@@ -110,6 +129,29 @@ impl SystemsManager {
             .expiration_date(DateTime::from_secs(new.expires_at))
             .registration_limit(new.registration_limit)
             .set_tags(Some(tags).filter(|tags| !tags.is_empty())))
+    }
+}
+
+/// GetParameter, for a secret of the settings.
+struct GetParameter<'a> {
+    name: &'a str,
+}
+
+impl Call for GetParameter<'_> {
+    fn action(&self) -> &'static str {
+        "GetParameter"
+    }
+
+    fn on(&self) -> String {
+        format!("parameter {}", self.name)
+    }
+
+    fn answer_is_secret(&self) -> bool {
+        true
+    }
+
+    fn if_refused(&self) -> &'static str {
+        "allow ssm:GetParameter, and kms:Decrypt with its key, to this node; `enlist policy` prints the statements"
     }
 }
 

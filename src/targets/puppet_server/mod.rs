@@ -17,7 +17,7 @@ use super::{
     Target, Undecided, mismatch,
 };
 use crate::engines::puppet;
-use crate::engines::{Authority, EngineId, NodeContext, Observed};
+use crate::engines::{Authority, EngineId, NodeContext, Observed, RequestAdditions};
 use crate::facts::Facts;
 use crate::fault::{Fault, Kind};
 use crate::pki::pin::{Pin, PinError};
@@ -36,6 +36,8 @@ pub struct PuppetServer {
     pub servers: Vec<String>,
     pub port: u16,
     pub ca: Ca,
+    /// What is added to the certificate request.
+    pub additions: RequestAdditions,
 }
 
 /// How the CA is known before it is asked.
@@ -91,6 +93,10 @@ impl Target for PuppetServer {
     /// The CA may have a certificate or a request of this name, ours or somebody else's.
     fn shows_registration(&self, _: &Observed) -> bool {
         true
+    }
+
+    fn additions(&self) -> &RequestAdditions {
+        &self.additions
     }
 
     fn create(&self, node: &NodeContext<'_>, _: &str, _: i64) -> Result<Creation, Fault> {
