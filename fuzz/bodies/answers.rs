@@ -191,7 +191,7 @@ fn meaning(target: &dyn Target, authority: &Authority, answers: &[Answer]) {
         }
     }
     for until in 0..=answers.len() {
-        match target.reconcile(&node, MARK, &answers[..until]) {
+        match target.reconcile(&node, MARK, &answers[..until], NOW) {
             Ok(Question::Done(Reconciled::Granted(grant))) => acceptable(&grant, authority),
             Ok(Question::Ask(request)) => safe(&request),
             Ok(_) => {}
@@ -225,7 +225,7 @@ fn leaving(target: &dyn Target, answers: &[Answer]) {
                 facts: &facts,
                 observed: &observed,
             };
-            match target.leave(&member, answers) {
+            match target.leave(&member, answers, NOW) {
                 Ok(Question::Ask(request) | Question::AskLater(request)) => safe(&request),
                 Ok(_) => {}
                 Err(fault) => graded(&fault),

@@ -7,7 +7,7 @@ use enlist::bootstrap::{
 };
 use enlist::engines::Engines;
 use enlist::fault::{Fault, Kind};
-use enlist::targets::{Call, Request, Target};
+use enlist::targets::{Call, Request, Signature, Target};
 
 use super::world::{facts, key_report, observed, targets};
 
@@ -69,7 +69,9 @@ fn drive(mut core: impl StateMachine, record: &Record, asked: impl Fn(&Request, 
             Effect::Finish(_) => return,
             Effect::SettleHandOver => Event::HandOverSettled,
             Effect::GatherFacts(_) => Event::Facts(Box::new(facts()), Box::new(observed())),
-            Effect::Sign(..) => Event::Signed(Vec::new()),
+            Effect::Sign(signing) => {
+                Event::Signed(Signature { bytes: signing.bytes, signature: Vec::new() })
+            }
             Effect::EnsureKey(_) => Event::Key(Box::new(key_report())),
             Effect::Persist(record) => {
                 assert_eq!(Record::parse(&record.to_text(), "/r").as_ref(), Ok(&*record));

@@ -4,9 +4,11 @@ use std::ops::ControlFlow::{self, Break, Continue};
 
 use super::journal::Journal;
 use super::steps::Steps;
-use super::{Bootstrap, Effect, Event, Fault, Key, Kind, Now, Phase, PhaseName, Request, StepKind};
+use super::{
+    Bootstrap, Effect, Event, Fault, Key, Kind, Now, Phase, PhaseName, Request, Signing, StepKind,
+};
 use crate::engines::{EngineRecord, FactsWanted, Grant, Installation, KeySpec};
-use crate::targets::{Creation, Decision, Question, Reconciled, Undecided, invariant};
+use crate::targets::{Creation, Decision, Question, Reconciled, ToSign, Undecided, invariant};
 
 impl Steps for Bootstrap {
     fn journal(&mut self) -> &mut Journal {
@@ -121,7 +123,12 @@ impl Bootstrap {
     /// Records what the authority is asked with, and decides the creating call.
     fn create(&mut self, now: Now) -> Result<Option<Effect>, Fault> {
         let node = self.node()?;
-        let creation = self.plan.target.create(&node, &self.mark(), now.unix)?;
+        let creation = self.plan.target.create(&node, &self.mark(), &self.answers, now.unix)?;
+        if let Creation::Sign(to_sign) = creation {
+            return self.sign(to_sign).map(Some);
+        }
+        self.answers.clear();
+        let node = self.node()?;
         let is_registered =
             !self.journal.working.is_member() && self.plan.target.shows_registration(node.observed);
         let engine = EngineRecord::of(node.observed);
@@ -146,18 +153,25 @@ impl Bootstrap {
                 self.journal.enter(now, Phase::Installing { grant });
                 Ok(None)
             }
+            Creation::Sign(_) => Err(invariant("a signature was asked for after the call")),
         }
     }
 
     fn create_again(&mut self, now: Now) -> Result<Option<Effect>, Fault> {
-        match self.plan.target.create(&self.node()?, &self.mark(), now.unix)? {
-            Creation::Call(request) => Ok(Some(Effect::Call(request))),
+        let node = self.node()?;
+        match self.plan.target.create(&node, &self.mark(), &self.answers, now.unix)? {
+            Creation::Call(request) => {
+                self.answers.clear();
+                Ok(Some(Effect::Call(request)))
+            }
+            Creation::Sign(to_sign) => self.sign(to_sign).map(Some),
             Creation::Given(_) => Err(invariant("this target has no creating call")),
         }
     }
 
     fn reconcile(&mut self, now: Now) -> Result<Option<Effect>, Fault> {
-        let question = self.plan.target.reconcile(&self.node()?, &self.mark(), &self.answers);
+        let node = self.node()?;
+        let question = self.plan.target.reconcile(&node, &self.mark(), &self.answers, now.unix);
         let reconciled = match self.ask(question)? {
             Continue(reconciled) => reconciled,
             Break(effect) => return Ok(Some(effect)),
@@ -256,11 +270,7 @@ impl Bootstrap {
                 self.answers.pop();
                 Ok(Break(Effect::Call(request)))
             }
-            Ok(Question::Sign(bytes)) => {
-                let spec = self.engine().key(&self.node()?)?;
-                let spec = spec.ok_or_else(|| invariant("there is no key to sign with"))?;
-                Ok(Break(Effect::Sign(Box::new(spec), bytes)))
-            }
+            Ok(Question::Sign(to_sign)) => self.sign(to_sign).map(Break),
             Ok(Question::Done(result)) => {
                 self.answers.clear();
                 Ok(Continue(result))
@@ -270,6 +280,10 @@ impl Bootstrap {
                 Err(fault)
             }
         }
+    }
+
+    fn sign(&self, to_sign: ToSign) -> Result<Effect, Fault> {
+        Signing::of(to_sign, self.engine(), &self.node()?).map(Effect::sign)
     }
 
     /// The authority has what it needs to decide, and is asked with this ticket.

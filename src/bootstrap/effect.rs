@@ -5,11 +5,13 @@ use std::time::Duration;
 use super::monitor::Need;
 use super::record::Record;
 use crate::engines::{
-    Bundle, FactsWanted, HandOver, Installed, KeyReport, KeySpec, Observed, ObservedFile,
+    Bundle, Engine, FactsWanted, HandOver, Installed, KeyReport, KeySpec, NodeContext, Observed,
+    ObservedFile,
 };
 use crate::facts::{Facts, MachineIdentity};
 use crate::fault::{Evidence, Fault};
-use crate::targets::{Answer, Call, Request, Standing};
+use crate::secret::SecretSource;
+use crate::targets::{Answer, Call, Request, Signature, SigningKey, Standing, ToSign, invariant};
 
 /// Both clocks at one moment. The wall clock may jump at the first boot, so waits and budgets use the
 /// monotonic clock. Certificates need the wall clock.
@@ -31,8 +33,8 @@ pub enum Effect {
     GatherFacts(FactsWanted),
     /// Use the installed key, else the staged key, else make one. Then sign the certificate request.
     EnsureKey(Box<KeySpec>),
-    /// Sign these bytes with the node's key (RSASSA-PKCS1-v1_5 with SHA-256, RFC 8017).
-    Sign(Box<KeySpec>, Vec<u8>),
+    /// Sign bytes (RSASSA-PKCS1-v1_5 with SHA-256, RFC 8017).
+    Sign(Box<Signing>),
     /// Write the record, and sync it so that it survives a power cut.
     Persist(Box<Record>),
     Call(Request),
@@ -64,7 +66,7 @@ pub enum Event {
     HandOverSettled,
     Facts(Box<Facts>, Box<Observed>),
     Key(Box<KeyReport>),
-    Signed(Vec<u8>),
+    Signed(Signature),
     Persisted,
     Answered(Answer),
     Woke,
@@ -80,6 +82,55 @@ pub enum Event {
     /// The record, the state of each of its files, and this machine's ids.
     Inspected(Option<Box<Record>>, Vec<ObservedFile>, MachineIdentity),
     Failed(Fault),
+}
+
+/// Bytes to be signed, and where the key is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signing {
+    pub key: SigningKeyPlace,
+    pub bytes: Vec<u8>,
+}
+
+/// Where a key to sign with is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SigningKeyPlace {
+    /// The node's key: the installed one, else the staged one.
+    Node(KeySpec),
+    /// A key of the settings, and the setting that says where it is.
+    Secret(SecretSource, &'static str),
+}
+
+impl Signing {
+    /// # Errors
+    /// `Invariant` where the node has no key.
+    pub fn of(to_sign: ToSign, engine: &dyn Engine, node: &NodeContext<'_>) -> Result<Self, Fault> {
+        let key = match to_sign.with {
+            SigningKey::Secret { source, setting } => SigningKeyPlace::Secret(source, setting),
+            SigningKey::Node => {
+                let spec = engine.key(node)?;
+                SigningKeyPlace::Node(
+                    spec.ok_or_else(|| invariant("there is no key to sign with"))?,
+                )
+            }
+        };
+        Ok(Self { key, bytes: to_sign.bytes })
+    }
+
+    /// The secret of the settings that has to be read for it.
+    #[must_use]
+    pub fn secret(&self) -> Option<&SecretSource> {
+        match &self.key {
+            SigningKeyPlace::Node(_) => None,
+            SigningKeyPlace::Secret(source, _) => Some(source),
+        }
+    }
+
+    fn key_name(&self) -> &'static str {
+        match self.key {
+            SigningKeyPlace::Node(_) => "the node's key",
+            SigningKeyPlace::Secret(_, setting) => setting,
+        }
+    }
 }
 
 /// How a state machine ended.
@@ -101,6 +152,10 @@ pub enum Outcome {
 }
 
 impl Effect {
+    pub(super) fn sign(signing: Signing) -> Self {
+        Self::Sign(Box::new(signing))
+    }
+
     /// What is being done now, as a phrase.
     #[must_use]
     pub fn describe(&self, authority: &str) -> String {
@@ -108,7 +163,7 @@ impl Effect {
             Self::SettleHandOver => "settling an interrupted hand-over to the engine".to_owned(),
             Self::GatherFacts(_) => "gathering facts".to_owned(),
             Self::EnsureKey(spec) => format!("reading or making the {}-bit private key", spec.bits),
-            Self::Sign(..) => "signing with the node's key".to_owned(),
+            Self::Sign(signing) => format!("signing with {}", signing.key_name()),
             Self::Persist(_) => "writing the record".to_owned(),
             Self::Call(request) => format!("calling {} for {authority}", request.action()),
             Self::WaitUntil(_) => "waiting".to_owned(),

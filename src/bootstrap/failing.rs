@@ -9,6 +9,10 @@ impl Bootstrap {
     pub(super) fn take_fault(&mut self, now: Now, fault: Fault) {
         let fault = clock_skew::retry_when_wrong(fault, now);
         let phase = self.journal.working.phase.name();
+        if fault.may_have_happened {
+            // What was answered before may not be so any more.
+            self.answers.clear();
+        }
         if phase == PhaseName::Creating && !self.is_in_doubt {
             self.is_in_doubt = fault.may_have_happened;
             if !self.is_in_doubt {

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::journal::Journal;
-use super::probe::member;
+use super::probe::{member, sign};
 use super::retry_schedule::RetrySchedule;
 use super::steps::Steps;
 use super::{
@@ -91,7 +91,7 @@ impl Leave {
     }
 
     fn tell_authority(&mut self, now: Now) -> Result<Option<Effect>, Fault> {
-        let question = self.ask_target();
+        let question = self.ask_target(now);
         match question {
             Ok(Question::Ask(request)) => Ok(Some(Effect::Call(request))),
             Ok(Question::AskLater(_)) if self.journal.schedule.is_spent(now) => {
@@ -102,12 +102,19 @@ impl Leave {
                 self.journal.schedule.poll_later(now, "the authority still has this node");
                 Ok(Some(Effect::Call(request)))
             }
-            Ok(Question::Sign(_)) => Err(invariant("a leave signs nothing")),
+            Ok(Question::Sign(to_sign)) => {
+                let record = &self.journal.working;
+                let facts = self.facts.as_ref();
+                sign(to_sign, &*self.target, self.engine(), record, facts).map(Some)
+            }
             Ok(Question::Done(departure)) => {
                 let authority = self.target.authority_name();
                 let result = match departure {
                     Departure::Complete => format!("{authority} does not have this node any more"),
                     Departure::Remains(todo) => format!("{authority} still has this node: {todo}"),
+                    Departure::Unclear(why) => {
+                        format!("{authority} may still have this node: {why}")
+                    }
                 };
                 self.journal.step_done(StepKind::Departed, result);
                 self.progress = Progress::Gone;
@@ -120,12 +127,12 @@ impl Leave {
         }
     }
 
-    fn ask_target(&self) -> Result<Question<Departure>, Fault> {
+    fn ask_target(&self, now: Now) -> Result<Question<Departure>, Fault> {
         let record = &self.journal.working;
         let (facts, observed) =
             self.facts.as_ref().ok_or_else(|| invariant("the facts were not gathered"))?;
         let member = member(record, facts, observed);
-        self.target.leave(&member, &self.answers)
+        self.target.leave(&member, &self.answers, now.unix)
     }
 
     /// Removes planned files too: an interrupted installation may have written some of them.
@@ -152,7 +159,8 @@ impl Leave {
         }
         let record = &self.journal.working;
         let is_new = record.phase.name() == PhaseName::New;
-        let was_attempted = !is_new || record.is_member();
+        // A join that was refused begins again, and its call may have had an effect.
+        let was_attempted = !is_new || record.is_member() || record.attempts > 0;
         let fault = record.fault.clone();
         let grant = record.phase.grant();
         // A hand-over may have succeeded just before a crash, without a record of it.
@@ -204,6 +212,7 @@ impl Steps for Leave {
             Event::HandOverSettled => self.hand_over_is_settled = true,
             Event::Facts(facts, observed) => self.take_facts(now, *facts, *observed)?,
             Event::Answered(answer) => self.answers.push(answer),
+            Event::Signed(signature) => self.answers.push(Answer::Signature(signature)),
             Event::Cleared => self.progress = Progress::Cleared,
             Event::Forgotten => self.finish(),
             Event::Failed(fault) => return Err(fault),

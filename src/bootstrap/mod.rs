@@ -34,7 +34,7 @@ mod steps;
 use std::time::Duration;
 
 pub use crate::engines::{Finding, Installed};
-pub use effect::{Effect, Event, Now, Outcome};
+pub use effect::{Effect, Event, Now, Outcome, Signing, SigningKeyPlace};
 pub use leave::Leave;
 pub use maintenance::Maintenance;
 pub use monitor::{Monitor, Need};

@@ -1,11 +1,11 @@
 //! Asks the authority what it knows of this node now. Read-only, without retries: the first fault ends
 //! it. Pure.
 
-use super::{Effect, Event, Now, Outcome, Phase, PhaseName, Record, StateMachine, Status};
+use super::{Effect, Event, Now, Outcome, Phase, PhaseName, Record, Signing, StateMachine, Status};
 use crate::engines::{Authority, Engine, Engines, FactsWanted, NodeContext, Observed};
 use crate::facts::Facts;
 use crate::fault::Fault;
-use crate::targets::{Answer, Member, Question, Standing, Target, invariant, state_dir};
+use crate::targets::{Answer, Member, Question, Standing, Target, ToSign, invariant, state_dir};
 
 /// The question to one authority.
 pub struct Probe {
@@ -59,27 +59,32 @@ impl Probe {
         let member = member(&self.record, facts, observed);
         Ok(match self.target.probe(&member, &self.answers, now.unix)? {
             Question::Ask(request) => Effect::Call(request),
-            Question::Sign(bytes) => self.sign(bytes)?,
+            Question::Sign(to_sign) => {
+                sign(to_sign, &*self.target, self.engine(), &self.record, self.facts.as_ref())?
+            }
             Question::AskLater(_) => Effect::Finish(Outcome::Probed(Standing::Reachable)),
             Question::Done(standing) => Effect::Finish(Outcome::Probed(standing)),
         })
     }
+}
 
-    /// Signs with the member's key. A node without a key or an authority has nothing to sign with.
-    fn sign(&self, bytes: Vec<u8>) -> Result<Effect, Fault> {
-        let no_key = || invariant("there is no key to sign with");
-        let (Some((facts, observed)), Some(name), Some(authority)) =
-            (&self.facts, &self.record.name, &self.record.authority)
-        else {
-            return Err(no_key());
-        };
-        let state_dir = &state_dir(self.target.id());
-        let additions = self.target.additions();
-        let node =
-            NodeContext { facts, observed, name, authority, additions, key: None, state_dir };
-        let spec = self.engine().key(&node)?.ok_or_else(no_key)?;
-        Ok(Effect::Sign(Box::new(spec), bytes))
-    }
+/// Signs for a node that may be a member. One without a name or an authority has nothing to sign.
+pub(super) fn sign(
+    to_sign: ToSign,
+    target: &dyn Target,
+    engine: &dyn Engine,
+    record: &Record,
+    gathered: Option<&(Facts, Observed)>,
+) -> Result<Effect, Fault> {
+    let (Some((facts, observed)), Some(name), Some(authority)) =
+        (gathered, &record.name, &record.authority)
+    else {
+        return Err(invariant("there is no key to sign with"));
+    };
+    let state_dir = &state_dir(&record.target);
+    let additions = target.additions();
+    let node = NodeContext { facts, observed, name, authority, additions, key: None, state_dir };
+    Signing::of(to_sign, engine, &node).map(Effect::sign)
 }
 
 /// What a target is told of this node's membership.

@@ -21,7 +21,7 @@ pub struct KeyGeneration {
 }
 
 /// A key file's bytes.
-type Content = Zeroizing<Vec<u8>>;
+pub(super) type Content = Zeroizing<Vec<u8>>;
 
 /// Begins to make a key before it is asked for, unless the node has one already. Making it takes
 /// time, in which the network calls go on.
@@ -93,25 +93,7 @@ fn with_password(mut csr: CsrSpec, password: Option<Secret>) -> Result<CsrSpec, 
     Ok(csr)
 }
 
-/// Signs bytes with the installed key, else with the staged one (RSASSA-PKCS1-v1_5 with SHA-256,
-/// RFC 8017, section 8.2).
-///
-/// # Errors
-/// `Host` where neither exists, `Data` where the key can't be used.
-pub fn sign(root: &Root, spec: &KeySpec, bytes: &[u8]) -> Result<Vec<u8>, Fault> {
-    let installed = load(root, &spec.at.path)?;
-    let (key, _) = match installed {
-        Some(key) => key,
-        None => load(root, &spec.staged)?.ok_or_else(|| missing(root, spec))?,
-    };
-    key.sign(bytes).map_err(|error| {
-        let on = root.shown(&spec.at.path);
-        let todo = format!("check the key: `openssl rsa -check -noout -in {on}`");
-        Fault::new(Kind::Data, "the private key could not sign", on, todo).because(&error)
-    })
-}
-
-fn missing(root: &Root, spec: &KeySpec) -> Fault {
+pub(super) fn missing(root: &Root, spec: &KeySpec) -> Fault {
     let on = root.shown(&spec.at.path);
     let todo =
         "restore it from a backup; to join with a new key, `enlist leave`, then `enlist join`";
@@ -128,7 +110,7 @@ fn begin(bits: u32) -> KeyGeneration {
     KeyGeneration { bits, result }
 }
 
-fn load(root: &Root, path: &str) -> Result<Option<(PrivateKey, Content)>, Fault> {
+pub(super) fn load(root: &Root, path: &str) -> Result<Option<(PrivateKey, Content)>, Fault> {
     let Some(text) = files::read_if_there(root, path)?.map(Zeroizing::new) else {
         return Ok(None);
     };

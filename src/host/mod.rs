@@ -30,6 +30,7 @@ pub mod root;
 pub mod sandbox;
 mod sanitize;
 mod secrets;
+pub mod signing;
 pub mod store;
 pub mod timer;
 mod tls;
@@ -38,10 +39,12 @@ pub mod variables;
 
 use std::time::Duration;
 
-use crate::bootstrap::{Effect, Event, Now};
-use crate::engines::{FactsWanted, Observed};
+use crate::bootstrap::{Effect, Event, Now, Signing};
+use crate::engines::{FactsWanted, KeyReport, KeySpec, Observed};
 use crate::facts::Facts;
 use crate::fault::Fault;
+use crate::secret::{Secret, SecretSource};
+use crate::targets::Signature;
 
 pub use aws::AwsSettings;
 pub use aws::environment::Environment;
@@ -102,15 +105,8 @@ impl Host {
                 let (facts, observed) = self.gather(wanted).await?;
                 Event::Facts(Box::new(facts), Box::new(observed))
             }
-            Effect::EnsureKey(spec) => {
-                let password = match &spec.challenge_password {
-                    Some(source) => Some(secrets::read(root, &mut self.transports, source).await?),
-                    None => None,
-                };
-                let making = self.key.take();
-                Event::Key(Box::new(key::ensure(root, store, &spec, password, making).await?))
-            }
-            Effect::Sign(spec, bytes) => Event::Signed(key::sign(root, &spec, &bytes)?),
+            Effect::EnsureKey(spec) => Event::Key(Box::new(self.ensure_key(&spec).await?)),
+            Effect::Sign(signing) => Event::Signed(self.sign(*signing).await?),
             Effect::Persist(record) => store.persist(&record).map(|()| Event::Persisted)?,
             Effect::Call(request) => Event::Answered(self.transports.call(request).await?),
             Effect::WaitUntil(mono) => {
@@ -147,6 +143,23 @@ impl Host {
             // Never reached: the driver ends at `Finish`.
             Effect::Finish(_) => Event::Woke,
         })
+    }
+
+    async fn ensure_key(&mut self, spec: &KeySpec) -> Result<KeyReport, Fault> {
+        let password = self.secret(spec.challenge_password.as_ref()).await?;
+        key::ensure(&self.root, &self.store, spec, password, self.key.take()).await
+    }
+
+    async fn sign(&mut self, signing: Signing) -> Result<Signature, Fault> {
+        let secret = self.secret(signing.secret()).await?;
+        signing::sign(&self.root, signing, secret)
+    }
+
+    async fn secret(&mut self, source: Option<&SecretSource>) -> Result<Option<Secret>, Fault> {
+        match source {
+            Some(source) => secrets::read(&self.root, &mut self.transports, source).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Gathers the node's facts and what is installed of its engine. Begins to make the key meanwhile,

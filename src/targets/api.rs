@@ -47,7 +47,7 @@ pub enum Answer {
     SystemsManager(ssm::api::Answer),
     PuppetCa(puppet_server::api::Answer),
     /// The result of [`super::Question::Sign`].
-    Signature(Vec<u8>),
+    Signature(super::Signature),
 }
 
 impl Request {

@@ -38,16 +38,45 @@ pub enum Question<T> {
     Ask(Request),
     /// Makes this call after a wait. Its result replaces the last answer.
     AskLater(Request),
-    /// Has these bytes signed with the node's key. The signature is the next answer.
-    Sign(Vec<u8>),
+    /// Has bytes signed. The signature is the next answer.
+    Sign(ToSign),
     /// The result.
     Done(T),
+}
+
+/// Bytes to be signed (RSASSA-PKCS1-v1_5 with SHA-256, RFC 8017), and with which key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToSign {
+    pub with: SigningKey,
+    pub bytes: Vec<u8>,
+}
+
+/// A private key. It does not leave the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SigningKey {
+    /// The node's own.
+    Node,
+    /// A key of the settings.
+    Secret {
+        source: SecretSource,
+        /// The setting that says where it is, for messages: `validator_key in [chef-server]`.
+        setting: &'static str,
+    },
+}
+
+/// A signature, and what was signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signature {
+    pub bytes: Vec<u8>,
+    pub signature: Vec<u8>,
 }
 
 /// How the node asks for its membership.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Creation {
     Call(Request),
+    /// Something has to be signed first.
+    Sign(ToSign),
     /// No call is needed: the settings give the grant of a call that was made elsewhere.
     Given(Grant),
 }
@@ -88,6 +117,8 @@ pub enum Departure {
     /// The authority still has it, because a node can't remove itself there. The text says what a person
     /// has to do.
     Remains(String),
+    /// The authority does not say whether it still has this node. The text says what a person can do.
+    Unclear(String),
 }
 
 /// What the authority says of this node now.
@@ -197,11 +228,17 @@ pub trait Target: Send {
     }
 
     /// The creating call. `mark` is a text that is unique to this node and target, for finding later what
-    /// the call created. `unix` is the time in seconds.
+    /// the call created. `unix` is the time in seconds. `answers` are the signatures that it asked for.
     ///
     /// # Errors
     /// `Config` where a value does not fit the API.
-    fn create(&self, node: &NodeContext<'_>, mark: &str, unix: i64) -> Result<Creation, Fault>;
+    fn create(
+        &self,
+        node: &NodeContext<'_>,
+        mark: &str,
+        answers: &[Answer],
+        unix: i64,
+    ) -> Result<Creation, Fault>;
 
     /// The meaning of the answer to the creating call.
     ///
@@ -218,8 +255,9 @@ pub trait Target: Send {
         node: &NodeContext<'_>,
         mark: &str,
         answers: &[Answer],
+        unix: i64,
     ) -> Result<Question<Reconciled>, Fault> {
-        let _ = (node, mark, answers);
+        let _ = (node, mark, answers, unix);
         Ok(Question::Done(Reconciled::CallAgain))
     }
 
@@ -251,7 +289,12 @@ pub trait Target: Send {
     ///
     /// # Errors
     /// As for the answers of any call.
-    fn leave(&self, member: &Member<'_>, answers: &[Answer]) -> Result<Question<Departure>, Fault>;
+    fn leave(
+        &self,
+        member: &Member<'_>,
+        answers: &[Answer],
+        unix: i64,
+    ) -> Result<Question<Departure>, Fault>;
 
     /// Asks what the authority knows of this node now, for `enlist status --probe` and `enlist doctor`.
     /// Read-only. By default, finds out only whether the authority is there and ready. `unix` is the

@@ -18,6 +18,9 @@ use super::script::World;
 pub struct FixedTarget {
     ca: String,
     grant: Grant,
+    pub create: fn(&[Answer]) -> Creation,
+    pub created: fn(&Grant) -> Created,
+    pub shows_registration: bool,
     pub reconcile: fn(&Grant, &[Answer]) -> Question<Reconciled>,
     /// From the ticket and the answers.
     pub wait: fn(&Grant, &str, &[Answer]) -> Question<Decision>,
@@ -34,6 +37,9 @@ impl FixedTarget {
         Self {
             ca: world.ca.pem(),
             grant,
+            create: |_| Creation::Call(call()),
+            created: |_| panic!("nothing is created"),
+            shows_registration: true,
             reconcile: |_, answers| panic!("reconciled with {answers:?}"),
             wait: |_, ticket, _| panic!("waited with {ticket}"),
         }
@@ -69,15 +75,21 @@ impl Target for FixedTarget {
     }
 
     fn shows_registration(&self, _: &Observed) -> bool {
-        true
+        self.shows_registration
     }
 
-    fn create(&self, _: &NodeContext<'_>, _: &str, _: i64) -> Result<Creation, Fault> {
-        Ok(Creation::Call(call()))
+    fn create(
+        &self,
+        _: &NodeContext<'_>,
+        _: &str,
+        answers: &[Answer],
+        _: i64,
+    ) -> Result<Creation, Fault> {
+        Ok((self.create)(answers))
     }
 
     fn created(&self, _: &Answer) -> Result<Created, Fault> {
-        panic!("nothing is created")
+        Ok((self.created)(&self.grant))
     }
 
     fn reconcile(
@@ -85,6 +97,7 @@ impl Target for FixedTarget {
         _: &NodeContext<'_>,
         _: &str,
         answers: &[Answer],
+        _: i64,
     ) -> Result<Question<Reconciled>, Fault> {
         Ok((self.reconcile)(&self.grant, answers))
     }
@@ -103,7 +116,7 @@ impl Target for FixedTarget {
         Undecided { what: format!("{name} is not signed"), todo: format!("sign {name}") }
     }
 
-    fn leave(&self, _: &Member<'_>, _: &[Answer]) -> Result<Question<Departure>, Fault> {
+    fn leave(&self, _: &Member<'_>, _: &[Answer], _: i64) -> Result<Question<Departure>, Fault> {
         Ok(Question::Done(Departure::Complete))
     }
 

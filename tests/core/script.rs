@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use enlist::bootstrap::{
-    Bootstrap, Effect, Event, Now, Outcome, Phase, PhaseName, Plan, Record, StateMachine, resume,
+    Bootstrap, Effect, Event, Now, Outcome, Phase, PhaseName, Plan, Record, Signing,
+    SigningKeyPlace, StateMachine, resume,
 };
 use enlist::engines::{Engines, Installed, Item, KeyReport};
 use enlist::fault::{Fault, Kind};
 use enlist::pki::{CsrSpec, PrivateKey, csr};
 use enlist::targets::opsworks_cm::OpsworksCm;
 use enlist::targets::opsworks_cm::api::{self, Server};
-use enlist::targets::{Answer, Call, Request};
+use enlist::targets::{Answer, Call, Request, Signature};
 
 use super::puppet_node;
 
@@ -167,9 +168,15 @@ impl Script {
                     assert!(matches!(phase, Phase::Installing { .. }), "{phase:?}");
                     ("install", Event::Installed(vec![Installed::new(Item::Key, "/s/k")]))
                 }
-                Effect::Sign(spec, bytes) => {
-                    self.signed.push((spec.at.path, bytes));
-                    ("sign", Event::Signed(b"signed".to_vec()))
+                Effect::Sign(signing) => {
+                    let Signing { key, bytes } = *signing;
+                    let key = match key {
+                        SigningKeyPlace::Node(spec) => spec.at.path,
+                        SigningKeyPlace::Secret(_, setting) => setting.to_owned(),
+                    };
+                    self.signed.push((key, bytes.clone()));
+                    let signature = b"signed".to_vec();
+                    ("sign", Event::Signed(Signature { bytes, signature }))
                 }
                 Effect::Keep(_) => ("keep", Event::Kept),
                 Effect::SetAside(_) => {

@@ -7,7 +7,8 @@ use enlist::bootstrap::{
     Effect, Event, Leave, Maintenance, Now, Outcome, Plan, StateMachine, resume,
 };
 use enlist::fault::Fault;
-use enlist::host::{Root, Store, engines, lock};
+use enlist::host::{Root, Store, engines, lock, signing};
+use enlist::secret::{Secret, SecretSource};
 use enlist::targets::ssm::api as ssm;
 use enlist::targets::{Answer, Request};
 use enlist_emulator::control::{
@@ -267,7 +268,10 @@ impl Node {
             Effect::SetAside(paths) => {
                 self.on_disk(|_| store.set_aside(&paths, unix).map(|()| Event::IsAside))?
             }
-            Effect::Sign(..) => panic!("no target here has bytes signed"),
+            Effect::Sign(signing) => {
+                let secret = signing.secret().map(|source| self.secret(source));
+                signing::sign(&self.root, *signing, secret).map(Event::Signed)
+            }
             Effect::Inspect => panic!("a join does not inspect"),
             Effect::Finish(_) => panic!("nothing to perform"),
         };
@@ -316,6 +320,11 @@ impl Node {
         });
         self.clock += reply.takes();
         reply.becomes(response, throttled)
+    }
+
+    fn secret(&self, source: &SecretSource) -> Secret {
+        let SecretSource::File(path) = source else { panic!("{source:?}") };
+        Secret::new(std::fs::read_to_string(self.path(path)).unwrap())
     }
 
     pub fn assert_no_secret(&self, text: &str, what: &str) {

@@ -93,7 +93,13 @@ impl Target for Opsworks {
         observed.opsworks_agent.is_some()
     }
 
-    fn create(&self, node: &NodeContext<'_>, _: &str, _: i64) -> Result<Creation, Fault> {
+    fn create(
+        &self,
+        node: &NodeContext<'_>,
+        _: &str,
+        _: &[Answer],
+        _: i64,
+    ) -> Result<Creation, Fault> {
         let key = &node.key()?.public;
         let (private_ip, public_ip) = addresses(self, node.facts);
         let ec2 = node.facts.ec2.as_ref().filter(|_| self.infrastructure == Infrastructure::Ec2);
@@ -128,6 +134,7 @@ impl Target for Opsworks {
         node: &NodeContext<'_>,
         _: &str,
         answers: &[Answer],
+        _: i64,
     ) -> Result<Question<Reconciled>, Fault> {
         let answers = super::api::of_service(answers)?;
         let Some(answer) = answers.first() else { return Ok(Question::Ask(self.ask_instances())) };
@@ -139,7 +146,12 @@ impl Target for Opsworks {
         }))
     }
 
-    fn leave(&self, member: &Member<'_>, answers: &[Answer]) -> Result<Question<Departure>, Fault> {
+    fn leave(
+        &self,
+        member: &Member<'_>,
+        answers: &[Answer],
+        _: i64,
+    ) -> Result<Question<Departure>, Fault> {
         let deregister = |id: &str| {
             Question::Ask(Request::DeregisterInstance { instance: id.to_owned() }.into())
         };

@@ -82,7 +82,13 @@ impl Target for OpsworksCm {
 
     /// After a lost reply the same call is made again, with the same name and key (decision 0001). So
     /// `reconcile` keeps its default.
-    fn create(&self, node: &NodeContext<'_>, _: &str, _: i64) -> Result<Creation, Fault> {
+    fn create(
+        &self,
+        node: &NodeContext<'_>,
+        _: &str,
+        _: &[Answer],
+        _: i64,
+    ) -> Result<Creation, Fault> {
         let attributes = match node.authority {
             Authority::Chef { .. } => vec![
                 ("CHEF_ORGANIZATION".to_owned(), self.chef_organization.clone()),
@@ -148,7 +154,12 @@ impl Target for OpsworksCm {
         }
     }
 
-    fn leave(&self, member: &Member<'_>, answers: &[Answer]) -> Result<Question<Departure>, Fault> {
+    fn leave(
+        &self,
+        member: &Member<'_>,
+        answers: &[Answer],
+        _: i64,
+    ) -> Result<Question<Departure>, Fault> {
         let (Some(name), true) = (member.name, member.was_attempted) else {
             return Ok(Question::Done(Departure::Complete));
         };

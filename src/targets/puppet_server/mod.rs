@@ -99,7 +99,13 @@ impl Target for PuppetServer {
         &self.additions
     }
 
-    fn create(&self, node: &NodeContext<'_>, _: &str, _: i64) -> Result<Creation, Fault> {
+    fn create(
+        &self,
+        node: &NodeContext<'_>,
+        _: &str,
+        _: &[Answer],
+        _: i64,
+    ) -> Result<Creation, Fault> {
         let (name, csr) = (node.name.to_owned(), node.key()?.csr()?.to_owned());
         let action = Action::PutCertificateRequest { name, csr };
         Ok(Creation::Call(self.ask_of(node, action)))
@@ -119,6 +125,7 @@ impl Target for PuppetServer {
         node: &NodeContext<'_>,
         _: &str,
         answers: &[Answer],
+        _: i64,
     ) -> Result<Question<Reconciled>, Fault> {
         let pending = || Ok(Question::Done(Reconciled::Pending(node.name.to_owned())));
         match super::api::of_service(answers)?.as_slice() {
@@ -180,7 +187,12 @@ impl Target for PuppetServer {
     }
 
     /// Puppet Server lets a node neither revoke nor remove its certificate.
-    fn leave(&self, member: &Member<'_>, _: &[Answer]) -> Result<Question<Departure>, Fault> {
+    fn leave(
+        &self,
+        member: &Member<'_>,
+        _: &[Answer],
+        _: i64,
+    ) -> Result<Question<Departure>, Fault> {
         let departure = match member.name.filter(|_| member.was_attempted) {
             Some(name) => Departure::Remains(format!("run `{}` on the server", clean(name))),
             None => Departure::Complete,

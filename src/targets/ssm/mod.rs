@@ -73,7 +73,13 @@ impl Target for Ssm {
         Ok(Question::Done(Authority::Service))
     }
 
-    fn create(&self, node: &NodeContext<'_>, mark: &str, unix: i64) -> Result<Creation, Fault> {
+    fn create(
+        &self,
+        node: &NodeContext<'_>,
+        mark: &str,
+        _: &[Answer],
+        unix: i64,
+    ) -> Result<Creation, Fault> {
         if let Some(id) = &self.given {
             return Ok(Creation::Given(Grant::Activation { id: id.clone() }));
         }
@@ -113,13 +119,19 @@ impl Target for Ssm {
         node: &NodeContext<'_>,
         mark: &str,
         answers: &[Answer],
+        _: i64,
     ) -> Result<Question<Reconciled>, Fault> {
         let next = sweep(&self.instance_name(node.name), mark, answers)?;
         let next = next.map(|request| Question::Ask(request.into()));
         Ok(next.unwrap_or(Question::Done(Reconciled::CallAgain)))
     }
 
-    fn leave(&self, member: &Member<'_>, answers: &[Answer]) -> Result<Question<Departure>, Fault> {
+    fn leave(
+        &self,
+        member: &Member<'_>,
+        answers: &[Answer],
+        _: i64,
+    ) -> Result<Question<Departure>, Fault> {
         let is_ours = self.given.is_none();
         let steps: Vec<Request> = match member.grant {
             Some(Grant::Managed { id, activation }) => {

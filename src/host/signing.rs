@@ -1,0 +1,64 @@
+//! Signs bytes with the node's key, or with a key of the settings. The keys do not leave this module.
+
+use super::root::Root;
+use super::{key, secrets};
+use crate::bootstrap::{Signing, SigningKeyPlace};
+use crate::engines::KeySpec;
+use crate::fault::{Fault, Kind};
+use crate::pki::PrivateKey;
+use crate::pki::private_key::KeyError;
+use crate::secret::{Secret, SecretSource};
+use crate::targets::Signature;
+
+/// Signs with RSASSA-PKCS1-v1_5 and SHA-256 (RFC 8017, section 8.2). `secret` is what the settings name.
+///
+/// # Errors
+/// `Host` where the node has no key, `Data` where its key can't be used. `Config` where the key of a
+/// setting can't be used.
+pub fn sign(
+    root: &Root,
+    Signing { key, bytes }: Signing,
+    secret: Option<Secret>,
+) -> Result<Signature, Fault> {
+    let (key, on) = match key {
+        SigningKeyPlace::Node(spec) => of_node(root, &spec)?,
+        SigningKeyPlace::Secret(source, setting) => {
+            of_settings(&source, setting, &secret.unwrap_or_default())?
+        }
+    };
+    match key.sign(&bytes) {
+        Ok(signature) => Ok(Signature { bytes, signature }),
+        Err(error) => {
+            let todo = "check the key: `openssl rsa -check -noout -in FILE`";
+            Err(Fault::new(Kind::Data, "the private key could not sign", on, todo).because(&error))
+        }
+    }
+}
+
+/// The installed key, else the staged one.
+fn of_node(root: &Root, spec: &KeySpec) -> Result<(PrivateKey, String), Fault> {
+    for path in [&spec.at.path, &spec.staged] {
+        if let Some((key, _)) = key::load(root, path)? {
+            return Ok((key, root.shown(path)));
+        }
+    }
+    Err(key::missing(root, spec))
+}
+
+fn of_settings(
+    source: &SecretSource,
+    setting: &str,
+    secret: &Secret,
+) -> Result<(PrivateKey, String), Fault> {
+    let on = format!("{}, {setting}", secrets::shown(source));
+    let key = PrivateKey::from_pem(secret.expose().as_bytes()).map_err(|error| {
+        let todo = match error {
+            KeyError::Encrypted => {
+                "store it without a pass phrase: `openssl rsa -in FILE -out NEW`, with mode 0600"
+            }
+            _ => "an RSA key in PEM form is needed, as PKCS#1 or PKCS#8, of 2048 bits or more",
+        };
+        Fault::new(Kind::Config, "the private key can't be used", &on, todo).because(&error)
+    })?;
+    Ok((key, on))
+}
