@@ -215,7 +215,7 @@ fn a_copy_with_the_same_machine_id_is_recognized_by_its_firmware() {
     let copied = Copied::of(&node);
     copied.write(BOARD, OTHER_UUID);
     copied.write("etc/hostname", "web2.example.org\n");
-    for arguments in [&[][..], &["--wait"]] {
+    for arguments in [&[][..], &["--wait", "--timeout", "1s"]] {
         let said = status(&node, copied.root.path(), arguments);
         assert_eq!(said.code, 75, "{}", said.stdout);
         assert!(said.stdout.starts_with("opsworks-cm: not joined\n"), "{}", said.stdout);
@@ -225,7 +225,12 @@ fn a_copy_with_the_same_machine_id_is_recognized_by_its_firmware() {
     }
     let said = status(&node, copied.root.path(), &["--json"]);
     let reports: Value = serde_json::from_str(&said.stdout).unwrap();
-    assert_eq!((said.code, &reports[0]["joined"]), (75, &Value::Bool(false)), "{}", said.stdout);
+    assert_eq!(
+        (said.code, &reports["targets"][0]["joined"]),
+        (75, &Value::Bool(false)),
+        "{}",
+        said.stdout
+    );
     let run = join(&node, copied.root.path(), None);
     assert!(run.stderr.contains("another machine"), "{}", run.stderr);
     assert!(run.stdout.contains("as web2.example.org"), "{}", run.stdout);

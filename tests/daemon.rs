@@ -297,6 +297,22 @@ fn a_second_daemon_is_refused_and_commands_work_beside_it() {
     assert_eq!(associations(&node), 0);
 }
 
+/// What is not in the settings any more is watched by its record, until it is left.
+#[test]
+fn a_membership_without_settings_is_watched_and_can_be_left() {
+    let node = Node::new();
+    node.join();
+    node.settings("[metrics]\ntextfile = \"/enlist.prom\"\n");
+    let mut daemon = Daemon::start(&node);
+    daemon.until("it watches", |daemon| daemon.says("opsworks-cm: joined server puppet-test"));
+    assert_eq!(node.enlist(&["status"]).code, 0);
+    assert_eq!(node.enlist(&["leave"]).code, 0);
+    daemon.signal("HUP");
+    daemon.until("it is idle", |daemon| daemon.says("idle: no target is configured"));
+    daemon.stop();
+    assert_eq!(associations(&node), 0);
+}
+
 #[test]
 fn a_recovery_is_logged_like_a_failure() {
     let node = Node::new();

@@ -208,7 +208,8 @@ fn status_shows_membership_and_its_json_is_stable() {
     let after = node.enlist(&["status", "--json"]);
     assert_eq!(after.code, 0);
     let parsed: serde_json::Value = serde_json::from_str(&after.stdout).unwrap();
-    let report = &parsed[0];
+    assert_eq!((&parsed["schema"], &parsed["well"]), (&1.into(), &true.into()));
+    let report = &parsed["targets"][0];
     assert_eq!(report["target"], "opsworks-cm");
     assert_eq!(report["joined"], true);
     assert_eq!(report["name"], NAME);
@@ -220,16 +221,23 @@ fn status_shows_membership_and_its_json_is_stable() {
             "authority",
             "certificate_not_after",
             "certificate_serial",
+            "changes",
+            "configured",
             "fault",
             "findings",
+            "healthy",
             "held_by",
             "installed",
             "joined",
             "key_sha256",
             "member_id",
+            "membership",
             "name",
             "next",
+            "other_machine",
             "phase",
+            "probe",
+            "problems",
             "renewal_at",
             "since",
             "target"

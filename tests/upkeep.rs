@@ -53,7 +53,7 @@ fn repair(key: &KeyReport, mut failures: u32, mut crash: Option<u32>) -> (Record
     'start: loop {
         let plan = || puppet_node::plan(puppet_node::opsworks_cm("p"), BUDGET);
         let now = |mono| Now { mono, unix: JOINED + YEAR, skew: 0 };
-        let maintenance = Maintenance { renew: None, repair: !begun };
+        let maintenance = Maintenance { repair: !begun, ..Maintenance::default() };
         let mut core =
             resume(plan(), Some(disk.clone()), 7, now(mono)).allowing(maintenance, now(mono));
         for _ in 0..1000 {

@@ -30,7 +30,7 @@ impl Steps for Bootstrap {
             return Ok(Some(Effect::Finish(self.joined(true))));
         }
         if self.authority.is_none() {
-            return self.discover();
+            return self.discover(now);
         }
         if self.needs_hold {
             return self.hold();
@@ -77,7 +77,7 @@ impl Bootstrap {
         })
     }
 
-    fn discover(&mut self) -> Result<Option<Effect>, Fault> {
+    fn discover(&mut self, now: Now) -> Result<Option<Effect>, Fault> {
         let (facts, _) = self.facts.as_ref().ok_or_else(super::not_gathered)?;
         let question = self.plan.target.discover(facts, &self.answers);
         let has_asked = !self.answers.is_empty();
@@ -87,6 +87,10 @@ impl Bootstrap {
         };
         if has_asked {
             self.journal.step_done(StepKind::Authority, self.plan.target.authority_name());
+        }
+        if self.applies_settings() {
+            self.check_change(&authority, now)?;
+            self.journal.working.authority = Some(authority.clone());
         }
         self.authority = Some(authority);
         Ok(None)
@@ -137,6 +141,9 @@ impl Bootstrap {
         (record.engine, record.key) = (engine, key);
         record.name.clone_from(&self.name);
         record.authority.clone_from(&self.authority);
+        if !record.is_member() {
+            record.settings.clone_from(&self.settings);
+        }
         match creation {
             Creation::Call(_) if is_registered => {
                 // The node is registered already, and no record says by whom: reconcile first.

@@ -125,7 +125,10 @@ impl Bootstrap {
     }
 
     pub(super) fn installed(&mut self, now: Now, grant: Grant, files: Vec<Installed>) {
-        let joined_since = self.journal.working.repaired_since();
+        let record = &self.journal.working;
+        let applied_since = self.applies_settings().then(|| record.current_since());
+        let joined_since = applied_since.or_else(|| record.repaired_since());
+        self.keep_settings();
         self.journal.enter(now, Phase::Joined { grant });
         let record = &mut self.journal.working;
         record.installed = files;

@@ -2,16 +2,26 @@
 
 use std::time::Duration;
 
-use super::{Bootstrap, Former, Now, Phase, StepKind};
+use super::{Bootstrap, Former, Now, Phase, SettingValues, StepKind};
+use crate::engines::{Authority, inspection};
+use crate::fault::{Fault, Kind};
 
 /// What a bootstrap may do on a node that has joined already. The default is nothing.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Maintenance {
     /// Renew a certificate that is due, within this budget.
     pub renew: Option<Duration>,
     /// Repair the installed files: install the grant again, whatever is there.
     pub repair: bool,
+    /// Renew the certificate now, whether or not it is due.
+    pub renew_now: bool,
+    /// Apply changed settings: find out the authority again, and install what is in force with them. The
+    /// settings that the record keeps afterwards.
+    pub apply: Option<SettingValues>,
 }
+
+/// The budget for applying settings where the maintenance has no other.
+const APPLY_BUDGET: Duration = Duration::from_mins(1);
 
 impl Bootstrap {
     /// Allows this maintenance. A renewal that is under way gets the given budget.
@@ -29,8 +39,9 @@ impl Bootstrap {
         let record = &self.journal.working;
         let Phase::Joined { grant } = record.phase.clone() else { return };
         let since = record.since;
-        let is_due = record.is_renewal_due(now.unix);
-        match self.maintenance {
+        let is_asked = self.maintenance.renew_now && record.certificate().is_some();
+        let is_due = record.is_renewal_due(now.unix) || is_asked;
+        match self.maintenance.clone() {
             Maintenance { repair: true, .. } => {
                 self.journal.step_done(StepKind::Repair, "installing the grant's files again");
                 // A repair gets a new budget, whatever the join has spent of its own.
@@ -51,15 +62,81 @@ impl Bootstrap {
                 let authority = record.authority.take();
                 record.former = Some(Former { grant, authority, since });
             }
+            Maintenance { apply: Some(_), renew, .. } => {
+                self.journal.schedule.restart_budget(renew.unwrap_or(APPLY_BUDGET), now);
+                self.journal
+                    .step_done(StepKind::Settings, "applying the settings that have changed");
+                self.journal.enter(now, Phase::Installing { grant: grant.clone() });
+                self.authority = None;
+                self.needs_hold = false;
+                let record = &mut self.journal.working;
+                let authority = record.authority.take();
+                record.former = Some(Former { grant, authority, since });
+            }
             _ => {}
+        }
+    }
+
+    /// Whether changed settings are being applied: the grant that is installed is the one in use.
+    pub(super) fn applies_settings(&self) -> bool {
+        let record = &self.journal.working;
+        let former = record.former.as_ref().map(|former| &former.grant);
+        self.maintenance.apply.is_some() && former.is_some() && former == record.phase.grant()
+    }
+
+    /// Whether the certificate in use is valid with the authority that the changed settings name.
+    ///
+    /// # Errors
+    /// `Config`, with what makes a new membership.
+    pub(super) fn check_change(&self, authority: &Authority, now: Now) -> Result<(), Fault> {
+        let record = &self.journal.working;
+        let id = &record.target;
+        let fault = |what: &str| {
+            let todo = format!(
+                "set the settings back, or make a new membership: `enlist leave --target {id} && enlist join --target {id}`"
+            );
+            Fault::new(Kind::Config, what, self.plan.target.authority_name(), todo)
+        };
+        let former = record.former.as_ref().and_then(|former| former.authority.as_ref());
+        if former.is_some_and(|former| former.engine() != authority.engine()) {
+            return Err(fault("the settings now name an authority for another engine"));
+        }
+        let (name, grant) = (record.name.as_deref().unwrap_or_default(), record.current_grant());
+        match (authority.ca(), grant) {
+            (Some(ca), Some(grant)) if !inspection::is_signed_by(grant, name, ca, now.unix) => {
+                Err(fault("the certificate in use is not one of the CA that the settings now name"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The record keeps the settings that are in force from now on.
+    pub(super) fn keep_settings(&mut self) {
+        let applies = self.applies_settings();
+        let record = &mut self.journal.working;
+        let is_renewed = record.former.is_some() && !applies;
+        if let (true, Some(applied)) = (applies, &self.maintenance.apply) {
+            record.settings.clone_from(applied);
+        } else if is_renewed && !self.settings.is_empty() {
+            // A member keeps its name.
+            let name = record.settings.remove("node.name");
+            record.settings.clone_from(&self.settings);
+            record.settings.remove("node.name");
+            record.settings.extend(name.map(|name| ("node.name".to_owned(), name)));
         }
     }
 
     /// Ends a renewal that failed: the node keeps its former grant, and the record keeps the fault.
     pub(super) fn return_to_former(&mut self, now: Now) {
+        let applied = self.applies_settings();
         let record = &mut self.journal.working;
         let Some(Former { grant, authority, since }) = record.former.take() else { return };
-        let fault = record.fault.take();
+        let mut fault = record.fault.take();
+        if let Some(fault) = &mut fault {
+            let undone =
+                if applied { "the changed settings are not applied" } else { "no new certificate" };
+            fault.what = format!("{undone}: {}", fault.what);
+        }
         self.journal.enter(now, Phase::Joined { grant });
         let record = &mut self.journal.working;
         (record.authority, record.since, record.fault) = (authority, since, fault);

@@ -20,6 +20,7 @@ mod decide;
 mod effect;
 mod failing;
 mod handle;
+mod health;
 mod journal;
 mod leave;
 mod maintenance;
@@ -35,13 +36,14 @@ use std::time::Duration;
 
 pub use crate::engines::{Finding, Installed};
 pub use effect::{Effect, Event, Now, Outcome, Signing, SigningKeyPlace};
+pub use health::{MembershipName, Problem, problems};
 pub use leave::Leave;
 pub use maintenance::Maintenance;
 pub use monitor::{Monitor, Need};
 pub use phase::{Phase, PhaseName};
 pub use probe::Probe;
-pub use record::{FaultNote, Former, KeyFingerprints, Record, SCHEMA};
-pub use status::{Report, Status, Step, StepKind, Waiting};
+pub use record::{FaultNote, Former, KeyFingerprints, Record, SCHEMA, SettingValues};
+pub use status::{ChangedSetting, Probed, Report, Status, Step, StepKind, Waiting};
 
 use crate::engines::{Authority, Engine, Engines, KeyReport, NodeContext, Observed};
 use crate::facts::Facts;
@@ -101,6 +103,8 @@ pub struct Bootstrap {
     other_machines_files: Option<Vec<String>>,
     /// What this start may do if the node has joined already.
     maintenance: Maintenance,
+    /// The settings, as the record of a new membership keeps them.
+    settings: SettingValues,
 }
 
 /// The certificate request that was made with the key.
@@ -163,6 +167,7 @@ pub fn resume(plan: Plan, record: Option<Record>, seed: u64, now: Now) -> Bootst
         secret: None,
         other_machines_files: None,
         maintenance: Maintenance::default(),
+        settings: SettingValues::new(),
         plan,
     };
     bootstrap.decide(now);
@@ -189,6 +194,13 @@ impl StateMachine for Bootstrap {
 }
 
 impl Bootstrap {
+    /// Gives the settings, which the record of a new membership keeps.
+    #[must_use]
+    pub fn with_settings(mut self, settings: SettingValues) -> Self {
+        self.settings = settings;
+        self
+    }
+
     /// The authority's engine. Before the authority is known, the engine that the target expects.
     fn engine(&self) -> &dyn Engine {
         let known = self.authority.as_ref().or(self.journal.working.authority.as_ref());
@@ -246,7 +258,9 @@ fn is_leaving(record: &Record) -> Fault {
     )
 }
 
-fn other_authority(record: &Record, wanted: &str) -> Fault {
+/// The fault where the record is for another authority than the settings name.
+#[must_use]
+pub fn other_authority(record: &Record, wanted: &str) -> Fault {
     Fault::new(
         Kind::Config,
         format!(
@@ -254,9 +268,16 @@ fn other_authority(record: &Record, wanted: &str) -> Fault {
             record.authority_name
         ),
         format!("target {}, node {}", record.target, record.name.as_deref().unwrap_or("?")),
-        format!(
-            "set the settings back to {}; to change the authority, run `enlist leave --target {1}` first, then change the settings and run `enlist join --target {1}`",
-            record.authority_name, record.target
-        ),
+        if record.settings.is_empty() {
+            format!(
+                "set the settings back to {}; to change the authority, run `enlist leave --target {1}` first, then change the settings and run `enlist join --target {1}`",
+                record.authority_name, record.target
+            )
+        } else {
+            format!(
+                "set the settings back to {}; to change the authority, run `enlist leave --target {1} && enlist join --target {1}`, which leaves the former one first",
+                record.authority_name, record.target
+            )
+        },
     )
 }

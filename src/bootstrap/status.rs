@@ -8,6 +8,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::Now;
+use super::health::{MembershipName, Problem};
 use super::phase::PhaseName;
 use super::record::{FaultNote, Record};
 use crate::engines::{Finding, Installed};
@@ -99,6 +100,8 @@ pub enum StepKind {
     Install,
     Renewal,
     Repair,
+    /// Changed settings are applied.
+    Settings,
     /// The authority has removed this node.
     Departed,
     Left,
@@ -118,17 +121,23 @@ impl fmt::Display for StepKind {
             Self::Install => "install",
             Self::Renewal => "renewal",
             Self::Repair => "repair",
+            Self::Settings => "settings",
             Self::Departed => "left the authority",
             Self::Left => "left",
         })
     }
 }
 
-/// A record as `enlist status` reports it. This is the documented form of `enlist status --json`.
+/// A record as `enlist status` reports it. `docs/status.schema.json` describes its JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Report {
     pub target: String,
+    /// Whether the settings have this target. Without them, the record knows it.
+    pub configured: bool,
     pub authority: String,
+    pub membership: MembershipName,
+    /// Whether nothing is wrong with the membership. False where there is none.
+    pub healthy: bool,
     pub phase: PhaseName,
     pub joined: bool,
     /// Unix seconds: when the phase was entered, or for a repaired member when it joined.
@@ -146,14 +155,37 @@ pub struct Report {
     pub installed: Vec<Installed>,
     /// Which installed files are missing or damaged.
     pub findings: Vec<Finding>,
+    /// Settings that changed since the membership was made.
+    pub changes: Vec<ChangedSetting>,
+    /// All that is wrong with the membership.
+    pub problems: Vec<Problem>,
+    /// What the authority says of this node, where it was asked.
+    pub probe: Option<Probed>,
     /// The file with which enlist keeps the engine from running.
     pub held_by: Option<String>,
     pub fault: Option<FaultNote>,
     /// Set where the record belongs to another machine: the id that differs.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub other_machine: Option<String>,
     /// What happens next, or what to do.
-    pub next: &'static str,
+    pub next: String,
+}
+
+/// A setting with another value than the membership was made with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ChangedSetting {
+    pub setting: String,
+    pub in_force: serde_json::Value,
+    pub wanted: serde_json::Value,
+    /// The command that puts the new value in force.
+    pub command: String,
+}
+
+/// What the authority says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Probed {
+    /// `present`, `absent`, `reachable`, `not asked` or `failed`.
+    pub standing: &'static str,
+    pub says: String,
 }
 
 impl Report {
@@ -161,7 +193,10 @@ impl Report {
     pub fn of(record: &Record) -> Self {
         Self {
             target: record.target.clone(),
+            configured: true,
             authority: record.authority_name.clone(),
+            membership: membership(record),
+            healthy: record.is_member(),
             phase: record.phase.name(),
             joined: record.is_member(),
             since: Some(record.since),
@@ -174,10 +209,13 @@ impl Report {
             member_id: record.member_id().map(str::to_owned),
             installed: record.installed.clone(),
             findings: Vec::new(),
+            changes: Vec::new(),
+            problems: Vec::new(),
+            probe: None,
             held_by: None,
             fault: record.fault.clone(),
             other_machine: None,
-            next: next(record.phase.name()),
+            next: next(record.phase.name()).to_owned(),
         }
     }
 
@@ -187,8 +225,10 @@ impl Report {
     pub fn of_other_machine(self, difference: &Difference) -> Self {
         Self {
             joined: false,
+            healthy: false,
+            membership: MembershipName::None,
             other_machine: Some(format!("the record belongs to another machine: {difference}")),
-            next: "run `enlist join`, which moves that record and its key to the backups and joins this machine",
+            next: "run `enlist join`, which moves that record and its key to the backups and joins this machine".to_owned(),
             ..self
         }
     }
@@ -198,6 +238,39 @@ impl Report {
     pub fn absent(target: &str, authority: &str) -> Self {
         let record = Record::new(target, authority, 0);
         Self { since: None, ..Self::of(&record) }
+    }
+
+    /// Adds problems. The first one says what to do next.
+    #[must_use]
+    pub fn with_problems(mut self, problems: Vec<Problem>) -> Self {
+        if let (true, Some(first)) = (self.problems.is_empty() && self.joined, problems.first()) {
+            self.next.clone_from(&first.todo);
+        }
+        self.problems.extend(problems);
+        self.healthy &= self.problems.is_empty();
+        self
+    }
+
+    /// The exit code of `enlist status`: 0 if this node is a member and nothing is wrong.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        let fault = self.fault.as_ref().filter(|_| self.other_machine.is_none());
+        match self.problems.first() {
+            _ if !self.joined => fault.map_or(Kind::Transient, |fault| fault.kind).exit_code(),
+            Some(problem) => problem.kind.exit_code(),
+            None => 0,
+        }
+    }
+}
+
+fn membership(record: &Record) -> MembershipName {
+    match record.phase.name() {
+        _ if record.is_member() => MembershipName::Member,
+        PhaseName::New => MembershipName::None,
+        PhaseName::Leaving => MembershipName::Leaving,
+        PhaseName::Creating | PhaseName::Watching | PhaseName::Installing | PhaseName::Joined => {
+            MembershipName::Joining
+        }
     }
 }
 

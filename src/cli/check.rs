@@ -4,12 +4,11 @@ use std::fmt::Write as _;
 
 use clap::Args;
 use serde::Serialize;
-use serde_json::json;
 
 use super::{Global, parse, printer};
+use crate::config::Input;
 use crate::config::input::Entry;
 use crate::config::schema::Setting;
-use crate::config::{Input, Value};
 use crate::daemon;
 use crate::fault::Fault;
 use crate::host::Environment;
@@ -56,21 +55,15 @@ pub fn run(global: &Global, options: &Options) -> Result<u8, Fault> {
             targets: settings.target_ids(),
             settings: input.listing().iter().map(line).collect(),
             environment: environment.shown.into_iter().map(Variable::from).collect(),
-        });
+        })?;
     } else {
-        printer::out(&text(&input, &environment, &settings.target_ids()));
+        printer::out(&text(&input, &environment, &settings.target_ids()))?;
     }
     Ok(0)
 }
 
 fn line((key, entry): &(&'static Setting, Entry)) -> Line {
-    let value = match entry.value.shown() {
-        Value::Text(text) => json!(text),
-        Value::Integer(number) => json!(number),
-        Value::Boolean(truth) => json!(truth),
-        Value::List(list) => json!(list),
-        Value::Map(map) => json!(map),
-    };
+    let value = entry.value.shown().to_json();
     Line { key: format!("{}.{}", key.table, key.name), value, origin: entry.origin.to_string() }
 }
 

@@ -1,64 +1,95 @@
-//! What `join` and `leave` have in common: the selection of targets, the lock, and a state machine for
-//! each target, all driven at the same time.
+//! What `join`, `leave`, `renew` and `repair` have in common: the selection of targets, the lock, and a
+//! state machine for each target, all driven at the same time.
+
+use std::rc::Rc;
 
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use futures_util::future::join_all;
 use tracing::Instrument;
 
 use super::progress::Progress;
 use super::{Global, printer, runtime};
 use crate::bootstrap::{Now, Outcome, Record, StateMachine};
-use crate::config::{ConfigError, Settings};
+use crate::config::settings::target_ids;
+use crate::config::{ConfigError, Settings, recorded};
 use crate::daemon;
+use crate::daemon::memberships::{self, Known};
 use crate::driver::{drive, span};
 use crate::fault::Fault;
-use crate::host::{Environment, Host, HttpClients, Root, Store, facts, lock};
+use crate::host::{Host, HttpClients, Root, Store, facts, lock};
 use crate::targets::Target;
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct Selection {
-    /// Only this target; may be repeated [default: every configured target]
-    #[arg(long = "target", value_name = "TARGET")]
-    targets: Vec<String>,
+    /// Only this target; may be repeated [default: every target]
+    #[arg(long = "target", value_name = "TARGET", value_parser = PossibleValuesParser::new(target_ids()), hide_possible_values = true)]
+    pub targets: Vec<String>,
+}
+
+impl Selection {
+    #[must_use]
+    pub fn has(&self, id: &str) -> bool {
+        self.targets.is_empty() || self.targets.iter().any(|asked| asked == id)
+    }
+}
+
+/// Which targets a command works on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Those of the settings.
+    Configured,
+    /// Also those that only a record knows.
+    Known,
+    /// Also those, and the authority that the node joined, if the settings name another one by now.
+    Members,
 }
 
 /// What a state machine is made from.
-pub struct Begin {
+pub struct Begin<'a> {
+    pub root: &'a Root,
     pub target: Box<dyn Target>,
+    pub settings: &'a Settings,
     pub record: Option<Record>,
     pub seed: u64,
     pub now: Now,
+}
+
+impl Begin<'_> {
+    /// The settings that have changed since the membership was made.
+    #[must_use]
+    pub fn changes(&self) -> Vec<recorded::Change> {
+        let changes = |record| memberships::changes(self.root, self.settings, record);
+        self.record.as_ref().map_or_else(Vec::new, changes)
+    }
 }
 
 /// Drives a state machine for each target to its end; the failure of one does not stop the others.
 /// The exit code is that of the first target that failed, in the order of the registry.
 pub fn run<M: StateMachine>(
     global: &Global,
-    selection: &Selection,
+    (selection, scope): (&Selection, Scope),
     progress: &Progress,
-    begin: impl Fn(&Settings, Begin) -> M,
+    begin: impl Fn(Begin<'_>) -> Result<M, Fault>,
     show: &impl AsyncFn(&Root, &Outcome) -> Result<String, Fault>,
 ) -> Result<u8, Fault> {
     let root = global.root()?;
-    let settings = global.settings(&root)?;
-    let selected = select(&settings, &selection.targets)?;
-    let environment = daemon::environment(&settings)?;
+    let selected = select(global, &root, selection, scope)?;
+    let budget =
+        selected.iter().filter_map(|known| known.settings.as_ref()).map(|s| s.budget).max();
     runtime()?.block_on(async {
-        let _lock = lock::acquire(&root, settings.budget).await?;
-        let http = HttpClients::new(&environment);
+        let _lock = lock::acquire(&root, budget.unwrap_or_default()).await?;
         let several = selected.len() > 1;
-        let runs = selected.into_iter().map(|target| {
-            let (root, settings, begin, http) = (&root, &settings, &begin, http.clone());
-            let environment = environment.clone();
-            let id = target.id();
+        let runs = selected.into_iter().map(|known| {
+            let (root, begin, id) = (&root, &begin, known.id);
             let run = async move {
-                let (start, mut host) = match start(root, environment, target, http) {
-                    Ok(start) => start,
-                    Err(fault) => return Outcome::Failed(fault),
-                };
-                let mut machine = begin(settings, start);
                 let mut observer = progress.of(several.then_some(id));
-                Box::pin(drive(&mut machine, &mut host, &mut observer)).await
+                match start(root, &known, scope, begin) {
+                    Ok((mut machine, mut host)) => {
+                        Box::pin(drive(&mut machine, &mut host, &mut observer)).await
+                    }
+                    Err(fault) => Outcome::Failed(fault),
+                }
             };
             run.instrument(span(id))
         });
@@ -69,13 +100,20 @@ pub fn run<M: StateMachine>(
             match outcome {
                 Outcome::Failed(fault) => faults.push(fault),
                 done => match show(&root, &done).await {
-                    Ok(text) => printer::out(&text),
+                    Ok(text) => show_summary(&text),
                     Err(fault) => faults.push(fault),
                 },
             }
         }
         end(faults)
     })
+}
+
+/// Prints what was done. It is done also if that can't be printed.
+fn show_summary(text: &str) {
+    if let Err(fault) = printer::out(text) {
+        tracing::warn!("{}", fault.sentence());
+    }
 }
 
 /// Prints every fault but the first one, which is returned and gives the exit code.
@@ -92,31 +130,57 @@ fn end(faults: Vec<Fault>) -> Result<u8, Fault> {
     }
 }
 
-fn start(
+fn start<M>(
     root: &Root,
-    environment: Environment,
-    target: Box<dyn Target>,
-    http: HttpClients,
-) -> Result<(Begin, Host), Fault> {
-    let id = target.id();
+    known: &Known,
+    scope: Scope,
+    begin: &impl Fn(Begin<'_>) -> Result<M, Fault>,
+) -> Result<(M, Host), Fault> {
+    let id = known.id;
     let record = Store::new(root.clone(), id).load()?;
+    let mut known = known.clone();
+    if let (Scope::Members, Some(record)) = (scope, &record) {
+        known.follow(root, record);
+    }
+    let (target, settings) = known.target()?;
+    let environment = daemon::environment(settings)?;
+    let http = HttpClients::new(&environment);
     let host = Host::new(root.clone(), id, environment, http);
-    Ok((Begin { target, record, seed: facts::seed(root, id), now: host.now() }, host))
+    let (seed, now) = (facts::seed(root, id), host.now());
+    let machine = begin(Begin { root, target, settings, record, seed, now })?;
+    Ok((machine, host))
 }
 
-/// The targets to drive.
+/// The targets of this node that a command works on.
 ///
 /// # Errors
-/// For a selected target that is not configured.
-fn select(settings: &Settings, asked: &[String]) -> Result<Vec<Box<dyn Target>>, ConfigError> {
-    let configured = settings.target_ids();
-    if let Some(id) = asked.iter().find(|id| !configured.contains(&id.as_str())) {
-        return Err(ConfigError::NotConfigured {
-            id: id.clone(),
-            configured: configured.join(", "),
-        });
+/// For a selected target that is not configured, and that this node is not a member of.
+pub fn select(
+    global: &Global,
+    root: &Root,
+    selection: &Selection,
+    scope: Scope,
+) -> Result<Vec<Known>, Fault> {
+    let settings = global.settings(root);
+    let configured = match settings {
+        Ok(settings) => Some(Rc::new(settings)),
+        Err(error) if scope == Scope::Configured => return Err(error.into()),
+        Err(ConfigError::NoTarget { searched }) => {
+            if memberships::all(root, None).is_empty() {
+                return Err(ConfigError::NoTarget { searched }.into());
+            }
+            None
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let mut known = memberships::all(root, configured.as_ref());
+    known.retain(|known| scope != Scope::Configured || known.is_configured);
+    let ids: Vec<&str> = known.iter().map(|known| known.id).collect();
+    if let Some(id) = selection.targets.iter().find(|id| !ids.contains(&id.as_str())) {
+        return Err(
+            ConfigError::NotConfigured { id: id.clone(), configured: ids.join(", ") }.into()
+        );
     }
-    let is_selected = |id: &&str| asked.is_empty() || asked.iter().any(|asked| asked == id);
-    let selected = configured.into_iter().filter(is_selected);
-    Ok(selected.filter_map(|id| settings.target(id)).collect())
+    known.retain(|known| selection.has(known.id));
+    Ok(known)
 }

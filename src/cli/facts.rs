@@ -41,9 +41,9 @@ pub fn run(global: &Global, options: &Options) -> Result<u8, Fault> {
     let mut host = Host::new(root, "facts", environment, http);
     let (facts, observed) = runtime()?.block_on(host.gather(wanted))?;
     if options.json {
-        printer::json(&All { facts: &facts, observed: &observed });
+        printer::json(&All { facts: &facts, observed: &observed })?;
     } else {
-        printer::out(&text(&facts, &observed));
+        printer::out(&text(&facts, &observed))?;
     }
     Ok(0)
 }

@@ -1,34 +1,47 @@
 //! `enlist join`: joins every configured target, or ends when the budget is spent.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::drive::{self, Begin, Selection};
+use super::drive::{self, Begin, Scope, Selection};
 use super::progress::Progress;
 use super::{Global, printer};
-use crate::bootstrap::{Finding, Maintenance, Outcome, Plan, Record, resume};
+use crate::bootstrap::{Bootstrap, FaultNote, Finding, Maintenance, Outcome, Plan, Record, resume};
+use crate::config::recorded;
 use crate::fault::{Fault, Kind};
 use crate::host::{Root, Store, inspect};
 
 /// On a member, a join renews the certificate, so that hosts without the daemon can run it at every
 /// boot. It takes a minute at most: the former certificate is valid for a third of its lifetime yet.
-const MAINTENANCE: Maintenance = Maintenance { renew: Some(Duration::from_mins(1)), repair: false };
+pub const RENEWAL_BUDGET: Duration = Duration::from_mins(1);
 
 pub fn run(global: &Global, selection: &Selection, progress: &Progress) -> Result<u8, Fault> {
+    // The targets whose changed settings are to be applied.
+    let applies = RefCell::new(BTreeSet::new());
     drive::run(
         global,
-        selection,
+        (selection, Scope::Configured),
         progress,
-        |settings, Begin { target, record, seed, now }| {
-            let plan = Plan {
-                target,
-                engines: settings.engines.clone(),
-                name: settings.name.clone(),
-                budget: settings.budget,
-            };
-            resume(plan, record, seed, now).allowing(MAINTENANCE, now)
+        |begin| {
+            let changes = begin.changes();
+            let is_applied = changes.iter().any(|change| change.is_applied);
+            let record = begin.record.as_ref().filter(|_| is_applied);
+            let apply = record.map(|record| recorded::applied(&record.settings, &changes));
+            if apply.is_some() {
+                applies.borrow_mut().insert(begin.target.id());
+            }
+            warn_of_changes(begin.target.id(), &changes);
+            let renew = Some(RENEWAL_BUDGET);
+            Ok(bootstrap(begin, Maintenance { renew, apply, ..Maintenance::default() }))
         },
         &async |root: &Root, outcome: &Outcome| match outcome {
             Outcome::Joined { already, record } => {
+                if let Some(note) = &record.fault
+                    && applies.borrow().contains(record.target.as_str())
+                {
+                    return Err(again(note));
+                }
                 if *already {
                     warn_of_findings(root, record).await?;
                 }
@@ -39,8 +52,37 @@ pub fn run(global: &Global, selection: &Selection, progress: &Progress) -> Resul
     )
 }
 
+/// The state machine that joins, or that maintains a member.
+pub fn bootstrap(begin: Begin<'_>, maintenance: Maintenance) -> Bootstrap {
+    let Begin { target, settings, record, seed, now, .. } = begin;
+    let kept = settings.recorded(target.id());
+    let plan = Plan {
+        target,
+        engines: settings.engines.clone(),
+        name: settings.name.clone(),
+        budget: settings.budget,
+    };
+    resume(plan, record, seed, now).with_settings(kept).allowing(maintenance, now)
+}
+
+/// The fault of a maintenance that failed, as the record keeps it.
+pub fn again(note: &FaultNote) -> Fault {
+    let fault = Fault::new(note.kind, &note.what, &note.on, &note.todo);
+    note.causes.iter().fold(fault, Fault::cause)
+}
+
+fn warn_of_changes(id: &str, changes: &[recorded::Change]) {
+    for change in changes.iter().filter(|change| !change.is_applied) {
+        tracing::warn!(
+            setting = change.setting,
+            "{} has changed since this node joined, and needs a new membership: `enlist leave --target {id} && enlist join --target {id}`",
+            change.setting
+        );
+    }
+}
+
 /// What was installed, and where.
-fn summary(root: &Root, record: &Record, already: bool) -> String {
+pub fn summary(root: &Root, record: &Record, already: bool) -> String {
     let state = if already { "already joined" } else { "joined" };
     let name = record.name.as_deref().unwrap_or("?");
     let mut rows: Vec<(String, String)> = record
@@ -68,7 +110,7 @@ async fn warn_of_findings(root: &Root, record: &Record) -> Result<(), Fault> {
     if let Some(fault) = &record.fault {
         tracing::warn!(
             kind = fault.kind.word(),
-            "no new certificate: {}: {}; the former one is used until it expires",
+            "{}: {}; this node keeps what it has",
             fault.what,
             fault.on
         );
@@ -81,14 +123,14 @@ async fn warn_of_findings(root: &Root, record: &Record) -> Result<(), Fault> {
     for finding in &findings {
         tracing::warn!(
             path = finding.path,
-            "{finding}; to have it installed again, run `enlist leave --target {id} && enlist join --target {id}`"
+            "{finding}; to have it installed again, run `enlist repair --target {id}`"
         );
     }
     let elsewhere = findings.into_iter().find(Finding::is_diverted);
     elsewhere.map_or(Ok(()), |finding| {
         let what = "this node has joined, but its engine's own settings now name another server or other files";
         let todo = format!(
-            "correct or remove the line, or run `enlist leave --target {id} && enlist join --target {id}`; with run.repair = true, `enlist run` corrects it by itself"
+            "correct or remove the line, or run `enlist repair --target {id}`; with run.repair = true, `enlist run` corrects it by itself"
         );
         let on = root.at(&finding.path).display().to_string();
         Err(Fault::new(Kind::Host, what, on, todo).cause(finding.problem.to_string()))

@@ -1,6 +1,6 @@
 //! `enlist leave`: tells the authority, then removes what enlist installed.
 
-use super::drive::{self, Begin, Selection};
+use super::drive::{self, Begin, Scope, Selection};
 use super::progress::Progress;
 use super::{Global, printer};
 use crate::bootstrap::{Leave, Outcome, Record};
@@ -13,10 +13,11 @@ use crate::targets::state_dir;
 pub fn run(global: &Global, selection: &Selection, progress: &Progress) -> Result<u8, Fault> {
     drive::run(
         global,
-        selection,
+        (selection, Scope::Members),
         progress,
-        |settings, Begin { target, record, seed, now }| {
-            Leave::new(target, settings.engines.clone(), record, settings.budget, seed, now)
+        |Begin { target, settings, record, seed, now, .. }| {
+            let engines = settings.engines.clone();
+            Ok(Leave::new(target, engines, record, settings.budget, seed, now))
         },
         &async |root: &Root, outcome: &Outcome| {
             Ok(match outcome {

@@ -12,8 +12,12 @@ mod policy;
 mod prepare;
 mod printer;
 mod progress;
+mod renew;
+mod repair;
+mod report;
 mod run;
 mod status;
+mod status_text;
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -21,7 +25,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::fragments::{self, Unreadable};
-use crate::config::{Input, Settings};
+use crate::config::{ConfigError, Input, Settings};
 use crate::fault::{Fault, Kind};
 use crate::host::{Root, core_dumps, files, variables};
 
@@ -76,8 +80,12 @@ pub enum Command {
     Join(drive::Selection),
     /// Join every configured target, then stay: monitor, renew, report (the service)
     Run(run::Options),
-    /// Show the state of each target, since when, and the next step
+    /// Show the membership and the health of each target, and the next step
     Status(status::Options),
+    /// Renew the certificates now
+    Renew(drive::Selection),
+    /// Restore what is installed from the record, and correct the engine's settings
+    Repair(drive::Selection),
     /// Tell the authorities that this node leaves, then remove what enlist installed
     Leave(drive::Selection),
     /// Show what this node would tell an authority about itself
@@ -99,7 +107,10 @@ pub fn run(cli: Cli) -> Result<u8, Fault> {
     core_dumps::disable();
     let progress = progress::Progress::new(
         &cli.global,
-        matches!(cli.command, Command::Join(_) | Command::Leave(_)),
+        matches!(
+            cli.command,
+            Command::Join(_) | Command::Leave(_) | Command::Renew(_) | Command::Repair(_)
+        ),
     );
     logging::start(&cli.global, &progress)?;
     match cli.command {
@@ -107,6 +118,8 @@ pub fn run(cli: Cli) -> Result<u8, Fault> {
         Command::Run(options) => run::run(&cli.global, &options),
         Command::Leave(options) => leave::run(&cli.global, &options, &progress),
         Command::Status(options) => status::run(&cli.global, &options),
+        Command::Renew(options) => renew::run(&cli.global, &options, &progress),
+        Command::Repair(options) => repair::run(&cli.global, &options, &progress),
         Command::Facts(options) => facts::run(&cli.global, &options),
         Command::Check(options) => check::run(&cli.global, &options),
         Command::Policy(options) => policy::run(&cli.global, &options),
@@ -130,7 +143,7 @@ impl Global {
     }
 
     /// Everything that was set: files, then environment, then command line.
-    fn input(&self, root: &Root) -> Result<Input, Fault> {
+    fn input(&self, root: &Root) -> Result<Input, ConfigError> {
         let mut input = match &self.config {
             Some(path) => read_only(path)?,
             None => fragments::read_all(&Fragments(root))?,
@@ -145,13 +158,12 @@ impl Global {
         Ok(input)
     }
 
-    fn settings(&self, root: &Root) -> Result<Settings, Fault> {
-        let input = self.input(root)?;
-        Ok(parse(&input, root)?)
+    fn settings(&self, root: &Root) -> Result<Settings, ConfigError> {
+        parse(&self.input(root)?, root)
     }
 }
 
-fn parse(input: &Input, root: &Root) -> Result<Settings, crate::config::ConfigError> {
+fn parse(input: &Input, root: &Root) -> Result<Settings, ConfigError> {
     let read = |path: &str| {
         files::read_trusted_text(root, path, files::LARGEST)
             .map_err(|error| format!("{}: {}", root.shown(path), because(&error)))
@@ -160,7 +172,7 @@ fn parse(input: &Input, root: &Root) -> Result<Settings, crate::config::ConfigEr
 }
 
 /// Reads `--config`, a path of the running system: `--root` does not apply to it.
-fn read_only(path: &std::path::Path) -> Result<Input, crate::config::ConfigError> {
+fn read_only(path: &std::path::Path) -> Result<Input, ConfigError> {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     fragments::read_only(&Fragments(&Root::running_system()), &path.to_string_lossy())
 }

@@ -20,7 +20,7 @@ pub fn run(global: &Global, _: &Options) -> Result<u8, Fault> {
         all.extend(statements(target.id(), &target.permissions()));
         all.extend(parameters(target.id(), &target.secrets()));
     }
-    printer::json(&json!({ "Version": "2012-10-17", "Statement": all }));
+    printer::json(&json!({ "Version": "2012-10-17", "Statement": all }))?;
     Ok(0)
 }
 

@@ -3,14 +3,23 @@
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
-use crate::fault::Fault;
+use crate::fault::{Fault, Kind};
 use crate::text;
 
 /// Writes a result to stdout. That the reader has closed the pipe (`| head`) is not an error.
-pub fn out(text: &str) {
+///
+/// # Errors
+/// `Host` if it can't be written, as on a full disk.
+pub fn out(text: &str) -> Result<(), Fault> {
     let mut stdout = io::stdout().lock();
-    let _ = stdout.write_all(text.as_bytes());
-    let _ = stdout.flush();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            let what = "the result could not be written";
+            let todo = "free space where standard output goes, then run the command again";
+            Err(Fault::new(Kind::Host, what, "standard output", todo).because(&error))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Writes a fault to stderr. A stderr that can't be written, such as a file on a full disk, ends
@@ -20,10 +29,13 @@ pub fn error(fault: &Fault) {
 }
 
 /// Writes a result to stdout as JSON, with a newline at the end.
-pub fn json(value: &impl serde::Serialize) {
+///
+/// # Errors
+/// As [`out`].
+pub fn json(value: &impl serde::Serialize) -> Result<(), Fault> {
     let mut text = text::json(&serde_json::to_string_pretty(value).unwrap_or_default());
     text.push('\n');
-    out(&text);
+    out(&text)
 }
 
 /// Lines of label and value, in two columns.

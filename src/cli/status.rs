@@ -1,123 +1,104 @@
-//! `enlist status`: shows the state of each target, since when, and the next step.
+//! `enlist status`: shows the membership and the health of each target, and the next step.
 
 use std::time::Duration;
 
 use clap::Args;
+use serde::Serialize;
 
-use super::{Global, printer, runtime};
+use super::drive::Selection;
+use super::{Global, printer, report, runtime, status_text};
 use crate::bootstrap::Report;
-use crate::config::Settings;
-use crate::fault::{Fault, Kind};
-use crate::host::{Root, Store, facts, inspect, lock, timer};
+use crate::daemon::memberships::Known;
+use crate::fault::Fault;
+use crate::host::{Root, clock, lock, timer};
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Print JSON, a list of targets
+    #[command(flatten)]
+    selection: Selection,
+    /// Print JSON (docs/status.schema.json)
     #[arg(long)]
     json: bool,
-    /// Wait until every target has joined, or no enlist process works on it any more
+    /// Wait until every target has joined, or has failed for good. Also waits for somebody to start
     #[arg(long)]
     wait: bool,
+    /// How long to wait, such as 90s [default: node.budget]
+    #[arg(long, requires = "wait", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    timeout: Option<Duration>,
+    /// Also ask the authority and the engine now
+    #[arg(long)]
+    probe: bool,
 }
+
+/// The version of the JSON. It changes if a member is removed or gets another meaning.
+const SCHEMA: u32 = 1;
 
 /// Between two readings with `--wait`.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// The exit code is 0 if every target has joined, else that of the last fault, else 75. With a record
-/// of another machine (a copied disk) this machine has not joined: 75.
+#[derive(Serialize)]
+struct Json<'a> {
+    schema: u32,
+    /// Whether every target is a member and healthy: the exit code is 0.
+    well: bool,
+    targets: &'a [Report],
+}
+
+/// The exit code is 0 if every target has joined and is healthy. Else it is that of the first that is
+/// not: of its last fault (75 without one) if it has not joined, or of its first problem.
 pub fn run(global: &Global, options: &Options) -> Result<u8, Fault> {
     let root = global.root()?;
-    let settings = global.settings(&root)?;
+    let known = report::known(global, &root, &options.selection)?;
     let runtime = runtime()?;
-    let read = || runtime.block_on(read(&root, &settings));
-    let mut reports = read()?;
-    while options.wait && !reports.iter().all(|report| report.joined) && is_at_work(&root)? {
-        timer::block_for(PAUSE);
-        reports = read()?;
+    let read = || runtime.block_on(report::read(&root, &known));
+    let mut reports =
+        if options.wait { wait(&root, limit(options, &known), &read)? } else { read()? };
+    if options.probe {
+        runtime.block_on(report::probe(&root, &known, &mut reports))?;
     }
+    let code = reports.iter().map(Report::exit_code).find(|code| *code != 0).unwrap_or(0);
     if options.json {
-        printer::json(&reports);
+        printer::json(&Json { schema: SCHEMA, well: code == 0, targets: &reports })?;
     } else {
-        for report in &reports {
-            printer::out(&text(report));
-        }
+        let now = clock::unix_now();
+        let text: String = reports.iter().map(|report| status_text::text(report, now)).collect();
+        printer::out(&text)?;
     }
-    Ok(exit_code(&reports))
+    Ok(code)
 }
 
-async fn read(root: &Root, settings: &Settings) -> Result<Vec<Report>, Fault> {
-    let here = facts::machine(root);
-    let mut reports = Vec::new();
-    for target in settings.targets() {
-        let store = Store::new(root.clone(), target.id());
-        let (record, findings) = inspect::findings(root, &store, inspect::Keep::Nothing).await?;
-        let Some(record) = record else {
-            reports.push(Report::absent(target.id(), &target.authority_name()));
-            continue;
+fn limit(options: &Options, known: &[Known]) -> Duration {
+    let budgets = known.iter().filter_map(|known| known.settings.as_ref());
+    let budget = budgets.map(|settings| settings.budget).max();
+    options.timeout.or(budget).unwrap_or_default()
+}
+
+/// Reads until every target has joined. A fault that is final counts once somebody has worked on the
+/// targets since the wait began: an older one may be what is being put right.
+fn wait(
+    root: &Root,
+    limit: Duration,
+    read: &dyn Fn() -> Result<Vec<Report>, Fault>,
+) -> Result<Vec<Report>, Fault> {
+    let (began, began_unix) = (clock::instant(), clock::unix_now());
+    let mut was_at_work = false;
+    loop {
+        let is_at_work = lock::is_held(root)?;
+        was_at_work |= is_at_work;
+        let reports = read()?;
+        let has_failed = |report: &Report| {
+            let fault = report.fault.as_ref().filter(|fault| fault.is_final && !report.joined);
+            fault.is_some_and(|fault| was_at_work || fault.at >= began_unix)
         };
-        reports.push(if let Some(difference) = record.other_machine(&here) {
-            Report::of(&record).of_other_machine(&difference)
-        } else {
-            let held_by = inspect::held_by(root, &record);
-            Report { findings, held_by, ..Report::of(&record) }
-        });
-    }
-    Ok(reports)
-}
-
-/// Whether an enlist process works on this machine's targets.
-fn is_at_work(root: &Root) -> Result<bool, Fault> {
-    Ok(lock::try_acquire(root)?.is_none())
-}
-
-fn exit_code(reports: &[Report]) -> u8 {
-    let pending = reports.iter().find(|report| !report.joined);
-    pending.map_or(0, |report| {
-        let own = report.fault.as_ref().filter(|_| report.other_machine.is_none());
-        let fault = own.map(|fault| fault.kind);
-        fault.unwrap_or(Kind::Transient).exit_code()
-    })
-}
-
-fn text(report: &Report) -> String {
-    let mut rows = Vec::new();
-    let mut add = |label: &str, value: Option<String>| {
-        if let Some(value) = value {
-            rows.push((label.to_owned(), value));
+        if reports.iter().all(|report| report.joined)
+            || (!is_at_work && reports.iter().any(has_failed))
+        {
+            return Ok(reports);
         }
-    };
-    add("authority", Some(report.authority.clone()));
-    add("machine", report.other_machine.clone());
-    add("name", report.name.clone());
-    add("since", report.since.map(printer::time));
-    add("key", report.key_sha256.as_ref().map(|key| format!("SHA-256 {key}")));
-    add("certificate", report.certificate_serial.as_ref().map(|serial| format!("serial {serial}")));
-    add("valid until", report.certificate_not_after.map(printer::time));
-    add("renewed at", report.renewal_at.map(printer::time));
-    add("id", report.member_id.clone());
-    for finding in &report.findings {
-        add("finding", Some(finding.to_string()));
-    }
-    add("held by", report.held_by.as_ref().map(|path| format!("{path}: the agent does not run")));
-    add("attempts", Some(report.attempts.to_string()).filter(|_| report.attempts > 1));
-    if let Some(fault) = &report.fault {
-        let ended = if fault.is_final { "stopped at" } else { "tried again since" };
-        add(
-            "fault",
-            Some(format!(
-                "{} ({}), {ended} {}",
-                fault.what,
-                fault.kind.word(),
-                printer::time(fault.at)
-            )),
-        );
-        add("on", Some(fault.on.clone()));
-        for cause in &fault.causes {
-            add("because", Some(cause.clone()));
+        if began.elapsed() >= limit {
+            tracing::warn!("still not joined after {} s", limit.as_secs());
+            return Ok(reports);
         }
-        add("to do", Some(fault.todo.clone()));
+        timer::block_for(PAUSE);
     }
-    add("next", Some(report.next.to_owned()));
-    let state = if report.joined { "joined" } else { "not joined" };
-    format!("{}: {state}\n{}", report.target, printer::columns(&rows))
 }

@@ -16,9 +16,14 @@ const HIDDEN: &str = "(secret)";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     Default,
-    File { path: String, line: usize },
+    File {
+        path: String,
+        line: usize,
+    },
     Variable(String),
     CommandLine(String),
+    /// A record: the settings that a membership was made with.
+    Record(String),
 }
 
 impl fmt::Display for Origin {
@@ -28,6 +33,7 @@ impl fmt::Display for Origin {
             Self::File { path, line } => write!(f, "{path}, line {line}"),
             Self::Variable(name) => write!(f, "environment, {name}"),
             Self::CommandLine(text) => write!(f, "command line, --set {text}"),
+            Self::Record(path) => write!(f, "record, {path}"),
         }
     }
 }
@@ -71,6 +77,19 @@ impl fmt::Debug for Value {
 }
 
 impl Value {
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        match self {
+            Self::Text(text) => text.as_str().into(),
+            Self::Integer(number) => (*number).into(),
+            Self::Boolean(truth) => (*truth).into(),
+            Self::List(list) => list.as_slice().into(),
+            Self::Map(map) => {
+                map.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+            }
+        }
+    }
+
     /// The value with its secrets hidden.
     #[must_use]
     pub fn shown(&self) -> Self {

@@ -3,6 +3,7 @@
 
 pub mod fragments;
 pub mod input;
+pub mod recorded;
 pub mod schema;
 mod setting_table;
 pub mod settings;

@@ -72,6 +72,30 @@ pub fn from_toml(
     }
 }
 
+/// A value from JSON, as [`Value::to_json`] makes it.
+pub fn from_json(
+    key: &Setting,
+    value: &serde_json::Value,
+    origin: &Origin,
+) -> Result<Value, ConfigError> {
+    use serde_json::Value as Json;
+    let text = |value: &Json| value.as_str().map(str::to_owned);
+    let found = match (key.form, value) {
+        (Form::Text | Form::Duration, Json::String(text)) => Some(Value::Text(text.clone())),
+        (Form::Integer, Json::Number(number)) => number.as_i64().map(Value::Integer),
+        (Form::Boolean, Json::Bool(truth)) => Some(Value::Boolean(*truth)),
+        (Form::List, Json::Array(list)) => {
+            list.iter().map(text).collect::<Option<_>>().map(Value::List)
+        }
+        (Form::Map, Json::Object(map)) => {
+            let pairs = map.iter().map(|(name, value)| Some((name.clone(), text(value)?)));
+            pairs.collect::<Option<_>>().map(Value::Map)
+        }
+        _ => None,
+    };
+    found.ok_or_else(|| invalid(key, "a value of another form", origin))
+}
+
 fn invalid(key: &Setting, found: &str, origin: &Origin) -> ConfigError {
     ConfigError::Invalid {
         origin: origin.clone(),

@@ -7,6 +7,7 @@
 
 #![allow(clippy::disallowed_types, reason = "it measures and waits")]
 
+pub mod memberships;
 mod metrics;
 mod observers;
 mod service_manager;
@@ -15,6 +16,7 @@ mod status_table;
 mod supervisor;
 mod worker;
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::config::Settings;
@@ -47,11 +49,11 @@ pub async fn run(
 ) -> Result<(), Fault> {
     let mut signals = Signals::new()?;
     let manager = ServiceManager::from_environment();
-    let mut settings = first;
+    let mut settings = first.map(Rc::new);
     loop {
-        let ended = match &settings {
+        let ended = match Supervisor::new(root, settings.as_ref(), &manager)? {
             None => idle(&manager, &mut signals).await,
-            Some(settings) => Supervisor::new(root, settings, &manager)?.run(&mut signals).await,
+            Some(supervisor) => supervisor.run(&mut signals).await,
         };
         match ended {
             Ended::Command(Command::Reload) => {
@@ -62,10 +64,8 @@ pub async fn run(
                 return stop(root, settings.as_ref(), &manager).await;
             }
             Ended::InstanceEnds(notice) => {
-                if let Some(settings) = &settings {
-                    manager.status(&format!("{notice}: leaving"));
-                    leave(root, settings, &manager, &notice).await?;
-                }
+                manager.status(&format!("{notice}: leaving"));
+                leave(root, settings.as_ref(), &manager, &notice).await?;
                 wait_for_the_end(&manager, &mut signals).await;
                 return Ok(());
             }
@@ -98,7 +98,7 @@ async fn wait_for_the_end(manager: &ServiceManager, signals: &mut Signals) {
 }
 
 /// Settings that can't be used change nothing.
-fn reload(read: ReadSettings<'_>, former: Option<Settings>) -> Option<Settings> {
+fn reload(read: ReadSettings<'_>, former: Option<Rc<Settings>>) -> Option<Rc<Settings>> {
     let usable = read().and_then(|settings| {
         settings.as_ref().map(environment).transpose()?;
         Ok(settings)
@@ -106,7 +106,8 @@ fn reload(read: ReadSettings<'_>, former: Option<Settings>) -> Option<Settings> 
     match usable {
         Ok(settings) => {
             tracing::info!("the settings have been reloaded");
-            warn_of_removed(former.as_ref(), settings.as_ref());
+            let settings = settings.map(Rc::new);
+            warn_of_removed(former.as_deref(), settings.as_deref());
             settings
         }
         Err(fault) => {
@@ -127,7 +128,7 @@ fn warn_of_removed(former: Option<&Settings>, settings: Option<&Settings>) {
     for id in ids(former).into_iter().filter(|id| !configured.contains(id)) {
         tracing::warn!(
             enlist_target = id,
-            "{id} is no longer in the settings and is no longer watched; this node is still a member: to leave, put the table back and run `enlist leave --target {id}`"
+            "{id} is no longer in the settings; this node is still a member, and is watched by what its record says: to leave, run `enlist leave --target {id}`"
         );
     }
 }
@@ -135,7 +136,7 @@ fn warn_of_removed(former: Option<&Settings>, settings: Option<&Settings>) {
 /// Leaves before stopping, if the settings ask for it and this machine is about to end.
 async fn stop(
     root: &Root,
-    settings: Option<&Settings>,
+    settings: Option<&Rc<Settings>>,
     manager: &ServiceManager,
 ) -> Result<(), Fault> {
     let Some(settings) = settings else { return Ok(()) };
@@ -150,7 +151,7 @@ async fn stop(
         reason = Some("this machine is being powered off".to_owned());
     }
     if let Some(reason) = reason {
-        return leave(root, settings, manager, &reason).await;
+        return leave(root, Some(settings), manager, &reason).await;
     }
     tracing::info!("stopped; this node stays a member");
     Ok(())
@@ -159,11 +160,14 @@ async fn stop(
 /// Leaves every target, all at the same time.
 async fn leave(
     root: &Root,
-    settings: &Settings,
+    settings: Option<&Rc<Settings>>,
     manager: &ServiceManager,
     reason: &str,
 ) -> Result<(), Fault> {
     tracing::warn!(message_id = milestones::ENDING, reason, "{reason}: leaving");
     manager.leaving(LEAVING_BUDGET);
-    Supervisor::new(root, settings, manager)?.leave(LEAVING_BUDGET).await
+    match Supervisor::new(root, settings, manager)? {
+        Some(supervisor) => supervisor.leave(LEAVING_BUDGET).await,
+        None => Ok(()),
+    }
 }

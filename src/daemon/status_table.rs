@@ -22,6 +22,8 @@ pub struct StatusTable {
 #[derive(Clone, Debug)]
 pub struct Entry {
     pub id: &'static str,
+    /// Whether the settings have it. Else only its record knows it, and nothing waits for it.
+    pub is_configured: bool,
     pub state: MembershipState,
     /// What is being done now, as a phrase.
     pub doing: String,
@@ -57,6 +59,7 @@ impl Entry {
     pub fn new(id: &'static str) -> Self {
         Self {
             id,
+            is_configured: true,
             state: MembershipState::Pending,
             doing: "starting".to_owned(),
             phase: PhaseName::New,
@@ -68,6 +71,11 @@ impl Entry {
             last_success: None,
             failures: 0,
         }
+    }
+
+    /// Notes whether the settings have it.
+    pub fn of_settings(self, is_configured: bool) -> Self {
+        Self { is_configured, ..self }
     }
 
     pub fn is_member(&self) -> bool {
@@ -109,8 +117,7 @@ impl Entry {
 }
 
 impl StatusTable {
-    pub fn new(ids: &[&'static str], publisher: Publisher, ready: Ready) -> Self {
-        let entries = ids.iter().map(|id| Entry::new(id)).collect();
+    pub fn new(entries: Vec<Entry>, publisher: Publisher, ready: Ready) -> Self {
         Self { entries, publisher, ready, reported: String::new() }
     }
 
@@ -137,7 +144,7 @@ impl StatusTable {
 
     /// The first target's fault, if none of the targets can continue.
     pub fn all_gave_up(&self) -> Option<Fault> {
-        let mut faults = self.entries.iter().map(|entry| match &entry.state {
+        let mut faults = self.awaited().map(|entry| match &entry.state {
             MembershipState::GivenUp(fault) => Some(fault.clone()),
             _ => None,
         });
@@ -149,7 +156,13 @@ impl StatusTable {
     fn is_ready(&self) -> bool {
         let is_pending = |entry: &Entry| entry.state == MembershipState::Pending;
         self.ready == Ready::Started
-            || (self.entries.iter().any(Entry::is_member) && !self.entries.iter().any(is_pending))
+            || self.awaited().next().is_none()
+            || (self.awaited().any(Entry::is_member) && !self.awaited().any(is_pending))
+    }
+
+    /// The targets of the settings.
+    fn awaited(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(|entry| entry.is_configured)
     }
 
     /// All targets in one line.

@@ -10,6 +10,7 @@ use futures_util::future::join_all;
 use tokio::net::UnixListener;
 use tokio::sync::Notify;
 
+use super::memberships::{self, Known};
 use super::metrics::{self, Publisher};
 use super::service_manager::ServiceManager;
 use super::signals::{Command, Signals};
@@ -29,6 +30,29 @@ const NOTICE_PAUSE: Duration = Duration::from_secs(75);
 /// The heartbeat while the service starts; less than the time that is asked for.
 const START_PAUSE: Duration = Duration::from_secs(30);
 
+/// A target to work on, and how its services are reached.
+pub struct Member {
+    pub known: Known,
+    environment: Environment,
+    http: HttpClients,
+}
+
+impl Member {
+    /// # Errors
+    /// `Config` where its settings or the environment can't be used; with its id.
+    fn new(known: Known) -> Result<Self, (&'static str, Fault)> {
+        let read = |known: &Known| environment(known.target()?.1);
+        let environment = read(&known).map_err(|fault| (known.id, fault))?;
+        let http = HttpClients::new(&environment);
+        Ok(Self { known, environment, http })
+    }
+
+    /// A host for this target.
+    pub fn host(&self, root: &Root) -> Host {
+        Host::new(root.clone(), self.known.id, self.environment.clone(), self.http.clone())
+    }
+}
+
 /// Why a supervisor ended.
 pub enum Ended {
     Command(Command),
@@ -41,10 +65,11 @@ pub enum Ended {
 /// One reading of the settings, and everything that runs by it.
 pub struct Supervisor<'a> {
     pub root: &'a Root,
-    pub settings: &'a Settings,
+    /// For what all targets share.
+    pub settings: Rc<Settings>,
+    members: Vec<Member>,
     manager: &'a ServiceManager,
     http: HttpClients,
-    environment: Environment,
     status_table: RefCell<StatusTable>,
     gave_up: Notify,
     /// Held while any target is at work.
@@ -52,26 +77,45 @@ pub struct Supervisor<'a> {
 }
 
 impl<'a> Supervisor<'a> {
+    /// None: no target is configured, and this node is a member of none.
+    ///
     /// # Errors
     /// `Config` for a value in the environment or in an AWS profile that can't be used.
     pub fn new(
         root: &'a Root,
-        settings: &'a Settings,
+        configured: Option<&Rc<Settings>>,
         manager: &'a ServiceManager,
-    ) -> Result<Self, Fault> {
-        let environment = environment(settings)?;
+    ) -> Result<Option<Self>, Fault> {
+        let mut members = Vec::new();
+        for known in memberships::all(root, configured) {
+            match Member::new(known) {
+                Ok(member) => members.push(member),
+                // The other targets go on.
+                Err((id, fault)) if configured.is_none_or(|s| !s.target_ids().contains(&id)) => {
+                    tracing::warn!(enlist_target = id, "{}", fault.sentence());
+                }
+                Err((_, fault)) => return Err(fault),
+            }
+        }
+        let Some(first) = members.first() else { return Ok(None) };
+        let http = first.http.clone();
+        let recalled = || first.known.settings.clone();
+        let Some(settings) = configured.cloned().or_else(recalled) else { return Ok(None) };
         let publisher = Publisher::new(root, settings.metrics.textfile.clone());
-        let (ids, ready) = (settings.target_ids(), settings.run.ready);
-        Ok(Self {
+        let entry =
+            |Member { known, .. }: &Member| Entry::new(known.id).of_settings(known.is_configured);
+        let entries = members.iter().map(entry).collect();
+        let ready = settings.run.ready;
+        Ok(Some(Self {
             root,
             settings,
+            members,
             manager,
-            http: HttpClients::new(&environment),
-            environment,
-            status_table: RefCell::new(StatusTable::new(&ids, publisher, ready)),
+            http,
+            status_table: RefCell::new(StatusTable::new(entries, publisher, ready)),
             gave_up: Notify::new(),
             lock: RefCell::new(Weak::new()),
-        })
+        }))
     }
 
     /// Runs the workers until there is a reason to end.
@@ -115,11 +159,6 @@ impl<'a> Supervisor<'a> {
         }
     }
 
-    /// A host for one target.
-    pub fn host(&self, id: &str) -> Host {
-        Host::new(self.root.clone(), id, self.environment.clone(), self.http.clone())
-    }
-
     /// Changes the entry of one target and reports the change.
     pub fn update(&self, index: usize, change: impl FnOnce(&mut Entry)) {
         if let Some(entry) = self.status_table.borrow_mut().entries.get_mut(index) {
@@ -137,8 +176,8 @@ impl<'a> Supervisor<'a> {
     }
 
     fn workers(&self) -> impl Iterator<Item = TargetWorker<'_>> {
-        let ids = self.settings.target_ids().into_iter().enumerate();
-        ids.map(|(index, id)| TargetWorker::new(self, index, id))
+        let members = self.members.iter().enumerate();
+        members.map(|(index, member)| TargetWorker::new(self, index, member))
     }
 
     /// Tells the service manager that the daemon is alive, and asks whether the instance is about

@@ -6,16 +6,17 @@ use std::time::{Duration, Instant};
 
 use tracing::Instrument;
 
+use super::memberships::{self, is_membership};
 use super::observers::{DriftReporter, JoinObserver};
 use super::status_table::{Entry, MembershipState};
-use super::supervisor::Supervisor;
+use super::supervisor::{Member, Supervisor};
 use crate::bootstrap::{
     Leave, Maintenance, Monitor, Need, Outcome, Plan, Record, StateMachine, backoff, resume,
 };
+use crate::config::{Settings, recorded};
 use crate::driver::{drive, milestones, span};
 use crate::fault::{Fault, Kind};
 use crate::host::{Host, Store, clock, facts, timer};
-use crate::targets::Target;
 
 /// The pause after a fault that trying again can cure, once the budget is spent.
 const AFTER_BUDGET: Duration = Duration::from_mins(1);
@@ -30,14 +31,16 @@ pub struct TargetWorker<'a> {
     /// Of its entry in the status table.
     index: usize,
     pub id: &'static str,
+    member: &'a Member,
     seed: u64,
     last_repair: Option<Instant>,
 }
 
 impl<'a> TargetWorker<'a> {
-    pub fn new(supervisor: &'a Supervisor<'a>, index: usize, id: &'static str) -> Self {
+    pub fn new(supervisor: &'a Supervisor<'a>, index: usize, member: &'a Member) -> Self {
+        let id = member.known.id;
         let seed = facts::seed(supervisor.root, id);
-        Self { supervisor, index, id, seed, last_repair: None }
+        Self { supervisor, index, id, member, seed, last_repair: None }
     }
 
     /// Joins and stays joined, until it is dropped.
@@ -50,7 +53,7 @@ impl<'a> TargetWorker<'a> {
         let mut maintenance = Maintenance::default();
         let mut tries = 0;
         loop {
-            match self.join(maintenance).await {
+            match self.join(maintenance.clone()).await {
                 Ok(record) => {
                     tries = 0;
                     maintenance = Box::pin(self.stay(record)).await;
@@ -74,14 +77,13 @@ impl<'a> TargetWorker<'a> {
     async fn tell_authority(&self, budget: Duration) -> Result<(), Fault> {
         let _lock = self.supervisor.lock().await?;
         let (record, mut host) = (self.store().load()?, self.host());
-        let mut leave = Leave::new(
-            self.target()?,
-            self.supervisor.settings.engines.clone(),
-            record,
-            budget,
-            self.seed,
-            host.now(),
-        );
+        let mut known = self.member.known.clone();
+        if let Some(record) = &record {
+            known.follow(self.supervisor.root, record);
+        }
+        let (target, settings) = known.target()?;
+        let engines = settings.engines.clone();
+        let mut leave = Leave::new(target, engines, record, budget, self.seed, host.now());
         if let Outcome::Failed(fault) = self.drive(&mut leave, &mut host).await {
             return Err(fault);
         }
@@ -100,17 +102,24 @@ impl<'a> TargetWorker<'a> {
             let unix = clock::unix_now();
             self.update(|entry| entry.joined(&record, unix));
         }
-        let _lock = self.supervisor.lock().await?;
+        let lock = self.supervisor.lock().await?;
         let (record, mut host) = (self.store().load()?, self.host());
-        let settings = self.supervisor.settings;
+        if !self.member.known.is_configured && !record.as_ref().is_some_and(is_membership) {
+            drop(lock);
+            match self.has_left().await {}
+        }
+        let (target, settings) = self.member.known.target()?;
         let plan = Plan {
-            target: self.target()?,
+            target,
             engines: settings.engines.clone(),
             name: settings.name.clone(),
             budget: settings.budget,
         };
         let now = host.now();
-        let mut bootstrap = resume(plan, record, self.seed, now).allowing(maintenance, now);
+        let maintenance = self.with_changes(settings, record.as_ref(), maintenance);
+        let mut bootstrap = resume(plan, record, self.seed, now)
+            .with_settings(settings.recorded(self.id))
+            .allowing(maintenance, now);
         match self.drive(&mut bootstrap, &mut host).await {
             Outcome::Joined { record, .. } => {
                 let unix = host.now().unix;
@@ -119,7 +128,7 @@ impl<'a> TargetWorker<'a> {
                     tracing::warn!(
                         message_id = milestones::FAILED,
                         kind = note.kind.word(),
-                        "no new certificate: {}: {}; the former one is used until it expires",
+                        "{}: {}; this node keeps what it has",
                         note.what,
                         note.on
                     );
@@ -129,6 +138,40 @@ impl<'a> TargetWorker<'a> {
             Outcome::Failed(fault) => Err(fault),
             Outcome::Left { .. } | Outcome::Due(_) | Outcome::Probed(_) => Err(wrong_outcome()),
         }
+    }
+
+    /// Adds what has to be done because the settings have changed since this node joined.
+    fn with_changes(
+        &self,
+        settings: &Settings,
+        record: Option<&Record>,
+        maintenance: Maintenance,
+    ) -> Maintenance {
+        let Some(record) = record.filter(|_| self.member.known.is_configured) else {
+            return maintenance;
+        };
+        let changes = memberships::changes(self.supervisor.root, settings, record);
+        for change in changes.iter().filter(|change| !change.is_applied) {
+            let (setting, id) = (&change.setting, self.id);
+            tracing::warn!(
+                %setting,
+                "{setting} has changed since this node joined, and needs a new membership: `enlist leave --target {id} && enlist join --target {id}`"
+            );
+        }
+        if !changes.iter().any(|change| change.is_applied) {
+            return maintenance;
+        }
+        Maintenance { apply: Some(recorded::applied(&record.settings, &changes)), ..maintenance }
+    }
+
+    /// An operator has run `enlist leave`: waits until it is reloaded.
+    async fn has_left(&self) -> Infallible {
+        self.update(|entry| entry.state = MembershipState::Left);
+        tracing::warn!(
+            message_id = milestones::LEFT,
+            "this node has left, by `enlist leave`; to join again, run `systemctl reload enlist.service`"
+        );
+        std::future::pending().await
     }
 
     /// Monitors a member until it needs maintenance; returns which.
@@ -165,14 +208,7 @@ impl<'a> TargetWorker<'a> {
                 message_id = milestones::DAMAGED,
                 "the record is another machine's (a copied disk); this machine joins as a new node"
             ),
-            Need::Left => {
-                self.update(|entry| entry.state = MembershipState::Left);
-                tracing::warn!(
-                    message_id = milestones::LEFT,
-                    "this node has left, by `enlist leave`; to join again, run `systemctl reload enlist.service`"
-                );
-                return std::future::pending().await;
-            }
+            Need::Left => match self.has_left().await {},
         }
         self.update(|entry| entry.state = MembershipState::Pending);
         Maintenance::default()
@@ -207,12 +243,8 @@ impl<'a> TargetWorker<'a> {
         self.supervisor.update(self.index, change);
     }
 
-    fn target(&self) -> Result<Box<dyn Target>, Fault> {
-        self.supervisor.settings.target(self.id).ok_or_else(wrong_outcome)
-    }
-
     fn host(&self) -> Host {
-        self.supervisor.host(self.id)
+        self.member.host(self.supervisor.root)
     }
 
     fn store(&self) -> Store {

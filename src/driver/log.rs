@@ -80,6 +80,11 @@ impl Log {
         }
         let took = |kind| status.steps.iter().any(|step| step.kind == kind);
         let (granted, renewal) = (took(StepKind::Granted), took(StepKind::Renewal));
+        if took(StepKind::Settings) {
+            let name = status.name.as_deref().unwrap_or("?");
+            tracing::info!("the changed settings of {name} are applied");
+            return;
+        }
         let (id, what) = match (granted, renewal, took(StepKind::Repair)) {
             (true, true, _) => (milestones::RENEWED, "renewed at"),
             // The renewal failed, and the former certificate is kept.

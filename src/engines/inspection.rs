@@ -235,10 +235,17 @@ fn ca_problem(member: &Membership<'_>, text: &str, unix: i64) -> Option<Problem>
 }
 
 fn verifies(member: &Membership<'_>, ca: &str, unix: i64) -> bool {
-    let Some(Grant::Certificate { pem, .. }) = member.grant else { return false };
+    let is_certificate = matches!(member.grant, Some(Grant::Certificate { .. }));
+    let name = member.name.unwrap_or_default();
+    is_certificate && member.grant.is_some_and(|grant| is_signed_by(grant, name, ca, unix))
+}
+
+/// Whether this CA verifies the certificate of a grant, if it has one.
+#[must_use]
+pub fn is_signed_by(grant: &Grant, name: &str, ca: &str, unix: i64) -> bool {
+    let Grant::Certificate { pem, .. } = grant else { return true };
     let (Ok(key), Ok(ca)) = (certificate::key_of(pem), CaBundle::from_pem(ca)) else {
         return false;
     };
-    let name = member.name.unwrap_or_default();
     certificate::check(pem, &Expectation { key: &key, name, ca: &ca, now: unix }).is_ok()
 }

@@ -6,6 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::files;
+use super::root::Root;
 use super::store::Store;
 use crate::pki::private_key::KeyError;
 use crate::pki::public_key::sha256;
@@ -47,6 +49,15 @@ pub fn public_key(store: &Store, content: &[u8]) -> Result<PublicKey, KeyError> 
         Some(public) => Ok(public),
         None => PrivateKey::from_pem(content).map(|key| key.public().clone()),
     }
+}
+
+/// Whether the file has the key with this fingerprint.
+#[must_use]
+pub fn is_there(root: &Root, target: &str, path: &str, sha256: &str) -> bool {
+    let content = files::read_if_there(root, path).ok().flatten().map(zeroize::Zeroizing::new);
+    let store = Store::new(root.clone(), target);
+    let key = content.and_then(|content| public_key(&store, &content).ok());
+    key.is_some_and(|key| key.fingerprint() == sha256)
 }
 
 fn noted(store: &Store, content: &[u8]) -> Option<PublicKey> {

@@ -41,6 +41,38 @@ pub fn try_acquire(root: &Root) -> Result<Option<InstanceLock>, Fault> {
     try_lock(root, "lock")
 }
 
+/// Whether another enlist works on this machine's targets. Changes nothing.
+///
+/// # Errors
+/// `Host` if the lock can't be read.
+pub fn is_held(root: &Root) -> Result<bool, Fault> {
+    is_locked(root, "lock")
+}
+
+/// Whether a daemon runs on this machine. Changes nothing.
+///
+/// # Errors
+/// `Host` if the lock can't be read.
+pub fn is_daemon_running(root: &Root) -> Result<bool, Fault> {
+    is_locked(root, "daemon.lock")
+}
+
+fn is_locked(root: &Root, name: &str) -> Result<bool, Fault> {
+    let path = format!("{STATE_DIR}/{name}");
+    let unreadable = |error| files::fault(root, "could not read the lock", &path, &error);
+    let file = match files::open_to_read(root, &path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(unreadable(error)),
+    };
+    // Shared, and released at once: two that look do not see each other.
+    match file.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(unreadable(error)),
+    }
+}
+
 /// Takes the lock of this machine's daemon.
 ///
 /// # Errors

@@ -318,6 +318,13 @@ pub trait Target: Send {
         })
     }
 
+    /// Until when a grant can be used that somebody else has to use, in Unix seconds. `since` is when the
+    /// node got it. None: it is not such a grant, or the time is not known.
+    fn usable_until(&self, grant: &Grant, since: i64) -> Option<i64> {
+        let _ = (grant, since);
+        None
+    }
+
     /// The permissions that the node needs.
     fn permissions(&self) -> Permissions;
 }

@@ -47,8 +47,9 @@ fn a_failed_renewal_keeps_the_former_certificate() {
     assert_eq!(node.record()["phase"], "joined");
     assert_eq!(node.record()["fault"]["kind"], "data");
     let status = node.enlist(&["status", "--json"]);
-    assert_eq!(status.code, 0, "{}", status.stderr);
+    assert_eq!(status.code, 65, "{}", status.stdout);
     assert!(status.stdout.contains("\"joined\": true"), "{}", status.stdout);
+    assert!(status.stdout.contains("\"healthy\": false"), "{}", status.stdout);
 }
 
 #[test]

@@ -13,7 +13,12 @@ use super::checks::{self, Shape};
 use super::explore::{self, Story, finish_join};
 use super::node::{End, Node};
 
-const RENEWAL: Maintenance = Maintenance { renew: Some(Duration::from_mins(30)), repair: false };
+const RENEWAL: Maintenance = Maintenance {
+    renew: Some(Duration::from_mins(30)),
+    repair: false,
+    renew_now: false,
+    apply: None,
+};
 
 /// A member whose certificate is due: a little after two thirds of its lifetime.
 fn due() -> Node {

@@ -95,7 +95,7 @@ fn a_repair_keeps_newer_revocation_lists() {
     for (found, kept) in [(newer.as_str(), newer.as_str()), ("half a list", of_join.as_str())] {
         node.write(list, found);
         std::fs::remove_file(node.path(certificate)).unwrap();
-        let end = node.maintain(case, repair, None);
+        let end = node.maintain(case, repair.clone(), None);
         assert!(matches!(end, End::Finished(Outcome::Joined { already: false, .. })));
         assert!(node.path(certificate).exists(), "it is repaired");
         assert_eq!(std::fs::read_to_string(node.path(list)).unwrap(), kept);

@@ -6,11 +6,13 @@
 
 mod stored;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::phase::{Phase, PhaseName};
 use crate::engines::inspection::Membership;
-use crate::engines::{Authority, EngineRecord, Grant, Installed, Item};
+use crate::engines::{Authority, EngineId, EngineRecord, Grant, Installed, Item};
 use crate::facts::MachineIdentity;
 use crate::facts::machine::Difference;
 use crate::fault::{Fault, Kind};
@@ -51,7 +53,13 @@ pub struct Record {
     /// How much of the budget is spent, in milliseconds, by all starts since the last final fault.
     pub elapsed_ms: u64,
     pub fault: Option<FaultNote>,
+    /// The settings that the membership was made with, without secrets. Empty in records of earlier
+    /// versions.
+    pub settings: SettingValues,
 }
+
+/// `table.name` of a setting, and its value as JSON.
+pub type SettingValues = BTreeMap<String, serde_json::Value>;
 
 /// Fingerprints of a public key (its SPKI DER), in hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,6 +121,7 @@ impl Record {
             former: None,
             elapsed_ms: 0,
             fault: None,
+            settings: SettingValues::new(),
         }
     }
 
@@ -145,6 +154,12 @@ impl Record {
     #[must_use]
     pub fn other_machine(&self, here: &MachineIdentity) -> Option<Difference> {
         self.machine.as_ref()?.difference(here)
+    }
+
+    /// The engine of the authority that this node uses.
+    #[must_use]
+    pub fn engine_id(&self) -> Option<EngineId> {
+        self.membership().authority.map(Authority::engine)
     }
 
     /// Whether the node has joined, also during a renewal.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{FaultNote, Former, KeyFingerprints, Phase, Record};
+use super::{FaultNote, Former, KeyFingerprints, Phase, Record, SettingValues};
 use crate::bootstrap::phase::PhaseName;
 use crate::engines::{Authority, EngineRecord, Grant, Installed};
 use crate::facts::MachineIdentity;
@@ -46,6 +46,8 @@ struct Members {
     former: Option<Former>,
     elapsed_ms: u64,
     fault: Option<FaultNote>,
+    #[serde(default, skip_serializing_if = "SettingValues::is_empty")]
+    settings: SettingValues,
 }
 
 /// Reads a record's text.
@@ -116,6 +118,7 @@ impl Members {
             former: record.former.clone(),
             elapsed_ms: record.elapsed_ms,
             fault: record.fault.clone(),
+            settings: record.settings.clone(),
         }
     }
 
@@ -154,6 +157,7 @@ impl Members {
             former: self.former,
             elapsed_ms: self.elapsed_ms,
             fault: self.fault,
+            settings: self.settings,
         })
     }
 }

@@ -11,10 +11,12 @@ mod run;
 mod ssm;
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::ConfigError;
 use super::input::Input;
+use super::recorded::{self, Recorded};
 use super::setting_table::{aws, node};
 use crate::engines::Engines;
 use crate::targets::address::{self, Url};
@@ -37,6 +39,8 @@ pub struct Settings {
     pub engines: Engines,
     /// Of each configured target, in the registry's order.
     targets: Vec<Box<dyn TargetSettings>>,
+    /// Of each of them, what its record keeps.
+    recorded: BTreeMap<&'static str, Recorded>,
 }
 
 /// `[aws]`. What is not set is found as the SDK finds it.
@@ -63,7 +67,9 @@ impl Settings {
             return Err(ConfigError::NoTarget { searched: input.searched.clone() });
         }
         let engines = reader.engines()?;
+        let ids = target_ids().filter(|id| input.table(id).is_some());
         Ok(Self {
+            recorded: ids.map(|id| (id, recorded::of(input, id))).collect(),
             name: reader.parsed(
                 &node::name,
                 "text and {instance_id}, {hostname}, {fqdn}",
@@ -101,6 +107,12 @@ impl Settings {
     #[must_use]
     pub fn target_ids(&self) -> Vec<&'static str> {
         self.targets.iter().map(|settings| settings.id()).collect()
+    }
+
+    /// What the record of this target's membership keeps of the settings.
+    #[must_use]
+    pub fn recorded(&self, id: &str) -> Recorded {
+        self.recorded.get(id).cloned().unwrap_or_default()
     }
 
     /// The settings of the target of this type, if it is configured.

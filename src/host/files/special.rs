@@ -22,6 +22,15 @@ pub fn open_lock(root: &Root, path: &str) -> io::Result<File> {
     open_or_create(root, path, OFlags::RDWR, 0o600)
 }
 
+/// Opens a file that exists, to look at its lock.
+///
+/// # Errors
+/// If there is none, or it is not a regular file.
+pub fn open_to_read(root: &Root, path: &str) -> io::Result<File> {
+    let place = place(root, path)?;
+    open_regular(root, &place, OFlags::RDONLY).map(|(file, _)| file)
+}
+
 /// Opens a log for appending, and makes it and its directory if they are missing. A file that others
 /// may have put there is refused.
 ///

@@ -192,6 +192,12 @@ impl Target for Ssm {
         }))
     }
 
+    fn usable_until(&self, grant: &Grant, since: i64) -> Option<i64> {
+        let is_ours = self.given.is_none() && matches!(grant, Grant::Activation { .. });
+        let lifetime = i64::try_from(self.expires_in.as_secs()).unwrap_or(i64::MAX);
+        is_ours.then(|| since.saturating_add(lifetime))
+    }
+
     fn permissions(&self) -> Permissions {
         let role = self.iam_role.as_ref().filter(|_| self.given.is_none());
         Permissions {

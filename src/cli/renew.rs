@@ -1,0 +1,54 @@
+//! `enlist renew`: what the daemon does when a certificate is due for renewal, now.
+
+use super::drive::{self, Begin, Scope, Selection};
+use super::join::{RENEWAL_BUDGET, again, bootstrap, summary};
+use super::{Global, progress::Progress};
+use crate::bootstrap::{Maintenance, Outcome, Record};
+use crate::fault::{Fault, Kind};
+use crate::host::Root;
+
+/// Asks for a new certificate, whether or not it is due. The former one stays until the new one is
+/// installed.
+pub fn run(global: &Global, selection: &Selection, progress: &Progress) -> Result<u8, Fault> {
+    drive::run(
+        global,
+        (selection, Scope::Known),
+        progress,
+        |begin| {
+            check(&begin)?;
+            let renew = Some(RENEWAL_BUDGET);
+            Ok(bootstrap(begin, Maintenance { renew, renew_now: true, ..Maintenance::default() }))
+        },
+        &async |root: &Root, outcome: &Outcome| match outcome {
+            Outcome::Joined { record, already } => match &record.fault {
+                Some(note) if *already => Err(again(note)),
+                _ => Ok(summary(root, record, *already)),
+            },
+            _ => Ok(String::new()),
+        },
+    )
+}
+
+fn check(begin: &Begin<'_>) -> Result<(), Fault> {
+    let id = begin.target.id();
+    let on = format!("target {id}, {}", begin.target.authority_name());
+    let record = member(begin, &on)?;
+    if record.certificate().is_none() {
+        let what = "this membership has no certificate that could be renewed";
+        let todo =
+            format!("for a new key: `enlist leave --target {id} && enlist join --target {id}`");
+        return Err(Fault::new(Kind::Usage, what, on, todo));
+    }
+    Ok(())
+}
+
+/// The record of the member.
+///
+/// # Errors
+/// `Usage` where this node has not joined.
+pub fn member<'a>(begin: &'a Begin<'_>, on: &str) -> Result<&'a Record, Fault> {
+    begin.record.as_ref().filter(|record| record.is_member()).ok_or_else(|| {
+        let todo = format!("run `enlist join --target {}`", begin.target.id());
+        Fault::new(Kind::Usage, "this node has not joined", on, todo)
+    })
+}

@@ -1,0 +1,49 @@
+//! `enlist repair`: what the daemon does with `run.repair = true`, now.
+
+use super::drive::{self, Begin, Scope, Selection};
+use super::join::{bootstrap, summary};
+use super::renew::member;
+use super::{Global, progress::Progress};
+use crate::bootstrap::{Maintenance, Outcome};
+use crate::engines::Item;
+use crate::fault::{Fault, Kind};
+use crate::host::{Root, checked_key};
+use crate::targets::state_dir;
+
+/// Installs again what was granted. The authority is not asked.
+pub fn run(global: &Global, selection: &Selection, progress: &Progress) -> Result<u8, Fault> {
+    drive::run(
+        global,
+        (selection, Scope::Known),
+        progress,
+        |begin| {
+            check(&begin)?;
+            Ok(bootstrap(begin, Maintenance { repair: true, ..Maintenance::default() }))
+        },
+        &async |root: &Root, outcome: &Outcome| match outcome {
+            Outcome::Joined { record, .. } => {
+                let text = summary(root, record, false);
+                Ok(text.replacen("joined:", "repaired:", 1))
+            }
+            _ => Ok(String::new()),
+        },
+    )
+}
+
+/// Without the key, what the authority granted is of no use.
+fn check(begin: &Begin<'_>) -> Result<(), Fault> {
+    let id = begin.target.id();
+    let record = member(begin, &format!("target {id}, {}", begin.target.authority_name()))?;
+    let Some(key) = &record.key else { return Ok(()) };
+    let path = record.installed.iter().find(|file| file.item == Item::Key);
+    let Some(path) = path.map(|file| file.path.as_str()) else { return Ok(()) };
+    if checked_key::is_there(begin.root, id, path, &key.sha256) {
+        return Ok(());
+    }
+    let what = "the private key that this node joined with is gone, and it can't be restored from the record";
+    let todo = format!(
+        "restore it from a backup (see {}/backup), or make a new membership: `enlist leave --target {id} && enlist join --target {id}`",
+        begin.root.shown(&state_dir(id))
+    );
+    Err(Fault::new(Kind::Data, what, begin.root.shown(path), todo))
+}

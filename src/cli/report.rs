@@ -1,0 +1,186 @@
+//! Reads what `status` reports of each target: its record, its files, and its settings.
+
+use super::Global;
+use super::drive::{self, Scope, Selection};
+use crate::bootstrap::{
+    ChangedSetting, Now, Outcome, Probe, Probed, Problem, Record, Report, Status, other_authority,
+    problems,
+};
+use crate::config::recorded::Change;
+use crate::daemon::memberships::{self, Known};
+use crate::driver::{Observer, drive};
+use crate::engines::{EngineRecord, Finding};
+use crate::fault::{Fault, Kind};
+use crate::host::{Host, HttpClients, Root, Store, clock, engines, facts, inspect};
+use crate::targets::{Standing, state_dir};
+use crate::{daemon, text};
+
+/// The targets that are reported.
+///
+/// # Errors
+/// As [`drive::select`].
+pub fn known(global: &Global, root: &Root, selection: &Selection) -> Result<Vec<Known>, Fault> {
+    drive::select(global, root, selection, Scope::Known)
+}
+
+/// Reads the reports of these targets.
+///
+/// # Errors
+/// Where a record can't be read.
+pub async fn read(root: &Root, known: &[Known]) -> Result<Vec<Report>, Fault> {
+    let mut reports = Vec::new();
+    for known in known {
+        reports.push(Box::pin(of(root, known)).await?);
+    }
+    Ok(reports)
+}
+
+async fn of(root: &Root, known: &Known) -> Result<Report, Fault> {
+    let store = Store::new(root.clone(), known.id);
+    let (record, findings) = inspect::findings(root, &store, inspect::Keep::Nothing).await?;
+    let Some(record) = record else {
+        return Ok(Report::absent(known.id, &known.target()?.0.authority_name()));
+    };
+    let report = Report { configured: known.is_configured, ..Report::of(&record) };
+    if let Some(difference) = record.other_machine(&facts::machine(root)) {
+        return Ok(report.of_other_machine(&difference));
+    }
+    let shown = |finding: Finding| Finding { path: root.shown(&finding.path), ..finding };
+    let findings: Vec<Finding> = findings.into_iter().map(shown).collect();
+    let held_by = inspect::held_by(root, &record);
+    let mut report = Report { held_by, ..report };
+    if !record.is_member() {
+        return Ok(report);
+    }
+    let mut found = problems(&record, &findings);
+    report.findings = findings;
+    if known.is_configured {
+        let (changes, problem) = settings(root, known, &record)?;
+        report.changes = changes;
+        found.extend(problem);
+    } else {
+        report.next = format!(
+            "this node is a member, and the settings do not have [{0}]: put it back, or run `enlist leave --target {0}`",
+            known.id
+        );
+    }
+    let (problem, next) = activation(root, known, &record).await?;
+    found.extend(problem);
+    report.next = next.unwrap_or(report.next);
+    Ok(report.with_problems(found))
+}
+
+/// The settings that changed since the join.
+fn settings(
+    root: &Root,
+    known: &Known,
+    record: &Record,
+) -> Result<(Vec<ChangedSetting>, Option<Problem>), Fault> {
+    let (target, settings) = known.target()?;
+    let changes = memberships::changes(root, settings, record);
+    let wanted = target.authority_name();
+    if changes.is_empty() {
+        let is_other = wanted != record.authority_name;
+        return Ok((Vec::new(), is_other.then(|| other_authority(record, &wanted).into())));
+    }
+    let again = format!("enlist leave --target {0} && enlist join --target {0}", known.id);
+    let join = format!("enlist join --target {}", known.id);
+    let names: Vec<&str> = changes.iter().map(|change| change.setting.as_str()).collect();
+    // A new membership has the other changes too.
+    let all_applied = changes.iter().all(|change| change.is_applied);
+    let command = if all_applied { &join } else { &again };
+    let todo = format!("run `{command}`, or set the settings back");
+    let what = "settings have changed since this node joined, and are not in force";
+    let problem = Fault::new(Kind::Config, what, names.join(", "), todo).into();
+    let shown = |change: Change| ChangedSetting {
+        command: if change.is_applied { join.clone() } else { again.clone() },
+        in_force: change.in_force.unwrap_or_default(),
+        wanted: change.wanted.unwrap_or_default(),
+        setting: change.setting,
+    };
+    Ok((changes.into_iter().map(shown).collect(), Some(problem)))
+}
+
+/// An activation that somebody else has to use: whether that has happened, and until when it can.
+async fn activation(
+    root: &Root,
+    known: &Known,
+    record: &Record,
+) -> Result<(Option<Problem>, Option<String>), Fault> {
+    let Ok((target, settings)) = known.target() else { return Ok((None, None)) };
+    let until = record.current_grant().and_then(|g| target.usable_until(g, record.current_since()));
+    let Some(until) = until else { return Ok((None, None)) };
+    let engine = settings.engines.get(target.engine());
+    let observed = engines::observe(root, engine.wanted(&EngineRecord::default())).await?;
+    let registered = observed.ssm_instance();
+    if registered.is_some() && registered != record.engine.former_registration.as_deref() {
+        return Ok((None, None));
+    }
+    let at = super::printer::time(until);
+    let place = root.shown(&state_dir(known.id));
+    if clock::unix_now() < until {
+        let next = format!("use the activation in {place}/activation.json before {at}");
+        return Ok((None, Some(next)));
+    }
+    let what = format!("nobody has used the activation, and its code expired at {at}");
+    let todo = format!(
+        "for a new one, run `enlist leave --target {0} && enlist join --target {0}`",
+        known.id
+    );
+    let on = format!("{place}/activation.json");
+    Ok((Some(Fault::new(Kind::Data, what, on, todo).into()), None))
+}
+
+/// Asks the authority and the engine now.
+///
+/// # Errors
+/// Where a record can't be read.
+pub async fn probe(root: &Root, known: &[Known], reports: &mut [Report]) -> Result<(), Fault> {
+    for (known, report) in known.iter().zip(reports) {
+        if report.other_machine.is_some() {
+            continue;
+        }
+        let asked = ask(root, known).await;
+        let (standing, says, problem) = match asked {
+            Ok(Standing::Present(what)) => ("present", what, None),
+            Ok(Standing::Reachable) => ("reachable", "the authority answers".to_owned(), None),
+            Ok(Standing::NotAsked) => ("not asked", "there is nothing to ask it".to_owned(), None),
+            Ok(Standing::Absent { what, todo }) => {
+                let fault =
+                    Fault::new(Kind::Rejected, what.clone(), report.authority.as_str(), todo);
+                ("absent", what, Some(fault))
+            }
+            Err(fault) => ("failed", fault.to_string(), Some(fault)),
+        };
+        report.probe = Some(Probed { standing, says: text::phrase(&says) });
+        let problems = problem.into_iter().map(Problem::from).collect();
+        *report = report.clone().with_problems(problems);
+    }
+    Ok(())
+}
+
+/// What the authority says of this node. Read-only.
+///
+/// # Errors
+/// Why it can't be asked, or does not answer.
+pub async fn ask(root: &Root, known: &Known) -> Result<Standing, Fault> {
+    let (target, settings) = known.target()?;
+    let record = Store::new(root.clone(), known.id).load()?;
+    let environment = daemon::environment(settings)?;
+    let http = HttpClients::new(&environment);
+    let mut host = Host::new(root.clone(), known.id, environment, http);
+    let mut machine = Probe::new(target, settings.engines.clone(), record, host.now());
+    match Box::pin(drive(&mut machine, &mut host, &mut Silent)).await {
+        Outcome::Probed(standing) => Ok(standing),
+        Outcome::Failed(fault) => Err(fault),
+        _ => Ok(Standing::NotAsked),
+    }
+}
+
+struct Silent;
+
+impl Observer for Silent {
+    fn observe(&mut self, status: &Status, _: Now) {
+        tracing::debug!("{}", status.doing);
+    }
+}
