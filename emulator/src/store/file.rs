@@ -217,6 +217,14 @@ impl StateFile {
     }
 }
 
+/// Closing is not enough: a child process that is between `fork` and `exec` has the file open too, and
+/// with it the lock.
+impl Drop for StateFile {
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
+}
+
 fn header_length() -> u64 {
     u64::try_from(line::HEADER.len()).unwrap_or(u64::MAX)
 }
@@ -249,4 +257,24 @@ fn locked(path: &Path) -> Result<File, StateError> {
 fn sync_directory(path: &Path) -> std::io::Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::StateFile;
+
+    #[test]
+    fn a_dropped_file_is_free_though_a_child_still_has_it_open() {
+        let path = std::env::temp_dir().join(format!("enlist-state-{}", std::process::id()));
+        let open = || StateFile::open(&path, |_| Ok(()));
+        let first = open().expect("the first one has the file");
+        assert!(open().is_err(), "one process at a time");
+        // As a forked child has it before it executes another program.
+        let child = first.file.try_clone().expect("another descriptor");
+        drop(first);
+        let second = open();
+        std::fs::remove_file(&path).expect("the file is there");
+        assert!(second.is_ok(), "{:?}", second.err());
+        drop(child);
+    }
 }
