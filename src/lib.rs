@@ -16,8 +16,10 @@
 //! | [`engines`] | pure: what manages the node afterwards; what it needs, what is written for it |
 //! | [`pki`] | pure: keys, requests, certificates |
 //! | [`facts`], [`fault`], [`secret`], [`text`] | pure: what every module may import |
+//! | [`autosign`] | pure: the authority's side, which judges a certificate request |
 //! | [`host`] | clock, disk, network, processes |
 
+pub mod autosign;
 pub mod bootstrap;
 pub mod cli;
 pub mod config;

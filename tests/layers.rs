@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 /// Each module, and the modules that it may import. Every module may import
 /// `facts`, `fault`, `secret` and `text`; of these, `facts` imports `secret`, and `fault` imports `text`.
 #[rustfmt::skip]
-const MAY_IMPORT: [(&str, &[&str]); 14] = [
+const MAY_IMPORT: [(&str, &[&str]); 15] = [
     ("main", &["cli"]),
-    ("cli", &["bootstrap", "config", "daemon", "driver", "engines", "host", "targets"]),
+    ("cli", &["autosign", "bootstrap", "config", "daemon", "driver", "engines", "host", "targets"]),
     ("daemon", &["bootstrap", "config", "driver", "host", "targets"]),
     ("driver", &["bootstrap", "host"]),
     ("host", &["bootstrap", "engines", "pki", "targets"]),
@@ -19,6 +19,7 @@ const MAY_IMPORT: [(&str, &[&str]); 14] = [
     ("bootstrap", &["engines", "pki", "targets"]),
     ("targets", &["engines", "pki"]),
     ("engines", &["pki"]),
+    ("autosign", &["pki"]),
     ("pki", &[]),
     ("facts", &["secret"]),
     ("fault", &["text"]),
@@ -54,7 +55,7 @@ fn every_import_follows_the_layers() {
 
 #[test]
 fn pure_modules_do_no_io() {
-    for module in ["bootstrap", "targets", "engines", "pki"] {
+    for module in ["autosign", "bootstrap", "targets", "engines", "pki"] {
         for file in sources(&Path::new("src").join(module)) {
             let text = fs::read_to_string(&file).unwrap();
             for forbidden in [

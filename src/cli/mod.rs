@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_types, reason = "it waits")]
 
+pub mod autosign;
 mod check;
 mod drive;
 mod facts;
@@ -94,6 +95,8 @@ pub enum Command {
     Check(check::Options),
     /// Print the least IAM policy for the configured targets, as JSON
     Policy(policy::Options),
+    /// Decide whether a Puppet Server signs a certificate request (on the server; see enlist-autosign)
+    Autosign(autosign::Options),
     /// Make the missing directories of the configured targets (the first step of the units)
     #[command(hide = true)]
     Prepare(prepare::Options),
@@ -123,6 +126,7 @@ pub fn run(cli: Cli) -> Result<u8, Fault> {
         Command::Facts(options) => facts::run(&cli.global, &options),
         Command::Check(options) => check::run(&cli.global, &options),
         Command::Policy(options) => policy::run(&cli.global, &options),
+        Command::Autosign(options) => autosign::command(&cli.global, &options),
         Command::Prepare(options) => prepare::run(&cli.global, &options),
     }
 }

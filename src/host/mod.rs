@@ -15,6 +15,7 @@ pub mod https;
 pub mod imds;
 pub mod inspect;
 pub mod install;
+pub mod journal;
 pub mod key;
 pub(crate) mod limited_body;
 pub mod lock;

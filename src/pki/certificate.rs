@@ -222,6 +222,16 @@ pub fn key_of(text: &str) -> Result<PublicKey, CertificateError> {
     PublicKey::from_spki(parsed.public_key().raw).map_err(|_| CertificateError::NotRsa)
 }
 
+/// The public key of a certificate of RSA, as an RSAPublicKey (RFC 8017 A.1.1) in DER. None if it is not
+/// one certificate in PEM, or of another kind of key.
+#[must_use]
+pub fn public_key_bytes(text: &str) -> Option<Vec<u8>> {
+    let der = only_certificate(text).ok()?;
+    let parsed = parse(&der)?;
+    PublicKey::from_spki(parsed.public_key().raw).ok()?;
+    Some(parsed.public_key().subject_public_key.data.to_vec())
+}
+
 /// Parses one certificate in DER, with nothing after it.
 pub(super) fn parse(der: &[u8]) -> Option<X509Certificate<'_>> {
     let (rest, parsed) = X509Certificate::from_der(der).ok()?;

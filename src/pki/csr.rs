@@ -49,7 +49,7 @@ const SHA256_WITH_RSA: &str = "1.2.840.113549.1.1.11";
 pub fn build(spec: &CsrSpec, key: &PrivateKey) -> Result<Secret, CsrError> {
     let info = info(spec, key)?;
     let signature = key.sign(&info).map_err(|error| CsrError::Encoding(error.to_string()))?;
-    let algorithm = sequence(&[oid_of(SHA256_WITH_RSA)?, der::encode(0x05, &[])]);
+    let algorithm = sequence(&[oid_of(SHA256_WITH_RSA)?, der::encode(der::NULL, &[])]);
     let signature = der::encode(der::BIT_STRING, &[&[0], signature.as_slice()].concat());
     let request = sequence(&[info, algorithm, signature]);
     let block = pem::Pem::new("CERTIFICATE REQUEST", request);

@@ -11,6 +11,7 @@ pub mod name;
 pub mod oid;
 pub mod pin;
 pub mod private_key;
+pub mod proof;
 pub mod public_key;
 
 pub use certificate::{CaBundle, Certificate};

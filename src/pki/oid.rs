@@ -65,6 +65,12 @@ pub fn resolve(name: &str) -> Option<String> {
     Some(dotted(&arcs(name)?))
 }
 
+/// Puppet's short name of a dotted OID.
+#[must_use]
+pub fn name_of(dotted: &str) -> Option<&'static str> {
+    NAMES.iter().find(|(_, known)| *known == dotted).map(|(name, _)| *name)
+}
+
 /// Whether the value of this short name or dotted OID is a secret: it proves to the authority that
 /// the node may join, so anybody who reads it could join, too.
 #[must_use]

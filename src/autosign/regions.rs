@@ -1,0 +1,76 @@
+//! The regions of AWS, and the keys that sign their instance identity documents.
+
+use aws_lc_rs::signature::{RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY, UnparsedPublicKey};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::region_keys::KEYS;
+use crate::pki::certificate::public_key_bytes;
+
+/// The public key of a region: an RSAPublicKey in DER.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegionKey(Vec<u8>);
+
+/// Whether a region is built in.
+#[must_use]
+pub fn is_known(region: &str) -> bool {
+    KEYS.iter().any(|(regions, _)| regions.contains(&region))
+}
+
+/// The regions that are built in.
+pub fn all() -> impl Iterator<Item = &'static str> {
+    KEYS.iter().flat_map(|(regions, _)| regions.iter().copied())
+}
+
+/// The key of a region that is built in.
+#[must_use]
+pub fn key_of(region: &str) -> Option<RegionKey> {
+    let (_, key) = KEYS.iter().find(|(regions, _)| regions.contains(&region))?;
+    STANDARD.decode(key).ok().map(RegionKey)
+}
+
+impl RegionKey {
+    /// The key of one certificate in PEM; none if it is not one of RSA.
+    #[must_use]
+    pub fn of_certificate(pem: &str) -> Option<Self> {
+        public_key_bytes(pem).map(Self)
+    }
+
+    /// Whether this key has signed these bytes (RSASSA-PKCS1-v1_5 with SHA-256). AWS's keys have 1024
+    /// bits, which TLS accepts nowhere any more.
+    #[must_use]
+    pub fn has_signed(&self, bytes: &[u8], signature: &[u8]) -> bool {
+        let algorithm = &RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY;
+        UnparsedPublicKey::new(algorithm, &self.0).verify(bytes, signature).is_ok()
+    }
+}
+
+/// The partition of a region, as ARNs name it.
+#[must_use]
+pub fn partition_of(region: &str) -> &'static str {
+    if region.starts_with("cn-") {
+        "aws-cn"
+    } else if region.starts_with("us-gov-") {
+        "aws-us-gov"
+    } else {
+        "aws"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{all, is_known, key_of, partition_of};
+    use crate::pki::proof::sts_host;
+
+    #[test]
+    fn every_region_has_a_key_and_a_host_of_sts() {
+        assert_eq!(all().count(), 36);
+        for region in all() {
+            assert!(is_known(region) && key_of(region).is_some(), "{region}");
+            assert!(sts_host(region).is_some(), "{region}");
+        }
+        assert!(!is_known("moon-north-1") && key_of("moon-north-1").is_none());
+        assert_eq!(partition_of("cn-north-1"), "aws-cn");
+        assert_eq!(partition_of("eu-central-1"), "aws");
+    }
+}

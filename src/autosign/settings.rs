@@ -1,0 +1,382 @@
+//! The settings, `/etc/enlist/autosign.toml`.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::pattern::{Pattern, Placeholder};
+use super::sts::is_account;
+use crate::pki::oid;
+
+/// The default of `max_age`, and of `timeout` in `[sts]`.
+const MAX_AGE: Duration = Duration::from_mins(15);
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The validated settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// In the order of the file. At least one.
+    pub rules: Vec<Rule>,
+    pub sts: Sts,
+    /// The file of audit lines. None: the journal.
+    pub audit: Option<String>,
+    /// A directory with certificates of regions, `REGION.pem`.
+    pub certificates: Option<String>,
+}
+
+/// One `[[allow]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// From 1 on.
+    pub number: usize,
+    pub proof: Proof,
+    /// What the certname must be.
+    pub name: Pattern,
+    pub extensions: Vec<Allowed>,
+}
+
+/// What a rule demands of its proof.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Proof {
+    Iam { accounts: Vec<String>, roles: Vec<Pattern>, regions: Vec<Pattern> },
+    InstanceIdentity { accounts: Vec<String>, regions: Vec<Pattern>, max_age: Duration },
+    ChallengePassword { file: String },
+}
+
+impl Proof {
+    #[must_use]
+    pub fn id(&self) -> &'static str {
+        match self {
+            Self::Iam { .. } => IAM,
+            Self::InstanceIdentity { .. } => IDENTITY,
+            Self::ChallengePassword { .. } => PASSWORD,
+        }
+    }
+}
+
+/// An extension that a request may carry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Allowed {
+    /// Dotted.
+    pub oid: String,
+    /// None: any value.
+    pub value: Option<Pattern>,
+}
+
+/// How STS is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sts {
+    /// From the start to the answer, repetitions included.
+    pub timeout: Duration,
+    /// `https://HOST[:PORT]`: a VPC endpoint, to connect to instead of the public one.
+    pub endpoint: Option<String>,
+    /// The CA of that server, PEM. None: the CAs that this system trusts.
+    pub ca_file: Option<String>,
+    /// The URL of a proxy. None: that of the environment.
+    pub proxy: Option<String>,
+}
+
+pub const IAM: &str = "iam";
+pub const IDENTITY: &str = "instance-identity";
+pub const PASSWORD: &str = "challenge-password";
+
+/// Why the settings can't be used, in one line. It contains no value, which may be a secret in the wrong
+/// place.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct SettingsError(pub String);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    allow: Vec<RuleTable>,
+    #[serde(default)]
+    sts: StsTable,
+    #[serde(default)]
+    audit: AuditTable,
+    #[serde(default)]
+    identity: IdentityTable,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RuleTable {
+    proof: toml::Value,
+    account: Option<toml::Value>,
+    role: Option<toml::Value>,
+    regions: Option<toml::Value>,
+    max_age: Option<toml::Value>,
+    password: Option<toml::Value>,
+    name: Option<toml::Value>,
+    extensions: Option<toml::Value>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StsTable {
+    timeout: Option<toml::Value>,
+    endpoint: Option<toml::Value>,
+    ca_file: Option<toml::Value>,
+    proxy: Option<toml::Value>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AuditTable {
+    file: Option<toml::Value>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct IdentityTable {
+    certificates: Option<toml::Value>,
+}
+
+impl Policy {
+    /// Parses the settings.
+    ///
+    /// # Errors
+    /// The first value that can't be used, and what is allowed.
+    pub fn parse(text: &str) -> Result<Self, SettingsError> {
+        let file: File = toml::from_str(text).map_err(|error| {
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            SettingsError(format!("line {line}: {}", error.message()))
+        })?;
+        if file.allow.is_empty() {
+            return Err(SettingsError("there is no rule: no [[allow]]".to_owned()));
+        }
+        let rules = file.allow.into_iter().enumerate();
+        let rules: Result<Vec<_>, _> = rules.map(|(index, table)| rule(index + 1, table)).collect();
+        let File { sts, audit, identity, .. } = file;
+        Ok(Self {
+            rules: rules?,
+            sts: Sts {
+                timeout: duration(sts.timeout, "timeout in [sts]", TIMEOUT, 1, 60)?,
+                endpoint: sts.endpoint.map(|value| endpoint(&value)).transpose()?,
+                ca_file: path(sts.ca_file, "ca_file in [sts]")?,
+                proxy: sts.proxy.map(|value| proxy(&value)).transpose()?,
+            },
+            audit: path(audit.file, "file in [audit]")?,
+            certificates: path(identity.certificates, "certificates in [identity]")?,
+        })
+    }
+}
+
+fn invalid<T>(what: &str, allowed: &str) -> Result<T, SettingsError> {
+    Err(SettingsError(format!("{what} can't be that: {allowed}")))
+}
+
+fn rule(number: usize, table: RuleTable) -> Result<Rule, SettingsError> {
+    let of = |key: &str| format!("{key} of rule {number}");
+    let RuleTable { proof: id, account, role, regions, max_age, password, name, extensions } =
+        table;
+    let unfit = |key: &str, is_set: bool| {
+        if is_set { invalid(&of(key), "a rule of this proof has none") } else { Ok(()) }
+    };
+    let proven = [Placeholder::InstanceId, Placeholder::Account];
+    let (proof, default, placeholders) = match id.as_str() {
+        Some(IAM) => {
+            unfit("max_age", max_age.is_some())?;
+            unfit("password", password.is_some())?;
+            let roles = patterns(role, &of("role"), &[])?;
+            if roles.is_empty() {
+                return invalid(&of("role"), "a role, a pattern such as \"web-*\", or a list");
+            }
+            let accounts = accounts(account, &of("account"))?;
+            let regions = patterns(regions, &of("regions"), &[])?;
+            let proof = Proof::Iam { accounts, roles, regions };
+            (proof, "{instance_id}", [&proven[..], &[Placeholder::Role]].concat())
+        }
+        Some(IDENTITY) => {
+            unfit("role", role.is_some())?;
+            unfit("password", password.is_some())?;
+            let accounts = accounts(account, &of("account"))?;
+            let regions = patterns(regions, &of("regions"), &[])?;
+            let max_age = duration(max_age, &of("max_age"), MAX_AGE, 1, 31 * 86_400)?;
+            let proof = Proof::InstanceIdentity { accounts, regions, max_age };
+            (proof, "{instance_id}", [&proven[..], &[Placeholder::Region]].concat())
+        }
+        Some(PASSWORD) => {
+            let others = [("account", &account), ("role", &role), ("regions", &regions)];
+            for (key, value) in others.into_iter().chain([("max_age", &max_age)]) {
+                unfit(key, value.is_some())?;
+            }
+            let file = password_file(password, &of("password"))?;
+            (Proof::ChallengePassword { file }, "*", Vec::new())
+        }
+        _ => {
+            return invalid(
+                &of("proof"),
+                "\"iam\", \"instance-identity\" or \"challenge-password\"",
+            );
+        }
+    };
+    let name = text(name, &of("name"))?.unwrap_or_else(|| default.to_owned());
+    Ok(Rule {
+        number,
+        name: pattern(&name, &of("name"), &placeholders)?,
+        extensions: allowed(extensions, &of("extensions"), &placeholders)?,
+        proof,
+    })
+}
+
+fn text(value: Option<toml::Value>, what: &str) -> Result<Option<String>, SettingsError> {
+    match value {
+        None => Ok(None),
+        Some(toml::Value::String(text)) => Ok(Some(text)),
+        Some(_) => invalid(what, "a text"),
+    }
+}
+
+/// A text, or a list of texts.
+fn texts(value: Option<toml::Value>, what: &str) -> Result<Vec<String>, SettingsError> {
+    let list = match value {
+        None => return Ok(Vec::new()),
+        Some(toml::Value::String(text)) => return Ok(vec![text]),
+        Some(toml::Value::Array(list)) => list,
+        Some(_) => return invalid(what, "a text, or a list of texts"),
+    };
+    let texts: Option<Vec<String>> =
+        list.iter().map(|value| value.as_str().map(str::to_owned)).collect();
+    texts.map_or_else(|| invalid(what, "a text, or a list of texts"), Ok)
+}
+
+fn accounts(value: Option<toml::Value>, what: &str) -> Result<Vec<String>, SettingsError> {
+    let accounts = texts(value, what)?;
+    if accounts.is_empty() || !accounts.iter().all(|account| is_account(account)) {
+        return invalid(what, "an account number of twelve digits in quotes, or a list");
+    }
+    Ok(accounts)
+}
+
+fn pattern(text: &str, what: &str, allowed: &[Placeholder]) -> Result<Pattern, SettingsError> {
+    Pattern::parse(text, allowed).map_err(|why| SettingsError(format!("{what}: {why}")))
+}
+
+fn patterns(
+    value: Option<toml::Value>,
+    what: &str,
+    placeholders: &[Placeholder],
+) -> Result<Vec<Pattern>, SettingsError> {
+    texts(value, what)?.iter().map(|text| pattern(text, what, placeholders)).collect()
+}
+
+/// A list of names, a table of names and values, or a list of both.
+fn allowed(
+    value: Option<toml::Value>,
+    what: &str,
+    placeholders: &[Placeholder],
+) -> Result<Vec<Allowed>, SettingsError> {
+    const FORM: &str = "a list of names, or a table of names and values";
+    let entries = match value {
+        None => return Ok(Vec::new()),
+        Some(toml::Value::Array(list)) => list,
+        Some(table @ toml::Value::Table(_)) => vec![table],
+        Some(_) => return invalid(what, FORM),
+    };
+    let mut found: Vec<Allowed> = Vec::new();
+    for entry in entries {
+        let pairs: Vec<(String, Option<String>)> = match entry {
+            toml::Value::String(name) => vec![(name, None)],
+            toml::Value::Table(table) => {
+                let pair = |(name, value): (String, toml::Value)| match value {
+                    toml::Value::String(text) => Ok((name, Some(text))),
+                    _ => invalid(what, FORM),
+                };
+                table.into_iter().map(pair).collect::<Result<_, _>>()?
+            }
+            _ => return invalid(what, FORM),
+        };
+        for (name, value) in pairs {
+            let oid = extension(&name, what)?;
+            if found.iter().any(|seen| seen.oid == oid) {
+                return invalid(what, "each extension once");
+            }
+            let value = value.map(|text| pattern(&text, what, placeholders)).transpose()?;
+            found.push(Allowed { oid, value });
+        }
+    }
+    Ok(found)
+}
+
+/// The arc of all extensions that a Puppet CA signs, apart from alternative names.
+const PUPPETS: &str = "1.3.6.1.4.1.34380.1";
+
+/// `pp_cli_auth`: its holder administers the CA.
+const ADMINISTRATOR: &str = "1.3.6.1.4.1.34380.1.3.39";
+
+fn extension(name: &str, what: &str) -> Result<String, SettingsError> {
+    let dotted = oid::resolve(name).filter(|dotted| oid::is_under(dotted, PUPPETS));
+    match dotted {
+        Some(dotted) if dotted == ADMINISTRATOR => {
+            invalid(what, "not pp_cli_auth, which would let a node administer the CA")
+        }
+        Some(dotted) => Ok(dotted),
+        None => invalid(what, "names such as pp_role, or OIDs below 1.3.6.1.4.1.34380.1"),
+    }
+}
+
+fn password_file(value: Option<toml::Value>, what: &str) -> Result<String, SettingsError> {
+    const FORM: &str = "{ file = \"/PATH\" }, the file that has the password";
+    let file = match value {
+        Some(toml::Value::Table(mut table)) if table.len() == 1 => table.remove("file"),
+        _ => None,
+    };
+    match path(file, what) {
+        Ok(Some(file)) => Ok(file),
+        _ => invalid(what, FORM),
+    }
+}
+
+fn path(value: Option<toml::Value>, what: &str) -> Result<Option<String>, SettingsError> {
+    match text(value, what)? {
+        Some(path) if !path.starts_with('/') || path.contains('\0') => {
+            invalid(what, "an absolute path")
+        }
+        path => Ok(path),
+    }
+}
+
+fn duration(
+    value: Option<toml::Value>,
+    what: &str,
+    default: Duration,
+    least: u64,
+    most: u64,
+) -> Result<Duration, SettingsError> {
+    let Some(text) = text(value, what)? else { return Ok(default) };
+    let parsed = humantime::parse_duration(&text).ok();
+    let parsed = parsed.filter(|time| (least..=most).contains(&time.as_secs()));
+    parsed.map_or_else(
+        || {
+            let most = humantime::format_duration(Duration::from_secs(most));
+            invalid(what, &format!("a time such as \"10s\" or \"15m\", {least}s to {most}"))
+        },
+        Ok,
+    )
+}
+
+/// A URL with a host, an optional port, and no path.
+fn endpoint(value: &toml::Value) -> Result<String, SettingsError> {
+    let host = value.as_str().and_then(|url| url.strip_prefix("https://"));
+    let is_host = |host: &&str| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
+        !host.is_empty() && host.len() < 300 && host.chars().all(plain)
+    };
+    match host.map(|host| host.trim_end_matches('/')).filter(is_host) {
+        Some(host) => Ok(format!("https://{host}")),
+        None => invalid("endpoint in [sts]", "https://HOST or https://HOST:PORT"),
+    }
+}
+
+fn proxy(value: &toml::Value) -> Result<String, SettingsError> {
+    let url = value.as_str().filter(|url| {
+        (url.starts_with("http://") || url.starts_with("https://"))
+            && url.len() < 1000
+            && url.bytes().all(|b| b.is_ascii_graphic())
+    });
+    let allowed = "http://HOST:PORT or https://HOST:PORT";
+    url.map_or_else(|| invalid("proxy in [sts]", allowed), |url| Ok(url.to_owned()))
+}

@@ -1,0 +1,179 @@
+//! Asks STS who signed a proof. The only network access of the policy.
+
+use std::ffi::OsString;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::Request;
+
+use crate::autosign::settings::Sts;
+use crate::autosign::{NotIdentified, Proven, Refusal, StsAnswer, StsRequest, meaning};
+use crate::fault::{Fault, Kind};
+use crate::host::aws::environment::Proxies;
+use crate::host::https::{self, Asked, HttpsError, Limits, Server, Trust};
+use crate::host::{AwsSettings, Environment, HttpClients, Root, clock, files, timer};
+use crate::targets::address::Url;
+
+/// The largest answer, in bytes. That of STS has some hundreds.
+const LARGEST: usize = 64 * 1024;
+
+/// The largest timeout of the settings is a minute.
+const LONGEST: Duration = Duration::from_mins(2);
+
+/// The first pause before the request is repeated; each next one is twice as long.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// From this difference on, a refusal says that this machine's clock differs from that of STS, in
+/// seconds. The proof is good for 15 minutes.
+const SKEW: i64 = 5 * 60;
+
+/// The variables of the environment that matter: proxies, and the CAs that are trusted.
+const VARIABLES: [&str; 11] = [
+    "HTTPS_PROXY",
+    "https_proxy",
+    "HTTP_PROXY",
+    "http_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+    "NO_PROXY",
+    "no_proxy",
+    "AWS_CA_BUNDLE",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+];
+
+/// Sends the request, and repeats it while STS has a problem and time is left.
+///
+/// # Errors
+/// Why the caller is not known.
+pub fn ask(root: &Root, settings: &Sts, request: &StsRequest) -> Result<Proven, Refusal> {
+    let deadline = clock::instant() + settings.timeout;
+    let clients = clients(settings).map_err(|fault| of_fault(&fault))?;
+    let ca = settings.ca_file.as_deref().map(|path| {
+        files::read_trusted_text(root, path, files::LARGEST).map_err(|error| {
+            let path = root.shown(path);
+            Refusal::new(Kind::Config, format!("the CA of STS in {path} can't be read: {error}"))
+        })
+    });
+    let ca = ca.transpose()?;
+    let (host, port) = place(settings, request)?;
+    let trust = ca.as_deref().map_or(Trust::System, Trust::Ca);
+    let server = Server { host: &host, port, trust, identity: None };
+    let runtime = crate::cli::runtime().map_err(|fault| of_fault(&fault))?;
+    let asking = repeatedly(&clients, server, request, deadline);
+    let answered = runtime.block_on(async {
+        let limit = deadline.saturating_duration_since(clock::instant());
+        tokio::time::timeout(limit, asking).await
+    });
+    // Looking up a name may take longer than there is time. It is not waited for.
+    runtime.shutdown_background();
+    answered.unwrap_or_else(|_| Err(late(settings)))
+}
+
+fn late(settings: &Sts) -> Refusal {
+    let limit = humantime::format_duration(settings.timeout);
+    Refusal::new(Kind::Transient, format!("STS has not answered in {limit}"))
+}
+
+async fn repeatedly(
+    clients: &HttpClients,
+    server: Server<'_>,
+    request: &StsRequest,
+    deadline: Instant,
+) -> Result<Proven, Refusal> {
+    let mut pause = PAUSE;
+    loop {
+        let answered = once(clients, server, request).await;
+        let NotIdentified { refusal, is_passing } = match answered {
+            Ok(proven) => return Ok(proven),
+            Err(not) => not,
+        };
+        let left = deadline.saturating_duration_since(clock::instant());
+        if !is_passing || left <= pause {
+            return Err(with_skew(refusal, clients.skew().seconds()));
+        }
+        timer::pause(pause).await;
+        pause *= 2;
+    }
+}
+
+async fn once(
+    clients: &HttpClients,
+    server: Server<'_>,
+    request: &StsRequest,
+) -> Result<Proven, NotIdentified> {
+    let mut sending = Request::post(request.path);
+    for (name, value) in &request.headers {
+        sending = sending.header(*name, value);
+    }
+    let body = Full::new(Bytes::from_static(request.body.as_bytes()));
+    let sending = sending.body(body).map_err(|_| NotIdentified {
+        refusal: Refusal::data("the iam proof can't be sent"),
+        is_passing: false,
+    })?;
+    // The limit of all attempts is the caller's.
+    let limits = Limits { time: LONGEST, bytes: LARGEST };
+    match https::ask(clients, server, sending, limits).await {
+        Ok(answer) => {
+            let status = answer.status().as_u16();
+            meaning(&StsAnswer { status, body: answer.into_body().to_vec() })
+        }
+        Err(error) => Err(unanswered(&error, server)),
+    }
+}
+
+/// There is no answer. A refused connection may be accepted in a moment.
+fn unanswered(error: &HttpsError, server: Server<'_>) -> NotIdentified {
+    let url = format!("https://{}", https::place(server.host, server.port));
+    let asked = Asked {
+        action: "GetCallerIdentity",
+        on: &url,
+        url: &url,
+        service: "STS",
+        settings: "endpoint and proxy in [sts]",
+        if_untrusted: "set ca_file in [sts] if a proxy has a CA of its own",
+    };
+    let fault = error.fault(&asked);
+    NotIdentified { is_passing: fault.is_retried(), refusal: of_fault(&fault) }
+}
+
+fn of_fault(fault: &Fault) -> Refusal {
+    Refusal::new(fault.kind, fault.line())
+}
+
+/// Adds the difference of the clocks to a refusal, if it may be the reason.
+fn with_skew(refusal: Refusal, skew: i64) -> Refusal {
+    if skew.abs() < SKEW || refusal.kind != Kind::Rejected {
+        return refusal;
+    }
+    let direction = if skew > 0 { "behind" } else { "ahead of" };
+    let minutes = skew.abs() / 60;
+    let why = format!(
+        "{} (this machine's clock is {minutes} minutes {direction} that of STS)",
+        refusal.why
+    );
+    Refusal::new(refusal.kind, why)
+}
+
+/// The host and port to connect to.
+fn place(settings: &Sts, request: &StsRequest) -> Result<(String, u16), Refusal> {
+    let Some(endpoint) = &settings.endpoint else { return Ok((request.host.clone(), 443)) };
+    let url = Url::parse(endpoint).map_err(|error| {
+        Refusal::new(Kind::Config, format!("endpoint in [sts] can't be {endpoint:?}: {error}"))
+    })?;
+    Ok((url.host.to_owned(), url.port.unwrap_or(443)))
+}
+
+/// The proxy of the settings, else that of the environment. AWS profiles are not read.
+fn clients(settings: &Sts) -> Result<HttpClients, Fault> {
+    let value_of = |name: &str| -> Option<OsString> {
+        VARIABLES.contains(&name).then(|| crate::host::variables::variable(name)).flatten()
+    };
+    let mut environment = Environment::parse(&AwsSettings::default(), value_of, &|_| Ok(None))?;
+    if let Some(proxy) = &settings.proxy {
+        let https = Some(proxy.clone());
+        environment.proxies = Proxies { https, http: None, exceptions: None };
+    }
+    Ok(HttpClients::new(&environment))
+}

@@ -1,0 +1,153 @@
+//! Input that is no request, and settings that are none.
+
+use enlist::autosign::{LARGEST, Policy};
+use enlist::fault::Kind;
+
+use crate::csr::{Key, Proof, Request, pem, tlv};
+use crate::{DATE, ID, NOW, RULE, caller, good, judge, refused};
+
+fn said(text: &str) -> String {
+    let (kind, why) = refused(&judge(RULE, ID, text, NOW, &caller()));
+    assert_eq!(kind, Kind::Data, "{why}");
+    why
+}
+
+#[test]
+fn what_is_no_request_is_named() {
+    let whole = good().pem(Key::one());
+    for (text, why) in [
+        (String::new(), "standard input is empty"),
+        ("nonsense".to_owned(), "not PEM"),
+        (
+            whole.replace("CERTIFICATE REQUEST", "CERTIFICATE"),
+            "\"CERTIFICATE\", not a certificate request",
+        ),
+        (format!("{whole}{whole}"), "2 PEM blocks"),
+        (pem(b"0\0"), "not a PKCS#10"),
+        (pem(&tlv(0x30, b"")), "not a PKCS#10"),
+        (format!("{whole}{}", " ".repeat(LARGEST)), "larger than 65536 bytes"),
+    ] {
+        let found = said(&text);
+        assert!(found.contains(why), "{found}");
+    }
+    let der = good().der(Key::one());
+    let policy = Policy::parse(RULE).unwrap();
+    let decision = enlist::autosign::Judge::begin(&policy, ID, &der, NOW)
+        .decide(&enlist::autosign::Found::default());
+    assert!(refused(&decision).1.contains("DER, not PEM"));
+    // Something after the request.
+    assert!(said(&pem(&[der.as_slice(), &[0]].concat())).contains("not a PKCS#10"));
+}
+
+#[test]
+fn the_name_is_the_one_that_the_server_says() {
+    let pem = good().pem(Key::one());
+    let (kind, why) = refused(&judge(RULE, "other", &pem, NOW, &caller()));
+    assert_eq!(kind, Kind::Data);
+    assert!(why.contains(&format!("is for the name \"{ID}\", not for \"other\"")), "{why}");
+}
+
+#[test]
+fn weak_keys_are_refused() {
+    let key = crate::common::openssl(&["genrsa", "1024"]);
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("key");
+    std::fs::write(&path, key).unwrap();
+    let path = path.to_str().unwrap();
+    let subject = format!("/CN={ID}");
+    let request = crate::common::openssl(&["req", "-new", "-key", path, "-subj", &subject]);
+    assert!(said(&request).contains("not signed with its own key"));
+}
+
+#[test]
+fn requests_of_openssl_with_other_keys_are_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("key");
+    let path = path.to_str().unwrap();
+    let subject = format!("/CN={ID}");
+    for (kind, hash) in [
+        (&["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"][..], "-sha256"),
+        (&["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"], "-sha384"),
+        (&["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"], "-sha512"),
+    ] {
+        crate::common::openssl(&[&["genpkey", "-out", path], kind].concat());
+        let request =
+            crate::common::openssl(&["req", "-new", "-key", path, "-subj", &subject, hash]);
+        let (kind, why) = refused(&judge(RULE, ID, &request, NOW, &caller()));
+        assert_eq!(kind, Kind::Rejected, "{why}");
+        assert!(why.contains("no proof"), "{why}");
+    }
+}
+
+#[test]
+fn settings_that_say_nothing_or_too_much_are_named() {
+    for (text, why) in [
+        ("", "no [[allow]]"),
+        ("x", "line 1"),
+        ("[[allow]]\nproof = \"iam\"\nacount = \"1\"\n", "line 3: unknown field `acount`"),
+        ("[[allow]]\nproof = \"psk\"\n", "proof of rule 1"),
+        ("[[allow]]\nproof = \"iam\"\naccount = 123456789012\nrole = \"x\"\n", "account of rule 1"),
+        ("[[allow]]\nproof = \"iam\"\naccount = \"12345678901\"\nrole = \"x\"\n", "twelve digits"),
+        ("[[allow]]\nproof = \"iam\"\naccount = \"123456789012\"\n", "role of rule 1"),
+        (
+            "[[allow]]\nproof = \"iam\"\naccount = [\"123456789012\", 1]\nrole = \"x\"\n",
+            "account of rule 1",
+        ),
+        (
+            "[[allow]]\nproof = \"challenge-password\"\npassword = \"hunter2\"\n",
+            "password of rule 1",
+        ),
+        (
+            "[[allow]]\nproof = \"challenge-password\"\npassword = { file = \"psk\" }\n",
+            "the file that has",
+        ),
+        (
+            "[[allow]]\nproof = \"instance-identity\"\naccount = \"123456789012\"\nmax_age = \"soon\"\n",
+            "max_age of rule 1",
+        ),
+        (
+            "[[allow]]\nproof = \"instance-identity\"\naccount = \"123456789012\"\nrole = \"x\"\n",
+            "role of rule 1",
+        ),
+    ] {
+        let error = Policy::parse(text).unwrap_err().to_string();
+        assert!(error.contains(why) && !error.contains("hunter2"), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+    for (line, why) in [
+        ("name = \"{role}\"\nregions = 7\n", "regions of rule 1"),
+        ("name = \"{region}\"\n", "{region} is not one of"),
+        ("name = \"\"\n", "it is empty"),
+        ("extensions = [\"pp_rolle\"]\n", "names such as pp_role"),
+        ("extensions = [\"2.5.29.17\"]\n", "names such as pp_role"),
+        ("extensions = [\"pp_cli_auth\"]\n", "administer the CA"),
+        ("extensions = [\"pp_role\", { pp_role = \"x\" }]\n", "each extension once"),
+        ("extensions = { pp_role = 7 }\n", "a list of names"),
+        ("max_age = \"1m\"\n", "max_age of rule 1"),
+        ("[sts]\ntimeout = \"2m\"\n", "timeout in [sts]"),
+        ("[sts]\nendpoint = \"http://sts.example\"\n", "endpoint in [sts]"),
+        ("[sts]\nproxy = \"socks5://x\"\n", "proxy in [sts]"),
+        ("[audit]\nfile = \"relative\"\n", "an absolute path"),
+    ] {
+        let error = Policy::parse(&format!("{RULE}{line}")).unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
+    }
+    let whole = format!(
+        "{RULE}name = \"{{instance_id}}.{{account}}.{{role}}\"\n[[allow]]\nproof = \"challenge-password\"\npassword = {{ file = \"/psk\" }}\n[sts]\ntimeout = \"3s\"\nproxy = \"http://proxy:3128\"\nendpoint = \"https://vpce-1.sts.eu-central-1.vpce.amazonaws.com\"\n[audit]\nfile = \"/a\"\n"
+    );
+    assert_eq!(Policy::parse(&whole).unwrap().rules.len(), 2);
+}
+
+#[test]
+fn a_region_that_aws_has_since_added_can_be_named() {
+    let proof = Proof {
+        region: "eu-south-9".to_owned(),
+        host: "sts.eu-south-9.amazonaws.com".to_owned(),
+        ..Proof::new(&Key::one().spki, ID, DATE)
+    };
+    let request = Request::new(ID).iam(&proof.json()).pem(Key::one());
+    let (_, why) = refused(&judge(RULE, ID, &request, NOW, &caller()));
+    assert!(why.contains("\"eu-south-9\", which is not known here"), "{why}");
+    let named = format!("{RULE}regions = [\"eu-south-9\"]\n");
+    assert_eq!(judge(&named, ID, &request, NOW, &caller()).verdict, Ok(1));
+}
