@@ -4,6 +4,7 @@
 
 pub mod autosign;
 mod check;
+mod doctor;
 mod drive;
 mod facts;
 mod join;
@@ -13,6 +14,7 @@ mod policy;
 mod prepare;
 mod printer;
 mod progress;
+mod rehearsal;
 mod renew;
 mod repair;
 mod report;
@@ -83,6 +85,8 @@ pub enum Command {
     Run(run::Options),
     /// Show the membership and the health of each target, and the next step
     Status(status::Options),
+    /// Check everything that a join or a member needs; change nothing
+    Doctor(doctor::Options),
     /// Renew the certificates now
     Renew(drive::Selection),
     /// Restore what is installed from the record, and correct the engine's settings
@@ -121,6 +125,7 @@ pub fn run(cli: Cli) -> Result<u8, Fault> {
         Command::Run(options) => run::run(&cli.global, &options),
         Command::Leave(options) => leave::run(&cli.global, &options, &progress),
         Command::Status(options) => status::run(&cli.global, &options),
+        Command::Doctor(options) => doctor::run(&cli.global, &options),
         Command::Renew(options) => renew::run(&cli.global, &options, &progress),
         Command::Repair(options) => repair::run(&cli.global, &options, &progress),
         Command::Facts(options) => facts::run(&cli.global, &options),

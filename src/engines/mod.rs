@@ -83,6 +83,13 @@ pub trait Engine {
         None
     }
 
+    /// What [`Self::install`] will do, as far as it is known without a key and a grant. None: the engine
+    /// registers itself.
+    fn planned(&self, node: &NodeContext<'_>) -> Option<Bundle> {
+        let _ = node;
+        None
+    }
+
     /// The file that holds the engine, and the content by which enlist knows its own.
     fn held_by(&self, recorded: &EngineRecord) -> Option<(String, &'static str)> {
         let _ = recorded;

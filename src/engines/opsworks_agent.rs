@@ -47,6 +47,10 @@ impl Engine for OpsworksAgent {
         directories().to_vec()
     }
 
+    fn planned(&self, _: &NodeContext<'_>) -> Option<Bundle> {
+        Some(install("", "", "", ""))
+    }
+
     fn hold(&self, _: &NodeContext<'_>) -> Option<Bundle> {
         let mut hold = Bundle::default();
         hold.check_first(&install("", "", "", ""), None);

@@ -94,6 +94,11 @@ impl Engine for SsmAgent {
         Ok(())
     }
 
+    fn planned(&self, node: &NodeContext<'_>) -> Option<Bundle> {
+        let path = activation_file(node.state_dir);
+        (self.hand_over == HandOverTo::File).then(|| file(&path, "", &Secret::new(String::new())))
+    }
+
     fn registers_itself(&self) -> bool {
         true
     }

@@ -57,6 +57,33 @@ pub fn is_daemon_running(root: &Root) -> Result<bool, Fault> {
     is_locked(root, "daemon.lock")
 }
 
+/// The process that holds a lock of enlist's, `lock` or `daemon.lock`, and its command. None where it is
+/// not held, or the kernel does not tell (proc_locks(5)).
+#[must_use]
+pub fn holder_of(root: &Root, name: &str) -> Option<(u32, String)> {
+    let file = files::open_to_read(root, &format!("{STATE_DIR}/{name}")).ok()?;
+    let inode = rustix::fs::fstat(&file).ok()?.st_ino.to_string();
+    let locks = Root::running_system().text("/proc/locks")?;
+    let holder = locks.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let held = *fields.get(1)? == "FLOCK" && fields.get(5)?.rsplit(':').next()? == inode;
+        fields.get(4)?.parse::<u32>().ok().filter(|_| held)
+    })?;
+    Some((holder, crate::text::line(&proc::arguments(holder).join(" "))))
+}
+
+/// Checks whether a process holds an engine's lock.
+///
+/// # Errors
+/// `Host` if one does, with its id.
+pub fn check_engine_lock(root: &Root, lock: &PidLock) -> Result<(), Fault> {
+    let owner = files::ids_of(root, lock.at.owner);
+    match holder(root, lock, EMPTY_LOCK_TIMEOUT, owner)? {
+        Some(pid) => Err(held(root, lock, pid)),
+        None => Ok(()),
+    }
+}
+
 fn is_locked(root: &Root, name: &str) -> Result<bool, Fault> {
     let path = format!("{STATE_DIR}/{name}");
     let unreadable = |error| files::fault(root, "could not read the lock", &path, &error);

@@ -7,6 +7,7 @@ pub mod aws;
 pub mod checked_key;
 pub mod clock;
 pub mod core_dumps;
+pub mod disk;
 pub mod engines;
 pub mod facts;
 pub mod files;
@@ -27,6 +28,7 @@ pub mod preflight;
 mod proc;
 pub mod process;
 pub mod program;
+pub mod reach;
 pub mod root;
 pub mod sandbox;
 mod sanitize;
@@ -36,6 +38,7 @@ pub mod store;
 pub mod timer;
 mod tls;
 pub mod transports;
+pub mod unit;
 pub mod variables;
 
 use std::time::Duration;
@@ -182,6 +185,20 @@ impl Host {
         let region = facts.ec2.as_ref().and_then(|ec2| ec2.region.clone());
         self.transports.set_own_region(region);
         Ok((sanitize::facts(facts), observed))
+    }
+
+    /// Where a request would go.
+    #[must_use]
+    pub fn contacts(&self, request: &crate::targets::Request) -> Vec<reach::Contact> {
+        self.transports.contacts(request)
+    }
+
+    /// Fetches credentials for the AWS APIs. Returns their source, and when they expire (Unix seconds).
+    ///
+    /// # Errors
+    /// As for a call.
+    pub async fn credentials(&mut self) -> Result<(String, Option<i64>), Fault> {
+        self.transports.credentials().await
     }
 
     async fn sleep_until(&self, mono: Duration) {

@@ -142,6 +142,17 @@ impl HttpClients {
         Connection { net: self.clone(), api: None, guard, settings }.call(request).await
     }
 
+    /// Sends `GET` to an `http://` URL and notes the date of the answer, whatever it is.
+    pub(super) async fn date_of(&self, url: &str, limit: Duration) -> Result<(), ConnectorError> {
+        let request =
+            HttpRequest::get(url).map_err(|error| ConnectorError::other(error.into(), None))?;
+        let answer = self.ask_local(request, (limit, limit), |_, answer| answer).await?;
+        if let Some(date) = answer.headers().get("date") {
+            self.skew().note(date);
+        }
+        Ok(())
+    }
+
     fn connector(
         &self,
         settings: &HttpConnectorSettings,

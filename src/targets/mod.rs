@@ -318,6 +318,15 @@ pub trait Target: Send {
         })
     }
 
+    /// Read-only requests that show whether the authority can be reached and permits what it is asked. By
+    /// default the first of `discover`.
+    fn trials(&self) -> Vec<Request> {
+        match self.discover(&Facts::default(), &[]) {
+            Ok(Question::Ask(request)) => vec![request],
+            _ => Vec::new(),
+        }
+    }
+
     /// Until when a grant can be used that somebody else has to use, in Unix seconds. `since` is when the
     /// node got it. None: it is not such a grant, or the time is not known.
     fn usable_until(&self, grant: &Grant, since: i64) -> Option<i64> {

@@ -45,6 +45,11 @@ impl Engine for Chef {
         vec![directory(self)]
     }
 
+    fn planned(&self, node: &NodeContext<'_>) -> Option<Bundle> {
+        let Authority::Chef { endpoint, ca } = node.authority else { return None };
+        Some(install(self, node.name, endpoint, ca.as_deref(), ""))
+    }
+
     fn hold(&self, node: &NodeContext<'_>) -> Option<Bundle> {
         let Authority::Chef { endpoint, ca } = node.authority else { return None };
         let mut hold = Bundle::default();

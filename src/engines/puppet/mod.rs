@@ -145,10 +145,10 @@ impl Engine for Puppet {
         })
     }
 
-    fn hold(&self, node: &NodeContext<'_>) -> Option<Bundle> {
+    fn planned(&self, node: &NodeContext<'_>) -> Option<Bundle> {
         let site = node.observed.puppet.as_ref()?;
         let Authority::Puppet { endpoint, ca, crl } = node.authority else { return None };
-        let later = install::Contents {
+        let contents = install::Contents {
             endpoint,
             ca,
             crl: crl.as_deref(),
@@ -157,9 +157,15 @@ impl Engine for Puppet {
             csr: "",
             staged_key: "",
         };
+        Some(install::install(self, site, &contents))
+    }
+
+    fn hold(&self, node: &NodeContext<'_>) -> Option<Bundle> {
+        let site = node.observed.puppet.as_ref()?;
+        let Authority::Puppet { endpoint, .. } = node.authority else { return None };
         let mut hold = install::hold(site);
         let required = RequiredSettings::Puppet(Box::new(self.expected(site, node.name, endpoint)));
-        hold.check_first(&install::install(self, site, &later), Some(required));
+        hold.check_first(&self.planned(node)?, Some(required));
         Some(hold)
     }
 

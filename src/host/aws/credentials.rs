@@ -28,7 +28,7 @@ const MARGIN: Duration = Duration::from_mins(3);
 pub struct CurrentCredentials(Arc<Mutex<Option<Credentials>>>);
 
 impl CurrentCredentials {
-    fn get(&self) -> Option<Credentials> {
+    pub fn get(&self) -> Option<Credentials> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

@@ -5,6 +5,7 @@ mod chef;
 mod opsworks_agent;
 mod puppet;
 mod ssm_agent;
+mod version;
 
 use super::install;
 use super::root::Root;
@@ -14,6 +15,7 @@ use crate::engines::{EngineId, HandOver, Observed, RequiredSettings, Wanted};
 use crate::fault::{Fault, Kind};
 
 pub use puppet::SavedAnswer as EngineAnswers;
+pub use version::version;
 
 /// Looks for the wanted engines on this node.
 ///

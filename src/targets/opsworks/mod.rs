@@ -180,6 +180,10 @@ impl Target for Opsworks {
         }
     }
 
+    fn trials(&self) -> Vec<super::Request> {
+        vec![self.ask_stack(), self.ask_instances()]
+    }
+
     fn probe(
         &self,
         member: &Member<'_>,
