@@ -14,6 +14,8 @@ mod csr;
 mod identity;
 #[path = "autosign/input.rs"]
 mod input;
+#[path = "autosign/node.rs"]
+mod node;
 #[path = "autosign/program.rs"]
 mod program;
 #[path = "autosign/property.rs"]

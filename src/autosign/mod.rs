@@ -27,7 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use check::{Check, Checks, Refusal};
 pub use iam::StsRequest;
 pub use pattern::Pattern;
-pub use request::{Csr, LARGEST};
+pub use request::{Csr, LARGEST, read};
 pub use settings::{Policy, SettingsError};
 pub use sts::{NotIdentified, StsAnswer, meaning};
 

@@ -7,7 +7,7 @@ use super::steps::Steps;
 use super::{
     Bootstrap, Effect, Event, Fault, Key, Kind, Now, Phase, PhaseName, Request, Signing, StepKind,
 };
-use crate::engines::{EngineRecord, FactsWanted, Grant, Installation, KeySpec};
+use crate::engines::{EngineRecord, FactsWanted, Grant, Installation, KeySpec, Proof};
 use crate::targets::{Creation, Decision, Question, Reconciled, ToSign, Undecided, invariant};
 
 impl Steps for Bootstrap {
@@ -36,11 +36,11 @@ impl Steps for Bootstrap {
             return self.hold();
         }
         let is_asking = self.asks_with_request();
-        if is_asking && self.request == Request::WithoutPassword {
+        if is_asking && !self.request.can_be_sent(now) {
             self.key = Key::Unknown;
         }
         if let Key::Unknown = self.key {
-            return self.ensure_key(is_asking);
+            return self.ensure_key(is_asking, now);
         }
         match self.journal.working.phase.clone() {
             Phase::New => self.create(now),
@@ -103,7 +103,7 @@ impl Bootstrap {
     }
 
     /// Whether the next creating call sends the certificate request. Until then its challenge password is
-    /// not read: it may be gone once it was used.
+    /// not read: it may be gone once it was used. Nor is its proof made, which is good for some minutes.
     fn asks_with_request(&self) -> bool {
         let record = &self.journal.working;
         matches!(record.phase.name(), PhaseName::New | PhaseName::Creating)
@@ -111,17 +111,23 @@ impl Bootstrap {
             && record.former.is_none()
     }
 
-    fn ensure_key(&mut self, is_asking: bool) -> Result<Option<Effect>, Fault> {
+    fn ensure_key(&mut self, is_asking: bool, now: Now) -> Result<Option<Effect>, Fault> {
         let Some(spec) = self.engine().key(&self.node()?)? else {
             self.key = Key::NotNeeded;
-            self.request = Request::Whole;
+            self.request = Request::Whole(None);
             return Ok(None);
         };
         let must_exist = self.journal.working.former.is_some();
-        let is_whole = is_asking || spec.challenge_password.is_none();
-        self.request = if is_whole { Request::Whole } else { Request::WithoutPassword };
+        let is_plain = spec.challenge_password.is_none() && spec.proof == Proof::None;
+        self.request = if is_asking || is_plain {
+            Request::Whole(spec.proof.fresh_for().map(|time| now.mono.saturating_add(time)))
+        } else {
+            Request::Partial
+        };
         let challenge_password = spec.challenge_password.clone().filter(|_| is_asking);
-        Ok(Some(Effect::EnsureKey(Box::new(KeySpec { challenge_password, must_exist, ..spec }))))
+        let proof = if is_asking { spec.proof } else { Proof::None };
+        let spec = KeySpec { challenge_password, proof, must_exist, ..spec };
+        Ok(Some(Effect::EnsureKey(Box::new(spec))))
     }
 
     /// Records what the authority is asked with, and decides the creating call.

@@ -110,9 +110,19 @@ pub struct Bootstrap {
 /// The certificate request that was made with the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Request {
-    /// It has its challenge password, or needs none.
-    Whole,
-    WithoutPassword,
+    /// It has all that the settings add, and may be sent until this moment ([`Now::mono`]). None: always.
+    Whole(Option<Duration>),
+    /// Without the additions that are made or read only when it is sent.
+    Partial,
+}
+
+impl Request {
+    fn can_be_sent(self, now: Now) -> bool {
+        match self {
+            Self::Whole(until) => until.is_none_or(|until| now.mono < until),
+            Self::Partial => false,
+        }
+    }
 }
 
 /// The node's key, as far as this start knows it.
@@ -162,7 +172,7 @@ pub fn resume(plan: Plan, record: Option<Record>, seed: u64, now: Now) -> Bootst
         hand_over_is_settled: false,
         needs_hold: !is_renewal,
         key: Key::Unknown,
-        request: Request::WithoutPassword,
+        request: Request::Partial,
         answers: Vec::new(),
         secret: None,
         other_machines_files: None,

@@ -4,7 +4,8 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{Global, printer, runtime};
-use crate::engines::{Engines, FactsWanted, Observed};
+use crate::daemon;
+use crate::engines::{Engines, FactsWanted, Observed, Proof};
 use crate::facts::{Ec2, Facts};
 use crate::fault::Fault;
 use crate::host::{AwsSettings, Environment, Host, HttpClients};
@@ -23,32 +24,65 @@ struct All<'a> {
     facts: &'a Facts,
     #[serde(flatten)]
     observed: &'a Observed,
+    /// What a certificate request would prove.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proof: Option<String>,
 }
 
 /// Works without settings. If there are any, they say where Puppet's directories are.
 pub fn run(global: &Global, options: &Options) -> Result<u8, Fault> {
     let root = global.root()?;
-    let engines = match global.settings(&root) {
-        Ok(settings) => settings.engines,
+    let (engines, proof, environment) = match global.settings(&root) {
+        Ok(settings) => {
+            let environment = daemon::environment(&settings)?;
+            let proofs = settings.targets().into_iter().map(|target| target.additions().proof);
+            let proof = proofs.into_iter().find(|proof| *proof != Proof::None);
+            (settings.engines, proof.unwrap_or_default(), environment)
+        }
         Err(fault) => {
             tracing::debug!("facts without settings: {fault}");
-            Engines::default()
+            let environment = Environment::read(&AwsSettings::default())?;
+            (Engines::default(), Proof::None, environment)
         }
     };
     let wanted = FactsWanted { engine: engines.wanted(), early_key: None };
-    let environment = Environment::read(&AwsSettings::default())?;
     let http = HttpClients::new(&environment);
     let mut host = Host::new(root, "facts", environment, http);
-    let (facts, observed) = runtime()?.block_on(host.gather(wanted))?;
+    let (facts, observed, proof) = runtime()?.block_on(async {
+        let (facts, observed) = host.gather(wanted).await?;
+        let proof = proven(&mut host, proof, &facts).await;
+        Ok::<_, Fault>((facts, observed, proof))
+    })?;
     if options.json {
-        printer::json(&All { facts: &facts, observed: &observed })?;
+        printer::json(&All { facts: &facts, observed: &observed, proof })?;
     } else {
-        printer::out(&text(&facts, &observed))?;
+        printer::out(&text(&facts, &observed, proof.as_deref()))?;
     }
     Ok(0)
 }
 
-fn text(facts: &Facts, observed: &Observed) -> String {
+/// What a certificate request would prove, or why it can't.
+async fn proven(host: &mut Host, proof: Proof, facts: &Facts) -> Option<String> {
+    match proof {
+        Proof::None => None,
+        Proof::Iam => Some(match host.caller().await {
+            Ok(caller) => format!("iam: {}", caller.describe()),
+            Err(fault) => format!("iam: not possible: {}", fault.line()),
+        }),
+        Proof::InstanceIdentity => Some(match &facts.ec2 {
+            Some(ec2) if ec2.identity.signature.is_some() => format!(
+                "instance-identity: {} of account {} in {}",
+                ec2.instance_id,
+                ec2.account.as_deref().unwrap_or("?"),
+                ec2.region.as_deref().unwrap_or("?")
+            ),
+            Some(_) => "instance-identity: not possible: the document has no signature".to_owned(),
+            None => "instance-identity: not possible: this is not an EC2 instance".to_owned(),
+        }),
+    }
+}
+
+fn text(facts: &Facts, observed: &Observed, proof: Option<&str>) -> String {
     let mut rows = Rows::default();
     rows.add("hostname", Some(&facts.hostname));
     rows.add("fqdn", Some(&facts.fqdn));
@@ -83,6 +117,7 @@ fn text(facts: &Facts, observed: &Observed) -> String {
     if let Some(site) = observed.ssm_agent.as_ref().filter(|site| site.agent.is_some()) {
         rows.add("SSM Agent", Some(site.instance.as_deref().unwrap_or("not registered")));
     }
+    rows.add("proof", proof);
     printer::columns(&rows.0)
 }
 

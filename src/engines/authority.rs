@@ -1,7 +1,10 @@
 //! The authority and its grant: what a target finds out, and what an engine is installed with. Both
 //! are public, and are part of the record.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
+use strum::{EnumString, VariantNames};
 
 use super::EngineId;
 use crate::secret::SecretSource;
@@ -32,10 +35,32 @@ pub enum Authority {
 pub struct RequestAdditions {
     /// Where the challenge password is (PKCS #9).
     pub challenge_password: Option<SecretSource>,
+    pub proof: Proof,
+}
+
+/// What the request proves about who asks (docs/autosign.md).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, EnumString, VariantNames)]
+#[strum(serialize_all = "kebab-case")]
+pub enum Proof {
+    #[default]
+    None,
+    /// Whose AWS credentials the node has: a signed `sts:GetCallerIdentity`, bound to key and name.
+    Iam,
+    /// Which EC2 instance it is: the instance identity document with its signature.
+    InstanceIdentity,
+}
+
+impl Proof {
+    /// How long a request with it may wait before it is made again: the signature of
+    /// `sts:GetCallerIdentity` is good for 15 minutes, also by a clock that is some minutes off.
+    #[must_use]
+    pub fn fresh_for(self) -> Option<Duration> {
+        (self == Self::Iam).then_some(Duration::from_mins(1))
+    }
 }
 
 impl RequestAdditions {
-    pub const NONE: Self = Self { challenge_password: None };
+    pub const NONE: Self = Self { challenge_password: None, proof: Proof::None };
 }
 
 impl Authority {

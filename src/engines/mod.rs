@@ -13,7 +13,7 @@ pub mod ssm_agent;
 
 use std::fmt;
 
-pub use authority::{Authority, Grant, RequestAdditions};
+pub use authority::{Authority, Grant, Proof, RequestAdditions};
 pub use bundle::{Action, Bundle, Installed, Item, PidLock, Place, Run, Written};
 pub use chef::block;
 pub use inspection::{FileState, Finding, ObservedFile};

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::opsworks_agent::OpsworksSite;
 use super::puppet::{PuppetSite, PuppetWanted};
 use super::ssm_agent::{SsmSite, SsmWanted};
-use super::{Authority, Bundle, Place, RequestAdditions, invariant};
+use super::{Authority, Bundle, Place, Proof, RequestAdditions, invariant};
 use crate::facts::Facts;
 use crate::fault::Fault;
 use crate::pki::{CsrSpec, PublicKey};
@@ -139,6 +139,8 @@ pub struct KeySpec {
     /// Where the challenge password of the request is. It is read only when the request is made, so it
     /// is in no plan.
     pub challenge_password: Option<SecretSource>,
+    /// The proof that is made together with the request.
+    pub proof: Proof,
     /// What to check where the request could not be made.
     pub csr_advice: &'static str,
     /// For the log: what was left out of the request, and why.
@@ -158,6 +160,7 @@ impl KeySpec {
             bits,
             csr: None,
             challenge_password: None,
+            proof: Proof::None,
             csr_advice: "",
             notes: Vec::new(),
             must_exist: false,

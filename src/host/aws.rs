@@ -23,6 +23,7 @@ use aws_config::identity::IdentityCache;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
 
 use super::net::{HttpClients, Since1970, Trace};
 use super::root::Root;
@@ -92,6 +93,15 @@ impl Session {
         let credentials =
             CredentialCache::new(root, net, sources, (sts, trace.clone()), current.clone());
         Ok(Self { base, endpoints, current, credentials, trace })
+    }
+
+    /// The credentials that calls are signed with.
+    ///
+    /// # Errors
+    /// `Denied` if no source applies; else the fault of the source.
+    pub async fn credentials(&self) -> Result<Credentials, Fault> {
+        self.credentials.refresh().await?;
+        self.current.get().ok_or_else(|| credentials::none("the source of credentials"))
     }
 
     /// The configuration of a service's client.

@@ -5,12 +5,13 @@ use zeroize::Zeroizing;
 
 use super::checked_key;
 use super::files;
+use super::proof::Caller;
 use super::root::Root;
 use super::store::Store;
 use crate::engines::{EarlyKey, KeyReport, KeySpec};
 use crate::fault::{Fault, Kind};
 use crate::pki::private_key::KeyError;
-use crate::pki::{CsrSpec, PrivateKey, csr, oid};
+use crate::pki::{CsrSpec, PrivateKey, csr, oid, proof};
 use crate::secret::Secret;
 
 /// A key that AWS-LC is making on a thread of its own. It is not a blocking thread of the runtime,
@@ -18,6 +19,14 @@ use crate::secret::Secret;
 pub struct KeyGeneration {
     bits: u32,
     result: oneshot::Receiver<Result<PrivateKey, KeyError>>,
+}
+
+/// What is added to the request, beside what its plan has.
+#[derive(Debug, Default)]
+pub struct Additions {
+    pub password: Option<Secret>,
+    /// Who proves to be the one that asks.
+    pub caller: Option<Caller>,
 }
 
 /// A key file's bytes.
@@ -53,10 +62,11 @@ pub async fn ensure(
     root: &Root,
     store: &Store,
     spec: &KeySpec,
-    password: Option<Secret>,
+    additions: Additions,
     making: Option<KeyGeneration>,
 ) -> Result<KeyReport, Fault> {
-    let csr = spec.csr.clone().map(|csr| with_password(csr, password)).transpose()?;
+    let Additions { password, caller } = additions;
+    let mut csr = spec.csr.clone().map(|csr| with_password(csr, password)).transpose()?;
     for note in &spec.notes {
         tracing::warn!("{note}");
     }
@@ -70,6 +80,11 @@ pub async fn ensure(
         (None, None) => make(root, spec, making).await?,
     };
     checked_key::keep(store, &content, key.public());
+    if let (Some(csr), Some(caller)) = (&mut csr, caller) {
+        let signed = caller.proof(key.public().spki_der(), &csr.name)?;
+        csr.attributes.retain(|(dotted, _)| dotted != proof::IAM);
+        csr.attributes.push((proof::IAM.to_owned(), signed));
+    }
     let csr = csr.as_ref().map(|wanted| csr::build(wanted, &key)).transpose();
     let csr = csr.map_err(|error| {
         let what = "the certificate request could not be made";

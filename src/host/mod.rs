@@ -28,6 +28,7 @@ pub mod preflight;
 mod proc;
 pub mod process;
 pub mod program;
+pub mod proof;
 pub mod reach;
 pub mod root;
 pub mod sandbox;
@@ -44,7 +45,7 @@ pub mod variables;
 use std::time::Duration;
 
 use crate::bootstrap::{Effect, Event, Now, Signing};
-use crate::engines::{FactsWanted, KeyReport, KeySpec, Observed};
+use crate::engines::{FactsWanted, KeyReport, KeySpec, Observed, Proof};
 use crate::facts::Facts;
 use crate::fault::Fault;
 use crate::secret::{Secret, SecretSource};
@@ -151,7 +152,19 @@ impl Host {
 
     async fn ensure_key(&mut self, spec: &KeySpec) -> Result<KeyReport, Fault> {
         let password = self.secret(spec.challenge_password.as_ref()).await?;
-        key::ensure(&self.root, &self.store, spec, password, self.key.take()).await
+        let caller = match spec.proof {
+            Proof::Iam => Some(self.caller().await?),
+            Proof::None | Proof::InstanceIdentity => None,
+        };
+        let additions = key::Additions { password, caller };
+        key::ensure(&self.root, &self.store, spec, additions, self.key.take()).await
+    }
+
+    /// Who this node is for AWS, now.
+    pub async fn caller(&mut self) -> Result<proof::Caller, Fault> {
+        let found = self.transports.signing_credentials().await;
+        let found = found.map_err(|fault| fault.so_that("the proof could not be made"))?;
+        proof::Caller::new(found, self.now())
     }
 
     async fn sign(&mut self, signing: Signing) -> Result<Signature, Fault> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use enlist::bootstrap::Plan;
-use enlist::engines::{Authority, EngineId, Grant, NodeContext, Observed};
+use enlist::engines::{Authority, EngineId, Grant, NodeContext, Observed, RequestAdditions};
 use enlist::facts::Facts;
 use enlist::fault::Fault;
 use enlist::targets::opsworks_cm::api::Request;
@@ -21,6 +21,7 @@ pub struct FixedTarget {
     pub create: fn(&[Answer]) -> Creation,
     pub created: fn(&Grant) -> Created,
     pub shows_registration: bool,
+    pub additions: RequestAdditions,
     pub reconcile: fn(&Grant, &[Answer]) -> Question<Reconciled>,
     /// From the ticket and the answers.
     pub wait: fn(&Grant, &str, &[Answer]) -> Question<Decision>,
@@ -40,6 +41,7 @@ impl FixedTarget {
             create: |_| Creation::Call(call()),
             created: |_| panic!("nothing is created"),
             shows_registration: true,
+            additions: RequestAdditions::NONE,
             reconcile: |_, answers| panic!("reconciled with {answers:?}"),
             wait: |_, ticket, _| panic!("waited with {ticket}"),
         }
@@ -76,6 +78,10 @@ impl Target for FixedTarget {
 
     fn shows_registration(&self, _: &Observed) -> bool {
         self.shows_registration
+    }
+
+    fn additions(&self) -> &RequestAdditions {
+        &self.additions
     }
 
     fn create(

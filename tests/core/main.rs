@@ -4,6 +4,7 @@
 
 mod fixed_target;
 mod pending;
+mod proof;
 #[path = "../common/puppet_node.rs"]
 mod puppet_node;
 mod refusals;

@@ -6,7 +6,7 @@ use enlist::bootstrap::{
     Bootstrap, Effect, Event, Now, Outcome, Phase, PhaseName, Plan, Record, Signing,
     SigningKeyPlace, StateMachine, resume,
 };
-use enlist::engines::{Engines, Installed, Item, KeyReport};
+use enlist::engines::{Engines, Installed, Item, KeyReport, Proof};
 use enlist::fault::{Fault, Kind};
 use enlist::pki::{CsrSpec, PrivateKey, csr};
 use enlist::targets::opsworks_cm::OpsworksCm;
@@ -113,6 +113,10 @@ pub fn begin(world: &World, record: Option<Record>) -> Bootstrap {
 pub struct Script {
     pub answers: Vec<Result<Answer, Fault>>,
     pub asked: Vec<String>,
+    /// When each call was made.
+    pub asked_at: Vec<Duration>,
+    /// When each certificate request was made, and with which proof.
+    pub proofs: Vec<(Duration, Proof)>,
     /// The phase of each call.
     pub phases: Vec<PhaseName>,
     /// What the status says while the core waits.
@@ -129,6 +133,8 @@ impl Script {
         Self {
             answers,
             asked: Vec::new(),
+            asked_at: Vec::new(),
+            proofs: Vec::new(),
             phases: Vec::new(),
             said: Vec::new(),
             signed: Vec::new(),
@@ -138,8 +144,17 @@ impl Script {
         }
     }
 
+    /// Drives the core over so many effects. Whether it came to its end.
+    pub fn run_some(&mut self, most: usize, world: &mut World, core: &mut Bootstrap) -> bool {
+        self.drive(most, world, core).is_some()
+    }
+
     pub fn run(&mut self, world: &mut World, core: &mut Bootstrap) -> Outcome {
-        for _ in 0..1000 {
+        self.drive(1000, world, core).unwrap_or_else(|| panic!("no end after 1000 effects"))
+    }
+
+    fn drive(&mut self, most: usize, world: &mut World, core: &mut Bootstrap) -> Option<Outcome> {
+        for _ in 0..most {
             let effect = core.poll();
             assert_eq!(
                 effect,
@@ -147,9 +162,12 @@ impl Script {
                 "poll returns the same effect until its event is handled"
             );
             let (done, event) = match effect {
-                Effect::Finish(outcome) => return outcome,
+                Effect::Finish(outcome) => return Some(outcome),
                 Effect::GatherFacts(_) => ("facts", facts(self.instance)),
-                Effect::EnsureKey(_) => ("key", Event::Key(Box::new(world.report()))),
+                Effect::EnsureKey(spec) => {
+                    self.proofs.push((world.mono, spec.proof));
+                    ("key", Event::Key(Box::new(world.report())))
+                }
                 Effect::Persist(record) => {
                     self.disk = Some(*record);
                     ("persist", Event::Persisted)
@@ -188,7 +206,7 @@ impl Script {
             self.effects.push(done);
             core.handle(world.now(), event);
         }
-        panic!("no end after 1000 effects");
+        None
     }
 
     /// The scripted answer to a call.
@@ -198,6 +216,7 @@ impl Script {
             assert_eq!(self.disk.as_ref().unwrap().phase, Phase::Creating);
         }
         self.asked.push(request.action().into());
+        self.asked_at.push(world.mono);
         self.phases.push(core.status(world.now()).phase);
         assert!(!self.answers.is_empty(), "more calls than scripted answers: {:?}", self.asked);
         match self.answers.remove(0) {

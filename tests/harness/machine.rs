@@ -21,7 +21,7 @@ impl Node {
             self.keys_made += 1;
         }
         let root = self.root.clone();
-        self.runtime.block_on(key::ensure(&root, store, spec, None, None))
+        self.runtime.block_on(key::ensure(&root, store, spec, key::Additions::default(), None))
     }
 
     pub fn facts(&self, case: &Case) -> Facts {

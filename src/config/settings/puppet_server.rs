@@ -20,6 +20,7 @@ impl Reader<'_> {
             ca: self.ca_known(origin)?,
             additions: RequestAdditions {
                 challenge_password: self.secret(&puppet_server::challenge_password)?,
+                proof: self.choice_or_default(&puppet_server::proof)?,
             },
         })
     }

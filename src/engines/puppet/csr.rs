@@ -8,7 +8,7 @@ use super::csr_attributes::Entry;
 use super::{Puppet, PuppetSite, csr_attributes};
 use crate::facts::Facts;
 use crate::fault::{Fault, Kind};
-use crate::pki::{CsrSpec, oid};
+use crate::pki::{CsrSpec, oid, proof};
 use crate::secret::Secret;
 
 /// The request, and for the log what was left out of it and why.
@@ -46,6 +46,33 @@ pub fn csr(
         dns_names: Vec::new(),
     };
     Ok(CsrPlan { spec, notes })
+}
+
+/// Adds the instance identity document and its signature, byte for byte.
+///
+/// # Errors
+/// `Config` where this is not an EC2 instance. `Transient` where the metadata service gave no document
+/// or no signature: it may give them later.
+pub fn add_identity(spec: &mut CsrSpec, facts: &Facts) -> Result<(), Fault> {
+    const ON: &str = "proof = \"instance-identity\" in [puppet-server]";
+    let Some(ec2) = &facts.ec2 else {
+        let what = "the instance identity document is needed, and this is not an EC2 instance";
+        return Err(Fault::new(Kind::Config, what, ON, "set proof to \"iam\" or \"none\""));
+    };
+    let signature = ec2.identity.signature.clone().filter(|_| !ec2.identity.document.is_empty());
+    let signature = signature.ok_or_else(|| {
+        let what = "the metadata service gives no signed instance identity document";
+        let todo = "wait; if it lasts, set proof to \"iam\"";
+        Fault::new(Kind::Transient, what, ON, todo)
+    })?;
+    let document = Secret::new(ec2.identity.document.clone());
+    for (dotted, value) in
+        [(proof::IDENTITY_DOCUMENT, document), (proof::IDENTITY_SIGNATURE, Secret::new(signature))]
+    {
+        spec.attributes.retain(|(known, _)| known != dotted);
+        spec.attributes.push((dotted.to_owned(), value));
+    }
+    Ok(())
 }
 
 fn add_tags(

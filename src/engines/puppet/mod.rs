@@ -19,7 +19,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Action, Authority, Bundle, EarlyKey, Engine, EngineRecord, Grant, Installation, Installed,
-    KeySpec, NodeContext, Observed, Place, RequiredSettings, Wanted, invariant, node,
+    KeySpec, NodeContext, Observed, Place, Proof, RequestAdditions, RequiredSettings, Wanted,
+    invariant, node,
 };
 use crate::fault::{Fault, Kind};
 use crate::pki::certificate::{self, CertificateError, Expectation};
@@ -175,12 +176,16 @@ impl Engine for Puppet {
 
     fn key(&self, node: &NodeContext<'_>) -> Result<Option<KeySpec>, Fault> {
         let site = site(node)?;
-        let plan = csr::csr(self, node.facts, site, node.name)?;
+        let mut plan = csr::csr(self, node.facts, site, node.name)?;
+        let proof = node.additions.proof;
+        if proof == Proof::InstanceIdentity {
+            csr::add_identity(&mut plan.spec, node.facts)?;
+        }
         let spec = KeySpec::plain(node, key_place(site, node.name), self.key_bits);
         let csr_advice = "check extension_requests in [puppet] and csr_attributes.yaml";
         let challenge_password = node.additions.challenge_password.clone();
         let (csr, notes) = (Some(plan.spec), plan.notes);
-        Ok(Some(KeySpec { csr, challenge_password, csr_advice, notes, ..spec }))
+        Ok(Some(KeySpec { csr, challenge_password, proof, csr_advice, notes, ..spec }))
     }
 
     fn install(
@@ -195,10 +200,8 @@ impl Engine for Puppet {
             return Err(invariant("Puppet needs a Puppet server and the grant of a certificate"));
         };
         // The request as the authority got it had a secret, whether or not this start read it.
-        let csr = match node.additions.challenge_password {
-            Some(_) => "",
-            None => node.key()?.csr()?,
-        };
+        let is_plain = *node.additions == RequestAdditions::NONE;
+        let csr = if is_plain { node.key()?.csr()? } else { "" };
         let contents = install::Contents {
             endpoint,
             ca,

@@ -28,6 +28,8 @@ const MARGIN: Duration = Duration::from_mins(3);
 pub struct CurrentCredentials(Arc<Mutex<Option<Credentials>>>);
 
 impl CurrentCredentials {
+    /// None: none were fetched yet.
+    #[must_use]
     pub fn get(&self) -> Option<Credentials> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -10,6 +10,8 @@ mod systems_manager;
 
 use std::rc::Rc;
 
+use aws_credential_types::Credentials;
+
 use super::aws::Session;
 use super::aws::environment::Environment;
 use super::net::HttpClients;
@@ -144,6 +146,16 @@ impl Transports {
     fn systems_manager(&mut self) -> Result<&SystemsManager, Fault> {
         let session = self.session()?;
         Ok(self.systems_manager.get_or_insert_with(|| SystemsManager::new(session)))
+    }
+
+    /// The credentials of AWS calls, and their region.
+    ///
+    /// # Errors
+    /// `Config` where no region is known; else that of the source of the credentials.
+    pub async fn signing_credentials(&mut self) -> Result<(Credentials, String), Fault> {
+        let region = self.region();
+        let credentials = self.session()?.credentials().await?;
+        Ok((credentials, region.unwrap_or_default()))
     }
 
     /// What the AWS services have in common: region, credentials, limits.
