@@ -58,13 +58,16 @@ pub(super) fn change(method: &str, parts: &[&str], body: &Value, shared: &Shared
         ("PUT", ["chef", server, organization, "clients", name]) => {
             put_client((server, organization, name), body, shared)
         }
-        ("DELETE", ["chef", server, organization, "clients", name]) => {
+        ("DELETE", ["chef", server, organization, kind @ ("clients" | "nodes"), name]) => {
             let (mut control, now) = (shared.control(), shared.now());
-            let done = control
-                .with_chef(now, server, |chef, face| chef.delete_client(face, organization, name));
+            let done = control.with_chef(now, server, |chef, face| match *kind {
+                "nodes" => chef.delete_node(face, organization, name),
+                _ => chef.delete_client(face, organization, name),
+            });
+            let kind = kind.trim_end_matches('s');
             match done {
                 None => Err(no_server("Chef", server)),
-                Some(false) => Err(Problem::NotFound(format!("client '{name}'"))),
+                Some(false) => Err(Problem::NotFound(format!("{kind} '{name}'"))),
                 Some(true) => Ok(json!({})),
             }
         }

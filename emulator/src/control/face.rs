@@ -150,6 +150,29 @@ impl ControlPlane {
         Some(act(puppet_ca, &mut face))
     }
 
+    /// The clients and nodes of all Chef servers.
+    #[must_use]
+    pub fn chef_state(&self) -> Value {
+        self.chef.state()
+    }
+
+    /// Deletes a client or a node object as an administrator of a Chef server does. `kind` is `clients`
+    /// or `nodes`. False when there is none.
+    pub fn delete_of_chef(
+        &mut self,
+        now: Now,
+        server: &str,
+        organization: &str,
+        kind: &str,
+        name: &str,
+    ) -> bool {
+        let done = self.with_chef(now, server, |chef, face| match kind {
+            "nodes" => chef.delete_node(face, organization, name),
+            _ => chef.delete_client(face, organization, name),
+        });
+        done == Some(true)
+    }
+
     /// What people and tests do with a Chef server. None when there is no such one.
     pub(crate) fn with_chef<T>(
         &mut self,

@@ -82,6 +82,12 @@ impl Chef {
         found
     }
 
+    /// Deletes a node object; false when there is none.
+    pub(crate) fn delete_node(&mut self, face: &Face<'_>, organization: &str, name: &str) -> bool {
+        let key = (face.server.to_owned(), organization.to_owned(), name.to_owned());
+        self.nodes.remove(&key).is_some()
+    }
+
     /// What the admin API shows of an organization.
     pub(crate) fn show(&self, face: &Face<'_>, organization: &str) -> Option<Value> {
         if !has_organization(face, organization) {

@@ -173,6 +173,19 @@ impl Chef {
         } else {
             self.clients.remove(&key);
         }
+        self.disown(face.server, &place.organization, name);
+    }
+
+    /// The rights on nodes were those of the client that is gone. A later one of the same name is
+    /// another client to the server.
+    fn disown(&mut self, server: &str, organization: &str, name: &str) {
+        let owned = self.nodes.iter().filter(|((known, place, _), node)| {
+            known == server && place == organization && node.owner == name
+        });
+        let owned: Vec<_> = owned.map(|(key, node)| (key.clone(), node.clone())).collect();
+        for (key, node) in owned {
+            self.nodes.insert(key, super::Node { owner: String::new(), ..node });
+        }
     }
 
     /// Every client's name.

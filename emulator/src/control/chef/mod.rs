@@ -61,7 +61,7 @@ struct Client {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Node {
     object: Value,
-    /// The client that created it, and may change and delete it.
+    /// The client that created it, and may change and delete it. Empty: that client is gone.
     owner: String,
 }
 
