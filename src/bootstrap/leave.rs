@@ -1,8 +1,9 @@
 //! Leaving: the authority is told first, then the installed files are removed. Pure.
 //!
 //! Each call can be repeated: a node, instance or activation that the authority does not know counts
-//! as having left. So an interrupted leave begins again from the start. Its record is in phase
-//! `Leaving`, and `join` is refused until the leave is finished.
+//! as having left. So an interrupted leave begins again from the start, until the record says that the
+//! authority was told. Its record is in phase `Leaving`, and `join` is refused until the leave is
+//! finished.
 
 use std::time::Duration;
 
@@ -117,6 +118,10 @@ impl Leave {
                     }
                 };
                 self.journal.step_done(StepKind::Departed, result);
+                // On disk before the files go: without its key, the node could not ask again.
+                if let Phase::Leaving { is_told, .. } = &mut self.journal.working.phase {
+                    *is_told = true;
+                }
                 self.progress = Progress::Gone;
                 Ok(None)
             }
@@ -168,10 +173,13 @@ impl Leave {
             grant.and_then(|grant| self.engine().installed_grant(&observed, &record.engine, grant));
         let grant = installed.or_else(|| grant.cloned());
         // This phase is on disk before the authority is told.
-        if let Phase::Leaving { grant: recorded, .. } = &mut self.journal.working.phase {
+        if let Phase::Leaving { grant: recorded, is_told, .. } = &mut self.journal.working.phase {
             *recorded = grant;
+            if *is_told {
+                self.progress = Progress::Gone;
+            }
         } else {
-            self.journal.enter(now, Phase::Leaving { grant, was_attempted });
+            self.journal.enter(now, Phase::Leaving { grant, was_attempted, is_told: false });
             self.journal.working.fault = fault;
         }
         self.facts = Some((facts, observed));

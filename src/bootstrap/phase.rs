@@ -42,6 +42,8 @@ pub enum Phase {
         grant: Option<Grant>,
         /// Whether a creating call was ever attempted.
         was_attempted: bool,
+        /// Whether the authority has been told. What is left is on this machine.
+        is_told: bool,
     },
 }
 

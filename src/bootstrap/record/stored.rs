@@ -39,6 +39,8 @@ struct Members {
     ticket: Option<String>,
     grant: Option<Grant>,
     was_attempted: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_told: bool,
     installed: Vec<Installed>,
     #[serde(default)]
     planned: Vec<Installed>,
@@ -113,6 +115,7 @@ impl Members {
             },
             grant: phase.grant().cloned(),
             was_attempted: matches!(phase, Phase::Leaving { was_attempted: true, .. }),
+            is_told: matches!(phase, Phase::Leaving { is_told: true, .. }),
             installed: record.installed.clone(),
             planned: record.planned.clone(),
             former: record.former.clone(),
@@ -136,8 +139,8 @@ impl Members {
                 return Err("phase installing or joined has no grant");
             }
             (PhaseName::Leaving, _, grant) => {
-                let was_attempted = self.was_attempted;
-                Phase::Leaving { grant, was_attempted }
+                let (was_attempted, is_told) = (self.was_attempted, self.is_told);
+                Phase::Leaving { grant, was_attempted, is_told }
             }
         };
         Ok(Record {
