@@ -51,7 +51,7 @@ impl Client for Node {
         let now = self.now(now_ms);
         loop {
             let event = match self.machine.poll() {
-                Effect::Call(request) => return Step::Call(request),
+                Effect::Call(request) => return Step::Call(Box::new(request)),
                 Effect::WaitUntil(mono) if mono <= now.mono => Event::Woke,
                 Effect::WaitUntil(mono) => {
                     // A whole millisecond, never before the moment.

@@ -91,7 +91,7 @@ impl Strategy {
 
 /// What a node does next.
 pub enum Step {
-    Call(Request),
+    Call(Box<Request>),
     /// On the simulation's clock: milliseconds.
     WaitUntil(u64),
     Joined,

@@ -108,7 +108,7 @@ impl Client for Script {
             }
             _ => cm::Request::DescribeNodeAssociationStatus { server, token: self.token.clone() },
         };
-        Step::Call(request.into())
+        Step::Call(Box::new(request.into()))
     }
 
     fn reply(&mut self, now_ms: u64, reply: Result<Answer, Fault>) {
