@@ -7,6 +7,7 @@ use enlist::engines::{Authority, Grant, NodeContext, RequestAdditions};
 use enlist::fault::{Fault, Kind};
 use enlist::host::transports::Transports;
 use enlist::host::{AwsSettings, Environment, HttpClients};
+use enlist::targets::chef_server::url::ServerUrl;
 use enlist::targets::opsworks::api as stacks;
 use enlist::targets::opsworks_cm::api as cm;
 use enlist::targets::opsworks_cm::endpoint;
@@ -255,6 +256,7 @@ fn usable(authority: &Authority) {
         Authority::Chef { endpoint: returned, .. } => {
             assert_eq!(endpoint(returned).as_ref(), Some(returned));
         }
+        Authority::ChefServer { url, .. } => assert!(ServerUrl::parse(url).is_ok()),
         Authority::Stack { .. } | Authority::Service => {}
     }
 }

@@ -8,7 +8,9 @@ use super::{
     Bootstrap, Effect, Event, Fault, Key, Kind, Now, Phase, PhaseName, Request, Signing, StepKind,
 };
 use crate::engines::{EngineRecord, FactsWanted, Grant, Installation, KeySpec, Proof};
-use crate::targets::{Creation, Decision, Question, Reconciled, ToSign, Undecided, invariant};
+use crate::targets::{
+    Call, Creation, Decision, Question, Reconciled, ToSign, Undecided, invariant,
+};
 
 impl Steps for Bootstrap {
     fn journal(&mut self) -> &mut Journal {
@@ -278,7 +280,12 @@ impl Bootstrap {
         question: Result<Question<T>, Fault>,
     ) -> Result<ControlFlow<Effect, T>, Fault> {
         match question {
-            Ok(Question::Ask(request)) => Ok(Break(Effect::Call(request))),
+            Ok(Question::Ask(request)) => {
+                if request.creates() {
+                    self.count_attempt();
+                }
+                Ok(Break(Effect::Call(request)))
+            }
             Ok(Question::AskLater(request)) => {
                 self.answers.pop();
                 Ok(Break(Effect::Call(request)))

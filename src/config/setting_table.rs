@@ -68,6 +68,14 @@ puppet_server "puppet-server" {
     proof: Text, "none", "What the certificate request proves to enlist-autosign on the server: \"iam\": whose AWS credentials this node has; \"instance-identity\": which EC2 instance it is; or \"none\" (docs/autosign.md).";
 }
 
+chef_server "chef-server" {
+    url: Text, "", "URL of the Chef Infra Server and the organization, as chef_server_url: https://HOST/organizations/NAME. goiardi has no organizations: https://HOST:PORT. Required.";
+    validator_name: Text, "", "Client or user that may create clients. By default the validator of the organization: NAME-validator, or chef-validator without an organization.";
+    validator_key: Map, "", "Where its private key is, RSA in PEM form: { file = \"/path\" }, { credential = \"name\" } of systemd, or { ssm_parameter = \"/name\" }. It is read when a client is created, and stored nowhere. Required.";
+    ca_file: Text, "", "PEM file with the CA of the server: its root, and every intermediate. By default the CAs that this system trusts.";
+    create_node: Boolean, "true", "Whether the node object is created too, with the run list, environment or policy of [chef]. Else chef-client creates it in its first run, and a first run that fails loses the run list.";
+}
+
 opsworks "opsworks" {
     stack_id: Text, "", "Id of the OpsWorks stack, a UUID. Required.";
     infrastructure: Text, "ec2", "\"ec2\": register with the instance identity document; or \"on-premises\".";

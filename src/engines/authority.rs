@@ -23,6 +23,14 @@ pub enum Authority {
     },
     /// A Chef server. Without `ca`, Chef uses the system's CAs.
     Chef { endpoint: String, ca: Option<String> },
+    /// A Chef server by its whole URL, as `chef_server_url` has it. Without `ca`, the system's CAs.
+    ChefServer {
+        url: String,
+        ca: Option<String>,
+        /// The version of its API that is spoken.
+        #[serde(default)]
+        api_version: u8,
+    },
     /// A stack of OpsWorks Stacks.
     Stack { name: String, region: Option<String> },
     /// Systems Manager: the engine needs to know nothing in advance.
@@ -69,7 +77,7 @@ impl Authority {
     pub fn engine(&self) -> EngineId {
         match self {
             Self::Puppet { .. } => EngineId::Puppet,
-            Self::Chef { .. } => EngineId::Chef,
+            Self::Chef { .. } | Self::ChefServer { .. } => EngineId::Chef,
             Self::Stack { .. } => EngineId::OpsworksAgent,
             Self::Service => EngineId::SsmAgent,
         }
@@ -80,7 +88,7 @@ impl Authority {
     pub fn ca(&self) -> Option<&str> {
         match self {
             Self::Puppet { ca, .. } => Some(ca),
-            Self::Chef { ca, .. } => ca.as_deref(),
+            Self::Chef { ca, .. } | Self::ChefServer { ca, .. } => ca.as_deref(),
             Self::Stack { .. } | Self::Service => None,
         }
     }

@@ -158,7 +158,7 @@ pub fn required_settings(
             name: member.name?.to_owned(),
             environment: None,
         }))),
-        Authority::Chef { .. } => {
+        Authority::Chef { .. } | Authority::ChefServer { .. } => {
             let content = block::content(text).unwrap_or_default().to_owned();
             Some(RequiredSettings::Chef { client_rb: file.path.clone(), content })
         }

@@ -1,7 +1,7 @@
 //! Requests and answers of all services, as the core passes them on. Each service defines its own, in
 //! the terms of its API. The enums here only say which service it is.
 
-use super::{invariant, opsworks, opsworks_cm, puppet_server, ssm};
+use super::{chef_server, invariant, opsworks, opsworks_cm, puppet_server, ssm};
 use crate::fault::Fault;
 
 /// What the core, the log and the host need to know of any request.
@@ -17,6 +17,11 @@ pub trait Call {
 
     /// Whether its answer contains a secret. Then a malformed answer is not kept as evidence.
     fn answer_is_secret(&self) -> bool {
+        false
+    }
+
+    /// Whether it is the creating call, where `reconcile` makes it. It is counted before it is made.
+    fn creates(&self) -> bool {
         false
     }
 
@@ -37,6 +42,7 @@ pub enum Request {
     OpsworksStacks(opsworks::api::Request),
     SystemsManager(ssm::api::Request),
     PuppetCa(puppet_server::api::Request),
+    ChefServer(chef_server::api::Request),
 }
 
 /// The answer to it.
@@ -46,6 +52,7 @@ pub enum Answer {
     OpsworksStacks(opsworks::api::Answer),
     SystemsManager(ssm::api::Answer),
     PuppetCa(puppet_server::api::Answer),
+    ChefServer(chef_server::api::Answer),
     /// The result of [`super::Question::Sign`].
     Signature(super::Signature),
 }
@@ -57,6 +64,7 @@ impl Request {
             Self::OpsworksStacks(request) => request,
             Self::SystemsManager(request) => request,
             Self::PuppetCa(request) => request,
+            Self::ChefServer(request) => request,
         }
     }
 }
@@ -72,6 +80,10 @@ impl Call for Request {
 
     fn secret(&self) -> Option<&str> {
         self.call().secret()
+    }
+
+    fn creates(&self) -> bool {
+        self.call().creates()
     }
 }
 
@@ -118,3 +130,4 @@ service!(OpsworksCm, opsworks_cm);
 service!(OpsworksStacks, opsworks);
 service!(SystemsManager, ssm);
 service!(PuppetCa, puppet_server);
+service!(ChefServer, chef_server);

@@ -14,6 +14,7 @@
 
 pub mod address;
 pub mod api;
+pub mod chef_server;
 pub mod name;
 pub mod opsworks;
 pub mod opsworks_cm;

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::disallowed_methods, reason = "tests do I/O")]
 
+pub mod chef_node;
 pub mod server;
 
 use std::fs;

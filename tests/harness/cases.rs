@@ -11,6 +11,8 @@ use enlist::targets::ssm::Ssm;
 use enlist_emulator::control::DEFAULT_STACK;
 
 use super::agent;
+use super::chef_server;
+use super::keys;
 use super::node::Node;
 use super::puppet_ca::{self, Signs};
 use super::puppet_node::opsworks_cm;
@@ -107,6 +109,18 @@ pub const PUPPET_SERVER_BY_HAND: Case = Case {
     target: || puppet_ca::target("trust_on_first_use = true"),
     signs: Signs::APersonAfter(20_000),
     ..PUPPET_SERVER
+};
+
+pub const CHEF_SERVER: Case = Case {
+    name: "chef-server",
+    id: "chef-server",
+    target: chef_server::target,
+    creating: "POST clients",
+    prepare: |node| {
+        node.write("etc/chef/client.rb", CLIENT_RB);
+        node.write(chef_server::VALIDATOR, keys::validator());
+    },
+    ..CHEF
 };
 
 pub const OPSWORKS: Case = Case {

@@ -52,6 +52,7 @@ pub fn joined(node: &Node, case: &Case, shape_of_reference: &Shape) {
             assert_eq!(record.member_id(), Some(id.as_str()));
             assert_eq!(one.public_key.as_deref(), Some(key.unwrap().spki_der()));
         }
+        "chef-server" => node.is_client(record.name.as_deref().unwrap(), &key.unwrap()),
         "puppet-server" => node.certified(case, record.name.as_deref().unwrap(), &key.unwrap()),
         _ => ssm_joined(node, case, &record),
     }
@@ -86,7 +87,7 @@ fn keys_sent_were_made(node: &Node) {
         let member = match action.as_str() {
             "AssociateNode" => &body["EngineAttributes"],
             "RegisterInstance" => &body["RsaPublicKey"],
-            "PUT certificate_request" => body,
+            "PUT certificate_request" | "POST clients" => body,
             _ => continue,
         };
         sent.entry(action).or_default().insert(member.to_string());
@@ -149,6 +150,7 @@ pub fn left(node: &Node, case: &Case, was_joined: bool) {
     assert!(node.plane.opsworks().instances().is_empty(), "an instance is left");
     assert!(node.plane.ssm().activations().is_empty(), "an activation is left");
     assert!(node.plane.ssm().instances().is_empty(), "a managed instance is left");
+    assert!(node.is_unknown_to_chef(), "a client or a node is left");
     if case.id == "puppet-server" && node.is_known_to_ca() {
         assert!(node.told_admin, "it says how the CA's admin removes what is left");
     }

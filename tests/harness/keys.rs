@@ -15,6 +15,12 @@ pub fn nth(index: usize) -> &'static str {
     &keys[index % POOL]
 }
 
+/// The key of a Chef server's validator.
+pub fn validator() -> &'static str {
+    static KEY: OnceLock<String> = OnceLock::new();
+    KEY.get_or_init(|| PrivateKey::generate(2048).unwrap().to_pem().to_string())
+}
+
 /// A public key (SPKI DER in base64), as the agent makes one for each registration. Each is different,
 /// and has no private half.
 pub fn throw_away(counter: usize) -> String {

@@ -4,8 +4,8 @@
 use enlist::bootstrap::Outcome;
 
 use super::cases::{
-    CHEF, Case, OPSWORKS, OPSWORKS_ON_PREMISES, PUPPET, PUPPET_SERVER, PUPPET_SERVER_BY_HAND, SSM,
-    SSM_FILE, SSM_REGISTERED,
+    CHEF, CHEF_SERVER, Case, OPSWORKS, OPSWORKS_ON_PREMISES, PUPPET, PUPPET_SERVER,
+    PUPPET_SERVER_BY_HAND, SSM, SSM_FILE, SSM_REGISTERED,
 };
 use super::checks;
 use super::explore::{Failures, Reference, Story, finish_join, finish_leave, join, sample};
@@ -106,6 +106,11 @@ fn a_node_that_waits_for_a_signature_leaves_whenever_it_crashes() {
 #[test]
 fn chef_leaves_whenever_it_crashes() {
     every_point(&CHEF);
+}
+
+#[test]
+fn a_chef_server_forgets_the_node_whenever_it_crashes() {
+    every_point(&CHEF_SERVER);
 }
 
 #[test]

@@ -15,6 +15,8 @@ mod aside;
 mod authority;
 mod cases;
 mod checks;
+mod chef_names;
+mod chef_server;
 mod claims;
 mod clocks;
 mod crash_points;

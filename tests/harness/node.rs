@@ -25,7 +25,7 @@ use super::cases::Case;
 use super::puppet_ca::Signs;
 use super::replies::{Loss, Reply};
 use super::tree::Tree;
-use super::{agent, checks, puppet_ca, wire};
+use super::{agent, checks, chef_server, puppet_ca, wire};
 
 /// 2025-01-01T00:00:00Z.
 pub const START: i64 = 1_735_689_600;
@@ -94,6 +94,7 @@ impl Node {
                 ..OpsWorksSettings::default()
             },
             puppet_ca: puppet_ca::policy(case.signs),
+            chef: chef_server::settings(),
             ..ControlSettings::default()
         };
         let start = PlaneNow::from_unix_seconds(START.unsigned_abs());
@@ -284,6 +285,10 @@ impl Node {
                 .ask(&puppet_ca::call(request))
                 .and_then(|response| puppet_ca::answer(request, &response))
                 .map(Answer::from),
+            Request::ChefServer(request) => self
+                .ask(&chef_server::call(request))
+                .and_then(|response| chef_server::answer(request, &response))
+                .map(Answer::from),
             _ => {
                 self.ask(&wire::call(request)).and_then(|response| wire::answer(request, &response))
             }
@@ -298,14 +303,16 @@ impl Node {
     /// Makes a call with its planned loss.
     pub fn ask(&mut self, request: &http::Request) -> Result<http::Response, Fault> {
         let of_puppet_ca = puppet_ca::action(request);
-        let (action, body, throttled) = if let Some(action) = &of_puppet_ca {
-            let body = String::from_utf8_lossy(&request.body).into_owned();
-            (action.clone(), Value::from(body), 429)
-        } else {
-            let body = serde_json::from_slice(&request.body).unwrap();
-            let target = request.header("x-amz-target").unwrap_or_default();
-            (target.split('.').nth(1).unwrap_or_default().to_owned(), body, 400)
-        };
+        let of_chef = chef_server::action(request);
+        let (action, body, throttled) =
+            if let Some(action) = of_puppet_ca.as_ref().or(of_chef.as_ref()) {
+                let body = String::from_utf8_lossy(&request.body).into_owned();
+                (action.clone(), Value::from(body), 429)
+            } else {
+                let body = serde_json::from_slice(&request.body).unwrap();
+                let target = request.header("x-amz-target").unwrap_or_default();
+                (target.split('.').nth(1).unwrap_or_default().to_owned(), body, 400)
+            };
         let reply = Reply::of(&mut self.losses, &action, self.asked.len());
         self.asked.push((action, body));
         self.clock += CALL;
@@ -316,6 +323,7 @@ impl Node {
         }
         let response = arrives.then(|| match of_puppet_ca {
             Some(_) => puppet_ca::handle(&mut self.plane, now, request),
+            None if of_chef.is_some() => chef_server::handle(&mut self.plane, now, request),
             None => self.plane.handle(now, request),
         });
         self.clock += reply.takes();

@@ -5,8 +5,8 @@ use enlist_emulator::http::{AMZ_JSON, Delivery, Response};
 use std::time::Duration;
 
 use super::cases::{
-    CHEF, Case, OPSWORKS, OPSWORKS_ON_PREMISES, PUPPET, PUPPET_SERVER, PUPPET_SERVER_BY_HAND, SSM,
-    SSM_FILE, SSM_REGISTERED,
+    CHEF, CHEF_SERVER, Case, OPSWORKS, OPSWORKS_ON_PREMISES, PUPPET, PUPPET_SERVER,
+    PUPPET_SERVER_BY_HAND, SSM, SSM_FILE, SSM_REGISTERED,
 };
 use super::checks;
 use super::explore::{Reference, Story, finish_leave, join, sample};
@@ -171,6 +171,12 @@ fn no_lost_reply_creates_a_second_association() {
 fn no_lost_reply_makes_a_puppet_ca_sign_twice() {
     every_loss(&PUPPET_SERVER);
     every_loss(&PUPPET_SERVER_BY_HAND);
+}
+
+#[test]
+fn no_lost_reply_creates_a_second_client_or_leaves_one_behind() {
+    every_loss(&CHEF_SERVER);
+    every_loss_of_a_leave(&CHEF_SERVER);
 }
 
 #[test]

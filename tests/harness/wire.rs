@@ -38,13 +38,14 @@ fn body(request: &Request) -> (&'static str, Value) {
         Request::OpsworksCm(request) => (OPSWORKS_CM, cm_body(request)),
         Request::OpsworksStacks(request) => (OPSWORKS, stacks_body(request)),
         Request::SystemsManager(request) => (SSM, ssm_body(request)),
-        Request::PuppetCa(_) => no_case(),
+        Request::PuppetCa(_) | Request::ChefServer(_) => no_case(),
     }
 }
 
-/// A Puppet CA has no AWS API: the harness translates its requests in `puppet_ca.rs`.
+/// Puppet CAs and Chef servers have no AWS API: the harness translates their requests in
+/// `puppet_ca.rs` and `chef_server.rs`.
 fn no_case() -> ! {
-    panic!("this is a request to a Puppet CA")
+    panic!("this request does not go to AWS")
 }
 
 fn cm_body(request: &cm::Request) -> Value {
@@ -170,7 +171,7 @@ fn not_found(request: &Request, message: String) -> Answer {
         Request::OpsworksCm(_) => cm::Answer::NotFound(message).into(),
         Request::OpsworksStacks(_) => stacks::Answer::NotFound(message).into(),
         Request::SystemsManager(_) => ssm::Answer::NotFound(message).into(),
-        Request::PuppetCa(_) => no_case(),
+        Request::PuppetCa(_) | Request::ChefServer(_) => no_case(),
     }
 }
 
@@ -179,7 +180,7 @@ fn success(request: &Request, body: &Value) -> Answer {
         Request::OpsworksCm(request) => cm_success(request, body).into(),
         Request::OpsworksStacks(request) => stacks_success(request, body).into(),
         Request::SystemsManager(request) => ssm_success(request, body).into(),
-        Request::PuppetCa(_) => no_case(),
+        Request::PuppetCa(_) | Request::ChefServer(_) => no_case(),
     }
 }
 

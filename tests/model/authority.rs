@@ -9,9 +9,10 @@ use enlist::targets::ssm::api as ssm;
 use enlist::targets::{Answer, Request};
 
 use super::Fate;
+use super::chef_server::ChefServer;
 use super::puppet_ca::PuppetCa;
 use super::world::{CA, GOOD, KEY, NAME, STACK};
-use super::{CHEF, ON_PREMISES, PUPPET_SERVER};
+use super::{CHEF, CHEF_SERVER, GOIARDI, ON_PREMISES, PUPPET_SERVER};
 use enlist::secret::Secret;
 
 pub const CODE: &str = "ABCDEFGHIJKLMNOPQRST";
@@ -32,6 +33,7 @@ pub struct Authority {
     activations: Vec<(String, String, i32)>,
     managed: Vec<(String, String)>,
     puppet_ca: PuppetCa,
+    chef_server: ChefServer,
     /// The registration in the agent's vault.
     pub vault: Option<String>,
     /// The activation in the file of a hand-over to a file.
@@ -50,6 +52,7 @@ impl Authority {
             activations: Vec::new(),
             managed: Vec::new(),
             puppet_ca: PuppetCa::default(),
+            chef_server: ChefServer::new(which == GOIARDI),
             vault: None,
             handed_over: None,
         }
@@ -66,6 +69,7 @@ impl Authority {
             Request::OpsworksCm(request) => self.opsworks_cm(request, fate).into(),
             Request::OpsworksStacks(request) => self.stacks(request).into(),
             Request::SystemsManager(request) => self.systems_manager(request).into(),
+            Request::ChefServer(request) => self.chef_server.answer(&request, fate).into(),
             Request::PuppetCa(request) => self.puppet_ca.answer(&request, fate).into(),
         }
     }
@@ -236,6 +240,7 @@ impl Authority {
                 assert_eq!(self.activations.len(), 1, "{:?}", self.activations);
                 assert_eq!(self.handed_over.as_ref(), Some(&self.activations[0].0));
             }
+            CHEF_SERVER | GOIARDI => self.chef_server.has_one_client(),
             PUPPET_SERVER => self.puppet_ca.has_one_certificate(),
             _ => assert!(self.managed.iter().all(|(_, by)| by == GIVEN) && self.vault.is_some()),
         }

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
 
 mod authority;
+mod chef_server;
 mod puppet_ca;
 mod rules;
 #[allow(dead_code, reason = "shared with the fuzz targets, which use all of it")]
@@ -66,7 +67,7 @@ fn fate() -> impl Strategy<Value = Fate> {
 }
 
 /// The settings of each target that is driven.
-const TARGETS: [&str; 9] = [
+const TARGETS: [&str; 11] = [
     "[opsworks-cm]\nserver = \"p\"\n",
     "[opsworks-cm]\nserver = \"p\"\nendpoint = \"puppet.example\"\nca_file = \"/ca.pem\"\n",
     "[opsworks-cm]\nserver = \"p\"\nengine = \"chef\"\n",
@@ -76,10 +77,14 @@ const TARGETS: [&str; 9] = [
     "[ssm]\nactivation_id = \"11111111-2222-3333-4444-555555555555\"\nactivation_code_file = \"/c\"\non_ec2 = true\n",
     "[opsworks]\nstack_id = \"2f18b4cb-4de5-4429-a149-ff7da9f0d8ee\"\ninfrastructure = \"on-premises\"\nprivate_ip = \"10.0.0.1\"\n",
     "[puppet-server]\nserver = \"puppet.example\"\nca_file = \"/ca.pem\"\n",
+    "[chef-server]\nurl = \"https://chef.example/organizations/o\"\nvalidator_key = { file = \"/v\" }\n",
+    "[chef-server]\nurl = \"https://goiardi.example\"\nvalidator_name = \"o-validator\"\nvalidator_key = { file = \"/v\" }\n",
 ];
 const CHEF: usize = 2;
 const ON_PREMISES: usize = 7;
 const PUPPET_SERVER: usize = 8;
+const CHEF_SERVER: usize = 9;
+const GOIARDI: usize = 10;
 
 proptest! {
     #![proptest_config(ProptestConfig {
@@ -279,6 +284,7 @@ impl Run {
                 Some(id) => Event::HandedOver(id),
                 None => Event::Failed(Fault::new(Kind::Transient, "used up", "x", "wait")),
             },
+            Effect::Sign(signing) => Event::Signed(chef_server::sign(*signing)),
             Effect::Keep(_) => Event::Kept,
             other => panic!("{other:?} in a join"),
         }

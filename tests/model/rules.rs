@@ -72,7 +72,10 @@ impl Rules {
 
     /// Whether this call finds out what became of a creating call.
     pub fn reconciles(effect: &Effect) -> bool {
-        asks(effect, &["DescribeInstances", "DescribeActivations", "GET certificate_request"])
+        asks(
+            effect,
+            &["DescribeInstances", "DescribeActivations", "GET certificate_request", "GET clients"],
+        )
     }
 
     pub fn reconciled(&mut self, is_reconciling: bool) {
@@ -91,7 +94,13 @@ impl Rules {
 pub fn creates(effect: &Effect) -> bool {
     asks(
         effect,
-        &["AssociateNode", "RegisterInstance", "CreateActivation", "PUT certificate_request"],
+        &[
+            "AssociateNode",
+            "RegisterInstance",
+            "CreateActivation",
+            "PUT certificate_request",
+            "POST clients",
+        ],
     )
 }
 

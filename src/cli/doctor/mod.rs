@@ -163,7 +163,7 @@ async fn target(root: &Root, known: &Known, checks: &mut Checks) -> Vec<String> 
     let node = machine::node(root, &mut host, &*target, settings, checks).await;
     let reached = network::reach(&host, &clients, &*target, &trusted, checks).await;
     if reached {
-        network::authority(root, known, &mut host, &*target, checks).await;
+        Box::pin(network::authority(root, known, &mut host, &*target, checks)).await;
     }
     let Some((node, name)) = node else { return Vec::new() };
     engine::all(root, known, (node, &name), checks).await

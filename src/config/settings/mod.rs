@@ -1,6 +1,7 @@
 //! The validated settings. Nothing checks them again. There is a file for each target, and one for the
 //! engines.
 
+mod chef_server;
 mod engines;
 mod opsworks;
 mod opsworks_cm;

@@ -7,7 +7,7 @@ use super::reader::Reader;
 use crate::config::ConfigError;
 use crate::config::input::Origin;
 use crate::engines::Engines;
-use crate::targets::{Target, opsworks, opsworks_cm, puppet_server, ssm};
+use crate::targets::{Target, chef_server, opsworks, opsworks_cm, puppet_server, ssm};
 
 type Parsed = Result<Box<dyn TargetSettings>, ConfigError>;
 
@@ -28,6 +28,10 @@ pub const TARGETS: &[Registered] = &[
     Registered {
         id: puppet_server::ID,
         parse: |reader, _, table| Ok(Box::new(reader.puppet_server(table)?)),
+    },
+    Registered {
+        id: chef_server::ID,
+        parse: |reader, engines, table| Ok(Box::new(reader.chef_server(table, &engines.chef)?)),
     },
     Registered {
         id: opsworks::ID,
@@ -93,6 +97,8 @@ mod tests {
     fn each_row_makes_the_target_of_its_id() {
         let text = "[opsworks-cm]\nserver = \"s\"\n[ssm]\niam_role = \"r\"\n\
                     [puppet-server]\nserver = \"s\"\nca_file = \"/ca\"\n\
+                    [chef-server]\nurl = \"https://c/organizations/o\"\n\
+                    validator_key = { file = \"/v\" }\n\
                     [opsworks]\nstack_id = \"2f18b4cb-4de5-4429-a149-ff7da9f0d8ee\"\n";
         let ca = ca();
         let read = |_: &str| Ok(ca.clone());

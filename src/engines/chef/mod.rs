@@ -51,10 +51,10 @@ impl Engine for Chef {
     }
 
     fn hold(&self, node: &NodeContext<'_>) -> Option<Bundle> {
-        let Authority::Chef { endpoint, ca } = node.authority else { return None };
+        let url = self.server_url(node.authority)?;
         let mut hold = Bundle::default();
-        let later = install(self, node.name, endpoint, ca.as_deref(), "");
-        hold.check_first(&later, Some(required(self, node.name, endpoint)));
+        let later = install(self, node.name, &url, node.authority.ca(), "");
+        hold.check_first(&later, Some(required(self, node.name, &url)));
         Some(hold)
     }
 
@@ -68,10 +68,10 @@ impl Engine for Chef {
         grant: &Grant,
         _: Option<&Secret>,
     ) -> Result<Installation, Fault> {
-        let (Authority::Chef { endpoint, ca }, Grant::Client) = (node.authority, grant) else {
+        let (Some(url), Grant::Client) = (self.server_url(node.authority), grant) else {
             return Err(invariant("Chef needs a Chef server and the grant of a client"));
         };
-        let bundle = install(self, node.name, endpoint, ca.as_deref(), &node.staged_key());
+        let bundle = install(self, node.name, &url, node.authority.ca(), &node.staged_key());
         Ok(Installation::Bundle(bundle))
     }
 
@@ -81,6 +81,19 @@ impl Engine for Chef {
             _ => Action::RemoveWithBackup { path: file.path.clone() },
         };
         Bundle::of(installed.iter().map(action).collect())
+    }
+}
+
+impl Chef {
+    /// `chef_server_url`.
+    fn server_url(&self, authority: &Authority) -> Option<String> {
+        match authority {
+            Authority::Chef { endpoint, .. } => {
+                Some(format!("https://{endpoint}/organizations/{}", self.organization))
+            }
+            Authority::ChefServer { url, .. } => Some(url.clone()),
+            _ => None,
+        }
     }
 }
 
@@ -95,7 +108,7 @@ fn directory(settings: &Chef) -> Place {
 }
 
 /// Installs key, CA, first-boot.json and client.rb.
-fn install(settings: &Chef, name: &str, endpoint: &str, ca: Option<&str>, staged: &str) -> Bundle {
+fn install(settings: &Chef, name: &str, url: &str, ca: Option<&str>, staged: &str) -> Bundle {
     let mut actions = vec![
         Action::Directory(directory(settings)),
         Action::Directory(place(settings, "trusted_certs", 0o755)),
@@ -126,16 +139,16 @@ fn install(settings: &Chef, name: &str, endpoint: &str, ca: Option<&str>, staged
     actions.push(Action::Block {
         item: Item::Settings,
         at: place(settings, "client.rb", 0o644),
-        content: client_rb_lines(settings, name, endpoint),
+        content: client_rb_lines(settings, name, url),
     });
-    actions.push(Action::ConfirmSettings(required(settings, name, endpoint)));
+    actions.push(Action::ConfirmSettings(required(settings, name, url)));
     Bundle { lock: None, actions, run: settings.run.then(|| first_run(settings)) }
 }
 
 /// The settings that chef-client must use.
-fn required(settings: &Chef, name: &str, endpoint: &str) -> RequiredSettings {
+fn required(settings: &Chef, name: &str, url: &str) -> RequiredSettings {
     let client_rb = place(settings, "client.rb", 0o644).path;
-    RequiredSettings::Chef { client_rb, content: client_rb_lines(settings, name, endpoint) }
+    RequiredSettings::Chef { client_rb, content: client_rb_lines(settings, name, url) }
 }
 
 /// An organization's name: lower-case letters, digits, `-` and `_`, beginning with a letter or
@@ -161,12 +174,9 @@ pub fn check_organization(name: &str) -> Result<(), Fault> {
 }
 
 /// The lines of client.rb. It is Ruby, so every value is a quoted string.
-fn client_rb_lines(settings: &Chef, name: &str, endpoint: &str) -> String {
+fn client_rb_lines(settings: &Chef, name: &str, url: &str) -> String {
     let mut lines = vec![
-        format!(
-            "chef_server_url {}",
-            quoted(&format!("https://{endpoint}/organizations/{}", settings.organization))
-        ),
+        format!("chef_server_url {}", quoted(url)),
         format!("node_name {}", quoted(name)),
         format!("client_key {}", quoted(&format!("{}/client.pem", settings.confdir))),
         format!("trusted_certs_dir {}", quoted(&format!("{}/trusted_certs", settings.confdir))),

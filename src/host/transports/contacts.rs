@@ -14,6 +14,10 @@ impl Transports {
             Request::OpsworksCm(_) => ServiceId::OpsworksCm,
             Request::OpsworksStacks(_) => ServiceId::OpsworksStacks,
             Request::SystemsManager(_) => ServiceId::SystemsManager,
+            Request::ChefServer(request) => {
+                let url = format!("https://{}", request.url.place());
+                return vec![Contact { url, ca: request.ca.clone(), is_unchecked: false }];
+            }
             Request::PuppetCa(request) => {
                 let contact = |server: &String| Contact {
                     url: format!("https://{}", https::place(server, request.port)),

@@ -1,6 +1,7 @@
 //! One transport for each service that targets call. It sends a request, and returns the answer in the
 //! service's own terms, with control characters removed from its texts.
 
+mod chef_server;
 mod contacts;
 mod fingerprints;
 mod opsworks_cm;
@@ -127,6 +128,10 @@ impl Transports {
             }
             Request::SystemsManager(request) => {
                 self.systems_manager()?.call(request).await.map(Answer::SystemsManager)
+            }
+            Request::ChefServer(request) => {
+                let answer = Box::pin(chef_server::call(&self.http, request)).await;
+                answer.map(Answer::ChefServer)
             }
             Request::PuppetCa(request) => {
                 puppet_ca::call(&self.http, request).await.map(Answer::PuppetCa)

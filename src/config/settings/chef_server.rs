@@ -1,0 +1,45 @@
+//! `[chef-server]`.
+
+use super::reader::{Reader, SECRET, required};
+use crate::config::ConfigError;
+use crate::config::input::Origin;
+use crate::config::setting_table::chef_server;
+use crate::engines::chef::Chef;
+use crate::targets::chef_server::url::ServerUrl;
+use crate::targets::chef_server::{ChefServer, NodeObject, is_client_name};
+
+impl Reader<'_> {
+    pub(super) fn chef_server(
+        &self,
+        origin: &Origin,
+        chef: &Chef,
+    ) -> Result<ChefServer, ConfigError> {
+        const NAME: &str = "1 to 255 letters, digits and . _ -";
+
+        let url = self.server_url(origin)?;
+        let name = self.parsed(&chef_server::validator_name, NAME, |text| {
+            is_client_name(text).then(|| text.to_owned())
+        })?;
+        let key = self.secret(&chef_server::validator_key)?;
+        let node = NodeObject {
+            run_list: chef.run_list.clone(),
+            environment: chef.environment.clone(),
+            policy: chef.policy.clone(),
+        };
+        Ok(ChefServer {
+            validator_name: name.unwrap_or_else(|| url.validator()),
+            validator_key: required(key, origin, &chef_server::validator_key, SECRET)?,
+            ca: self.ca_file(&chef_server::ca_file)?,
+            node: self.boolean(&chef_server::create_node)?.then_some(node),
+            url,
+        })
+    }
+
+    fn server_url(&self, origin: &Origin) -> Result<ServerUrl, ConfigError> {
+        const URL: &str = "https://HOST/organizations/NAME, as chef_server_url in a client.rb";
+        let text = self.text(&chef_server::url)?;
+        let text = required(text, origin, &chef_server::url, URL)?;
+        ServerUrl::parse(&text)
+            .map_err(|reason| self.invalid(&chef_server::url, &format!("{URL} ({reason})")))
+    }
+}

@@ -1,0 +1,397 @@
+//! A Chef Infra Server, Cinc Server or goiardi, which the node asks directly.
+//!
+//! Source: Chef's documentation, "Chef Infra Server API", and the source of Chef Infra Server.
+//!
+//! A validator creates the client, with the public key of this node. Everything else is signed with
+//! the node's own key. A lost reply is settled by that key: only its holder can sign as the client
+//! (decision 0016).
+
+pub mod api;
+mod refusal;
+pub mod signature;
+pub mod url;
+
+use serde_json::json;
+
+use super::{
+    Answer, Created, Creation, Decision, Departure, Member, Permissions, Question, Reconciled,
+    SigningKey, Target, ToSign, Undecided, mismatch,
+};
+use crate::engines::{Authority, EngineId, Grant, NodeContext};
+use crate::facts::Facts;
+use crate::fault::Fault;
+use crate::pki::{CaBundle, PublicKey};
+use crate::secret::SecretSource;
+use api::{Action, Request, Unauthenticated};
+use signature::Signer;
+use url::ServerUrl;
+
+pub const ID: &str = "chef-server";
+
+/// The versions of the API that enlist speaks.
+const NEWEST_VERSION: i64 = 2;
+
+/// The setting with the validator's key, for messages.
+const VALIDATOR_KEY: &str = "validator_key in [chef-server]";
+
+/// The `[chef-server]` settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChefServer {
+    pub url: ServerUrl,
+    /// A client or user that may create clients.
+    pub validator_name: String,
+    pub validator_key: SecretSource,
+    /// None: a CA that this system trusts.
+    pub ca: Option<CaBundle>,
+    /// What the node is created with. None: chef-client creates it.
+    pub node: Option<NodeObject>,
+}
+
+/// What a new node object holds, from `[chef]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeObject {
+    pub run_list: Vec<String>,
+    pub environment: Option<String>,
+    /// Policy name and group; instead of a run list and an environment.
+    pub policy: Option<(String, String)>,
+}
+
+impl Target for ChefServer {
+    fn id(&self) -> &'static str {
+        ID
+    }
+
+    fn authority_name(&self) -> String {
+        format!("Chef server {}", self.url)
+    }
+
+    fn engine(&self) -> EngineId {
+        EngineId::Chef
+    }
+
+    fn check(&self, _: &Facts, name: &str) -> Result<(), Fault> {
+        if is_client_name(name) { Ok(()) } else { Err(refusal::name(name, &self.authority_name())) }
+    }
+
+    fn discover(&self, _: &Facts, answers: &[Answer]) -> Result<Question<Authority>, Fault> {
+        match super::api::of_service(answers)?.as_slice() {
+            [] => Ok(Question::Ask(self.request(Action::GetVersions, None))),
+            [api::Answer::Versions(versions)] => self.authority(*versions).map(Question::Done),
+            _ => Err(mismatch("GET server_api_version")),
+        }
+    }
+
+    fn secrets(&self) -> Vec<&SecretSource> {
+        vec![&self.validator_key]
+    }
+
+    fn create(
+        &self,
+        node: &NodeContext<'_>,
+        _: &str,
+        answers: &[Answer],
+        unix: i64,
+    ) -> Result<Creation, Fault> {
+        match self.ask_to_create::<()>(node, answers, unix)? {
+            Question::Sign(to_sign) => Ok(Creation::Sign(to_sign)),
+            Question::Ask(request) => Ok(Creation::Call(request)),
+            Question::AskLater(_) | Question::Done(()) => Err(mismatch("POST clients")),
+        }
+    }
+
+    /// The ticket is the name: the node is created next, with the node's own key.
+    fn created(&self, answer: &Answer) -> Result<Created, Fault> {
+        match super::api::of_service(std::slice::from_ref(answer))?.as_slice() {
+            [api::Answer::Created] => Ok(Created::Ticket("client".to_owned())),
+            [api::Answer::Taken] => Err(refusal::taken_meanwhile(&self.authority_name())),
+            [other] => Err(refusal::of_validator(other, self)),
+            _ => Err(mismatch("POST clients")),
+        }
+    }
+
+    /// Looks at the client with a signature of the node's own key. goiardi words "no such client" and
+    /// "another key" alike. Then the client is created again; if it is there already, a second look
+    /// tells whose it is, because the lost call may have arrived late.
+    fn reconcile(
+        &self,
+        node: &NodeContext<'_>,
+        _: &str,
+        answers: &[Answer],
+        unix: i64,
+    ) -> Result<Question<Reconciled>, Fault> {
+        use Unauthenticated::{NoSuchClient, OtherKey, Unclear};
+        use api::Answer::{Client, Created, Forbidden, Missing, Taken, Unauthenticated as Unknown};
+        let look = || {
+            let action = Action::GetClient { name: node.name.to_owned() };
+            self.ask_as_node(node.name, node.authority, action, answers, unix)
+        };
+        let pending = || Ok(Question::Done(Reconciled::Pending("client".to_owned())));
+        let others = |said: &str| Err(self.other_machine(node.name, said));
+        match answered(answers)?.as_slice() {
+            [] | [Unknown(Unclear, _), Taken] => look(),
+            [Client { name, public_key }] | [.., Taken, Client { name, public_key }] => {
+                self.check_client(node, name.as_deref(), public_key.as_deref())?;
+                pending()
+            }
+            [Unknown(NoSuchClient, _) | Missing] => Ok(Question::Done(Reconciled::CallAgain)),
+            [Unknown(OtherKey, said)] | [.., Taken, Unknown(_, said)] => others(said),
+            [Unknown(Unclear, _)] => self.ask_to_create(node, answers, unix),
+            [Unknown(Unclear, _), Created] => pending(),
+            [Unknown(Unclear, _), other] => Err(refusal::of_validator(other, self)),
+            [Forbidden(said)] => Err(refusal::forbidden("GET clients", node.name, self, said)),
+            _ => Err(mismatch("GET clients")),
+        }
+    }
+
+    /// Creates the node object, so that the node owns it, or finds out whether an object that is there
+    /// already is this node's to change.
+    fn wait(
+        &self,
+        node: &NodeContext<'_>,
+        _: &str,
+        answers: &[Answer],
+        unix: i64,
+    ) -> Result<Question<Decision>, Fault> {
+        use api::Answer::{
+            Created, Done, Forbidden, Missing, Node, Taken, Unauthenticated as Unknown,
+        };
+        let ask = |action| self.ask_as_node(node.name, node.authority, action, answers, unix);
+        let name = || node.name.to_owned();
+        let granted = Ok(Question::Done(Decision::Granted(Grant::Client)));
+        match (&self.node, answered(answers)?.as_slice()) {
+            (Some(object), []) => {
+                ask(Action::CreateNode { name: name(), body: object.body(node.name) })
+            }
+            (Some(_), [Taken]) | (None, []) => ask(Action::GetNode { name: name() }),
+            (Some(_), [Created]) | (None, [Missing]) | (_, [.., Node(_), Done | Missing]) => {
+                granted
+            }
+            (_, [Node(body)] | [Taken, Node(body)]) => {
+                ask(Action::UpdateNode { name: name(), body: body.clone() })
+            }
+            // It was deleted between two calls. The next attempt creates it.
+            (_, [Taken, Missing]) => Err(refusal::node_came_and_went(node.name, self)),
+            (_, [.., Unknown(Unauthenticated::OtherKey, said)]) => {
+                Err(self.other_machine(node.name, said))
+            }
+            // The client was deleted meanwhile.
+            (_, [.., Unknown(..)]) => Ok(Question::Done(Decision::Forgotten)),
+            (_, [.., Node(_) | Taken, Forbidden(said)]) | (None, [Forbidden(said)]) => {
+                Err(refusal::stale_node(node.name, self, said))
+            }
+            (_, [.., other]) => Err(refusal::of_node(other, node.name, self)),
+        }
+    }
+
+    fn undecided(&self, name: &str) -> Undecided {
+        Undecided {
+            what: format!("the node object of {name} is not there yet"),
+            todo: "look into the server's log".to_owned(),
+        }
+    }
+
+    /// The node goes first: once the client is gone, nothing can be signed.
+    fn leave(
+        &self,
+        member: &Member<'_>,
+        answers: &[Answer],
+        unix: i64,
+    ) -> Result<Question<Departure>, Fault> {
+        let (Some(name), Some(authority), true) =
+            (member.name, member.authority, member.was_attempted)
+        else {
+            return Ok(Question::Done(Departure::Complete));
+        };
+        let ask = |action| self.ask_as_node(name, authority, action, answers, unix);
+        let name = name.to_owned();
+        match answered(answers)?.as_slice() {
+            [] => ask(Action::DeleteNode { name }),
+            [api::Answer::Unauthenticated(reason, _)] => {
+                let departure = match (reason, member.is_installed) {
+                    (_, false) => Departure::Complete,
+                    (reason, true) => Departure::Unclear(format!(
+                        "{reason}; if `knife node show {name}` finds the node, run `knife node delete {name}`"
+                    )),
+                };
+                Ok(Question::Done(departure))
+            }
+            [api::Answer::Done | api::Answer::Missing | api::Answer::Forbidden(_)] => {
+                ask(Action::DeleteClient { name })
+            }
+            [of_node, of_client] => Ok(Question::Done(
+                departed(&name, of_node, of_client).ok_or_else(|| mismatch("DELETE clients"))?,
+            )),
+            _ => Err(mismatch("DELETE nodes")),
+        }
+    }
+
+    fn permissions(&self) -> Permissions {
+        let resource = "*".to_owned();
+        Permissions { resource, passes_role: None, join: &[], reconcile: &[], leave: &[] }
+    }
+}
+
+impl ChefServer {
+    fn request(&self, action: Action, signed: Option<api::Signed>) -> super::Request {
+        let ca = self.ca.as_ref().map(CaBundle::to_pem);
+        Request { url: self.url.clone(), ca, action, signed }.into()
+    }
+
+    /// The authority, given the versions of the API that the server speaks. None: it did not say.
+    fn authority(&self, versions: Option<(i64, i64)>) -> Result<Authority, Fault> {
+        if versions.is_some() && self.url.organization.is_none() {
+            return Err(refusal::no_organization(&self.url));
+        }
+        let (oldest, newest) = versions.unwrap_or((0, 0));
+        let version = u8::try_from(oldest.max(0))
+            .ok()
+            .filter(|oldest| i64::from(*oldest) <= newest.min(NEWEST_VERSION));
+        let Some(api_version) = version else {
+            return Err(refusal::versions(oldest, newest, &self.authority_name()));
+        };
+        let ca = self.ca.as_ref().map(CaBundle::to_pem);
+        Ok(Authority::ChefServer { url: self.url.to_string(), ca, api_version })
+    }
+
+    /// Asks with a signature of the validator.
+    fn ask_to_create<T>(
+        &self,
+        node: &NodeContext<'_>,
+        answers: &[Answer],
+        unix: i64,
+    ) -> Result<Question<T>, Fault> {
+        let version = version_of(node.authority);
+        let public_key = node.key()?.public.to_pem();
+        // Version 0 has `admin`, later ones do not.
+        let body = match version {
+            0 => json!({ "name": node.name, "admin": false, "public_key": public_key }),
+            _ => json!({ "name": node.name, "public_key": public_key }),
+        };
+        let action = Action::CreateClient { name: node.name.to_owned(), body: body.to_string() };
+        let with =
+            SigningKey::Secret { source: self.validator_key.clone(), setting: VALIDATOR_KEY };
+        self.ask_signed(Signer { user: &self.validator_name, version }, with, action, answers, unix)
+    }
+
+    /// Asks with a signature of the node itself.
+    fn ask_as_node<T>(
+        &self,
+        name: &str,
+        authority: &Authority,
+        action: Action,
+        answers: &[Answer],
+        unix: i64,
+    ) -> Result<Question<T>, Fault> {
+        let signer = Signer { user: name, version: version_of(authority) };
+        self.ask_signed(signer, SigningKey::Node, action, answers, unix)
+    }
+
+    /// Asks, if the last answer is the signature of this call; else has the call signed.
+    fn ask_signed<T>(
+        &self,
+        signer: Signer<'_>,
+        with: SigningKey,
+        action: Action,
+        answers: &[Answer],
+        unix: i64,
+    ) -> Result<Question<T>, Fault> {
+        if let Some(Answer::Signature(signature)) = answers.last()
+            && let Some(signed) = signature::of_call(signature, &self.url, &action, signer, unix)
+        {
+            return Ok(Question::Ask(self.request(action, Some(signed))));
+        }
+        let time = signature::time(unix).ok_or_else(|| refusal::clock(unix))?;
+        let bytes = signature::text(&self.url, &action, signer, &time).into_bytes();
+        Ok(Question::Sign(ToSign { with, bytes }))
+    }
+
+    fn other_machine(&self, name: &str, said: &str) -> Fault {
+        refusal::other_machine(name, &self.authority_name(), said)
+    }
+
+    /// Whether the client that the server showed is this node's. Only the holder of its key was shown
+    /// it, so a difference is a fault of the server.
+    fn check_client(
+        &self,
+        node: &NodeContext<'_>,
+        name: Option<&str>,
+        public_key: Option<&str>,
+    ) -> Result<(), Fault> {
+        let ours = &node.key()?.public;
+        let is_ours = |pem: &str| {
+            let block = pem::parse(pem).ok()?;
+            // Clients of other programs may have another form of key.
+            let key = PublicKey::from_spki(block.contents()).ok()?;
+            Some(key == *ours)
+        };
+        let is_other_key = public_key.and_then(is_ours) == Some(false);
+        if name != Some(node.name) || is_other_key {
+            return Err(refusal::strange_client(node.name, name, &self.authority_name()));
+        }
+        Ok(())
+    }
+}
+
+impl NodeObject {
+    /// The body of POST nodes. The server fills in what is missing.
+    fn body(&self, name: &str) -> String {
+        let body = match (&self.policy, &self.environment) {
+            (Some((policy, group)), _) => {
+                json!({ "name": name, "policy_name": policy, "policy_group": group })
+            }
+            (None, Some(environment)) => {
+                json!({ "name": name, "run_list": self.run_list, "chef_environment": environment })
+            }
+            (None, None) => json!({ "name": name, "run_list": self.run_list }),
+        };
+        body.to_string()
+    }
+}
+
+/// What both deletions mean together.
+fn departed(name: &str, of_node: &api::Answer, of_client: &api::Answer) -> Option<Departure> {
+    use api::Answer::{Done, Forbidden, Missing, Unauthenticated};
+    let mut todo = Vec::new();
+    match of_node {
+        Done | Missing => {}
+        Forbidden(_) => todo.push(format!("knife node delete {name}")),
+        _ => return None,
+    }
+    match of_client {
+        // It authenticated just before, so it was deleted in between.
+        Done | Missing | Unauthenticated(..) => {}
+        Forbidden(_) => todo.push(format!("knife client delete {name}")),
+        _ => return None,
+    }
+    if todo.is_empty() {
+        return Some(Departure::Complete);
+    }
+    Some(Departure::Remains(format!("run `{}` as an administrator", todo.join("; "))))
+}
+
+/// The answers without the signatures.
+fn answered(answers: &[Answer]) -> Result<Vec<&api::Answer>, Fault> {
+    let mut all = Vec::new();
+    for answer in answers {
+        match answer {
+            Answer::Signature(_) => {}
+            Answer::ChefServer(answer) => all.push(answer),
+            _ => return Err(mismatch("a Chef server")),
+        }
+    }
+    Ok(all)
+}
+
+fn version_of(authority: &Authority) -> u8 {
+    match authority {
+        Authority::ChefServer { api_version, .. } => *api_version,
+        _ => 0,
+    }
+}
+
+/// A client's name: `[.[:alnum:]_-]+`, at most 255 characters (Chef Infra Server's `chef_regex`).
+#[must_use]
+pub fn is_client_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    (1..=255).contains(&name.len()) && name.chars().all(plain)
+}

@@ -1,0 +1,222 @@
+//! `[chef-server]` end to end: the program against the emulator's Chef server over TLS, whose own code
+//! checks the signatures, and checks by OpenSSL and Ruby.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
+
+mod common;
+
+use std::fs;
+
+use common::chef_node::{self, NAME_OF_RECORD, enlist, names, node, settings, validator_pem};
+use common::{NAME, Node, OtherMachine, expect, list, mode, openssl, run, text};
+use serde_json::{Value, json};
+
+/// The calls of a join without a fault.
+const JOIN: [&str; 3] = ["GetServerApiVersion", "CreateClient", "CreateNode"];
+
+fn asked(node: &Node) -> Vec<String> {
+    node.emulator.calls().iter().map(|call| call.action.clone()).collect()
+}
+
+#[test]
+fn a_node_joins_with_three_requests_and_owns_its_node() {
+    let node = node("run_list = [\"recipe[base]\", \"role[web]\"]\nenvironment = \"prod\"\n", &[]);
+    expect(&enlist(&node, &["join"]), 0, &[]);
+    assert_eq!(asked(&node), JOIN);
+    let state = node.emulator.state();
+    assert_eq!(names(&state, "chef_clients"), [NAME]);
+    let client = &list(&state, "chef_clients")[0];
+    let key = node.path("etc/chef/client.pem");
+    assert_eq!(mode(&key), 0o600);
+    let public = openssl(&["pkey", "-in", text(&key), "-pubout"]);
+    assert_eq!(client["public_key"], public);
+    assert_eq!((&client["validator"], &client["admin"]), (&json!(false), &json!(false)));
+    assert!(node.read("etc/chef/client.pem").starts_with("-----BEGIN RSA PRIVATE KEY-----"));
+    let object = &list(&state, "chef_nodes")[0];
+    assert_eq!(object["owner"], NAME, "the client created its node itself");
+    assert_eq!(object["object"]["run_list"], json!(["recipe[base]", "role[web]"]));
+    assert_eq!(object["object"]["chef_environment"], "prod");
+    let rb = node.read("etc/chef/client.rb");
+    let url = node.emulator.chef_url().unwrap().trim_end_matches('/').to_owned();
+    assert!(rb.contains(&format!("chef_server_url '{url}/organizations/default'")), "{rb}");
+    assert!(!rb.contains("validat") && !rb.contains("verify_none"), "{rb}");
+    // A member asks nothing.
+    expect(&enlist(&node, &["join"]), 0, &[]);
+    assert_eq!(asked(&node).len(), 3);
+    expect(&enlist(&node, &["status"]), 0, &[]);
+}
+
+#[test]
+fn a_policy_is_in_the_node_and_chef_client_may_create_it_instead() {
+    let policy = "policy_name = \"web\"\npolicy_group = \"prod\"\n";
+    let node = node(policy, &[]);
+    expect(&enlist(&node, &["join"]), 0, &[]);
+    let object = list(&node.emulator.state(), "chef_nodes")[0]["object"].clone();
+    assert_eq!((&object["policy_name"], &object["policy_group"]), (&json!("web"), &json!("prod")));
+    let node = chef_node::node(policy, &[]);
+    let text = settings(&node, "30s")
+        .replace("[chef]\n", &format!("create_node = false\n[chef]\n{policy}"));
+    node.settings(&text);
+    expect(&enlist(&node, &["join"]), 0, &[]);
+    assert_eq!(asked(&node), ["GetServerApiVersion", "CreateClient", "GetNode"]);
+    assert!(list(&node.emulator.state(), "chef_nodes").is_empty());
+}
+
+#[test]
+fn a_lost_reply_is_settled_with_the_nodes_own_key() {
+    for (fault, posts) in [("lost-reply", 1), ("lost-before", 2), ("500", 2)] {
+        let node = node("", &[&format!("chef:CreateClient={fault}*1")]);
+        expect(&enlist(&node, &["join"]), 0, &[]);
+        let look = asked(&node).iter().filter(|action| *action == "GetClient").count();
+        assert_eq!((node.asked("CreateClient"), look), (posts, 1), "{fault}: {:?}", asked(&node));
+    }
+    for fault in ["lost-reply", "lost-before", "500"] {
+        let node = node("", &[&format!("chef:CreateNode={fault}*1")]);
+        expect(&enlist(&node, &["join"]), 0, &[]);
+        let state = node.emulator.state();
+        assert_eq!(list(&state, "chef_nodes")[0]["owner"], NAME, "{fault}");
+    }
+}
+
+#[test]
+fn a_node_without_a_record_takes_what_is_its_own() {
+    let node = node("", &[]);
+    expect(&enlist(&node, &["join"]), 0, &[]);
+    let key = node.read("etc/chef/client.pem");
+    fs::remove_dir_all(node.path("var/lib/enlist")).unwrap();
+    expect(&enlist(&node, &["join"]), 0, &[]);
+    assert_eq!(node.read("etc/chef/client.pem"), key);
+    assert_eq!(names(&node.emulator.state(), "chef_clients"), [NAME]);
+}
+
+#[test]
+fn a_name_that_another_machine_has_is_explained() {
+    let node = node("", &[]);
+    let name = format!("[node]\nname = \"{NAME}\"\n");
+    let text = settings(&node, "30s").replace("[node]\n", &name);
+    let other = OtherMachine::new(&node, &text);
+    for file in ["ca.pem", "validator.pem"] {
+        fs::copy(node.path(file), other.path(file)).unwrap();
+    }
+    assert_eq!(other.off_ec2(&["join"]).code, 0);
+    let said = enlist(&node, &["join"]);
+    let clean = format!("knife client delete {NAME}; knife node delete {NAME}");
+    expect(&said, 69, &["for another key", &clean, "Invalid signature"]);
+    assert!(!node.path("etc/chef/client.pem").exists());
+    // The admin deletes only the client. The node object is still that of the other machine.
+    chef_node::admin(&node, "DELETE", &format!("clients/{NAME}"), &Value::Null);
+    let said = enlist(&node, &["join"]);
+    let clean = format!("knife node delete {NAME}");
+    expect(&said, 69, &["may not change", &clean, "missing update permission"]);
+    assert!(!node.path("etc/chef/client.rb").exists(), "chef-client does not run");
+    chef_node::admin(&node, "DELETE", &format!("nodes/{NAME}"), &Value::Null);
+    expect(&enlist(&node, &["join"]), 0, &[]);
+}
+
+/// A join that was refused has created the client, and a leave removes it.
+#[test]
+fn leaving_after_a_stale_node_leaves_no_client_behind() {
+    let node = node("", &[]);
+    expect(&enlist(&node, &["join"]), 0, &[]);
+    fs::remove_dir_all(node.path("var/lib/enlist")).unwrap();
+    fs::remove_file(node.path("etc/chef/client.pem")).unwrap();
+    chef_node::admin(&node, "DELETE", &format!("clients/{NAME}"), &Value::Null);
+    expect(&enlist(&node, &["join"]), 69, &["knife node delete"]);
+    assert_eq!(names(&node.emulator.state(), "chef_clients"), [NAME]);
+    let left = enlist(&node, &["leave"]);
+    expect(&left, 0, &[]);
+    let said = format!("{}{}", left.stdout, left.stderr);
+    assert!(said.contains(&format!("run `knife node delete {NAME}`")), "{said}");
+    assert!(names(&node.emulator.state(), "chef_clients").is_empty());
+}
+
+#[test]
+fn leaving_removes_the_node_and_then_the_client() {
+    let node = node("", &[]);
+    node.write("etc/chef/client.rb", "# the admin's\n");
+    expect(&enlist(&node, &["join"]), 0, &[]);
+    let before = asked(&node).len();
+    expect(&enlist(&node, &["leave"]), 0, &[]);
+    assert_eq!(asked(&node)[before..], ["DeleteNode", "DeleteClient"]);
+    let state = node.emulator.state();
+    assert!(names(&state, "chef_clients").is_empty(), "{state}");
+    assert!(list(&state, "chef_nodes").is_empty());
+    assert!(!node.path("etc/chef/client.pem").exists());
+    assert_eq!(node.read("etc/chef/client.rb"), "# the admin's\n");
+    expect(&enlist(&node, &["join"]), 0, &[]);
+}
+
+#[test]
+fn the_validator_key_is_read_in_both_forms_and_refused_with_the_reason() {
+    let node = node("", &[]);
+    let path = text(&node.path("validator.pem")).to_owned();
+    let pkcs1 = openssl(&["pkey", "-in", &path, "-traditional"]);
+    let pkcs8 = openssl(&["pkcs8", "-topk8", "-nocrypt", "-in", &path]);
+    let crlf = |pem: &str| pem.replace('\n', "\r\n");
+    assert!(pkcs1.starts_with("-----BEGIN RSA"), "{pkcs1}");
+    for pem in [pkcs1.clone(), crlf(&pkcs1), pkcs8.clone(), crlf(&pkcs8), format!("{pkcs8}\n\n")] {
+        node.write("validator.pem", &pem);
+        expect(&enlist(&node, &["join"]), 0, &[]);
+        expect(&enlist(&node, &["leave"]), 0, &[]);
+    }
+    let encrypted = openssl(&["pkcs8", "-topk8", "-passout", "pass:x", "-in", &path]);
+    let old = openssl(&["pkey", "-in", &path, "-traditional", "-aes128", "-passout", "pass:x"]);
+    let ec = openssl(&["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]);
+    let calls = node.asked("CreateClient");
+    for (pem, word) in [
+        (encrypted.as_str(), "encrypted"),
+        (&old, "encrypted"),
+        (&ec, "not an RSA key"),
+        ("nothing", "no PEM"),
+        (&pkcs1[..pkcs1.len() / 2], "PEM"),
+    ] {
+        node.write("validator.pem", pem);
+        let said = enlist(&node, &["join"]);
+        expect(&said, 78, &[word, "/validator.pem", "validator_key in [chef-server]"]);
+        let body = pem.lines().nth(1).unwrap_or("nothing else");
+        assert!(!said.stderr.contains(body) || body == "nothing else", "{}", said.stderr);
+    }
+    fs::remove_file(&path).unwrap();
+    expect(&enlist(&node, &["join"]), 78, &["/validator.pem"]);
+    assert_eq!(node.asked("CreateClient"), calls, "nothing was created");
+}
+
+#[test]
+fn the_validator_key_is_in_no_output_and_no_other_file() {
+    let node = node("", &["chef:CreateClient=500*1"]);
+    let pem = validator_pem();
+    let runs = [&["join"][..], &["join", "-vv"], &["status", "--json"]];
+    let runs = runs.map(|arguments| enlist(&node, arguments));
+    let said: String = runs.into_iter().flat_map(|run| [run.stdout, run.stderr]).collect();
+    for line in pem.lines().filter(|line| !line.starts_with('-')) {
+        assert!(!said.contains(line));
+        for file in node.files().into_iter().filter(|file| file != "validator.pem") {
+            assert!(!node.read(&file).contains(line), "{file}");
+        }
+    }
+    assert!(!node.read(NAME_OF_RECORD).contains("PRIVATE"));
+}
+
+#[test]
+fn settings_that_cannot_work_are_refused() {
+    let node = node("", &[]);
+    let good = settings(&node, "30s");
+    let url = chef_node::url(&node);
+    for (from, to, word) in [
+        (url.as_str(), "http://c.example/organizations/default", "http://"),
+        (&url, "https://c.example/organizations", "organization"),
+        (&url, "https://c.example/organizations/a/clients", "end with"),
+        (&url, "c.example", "scheme"),
+        ("{ file = \"/validator.pem\" }", "\"plain\"", "chef-server.validator_key"),
+        ("{ file = \"/validator.pem\" }", "{ path = \"/x\" }", "{ file ="),
+        ("/ca.pem", "/none.pem", "chef-server.ca_file"),
+        ("[chef-server]\n", "[chef-server]\nvalidator_name = \"a b\"\n", "validator_name"),
+    ] {
+        node.settings(&good.replace(from, to));
+        expect(&enlist(&node, &["join"]), 78, &[word]);
+    }
+    node.settings(&good.replace("[node]\n", "[node]\nname = \"a:b\"\n"));
+    expect(&enlist(&node, &["join"]), 78, &["a:b", "letters, digits"]);
+    assert!(asked(&node).is_empty());
+    run(&mut node.command(&["check"]));
+}
