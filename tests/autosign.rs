@@ -16,6 +16,8 @@ mod identity;
 mod input;
 #[path = "autosign/node.rs"]
 mod node;
+#[path = "autosign/others.rs"]
+mod others;
 #[path = "autosign/program.rs"]
 mod program;
 #[path = "autosign/property.rs"]

@@ -95,6 +95,7 @@ impl Emulator {
                 servers.push((family, listen(address)?, address));
             }
         }
+        let secure = options.tls_listen.map(listen).transpose()?;
         let imds = if options.no_imds { None } else { Some(listen(options.imds_listen)?) };
         let api_url = url(&api, options.listen);
         let imds_url = imds.as_ref().map(|listener| url(listener, options.imds_listen));
@@ -107,9 +108,14 @@ impl Emulator {
             let url = url(listener, *asked).replacen("http:", "https:", 1);
             environment.push((url_variable(*family).to_owned(), url));
         }
+        if let (Some(listener), Some(asked)) = (&secure, options.tls_listen) {
+            let url = url(listener, asked).replacen("http:", "https:", 1);
+            environment.push((TLS_URL.to_owned(), url));
+        }
         let shared = Arc::new(Shared::new(&options, credentials, kept)?);
         let (stop, stopped) = oneshot::channel();
         let mut listeners = vec![(Role::Plain(Plain::Api), api)];
+        listeners.extend(secure.map(|listener| (Role::SecureApi, listener)));
         listeners.extend(imds.map(|imds| (Role::Plain(Plain::Imds), imds)));
         listeners.extend(servers.into_iter().map(|(family, it, _)| (Role::Server(family), it)));
         let thread = listener::spawn(listeners, Arc::clone(&shared), stopped);
@@ -127,6 +133,12 @@ impl Emulator {
     #[must_use]
     pub fn imds_url(&self) -> &str {
         &self.imds_url
+    }
+
+    /// Where AWS's APIs answer over TLS, such as `https://127.0.0.1:40124`; none when they do not.
+    #[must_use]
+    pub fn tls_url(&self) -> Option<&str> {
+        self.variable(TLS_URL)
     }
 
     /// Where Puppet servers answer, such as `https://127.0.0.1:40125`; none when they do not.
@@ -253,6 +265,9 @@ pub fn machine_now() -> Now {
 }
 
 /// The variable that tells clients where servers of a kind answer.
+/// The variable with the address of AWS's APIs over TLS.
+const TLS_URL: &str = "EMULATOR_TLS_URL";
+
 const fn url_variable(family: Family) -> &'static str {
     match family {
         Family::Chef => "EMULATOR_CHEF_URL",

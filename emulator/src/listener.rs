@@ -56,6 +56,8 @@ pub(crate) enum Plain {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     Plain(Plain),
+    /// AWS's APIs, over TLS.
+    SecureApi,
     /// What runs on servers of the account, over TLS.
     Server(Family),
 }
@@ -104,6 +106,14 @@ async fn accept(listener: tokio::net::TcpListener, role: Role, shared: Arc<Share
             let _place = place;
             let family = match role {
                 Role::Server(family) => family,
+                Role::SecureApi => {
+                    if let Some(stream) = tls.accept_api(stream, &shared).await {
+                        let service =
+                            service_fn(|request| answer(request, Plain::Api, peer, &shared));
+                        serve(stream, service, &shared).await;
+                    }
+                    return;
+                }
                 Role::Plain(role) => {
                     let service = service_fn(|request| answer(request, role, peer, &shared));
                     return serve(stream, service, &shared).await;

@@ -88,6 +88,8 @@ pub struct Options {
     pub allow_authorization_extensions: bool,
     /// How the CAs of Puppet servers behave at their endpoints.
     pub puppet_ca: CaPolicy,
+    /// Where AWS's APIs answer over TLS, beside `listen`; port 0 takes a free one. None: they do not.
+    pub tls_listen: Option<SocketAddr>,
     /// Where Puppet servers answer over TLS; port 0 takes a free one. None: they do not answer.
     pub puppet_listen: Option<SocketAddr>,
     /// Where Chef servers answer over TLS; port 0 takes a free one. None: they do not answer.
@@ -154,6 +156,7 @@ impl Default for Options {
             ca: CaSource::Own,
             allow_authorization_extensions: false,
             puppet_ca: CaPolicy::default(),
+            tls_listen: None,
             puppet_listen: None,
             chef_listen: None,
             validator_key: None,

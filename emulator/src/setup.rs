@@ -10,7 +10,7 @@ use aws_lc_rs::rand;
 use crate::ca::{KeptCa, SigningCa};
 use crate::control::{
     ChefSettings, ControlSettings, DEFAULT_SERVER, Fault, OpsWorksCmSettings, OpsWorksSettings,
-    Place, SsmSettings,
+    Place, SsmSettings, StsSettings,
 };
 use crate::emulator::StartError;
 use crate::imds::{self, IdentityKey, Imds};
@@ -21,7 +21,7 @@ use crate::sigv4::Credentials;
 
 /// Environment variables that would lead a client elsewhere than the emulator's own; take them from
 /// a child's environment.
-pub const MISLEADING_ENV: [&str; 15] = [
+pub const MISLEADING_ENV: [&str; 16] = [
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_PROFILE",
@@ -37,6 +37,7 @@ pub const MISLEADING_ENV: [&str; 15] = [
     "AWS_ENDPOINT_URL_OPSWORKS",
     "AWS_ENDPOINT_URL_OPSWORKSCM",
     "AWS_ENDPOINT_URL_SSM",
+    "AWS_ENDPOINT_URL_STS",
 ];
 
 /// The metadata service; its tokens differ from the control plane's.
@@ -99,6 +100,11 @@ pub(crate) fn control_settings(
             roles: options.ssm_roles.clone(),
             parameters: options.ssm_parameters.clone(),
             place,
+        },
+        sts: StsSettings {
+            account: options.instance.account.clone(),
+            region: options.client_region().to_owned(),
+            session: options.role.clone().map(|role| (role, options.instance.id.clone())),
         },
         puppet_ca: options.puppet_ca.clone(),
         chef: ChefSettings { validator_key: options.validator_key.clone() },

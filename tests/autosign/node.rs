@@ -11,16 +11,17 @@ use crate::common::{self, NAME, Node, Run};
 use crate::csr::{ACCESS_KEY, SECRET_KEY};
 use crate::{RULE, asked, sts};
 
-const EXTENSIONS: &str =
+pub const EXTENSIONS: &str =
     "extensions = [\"pp_hostname\", \"pp_image_name\", \"pp_region\", \"pp_zone\"]\n";
 
-fn node(proof: &str) -> Node {
+pub fn node(proof: &str) -> Node {
     let node = Node::with(Options {
         puppet_ca: CaPolicy { autosign: Autosign::Off, ..CaPolicy::default() },
         puppet_listen: Some(([127, 0, 0, 1], 0).into()),
         access_key: Some(ACCESS_KEY.to_owned()),
         secret_key: Some(SECRET_KEY.to_owned()),
         role: Some("web-7".to_owned()),
+        tls_listen: Some(([127, 0, 0, 1], 0).into()),
         ..Options::default()
     });
     node.write("ca.pem", &node.emulator.ca_bundle());
@@ -32,14 +33,14 @@ fn node(proof: &str) -> Node {
     node
 }
 
-fn enlist(node: &Node, arguments: &[&str]) -> Run {
+pub fn enlist(node: &Node, arguments: &[&str]) -> Run {
     let mut command = node.command(arguments);
     command.env_remove("AWS_ENDPOINT_URL");
     common::run(&mut command)
 }
 
 /// The request that waits at the CA.
-fn pending(node: &Node) -> String {
+pub fn pending(node: &Node) -> String {
     let url = format!(
         "{}/puppet-ca/v1/certificate_request/{NAME}",
         node.emulator.puppet_url().unwrap().trim_end_matches('/')
@@ -50,7 +51,7 @@ fn pending(node: &Node) -> String {
     text
 }
 
-fn now() -> i64 {
+pub fn now() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     i64::try_from(since.as_secs()).unwrap()
 }

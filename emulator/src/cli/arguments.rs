@@ -258,6 +258,7 @@ impl Arguments {
                 self.allow_authorization_extensions,
                 self.certificate_lifetime.unwrap_or(enlist_emulator::ca::LIFETIME),
             ),
+            tls_listen: self.servers_answer.tls_listen,
             puppet_listen: self.servers_answer.puppet_listen,
             chef_listen: self.servers_answer.chef_listen,
             access_key: self.access_key,

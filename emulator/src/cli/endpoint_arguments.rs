@@ -11,8 +11,11 @@ use enlist_emulator::control::{Autosign, CaPolicy};
 /// What answers at the endpoints of servers.
 #[derive(Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an option")]
-#[command(next_help_heading = "Endpoints of servers, over TLS")]
+#[command(next_help_heading = "Endpoints over TLS")]
 pub struct EndpointArguments {
+    /// Where AWS's APIs answer over TLS as well; port 0 takes a free one [default: they do not]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub tls_listen: Option<SocketAddr>,
     /// Where the CA of Puppet servers answers; port 0 takes a free one [default: it does not]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub puppet_listen: Option<SocketAddr>,

@@ -62,6 +62,8 @@ pub(super) const SSM: [(&str, Traits); 7] = [
     ("RegisterManagedInstance", PLAIN),
 ];
 
+pub(super) const STS: [(&str, Traits); 1] = [("GetCallerIdentity", PLAIN)];
+
 /// What a certificate or its absence follows from.
 const SIGNS: Traits = Traits { fails: true, signs: true, has_state: false };
 
@@ -123,7 +125,7 @@ pub struct UnknownAction {
 
 impl Target {
     /// Reads `ACTION`, `SERVICE:ACTION`, `SERVICE:*`, `*` or `IMDS`. A service is its name:
-    /// `opsworks-cm`, `opsworks`, `ssm`, `puppet-ca`, `chef`.
+    /// `opsworks-cm`, `opsworks`, `ssm`, `sts`, `puppet-ca`, `chef`.
     ///
     /// # Errors
     /// When there is no such action.

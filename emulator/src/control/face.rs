@@ -43,6 +43,15 @@ impl ControlPlane {
         Some(Greeting { server, names, version })
     }
 
+    /// What AWS's APIs show over TLS. No server of the account has an empty name.
+    pub fn greet_api(&mut self) -> Greeting {
+        let names = ["localhost", "127.0.0.1", "::1", "sts.amazonaws.com"];
+        let sts = format!("sts.{}.amazonaws.com", self.sts.region);
+        let names = names.into_iter().map(str::to_owned).chain([sts]).collect();
+        let version = crate::hex::sha256(self.authority.bundle().as_bytes());
+        Greeting { server: String::new(), names, version }
+    }
+
     /// The revocation lists of a server's CA, in PEM.
     ///
     /// # Errors

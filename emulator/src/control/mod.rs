@@ -19,6 +19,7 @@ mod service;
 mod snapshot;
 mod span;
 mod ssm;
+mod sts;
 mod table;
 mod tag;
 mod throttle;
@@ -49,6 +50,7 @@ pub use service::{Family, Operation};
 pub use snapshot::Snapshot;
 pub use span::{Span, SpanError};
 pub use ssm::{Activation, ManagedInstance, PING_STATUSES, Report, Ssm, SsmSettings};
+pub use sts::StsSettings;
 pub use table::{Change, RowError};
 pub use tag::Tag;
 pub use throttle::{DOCUMENTED, Rate, RateError, Throttle};
@@ -82,6 +84,8 @@ pub struct ControlSettings {
     pub opsworks: OpsWorksSettings,
     /// Systems Manager.
     pub ssm: SsmSettings,
+    /// The Security Token Service.
+    pub sts: StsSettings,
     /// The CAs of Puppet servers.
     pub puppet_ca: CaPolicy,
     /// The APIs of Chef servers.
@@ -101,6 +105,7 @@ impl Default for ControlSettings {
             opsworks_cm: OpsWorksCmSettings::default(),
             opsworks: OpsWorksSettings::default(),
             ssm: SsmSettings::default(),
+            sts: StsSettings::default(),
             puppet_ca: CaPolicy::default(),
             chef: ChefSettings::default(),
         }
@@ -120,6 +125,7 @@ pub struct ControlPlane {
     opsworks_cm: OpsWorksCm,
     opsworks: OpsWorks,
     ssm: Ssm,
+    sts: StsSettings,
     puppet_ca: PuppetCa,
     chef: Chef,
     /// Whether changes are noted, to be written down.
@@ -165,6 +171,7 @@ impl ControlPlane {
             opsworks_cm: OpsWorksCm::new(settings.opsworks_cm, now),
             opsworks: OpsWorks::new(settings.opsworks, now),
             ssm: Ssm::new(settings.ssm),
+            sts: settings.sts,
             puppet_ca: PuppetCa::new(settings.puppet_ca),
             chef: Chef::new(settings.chef),
             notes_changes: false,
@@ -177,6 +184,9 @@ impl ControlPlane {
         let operation = Operation::of(request);
         let mut seen = Seen::default();
         let response = match &operation {
+            Ok(operation) if operation.family == Family::Sts => {
+                self.answer_sts(now, request, operation, &mut seen)
+            }
             Ok(operation) => self.answer(now, request, operation, &mut seen),
             Err(error) => error.response(),
         };
@@ -258,12 +268,27 @@ impl ControlPlane {
             Family::OpsWorksCm => self.opsworks_cm.handle(&mut context, operation.action, body),
             Family::OpsWorks => self.opsworks.handle(&mut context, operation.action, body),
             Family::Ssm => self.ssm.handle(&mut context, operation.action, body),
-            Family::PuppetCa | Family::Chef => {
+            Family::Sts | Family::PuppetCa | Family::Chef => {
                 Err(ApiError::UnknownOperation(format!("'{}'", operation.action)))
             }
         };
         self.settle_faces();
         answer
+    }
+
+    fn verify(
+        &self,
+        now: Now,
+        request: &Request,
+        operation: &Operation<'_>,
+    ) -> Result<(), ApiError> {
+        let credentials = self.credentials.as_ref();
+        let Some(credentials) = credentials.filter(|_| !operation.is_anonymous()) else {
+            return Ok(());
+        };
+        let service = operation.family.name();
+        let scope = sigv4::Scope { service, region: self.region.as_deref() };
+        sigv4::verify(now, request, credentials, &scope)
     }
 
     /// Signature first, permission second, as the service does.
@@ -273,12 +298,7 @@ impl ControlPlane {
         request: &Request,
         operation: &Operation<'_>,
     ) -> Result<(), ApiError> {
-        let credentials = self.credentials.as_ref();
-        if let Some(credentials) = credentials.filter(|_| !operation.is_anonymous()) {
-            let service = operation.family.name();
-            let scope = sigv4::Scope { service, region: self.region.as_deref() };
-            sigv4::verify(now, request, credentials, &scope)?;
-        }
+        self.verify(now, request, operation)?;
         let covers = |target: &Target| target.covers(operation.family, operation.action);
         if self.denied.iter().any(covers) { Err(self.denied(operation)) } else { Ok(()) }
     }

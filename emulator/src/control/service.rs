@@ -15,6 +15,8 @@ pub enum Family {
     OpsWorks,
     /// Systems Manager, API version 2014-11-06.
     Ssm,
+    /// The Security Token Service, API version 2011-06-15.
+    Sts,
     /// The CA of a Puppet server, at the server's endpoint.
     PuppetCa,
     /// The API of a Chef server, at the server's endpoint.
@@ -27,6 +29,8 @@ pub(super) enum Entry {
     /// `POST /` at the API's address, with `X-Amz-Target: PREFIX.ACTION`; signed with AWS's
     /// Signature Version 4.
     Target(&'static str),
+    /// `POST /` at the API's address, with a form of `Action` and `Version`; signed likewise.
+    Query(&'static str),
     /// Methods and paths at an address of the service's own, over TLS; the function names the action
     /// of a request. Who may do what is the service's to say.
     Paths(fn(&Request) -> Option<&'static str>),
@@ -44,7 +48,7 @@ pub(super) struct Service {
 }
 
 /// The services, in the order of lists for people.
-pub(super) const SERVICES: [Service; 5] = [
+pub(super) const SERVICES: [Service; 6] = [
     Service {
         family: Family::OpsWorksCm,
         name: "opsworks-cm",
@@ -62,6 +66,12 @@ pub(super) const SERVICES: [Service; 5] = [
         name: "ssm",
         entry: Entry::Target("AmazonSSM"),
         actions: &action::SSM,
+    },
+    Service {
+        family: Family::Sts,
+        name: "sts",
+        entry: Entry::Query("2011-06-15"),
+        actions: &action::STS,
     },
     Service {
         family: Family::PuppetCa,
@@ -92,13 +102,13 @@ impl Family {
     /// Whether its requests are signed with AWS's keys, and permitted by IAM.
     #[must_use]
     pub fn is_aws(self) -> bool {
-        matches!(self.row().entry, Entry::Target(_))
+        matches!(self.row().entry, Entry::Target(_) | Entry::Query(_))
     }
 
     /// The action of a request at the service's own address; none for a path that it has not.
     pub(super) fn action(self, request: &Request) -> Option<&'static str> {
         match self.row().entry {
-            Entry::Target(_) => None,
+            Entry::Target(_) | Entry::Query(_) => None,
             Entry::Paths(action) => action(request),
         }
     }
@@ -114,7 +124,7 @@ pub struct Operation<'a> {
 }
 
 impl<'a> Operation<'a> {
-    /// Reads `X-Amz-Target`.
+    /// Reads `X-Amz-Target`, or a form.
     ///
     /// # Errors
     /// When the request is no `POST /`, or names no service.
@@ -124,6 +134,12 @@ impl<'a> Operation<'a> {
         }
         if request.method != "POST" {
             return Err(ApiError::MethodNotAllowed(request.method.clone()));
+        }
+        if let Some((action, version)) = form(request) {
+            let known = |row: &&Service| matches!(row.entry, Entry::Query(it) if it == version);
+            let row = SERVICES.iter().find(known);
+            let row = row.ok_or_else(|| ApiError::UnknownOperation(format!("'{action}'")))?;
+            return Ok(Self { family: row.family, action });
         }
         let target = request.header("x-amz-target").unwrap_or_default();
         let unknown = || ApiError::UnknownOperation(format!("'{target}'"));
@@ -141,8 +157,27 @@ impl<'a> Operation<'a> {
     }
 }
 
-/// The action's name in a target, for the log; `-` without one.
+/// `Action` and `Version` of a form; none without a form.
+fn form(request: &Request) -> Option<(&str, &str)> {
+    let kind = request.header("content-type")?;
+    if request.header("x-amz-target").is_some()
+        || !kind.starts_with("application/x-www-form-urlencoded")
+    {
+        return None;
+    }
+    let body = std::str::from_utf8(&request.body).ok()?;
+    let value = |name: &str| {
+        let pairs = body.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.into_iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+    };
+    Some((value("Action")?, value("Version")?))
+}
+
+/// The action's name in a target or a form, for the log; `-` without one.
 pub fn action_name(request: &Request) -> &str {
+    if let Some((action, _)) = form(request) {
+        return action;
+    }
     let target = request.header("x-amz-target");
     target.and_then(|target| target.split_once('.')).map_or("-", |(_, action)| action)
 }

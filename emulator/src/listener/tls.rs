@@ -67,6 +67,21 @@ impl Tls {
         tokio::time::timeout(shared.read_timeout, begun).await.ok().flatten()
     }
 
+    /// Begins a connection to AWS's APIs.
+    pub async fn accept_api(
+        &self,
+        stream: TcpStream,
+        shared: &Arc<Shared>,
+    ) -> Option<TlsStream<TcpStream>> {
+        let begun = async {
+            let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await.ok()?;
+            let greeting = shared.control().greet_api();
+            let config = self.config(&greeting, Family::Sts, shared)?;
+            start.into_stream(config).await.ok()
+        };
+        tokio::time::timeout(shared.read_timeout, begun).await.ok().flatten()
+    }
+
     fn config(
         &self,
         greeting: &Greeting,

@@ -51,18 +51,48 @@ impl Signing {
         }
     }
 
+    /// The headers of a signed call of the query protocol: what is accepted, the kind of the body, and
+    /// one more, whose name comes after all others.
+    pub fn form_headers(
+        &self,
+        host: &str,
+        (accept, kind): (&str, &str),
+        extra: (&str, &str),
+        body: &str,
+    ) -> Vec<(String, String)> {
+        let date = self.now.rfc3339().replace(['-', ':'], "");
+        self.signed(
+            &[
+                ("accept", accept),
+                ("content-type", kind),
+                ("host", host),
+                ("x-amz-date", &date),
+                extra,
+            ],
+            &date,
+            body,
+        )
+    }
+
     /// The headers of a signed call.
     pub fn headers(&self, host: &str, target: &str, body: &str) -> Vec<(String, String)> {
         let date = self.now.rfc3339().replace(['-', ':'], "");
-        let mut headers = vec![
+        let headers = [
             ("content-type", "application/x-amz-json-1.1"),
             ("host", host),
             ("x-amz-date", &date),
             ("x-amz-target", target),
         ];
+        self.signed(&headers, &date, body)
+    }
+
+    /// These headers, in the order of their names, and the signature over them.
+    fn signed(&self, headers: &[(&str, &str)], date: &str, body: &str) -> Vec<(String, String)> {
+        let mut headers = headers.to_vec();
         let lines: String =
             headers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
-        let names = "content-type;host;x-amz-date;x-amz-target";
+        let names: Vec<&str> = headers.iter().map(|(name, _)| *name).collect();
+        let names = names.join(";");
         let canonical = format!("POST\n/\n\n{lines}\n{names}\n{}", sha256(body));
         let scope = format!("{}/{}/{}/aws4_request", &date[..8], self.region, self.service);
         let text = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{}", sha256(&canonical));

@@ -49,6 +49,7 @@ mod signatures;
 mod stacks;
 mod state;
 mod state_killed;
+mod sts;
 mod throttle;
 mod transfer;
 

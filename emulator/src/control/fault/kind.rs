@@ -88,6 +88,16 @@ impl FaultKind {
         Some(response)
     }
 
+    /// The error that it has the API answer with, whatever the service.
+    #[must_use]
+    pub const fn error(self) -> Option<ApiError> {
+        match self {
+            Self::Throttle => Some(ApiError::Throttling),
+            Self::Unavailable => Some(ApiError::ServiceUnavailable),
+            _ => None,
+        }
+    }
+
     /// How the API's own answer is delivered.
     #[must_use]
     pub const fn delivery(self) -> Delivery {
