@@ -145,7 +145,7 @@ fn a_later_change_of_the_server_is_found_by_status_and_join() {
         node.join();
         let joined = node.read(CONF);
         fs::write(node.path(CONF), format!("{joined}{more}")).unwrap();
-        expect(&node, &["status"], 0, &["finding", CONF, ", line ", line]);
+        expect(&node, &["status"], 74, &["problem", CONF, ", line ", line]);
         expect(&node, &["join"], 74, &[CONF, ", line ", line]);
         fs::write(node.path(CONF), joined).unwrap();
         expect(&node, &["join"], 0, &["already joined"]);
@@ -176,7 +176,7 @@ fn a_file_in_client_d_that_overrides_our_settings_is_named() {
         node.join();
         // And when it comes later.
         node.write(&path, text);
-        expect(&node, &["status"], 0, &["finding", &place]);
+        expect(&node, &["status"], 74, &["problem", &place]);
         expect(&node, &["join"], 74, &[&place]);
     }
     let node = chef();
@@ -213,9 +213,9 @@ fn each_certificate_for_chef_has_a_file_of_its_own() {
     }
     assert_eq!(found, bundle);
     expect(&node, &["status"], 0, &[]);
-    assert!(!node.enlist(&["status"]).stdout.contains("finding"));
+    assert!(!node.enlist(&["status"]).stdout.contains("problem"));
     fs::write(node.path("etc/chef/trusted_certs/enlist-ca-2.pem"), "x").unwrap();
-    expect(&node, &["status"], 0, &["finding", "enlist-ca-2.pem"]);
+    expect(&node, &["status"], 65, &["problem", "enlist-ca-2.pem"]);
     expect(&node, &["leave"], 0, &[]);
     assert!(!node.path("etc/chef/trusted_certs/enlist-ca.pem").exists());
     assert!(!node.path("etc/chef/trusted_certs/enlist-ca-2.pem").exists());

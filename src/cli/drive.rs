@@ -75,6 +75,10 @@ pub fn run<M: StateMachine>(
 ) -> Result<u8, Fault> {
     let root = global.root()?;
     let selected = select(global, &root, selection, scope)?;
+    // A malformed variable is a fault before anything is written, the lock file included.
+    for settings in selected.iter().filter_map(|known| known.settings.as_ref()) {
+        daemon::environment(settings)?;
+    }
     let budget =
         selected.iter().filter_map(|known| known.settings.as_ref()).map(|s| s.budget).max();
     runtime()?.block_on(async {

@@ -87,7 +87,7 @@ joins() {
   ((CODE == 0)) || { cat "$WORK/said"; return 0; }
   uses "$1"
   enlist status
-  check "$1: status has nothing to say" lacks "$WORK/said" finding
+  check "$1: status: all is well" equal "$CODE" 0
   enlist leave
   check "$1: leaves" equal "$CODE" 0
   check "$1: puppet.conf holds nothing of ours" lacks "$CONF" enlist
