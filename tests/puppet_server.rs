@@ -4,10 +4,14 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
 
 mod common;
+#[path = "puppet_server/leaving.rs"]
+mod leaving;
 #[path = "puppet_server/network.rs"]
 mod network;
 #[path = "puppet_server/password.rs"]
 mod password;
+#[path = "puppet_server/renewal.rs"]
+mod renewal;
 
 use std::fs;
 use std::io::{Read, Write};
@@ -220,17 +224,6 @@ fn a_server_of_another_ca_and_one_that_is_none_are_told_apart() {
     let said = said.replace(port(&node), &plain.port.to_string());
     node.settings(&said);
     expect(&enlist(&node, &["join"]), 75, &["no secure connection"]);
-}
-
-#[test]
-fn leaving_clears_the_node_and_says_what_the_admin_runs() {
-    let node = node(Autosign::On, &[]);
-    expect(&enlist(&node, &["join"]), 0, &[]);
-    let left = enlist(&node, &["leave"]);
-    expect(&left, 0, &[]);
-    let clean = format!("puppetserver ca clean --certname {NAME}");
-    assert!(format!("{}{}", left.stdout, left.stderr).contains(&clean), "{}", left.stderr);
-    assert!(!node.key().exists() && !node.certificate().exists());
 }
 
 #[test]

@@ -167,6 +167,8 @@ fn meaning(target: &dyn Target, authority: &Authority, answers: &[Answer]) {
         authority,
         additions: &RequestAdditions::NONE,
         key: Some(&key),
+        former: None,
+        will_renew: false,
         state_dir: "/var/lib/enlist/x",
     };
     for answer in answers {
@@ -176,7 +178,7 @@ fn meaning(target: &dyn Target, authority: &Authority, answers: &[Answer]) {
             Ok(_) => {}
             Err(fault) => graded(&fault),
         }
-        match target.created(answer) {
+        match target.created(&node, answer, NOW) {
             Ok(Created::Ticket(ticket)) => assert!(!ticket.is_empty()),
             Ok(Created::Granted(grant, secret)) => {
                 acceptable(&grant, authority);
@@ -214,6 +216,7 @@ fn leaving(target: &dyn Target, answers: &[Answer]) {
     for grant in &grants {
         for was_attempted in [false, true] {
             let member = Member {
+                identity: None,
                 key_sha1: None,
                 key_sha256: None,
                 name: Some(NAME),

@@ -124,6 +124,8 @@ fn client_rb(value: &str) -> String {
         authority: &authority,
         additions: &RequestAdditions::NONE,
         key: Some(&key),
+        former: None,
+        will_renew: false,
         state_dir: "/var/lib/enlist/x",
     };
     let Ok(Installation::Bundle(bundle)) = chef.install(&node, &Grant::Client, None) else {

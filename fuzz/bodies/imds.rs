@@ -57,7 +57,7 @@ pub fn run(data: &[u8]) {
 fn requested(facts: &enlist::facts::Facts, prefix: &str, own: &str) {
     let puppet = settings("[opsworks-cm]\nserver = \"p\"\n").engines.puppet;
     let puppet = Puppet { tag_prefix: prefix.to_owned(), ..puppet };
-    let Ok(plan) = csr::csr(&puppet, facts, &site(), own) else { panic!("no request") };
+    let Ok(plan) = csr::csr(&puppet, facts, &site(), own, true) else { panic!("no request") };
     let authorization = oid::arcs(oid::AUTHORIZATION_ARC).unwrap();
     for (dotted, value) in &plan.spec.extensions {
         let arcs = oid::arcs(dotted).unwrap();

@@ -40,7 +40,8 @@ pub fn run(data: &[u8]) {
 
 /// A join from any record keeps the rules.
 fn joining(target: Box<dyn Target>, engines: Engines, record: &Record) {
-    let plan = Plan { target, engines, name: None, budget: Duration::from_mins(1) };
+    let plan =
+        Plan { target, engines, name: None, budget: Duration::from_mins(1), will_renew: false };
     let core = resume(plan, Some(record.clone()), 7, Now::default());
     drive(core, record, |request, disk| {
         if is_creating(request) {

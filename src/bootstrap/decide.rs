@@ -81,7 +81,12 @@ impl Bootstrap {
 
     fn discover(&mut self, now: Now) -> Result<Option<Effect>, Fault> {
         let (facts, _) = self.facts.as_ref().ok_or_else(super::not_gathered)?;
-        let question = self.plan.target.discover(facts, &self.answers);
+        let target = &self.plan.target;
+        let former = self.journal.working.former.as_ref();
+        let question = match former.and_then(|former| former.authority.as_ref()) {
+            Some(known) => target.rediscover(facts, known, &self.answers),
+            None => target.discover(facts, &self.answers),
+        };
         let has_asked = !self.answers.is_empty();
         let authority = match self.ask(question)? {
             Continue(authority) => authority,
@@ -141,8 +146,7 @@ impl Bootstrap {
         }
         self.answers.clear();
         let node = self.node()?;
-        let is_registered =
-            !self.journal.working.is_member() && self.plan.target.shows_registration(node.observed);
+        let is_registered = self.plan.target.shows_registration(node.observed);
         let engine = EngineRecord::of(node.observed);
         let key = self.key.report().map(|key| super::KeyFingerprints::of(&key.public));
         let record = &mut self.journal.working;

@@ -140,9 +140,11 @@ pub enum Outcome {
         already: bool,
         record: Box<Record>,
     },
-    /// None: there was no membership to leave.
+    /// No record: there was no membership to leave. `remains`: the authority still has this node, and what a
+    /// person has to do.
     Left {
         record: Option<Box<Record>>,
+        remains: Option<String>,
     },
     /// A member needs something done.
     Due(Need),

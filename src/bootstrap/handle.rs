@@ -108,7 +108,8 @@ impl Bootstrap {
             self.answers.push(answer);
             return Ok(());
         }
-        match self.plan.target.created(&answer)? {
+        let created = self.plan.target.created(&self.node()?, &answer, now.unix)?;
+        match created {
             Created::Ticket(ticket) => {
                 self.journal.step_done(
                     StepKind::Association,

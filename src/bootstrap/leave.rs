@@ -28,6 +28,8 @@ pub struct Leave {
     hand_over_is_settled: bool,
     answers: Vec<Answer>,
     progress: Progress,
+    /// What a person has to do, because the authority still has this node.
+    remains: Option<String>,
 }
 
 /// How far the leave is.
@@ -72,6 +74,7 @@ impl Leave {
             hand_over_is_settled: false,
             answers: Vec::new(),
             progress,
+            remains: None,
         };
         leave.decide(now);
         leave
@@ -112,7 +115,11 @@ impl Leave {
                 let authority = self.target.authority_name();
                 let result = match departure {
                     Departure::Complete => format!("{authority} does not have this node any more"),
-                    Departure::Remains(todo) => format!("{authority} still has this node: {todo}"),
+                    Departure::Remains(todo) => {
+                        let result = format!("{authority} still has this node: {todo}");
+                        self.remains = Some(todo);
+                        result
+                    }
                     Departure::Unclear(why) => {
                         format!("{authority} may still have this node: {why}")
                     }
@@ -194,7 +201,7 @@ impl Leave {
             let result = "backups of keys and certificates are kept in the state directory";
             self.journal.step_done(StepKind::Left, result);
         }
-        self.journal.end(Outcome::Left { record });
+        self.journal.end(Outcome::Left { record, remains: self.remains.take() });
     }
 
     fn takes_too_long(&self) -> Fault {

@@ -62,6 +62,8 @@ pub struct Plan {
     pub name: Option<NameTemplate>,
     /// How long faults are retried and the authority's decision is waited for.
     pub budget: Duration,
+    /// Whether this program stays, and renews the certificate.
+    pub will_renew: bool,
 }
 
 /// A state machine. The driver polls the next effect, performs it, and passes the resulting event to
@@ -228,9 +230,17 @@ impl Bootstrap {
         else {
             return Err(not_gathered());
         };
-        let (key, additions) = (self.key.report(), self.plan.target.additions());
-        let state_dir = &self.state_dir;
-        Ok(NodeContext { facts, observed, name, authority, additions, key, state_dir })
+        Ok(NodeContext {
+            facts,
+            observed,
+            name,
+            authority,
+            additions: self.plan.target.additions(),
+            key: self.key.report(),
+            former: self.journal.working.former.as_ref().and(self.journal.working.identity()),
+            will_renew: self.plan.will_renew,
+            state_dir: &self.state_dir,
+        })
     }
 
     fn observed(&self) -> Result<&Observed, Fault> {

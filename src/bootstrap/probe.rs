@@ -81,9 +81,17 @@ pub(super) fn sign(
     else {
         return Err(invariant("there is no key to sign with"));
     };
-    let state_dir = &state_dir(&record.target);
-    let additions = target.additions();
-    let node = NodeContext { facts, observed, name, authority, additions, key: None, state_dir };
+    let node = NodeContext {
+        facts,
+        observed,
+        name,
+        authority,
+        additions: target.additions(),
+        key: None,
+        former: None,
+        will_renew: false,
+        state_dir: &state_dir(&record.target),
+    };
     Signing::of(to_sign, engine, &node).map(Effect::sign)
 }
 
@@ -102,6 +110,7 @@ pub(super) fn member<'a>(
         mark: record.mark.as_deref().unwrap_or_default(),
         machine: record.machine.as_ref(),
         key_sha1: record.key.as_ref().and_then(|key| key.sha1.as_deref()),
+        identity: record.identity(),
         key_sha256: record.key.as_ref().map(|key| key.sha256.as_str()),
         facts,
         observed,

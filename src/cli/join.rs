@@ -61,6 +61,8 @@ pub fn bootstrap(begin: Begin<'_>, maintenance: Maintenance) -> Bootstrap {
         engines: settings.engines.clone(),
         name: settings.name.clone(),
         budget: settings.budget,
+        // This start ends, and whether somebody runs it again is not known.
+        will_renew: false,
     };
     resume(plan, record, seed, now).with_settings(kept).allowing(maintenance, now)
 }
@@ -108,12 +110,7 @@ pub fn summary(root: &Root, record: &Record, already: bool) -> String {
 /// use what was installed.
 async fn warn_of_findings(root: &Root, record: &Record) -> Result<(), Fault> {
     if let Some(fault) = &record.fault {
-        tracing::warn!(
-            kind = fault.kind.word(),
-            "{}: {}; this node keeps what it has",
-            fault.what,
-            fault.on
-        );
+        tracing::warn!(kind = fault.kind.word(), "{}", fault.of_maintenance());
     }
     let id = &record.target;
     let store = Store::new(root.clone(), id);

@@ -21,8 +21,10 @@ pub fn run(global: &Global, selection: &Selection, progress: &Progress) -> Resul
         },
         &async |root: &Root, outcome: &Outcome| {
             Ok(match outcome {
-                Outcome::Left { record: Some(record) } => summary(root, record),
-                Outcome::Left { record: None } => {
+                Outcome::Left { record: Some(record), remains } => {
+                    summary(root, record, remains.as_deref())
+                }
+                Outcome::Left { record: None, .. } => {
                     "not a member: there is nothing to leave\n".to_owned()
                 }
                 _ => String::new(),
@@ -31,13 +33,19 @@ pub fn run(global: &Global, selection: &Selection, progress: &Progress) -> Resul
     )
 }
 
-fn summary(root: &Root, record: &Record) -> String {
+fn summary(root: &Root, record: &Record, remains: Option<&str>) -> String {
     let name = record.name.as_deref().unwrap_or("?");
     let backup = root.shown(&format!("{}/backup", state_dir(&record.target)));
     let mut rows = vec![("backups".to_owned(), backup)];
     if let Some(Grant::Managed { .. }) = record.phase.grant() {
         let note = "its own files stay; to remove its registration, run `amazon-ssm-agent -register -clear`";
         rows.push(("agent".to_owned(), note.to_owned()));
+    }
+    if let Some(todo) = remains {
+        rows.push((
+            "remains".to_owned(),
+            format!("{} still has this node; {todo}", record.authority_name),
+        ));
     }
     format!("left: {} as {name}\n{}", record.authority_name, printer::columns(&rows))
 }

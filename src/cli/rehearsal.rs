@@ -86,6 +86,8 @@ impl Rehearsal {
             authority: &self.authority,
             additions: target.additions(),
             key: None,
+            former: None,
+            will_renew: false,
             state_dir: directory,
         }
     }

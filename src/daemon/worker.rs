@@ -114,6 +114,7 @@ impl<'a> TargetWorker<'a> {
             engines: settings.engines.clone(),
             name: settings.name.clone(),
             budget: settings.budget,
+            will_renew: true,
         };
         let now = host.now();
         let maintenance = self.with_changes(settings, record.as_ref(), maintenance);
@@ -128,9 +129,8 @@ impl<'a> TargetWorker<'a> {
                     tracing::warn!(
                         message_id = milestones::FAILED,
                         kind = note.kind.word(),
-                        "{}: {}; this node keeps what it has",
-                        note.what,
-                        note.on
+                        "{}",
+                        note.of_maintenance()
                     );
                 }
                 Ok(*record)

@@ -44,6 +44,9 @@ pub struct RequestAdditions {
     /// Where the challenge password is (PKCS #9).
     pub challenge_password: Option<SecretSource>,
     pub proof: Proof,
+    /// Whether the authority is told that the node renews its certificate, if it does. The authority may
+    /// then grant a short lifetime.
+    pub auto_renew: bool,
 }
 
 /// What the request proves about who asks (docs/autosign.md).
@@ -68,7 +71,13 @@ impl Proof {
 }
 
 impl RequestAdditions {
-    pub const NONE: Self = Self { challenge_password: None, proof: Proof::None };
+    /// Whether they prove that the node may join, so that the request is not left on disk.
+    #[must_use]
+    pub fn are_secret(&self) -> bool {
+        self.challenge_password.is_some() || self.proof != Proof::None
+    }
+
+    pub const NONE: Self = Self { challenge_password: None, proof: Proof::None, auto_renew: false };
 }
 
 impl Authority {

@@ -18,7 +18,8 @@ pub use bundle::{Action, Bundle, Installed, Item, PidLock, Place, Run, Written};
 pub use chef::block;
 pub use inspection::{FileState, Finding, ObservedFile};
 pub use node::{
-    EarlyKey, EngineRecord, FactsWanted, KeyReport, KeySpec, NodeContext, Observed, Wanted,
+    EarlyKey, EngineRecord, FactsWanted, Identity, KeyReport, KeySpec, NodeContext, Observed,
+    Wanted,
 };
 pub use puppet::conf as ini;
 pub use ssm_agent::HandOver;

@@ -101,6 +101,10 @@ pub struct NodeContext<'a> {
     pub authority: &'a Authority,
     pub additions: &'a RequestAdditions,
     pub key: Option<&'a KeyReport>,
+    /// Set during a renewal: what the node is a member with.
+    pub former: Option<Identity<'a>>,
+    /// Whether this program will renew the certificate.
+    pub will_renew: bool,
     /// The directory of the target's record, staged key and notes.
     pub state_dir: &'a str,
 }
@@ -119,6 +123,18 @@ impl NodeContext<'_> {
     pub fn staged_key(&self) -> String {
         staged_key(self.state_dir)
     }
+}
+
+/// What a member shows to its authority: its certificate, and the file with its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity<'a> {
+    /// PEM.
+    pub certificate: &'a str,
+    pub serial: &'a str,
+    /// Unix seconds.
+    pub not_after: i64,
+    /// The path of the installed key.
+    pub key: &'a str,
 }
 
 /// Where a new key is written first, in this state directory.

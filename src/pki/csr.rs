@@ -104,7 +104,7 @@ fn oid_of(dotted: &str) -> Result<Vec<u8>, CsrError> {
 }
 
 /// Whether a request holds a secret that proves to the authority that the node may join: a
-/// pre-shared key, or any attribute, such as a challenge password. A request that can't be parsed
+/// pre-shared key, or any attribute of the site's, such as a challenge password. A request that can't be parsed
 /// counts as one.
 #[must_use]
 pub fn holds_secret(csr: &str) -> bool {
@@ -119,7 +119,7 @@ pub fn holds_secret(csr: &str) -> bool {
                     asked.extensions.iter().map(|extension| extension.oid.to_id_string());
                 oids.any(|dotted| oid::is_secret(&dotted))
             }
-            _ => true,
+            _ => attribute.oid.to_id_string() != oid::AUTO_RENEW,
         }
     })
 }
@@ -165,8 +165,11 @@ mod tests {
             ..CsrSpec::default()
         };
         let preshared = CsrSpec { extensions: pair(oid::PRESHARED_KEY), ..plain.clone() };
+        let renews = CsrSpec { attributes: pair(oid::AUTO_RENEW), ..plain.clone() };
         let challenge = CsrSpec { attributes: pair(oid::CHALLENGE_PASSWORD), ..plain.clone() };
-        for (spec, is_secret) in [(&plain, false), (&preshared, true), (&challenge, true)] {
+        for (spec, is_secret) in
+            [(&plain, false), (&renews, false), (&preshared, true), (&challenge, true)]
+        {
             assert_eq!(holds_secret(build(spec, &key).unwrap().expose()), is_secret, "{spec:?}");
         }
         assert!(holds_secret("not a request"));

@@ -17,6 +17,10 @@ pub const CHALLENGE_PASSWORD: &str = "1.2.840.113549.1.9.7";
 /// Puppet's `pp_preshared_key`.
 pub const PRESHARED_KEY: &str = "1.3.6.1.4.1.34380.1.1.4";
 
+/// The attribute of a request by which a node says that it renews its certificate (Puppet's
+/// `pp_auth_auto_renew`).
+pub const AUTO_RENEW: &str = "1.3.6.1.4.1.34380.1.3.2";
+
 /// Puppet's arcs: registered extensions, and authorization.
 pub const REGISTERED_ARC: &str = "1.3.6.1.4.1.34380.1.1";
 pub const AUTHORIZATION_ARC: &str = "1.3.6.1.4.1.34380.1.3";

@@ -24,7 +24,9 @@ pub mod ssm;
 pub use api::{Answer, Call, Request};
 pub use name::NameTemplate;
 
-use crate::engines::{Authority, EngineId, Grant, NodeContext, Observed, RequestAdditions};
+use crate::engines::{
+    Authority, EngineId, Grant, Identity, NodeContext, Observed, RequestAdditions,
+};
 use crate::facts::{Facts, MachineIdentity};
 use crate::fault::{Fault, Kind};
 use crate::secret::{Secret, SecretSource};
@@ -174,6 +176,8 @@ pub struct Member<'a> {
     pub key_sha1: Option<&'a str>,
     /// SHA-256 of it.
     pub key_sha256: Option<&'a str>,
+    /// Its certificate and key, where it is installed.
+    pub identity: Option<Identity<'a>>,
     pub facts: &'a Facts,
     pub observed: &'a Observed,
 }
@@ -210,6 +214,20 @@ pub trait Target: Send {
     /// its CA can't be used.
     fn discover(&self, facts: &Facts, answers: &[Answer]) -> Result<Question<Authority>, Fault>;
 
+    /// As [`Self::discover`], for a member, whose authority was `known` when it joined.
+    ///
+    /// # Errors
+    /// As for [`Self::discover`].
+    fn rediscover(
+        &self,
+        facts: &Facts,
+        known: &Authority,
+        answers: &[Answer],
+    ) -> Result<Question<Authority>, Fault> {
+        let _ = known;
+        self.discover(facts, answers)
+    }
+
     /// Whether the authority may know this node already although no record does. Then `reconcile`
     /// is asked before anything is created.
     fn shows_registration(&self, observed: &Observed) -> bool {
@@ -228,8 +246,9 @@ pub trait Target: Send {
         self.additions().challenge_password.iter().collect()
     }
 
-    /// The creating call. `mark` is a text that is unique to this node and target, for finding later what
-    /// the call created. `unix` is the time in seconds. `answers` are the signatures that it asked for.
+    /// The creating call. Where `node.former` is set, it renews the membership. `mark` is a text that is
+    /// unique to this node and target, for finding later what the call created. `unix` is the time in
+    /// seconds. `answers` are the signatures that it asked for.
     ///
     /// # Errors
     /// `Config` where a value does not fit the API.
@@ -245,9 +264,11 @@ pub trait Target: Send {
     ///
     /// # Errors
     /// `Protocol` where the answer lacks what it must hold.
-    fn created(&self, answer: &Answer) -> Result<Created, Fault>;
+    fn created(&self, node: &NodeContext<'_>, answer: &Answer, unix: i64)
+    -> Result<Created, Fault>;
 
-    /// Finds out what became of a creating call whose reply was lost. By default it is made again.
+    /// Finds out what became of a creating call whose reply was lost. By default it is made again. `unix` is
+    /// the time in seconds.
     ///
     /// # Errors
     /// As for the answers of any call.

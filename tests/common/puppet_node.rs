@@ -25,7 +25,7 @@ pub fn opsworks_cm(server: &str) -> (OpsworksCm, Engines) {
 
 /// To join that server, within this time.
 pub fn plan((target, engines): (OpsworksCm, Engines), budget: Duration) -> Plan {
-    Plan { target: Box::new(target), engines, name: None, budget }
+    Plan { target: Box::new(target), engines, name: None, budget, will_renew: false }
 }
 
 /// An EC2 instance with Puppet.

@@ -49,7 +49,7 @@ impl FixedTarget {
 
     pub fn plan(self, budget: Duration) -> Plan {
         let (_, engines) = puppet_node::opsworks_cm("p");
-        Plan { target: Box::new(self), engines, name: None, budget }
+        Plan { target: Box::new(self), engines, name: None, budget, will_renew: false }
     }
 }
 
@@ -94,7 +94,7 @@ impl Target for FixedTarget {
         Ok((self.create)(answers))
     }
 
-    fn created(&self, _: &Answer) -> Result<Created, Fault> {
+    fn created(&self, _: &NodeContext<'_>, _: &Answer, _: i64) -> Result<Created, Fault> {
         Ok((self.created)(&self.grant))
     }
 

@@ -65,6 +65,8 @@ pub struct Node {
     pub waits_since: Option<u64>,
     /// How often the Puppet CA's admin has cleaned this node's name.
     pub cleaned: usize,
+    /// Whether its certificate was to be renewed.
+    pub is_renewed: bool,
     /// Whether a leave has said what the Puppet CA's admin runs.
     pub told_admin: bool,
     pub runtime: Runtime,
@@ -114,6 +116,7 @@ impl Node {
             signs: case.signs,
             waits_since: None,
             cleaned: 0,
+            is_renewed: false,
             told_admin: false,
             runtime: tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap(),
         };
@@ -129,11 +132,18 @@ impl Node {
 
     /// One start of `enlist join` with this maintenance allowed.
     pub fn maintain(&mut self, case: &Case, maintenance: Maintenance, crash: Option<usize>) -> End {
+        self.is_renewed |= maintenance.renew.is_some();
         let now = self.start(crash);
         let _lock = self.take_lock();
         let record = self.store(case).load().expect("the record can be read");
         let (target, engines) = (case.target)();
-        let plan = Plan { target, engines, name: None, budget: Duration::from_mins(30) };
+        let plan = Plan {
+            target,
+            engines,
+            name: None,
+            budget: Duration::from_mins(30),
+            will_renew: maintenance.renew.is_some(),
+        };
         let mut machine = resume(plan, record, 7, now).allowing(maintenance, now);
         self.drive(case, &mut machine)
     }

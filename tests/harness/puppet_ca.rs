@@ -8,7 +8,7 @@ use enlist::fault::{Fault, Kind};
 use enlist::pki::{PublicKey, certificate};
 use enlist::targets::Target;
 use enlist::targets::puppet_server::PuppetServer;
-use enlist::targets::puppet_server::api::{Action, Answer, Document, Request};
+use enlist::targets::puppet_server::api::{Action, Answer, Document, NotRenewed, Request};
 use enlist_emulator::control::{Autosign, CaPolicy, ControlPlane, Family};
 use enlist_emulator::http::{self, Connection, Delivery};
 use enlist_emulator::now::Now;
@@ -44,7 +44,7 @@ pub fn target(ca: &str) -> (Box<dyn Target>, Engines) {
 
 pub fn policy(signs: Signs) -> CaPolicy {
     let autosign = if signs == Signs::TheCa { Autosign::On } else { Autosign::Off };
-    CaPolicy { autosign, ..CaPolicy::default() }
+    CaPolicy { autosign, allow_auto_renewal: true, ..CaPolicy::default() }
 }
 
 /// The HTTP request of a call.
@@ -59,11 +59,22 @@ pub fn call(request: &Request) -> http::Request {
             ("PUT", format!("certificate_request/{name}"), csr.as_str())
         }
         Action::GetRevocationLists => ("GET", "certificate_revocation_list/ca".to_owned(), ""),
+        Action::PostCertificateRenewal { .. } => ("POST", "certificate_renewal".to_owned(), ""),
+        Action::RevokeCertificate { name, .. } => {
+            ("PUT", format!("certificate_status/{name}"), "{\"desired_state\": \"revoked\"}")
+        }
+        Action::DeleteCertificate { name, .. } => {
+            ("DELETE", format!("certificate_status/{name}"), "")
+        }
     };
+    let own = request.action.own();
+    let content = if method == "PUT" && own.is_some() { "application/json" } else { "text/plain" };
+    let mut headers = vec![("content-type".to_owned(), content.to_owned())];
+    headers.extend(own.map(|own| (SHOWN.to_owned(), own.certificate.clone())));
     http::Request {
         method: method.to_owned(),
         path: format!("{ROOT}{path}"),
-        headers: vec![("content-type".to_owned(), "text/plain".to_owned())],
+        headers,
         body: body.as_bytes().to_vec(),
         ..http::Request::default()
     }
@@ -71,18 +82,27 @@ pub fn call(request: &Request) -> http::Request {
 
 /// Method and kind of a request to a Puppet CA. None: it goes to another API.
 pub fn action(request: &http::Request) -> Option<String> {
-    let (kind, _) = request.path.strip_prefix(ROOT)?.split_once('/')?;
+    let path = request.path.strip_prefix(ROOT)?;
+    let (kind, _) = path.split_once('/').unwrap_or((path, ""));
     Some(format!("{} {kind}", request.method))
 }
 
+/// What a request is sent with in place of a client certificate, PEM.
+const SHOWN: &str = "x-shown-certificate";
+
 pub fn handle(plane: &mut ControlPlane, now: Now, request: &http::Request) -> http::Response {
-    let connection = Connection { server: SERVER.to_owned(), ..Connection::default() };
+    let certificate = request.header(SHOWN).map(|pem| pem::parse(pem).unwrap().into_contents());
+    let is_of_this_ca = certificate.is_some();
+    let connection = Connection { server: SERVER.to_owned(), certificate, is_of_this_ca };
     plane.handle_at(now, Family::PuppetCa, &connection, request)
 }
 
-/// The answer in a response, or its fault. Only a PUT may have had an effect that is not known.
+/// The answer in a response, or its fault. Only what makes a certificate may have had an effect that is not known.
 pub fn answer(request: &Request, response: &http::Response) -> Result<Answer, Fault> {
-    let is_put = matches!(request.action, Action::PutCertificateRequest { .. });
+    let is_put = matches!(
+        request.action,
+        Action::PutCertificateRequest { .. } | Action::PostCertificateRenewal { .. }
+    );
     let lost = |what: &str| {
         let fault = Fault::new(Kind::Transient, what, "the CA", "nothing");
         Err(if is_put { fault.in_doubt() } else { fault })
@@ -112,6 +132,17 @@ pub fn answer(request: &Request, response: &http::Response) -> Result<Answer, Fa
             Answer::Submitted { name: name.clone() }
         }
         (Action::PutCertificateRequest { .. }, 400) => Answer::Refused(text),
+        (Action::PostCertificateRenewal { .. }, 200) => Answer::Renewed(document(text)),
+        (Action::PostCertificateRenewal { .. }, 404) => Answer::NotRenewed(NotRenewed::Off),
+        (Action::RevokeCertificate { .. } | Action::DeleteCertificate { .. }, 204) => {
+            Answer::StatusChanged
+        }
+        (Action::RevokeCertificate { .. } | Action::DeleteCertificate { .. }, 404 | 409) => {
+            Answer::NoCertificate
+        }
+        (Action::RevokeCertificate { .. } | Action::DeleteCertificate { .. }, 403) => {
+            Answer::NotAllowed(text)
+        }
         (action, status) => panic!("{action:?} was answered with {status}: {text}"),
     })
 }
@@ -135,6 +166,17 @@ impl Node {
             self.plane.sign_request(now, SERVER, &name).unwrap();
             self.waits_since = None;
         }
+    }
+
+    /// The certificate that the CA has; none if it has none of any node.
+    pub fn certificate_at_ca(&self) -> Option<String> {
+        let mut issued = self.plane.puppet_ca().issued(SERVER);
+        issued.find_map(|(_, certificate, _)| certificate.map(ToString::to_string))
+    }
+
+    /// How many certificates the CA has made for nodes.
+    pub fn issued_at_ca(&self) -> usize {
+        self.plane.puppet_ca().issued(SERVER).map(|(.., serials)| serials.len()).sum()
     }
 
     /// Whether the CA has a certificate or a request.
@@ -167,7 +209,9 @@ impl Node {
             panic!("not one certificate: {all:?}");
         };
         assert_eq!(*issued_to, name);
-        assert_eq!(serials.len(), 1 + self.cleaned, "one certificate was issued");
+        // A renewal makes one more, and a crash after that none.
+        let renewed = usize::from(self.is_renewed);
+        assert_eq!(serials.len(), 1 + self.cleaned + renewed, "one certificate was issued");
         assert_eq!(certificate::key_fingerprint(text).unwrap(), key.fingerprint());
         let path = case.key.unwrap().replace("private_keys", "certs");
         let installed = std::fs::read_to_string(self.path(&path)).unwrap();

@@ -144,7 +144,13 @@ impl Run {
         let ca = if self.which == PUPPET_SERVER { &puppet_ca::MADE.ca } else { world::CA };
         let settings = Settings::parse(&input, &|_| Ok(ca.to_owned())).unwrap();
         let target = settings.targets().remove(0);
-        Plan { target, engines: settings.engines, name: None, budget: self.budget }
+        Plan {
+            target,
+            engines: settings.engines,
+            name: None,
+            budget: self.budget,
+            will_renew: false,
+        }
     }
 
     fn drive(mut self) {

@@ -78,6 +78,10 @@ impl PuppetCa {
             }
             Action::PutCertificateRequest { name, csr } => self.put(name, csr, fate),
             Action::GetRevocationLists => Answer::RevocationLists(document(&MADE.lists)),
+            Action::RevokeCertificate { .. } | Action::DeleteCertificate { .. } => {
+                Answer::NotAllowed("Forbidden request".to_owned())
+            }
+            Action::PostCertificateRenewal { .. } => panic!("nothing here is renewed"),
         }
     }
 

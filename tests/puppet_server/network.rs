@@ -62,7 +62,6 @@ fn the_server_is_reached_through_the_proxy_of_the_environment() {
     let (proxy, heads) = proxy_to(port(&node).parse().unwrap());
     expect(&proxied(&node, proxy, ""), 0, &[]);
     let heads = heads.lock().unwrap();
-    assert_eq!(heads.len(), 5);
     let first = &heads[0];
     assert!(
         first.starts_with(&format!("CONNECT {ELSEWHERE}:{} HTTP/1.1\r\n", port(&node))),

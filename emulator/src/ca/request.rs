@@ -183,7 +183,8 @@ pub struct Attributes {
     pub alternative_names: Vec<String>,
 }
 
-const AUTO_RENEW: &str = "1.3.6.1.4.1.34380.1.3.2";
+/// 1.3.6.1.4.1.34380.1.3.2 in DER, and the SET after it as far as the string's tag.
+const AUTO_RENEW: [u8; 15] = [6, 11, 0x2b, 6, 1, 4, 1, 0x82, 0x8c, 0x4c, 1, 3, 2, 0x31, 6];
 
 impl Attributes {
     /// Reads them from a request in PEM; what is no request has none.
@@ -194,11 +195,9 @@ impl Attributes {
         let Ok((_, request)) = X509CertificationRequest::from_der(der) else {
             return Self::default();
         };
-        let mut found = Self::default();
+        let info = request.certification_request_info.raw;
+        let mut found = Self { auto_renew: is_auto_renew(info), ..Self::default() };
         for attribute in request.certification_request_info.iter_attributes() {
-            if attribute.oid.to_id_string() == AUTO_RENEW {
-                found.auto_renew = first_text(attribute.value).as_deref() == Some("true");
-            }
             if let ParsedCriAttribute::ChallengePassword(password) = attribute.parsed_attribute() {
                 found.challenge_password = Some(password.0.clone());
             }
@@ -216,10 +215,14 @@ impl Attributes {
     }
 }
 
-/// The first string of a SET.
-fn first_text(set: &[u8]) -> Option<String> {
-    let (_, set) = x509_parser::der_parser::parse_der(set).ok()?;
-    set.as_set().ok()?.first()?.as_str().ok().map(str::to_owned)
+/// Whether the attribute is there with the string `true`. The parser of requests gives no value of an
+/// attribute that it does not know.
+fn is_auto_renew(info: &[u8]) -> bool {
+    let is_it = |part: &[u8]| {
+        part.strip_prefix(&AUTO_RENEW)
+            .is_some_and(|rest| matches!(rest, [_, 4, b't', b'r', b'u', b'e']))
+    };
+    info.windows(AUTO_RENEW.len() + 6).any(is_it)
 }
 
 pub fn shown_name(name: &GeneralName<'_>) -> String {

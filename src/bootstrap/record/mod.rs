@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::phase::{Phase, PhaseName};
 use crate::engines::inspection::Membership;
-use crate::engines::{Authority, EngineId, EngineRecord, Grant, Installed, Item};
+use crate::engines::{Authority, EngineId, EngineRecord, Grant, Identity, Installed, Item};
 use crate::facts::MachineIdentity;
 use crate::facts::machine::Difference;
 use crate::fault::{Fault, Kind};
@@ -21,6 +21,9 @@ use crate::pki::public_key::sha256;
 use crate::text;
 
 pub use stored::SCHEMA;
+
+/// The longest time that a failed renewal waits because the authority asks for it, in seconds.
+const LONGEST_RETRY_AFTER: u64 = 86_400;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
@@ -99,6 +102,9 @@ pub struct FaultNote {
     pub times: u32,
     /// Whether it ended the bootstrap. Else it is retried.
     pub is_final: bool,
+    /// How long the authority asks to wait, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u64>,
 }
 
 impl Record {
@@ -168,6 +174,16 @@ impl Record {
         self.phase.name() == PhaseName::Joined || self.former.is_some()
     }
 
+    /// What a member shows to its authority. None where it has no certificate, or no key of enlist's.
+    #[must_use]
+    pub fn identity(&self) -> Option<Identity<'_>> {
+        let Grant::Certificate { pem, serial, not_after } = self.current_grant()? else {
+            return None;
+        };
+        let key = self.installed.iter().find(|file| file.item == Item::Key)?;
+        Some(Identity { certificate: pem, serial, not_after: *not_after, key: &key.path })
+    }
+
     /// The grant that the node uses, or is about to install.
     #[must_use]
     pub fn current_grant(&self) -> Option<&Grant> {
@@ -203,7 +219,7 @@ impl Record {
 
     /// When the certificate is due for renewal, in Unix seconds: after two thirds of the time from the
     /// join to its end. After a failed renewal: an eighth of the remaining time later, at least a
-    /// minute and at most a day. None where there is no certificate.
+    /// minute and at most a day; or when the authority allows it. None where there is no certificate.
     #[must_use]
     pub fn renewal_at(&self) -> Option<i64> {
         let (_, not_after) = self.certificate().filter(|_| self.is_member())?;
@@ -212,7 +228,9 @@ impl Record {
         let due = since.saturating_add(life / 3 * 2 + life % 3);
         let again = self.fault.as_ref().map(|fault| {
             let left = not_after.saturating_sub(fault.at) / 8;
-            fault.at.saturating_add(left.clamp(60, 86_400))
+            let asked = fault.retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER);
+            let asked = i64::try_from(asked).unwrap_or_default();
+            fault.at.saturating_add(left.clamp(60, 86_400).max(asked))
         });
         Some(again.map_or(due, |again| again.max(due)))
     }
@@ -247,6 +265,14 @@ impl Record {
 }
 
 impl FaultNote {
+    /// What is said where it ended the maintenance of a member.
+    #[must_use]
+    pub fn of_maintenance(&self) -> String {
+        let cause = self.causes.first().map(|cause| format!(": {cause}")).unwrap_or_default();
+        let Self { what, on, todo, .. } = self;
+        format!("{what}: {on}{cause}; this node keeps what it has; to do: {todo}")
+    }
+
     #[must_use]
     pub fn of(fault: &Fault, at: i64, times: u32, is_final: bool) -> Self {
         Self {
@@ -258,6 +284,7 @@ impl FaultNote {
             at,
             times,
             is_final,
+            retry_after: fault.retry_after.map(|wait| wait.as_secs()),
         }
     }
 }

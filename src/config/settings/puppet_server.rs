@@ -21,6 +21,7 @@ impl Reader<'_> {
             additions: RequestAdditions {
                 challenge_password: self.secret(&puppet_server::challenge_password)?,
                 proof: self.choice_or_default(&puppet_server::proof)?,
+                auto_renew: true,
             },
         })
     }

@@ -18,7 +18,7 @@ pub struct CsrPlan {
     pub notes: Vec<String>,
 }
 
-/// Plans the request for the node `name`. Sources, a later one overriding an earlier one: instance
+/// Plans the request for the node `name`. With `auto_renew` it says that the node renews its certificate. Sources, a later one overriding an earlier one: instance
 /// tags, the node's facts, `csr_attributes.yaml`, the settings.
 ///
 /// # Errors
@@ -28,12 +28,16 @@ pub fn csr(
     facts: &Facts,
     site: &PuppetSite,
     name: &str,
+    auto_renew: bool,
 ) -> Result<CsrPlan, Fault> {
     let mut notes = Vec::new();
     let mut extensions = BTreeMap::new();
     add_tags(settings, facts, &mut extensions, &mut notes);
     add_own(facts, &mut extensions);
-    let attributes = add_file(site, &mut extensions)?;
+    let mut attributes = add_file(site, &mut extensions)?;
+    if auto_renew && attributes.iter().all(|(dotted, _)| dotted != oid::AUTO_RENEW) {
+        attributes.push((oid::AUTO_RENEW.to_owned(), Secret::new("true".to_owned())));
+    }
     for (name, value) in &settings.extension_requests {
         if let Some(dotted) = oid::resolve(name) {
             extensions.insert(dotted, value.clone());

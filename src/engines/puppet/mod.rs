@@ -19,8 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Action, Authority, Bundle, EarlyKey, Engine, EngineRecord, Grant, Installation, Installed,
-    KeySpec, NodeContext, Observed, Place, Proof, RequestAdditions, RequiredSettings, Wanted,
-    invariant, node,
+    KeySpec, NodeContext, Observed, Place, Proof, RequiredSettings, Wanted, invariant, node,
 };
 use crate::fault::{Fault, Kind};
 use crate::pki::certificate::{self, CertificateError, Expectation};
@@ -176,7 +175,8 @@ impl Engine for Puppet {
 
     fn key(&self, node: &NodeContext<'_>) -> Result<Option<KeySpec>, Fault> {
         let site = site(node)?;
-        let mut plan = csr::csr(self, node.facts, site, node.name)?;
+        let auto_renew = node.additions.auto_renew && node.will_renew;
+        let mut plan = csr::csr(self, node.facts, site, node.name, auto_renew)?;
         let proof = node.additions.proof;
         if proof == Proof::InstanceIdentity {
             csr::add_identity(&mut plan.spec, node.facts)?;
@@ -200,8 +200,7 @@ impl Engine for Puppet {
             return Err(invariant("Puppet needs a Puppet server and the grant of a certificate"));
         };
         // The request as the authority got it had a secret, whether or not this start read it.
-        let is_plain = *node.additions == RequestAdditions::NONE;
-        let csr = if is_plain { node.key()?.csr()? } else { "" };
+        let csr = if node.additions.are_secret() { "" } else { node.key()?.csr()? };
         let contents = install::Contents {
             endpoint,
             ca,

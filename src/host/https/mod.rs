@@ -6,6 +6,7 @@ mod connect;
 mod fault;
 mod verify;
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,7 +21,7 @@ use super::net::{HttpClients, ProxyRefused};
 use super::tls::Reason;
 use crate::fault::{Fault, deepest};
 use crate::targets::address::bracketed;
-use connect::{Stream, connect};
+use connect::connect;
 
 pub use fault::{Asked, retry_after};
 
@@ -109,7 +110,89 @@ pub fn place(host: &str, port: u16) -> String {
     format!("{}:{port}", bracketed(host))
 }
 
-/// Sends a request with a path as its URI, and reads the answer.
+/// A connection to a server, for one request after the other.
+pub struct Connection {
+    sender: http1::SendRequest<Full<Bytes>>,
+    /// Reads and writes while an answer is waited for. None: it has ended.
+    driver: Option<Driver>,
+}
+
+type Driver = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
+
+impl Connection {
+    /// Connects, through the proxy that the environment names.
+    ///
+    /// # Errors
+    /// Why there is no connection. Nothing was sent.
+    pub async fn open(clients: &HttpClients, server: Server<'_>) -> Result<Self, HttpsError> {
+        let stream = connect(clients, server).await?;
+        let (sender, driver) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(|error| of_hyper(&error))?;
+        Ok(Self { sender, driver: Some(Box::pin(driver)) })
+    }
+
+    /// Whether another request can be sent, as far as this side knows.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.driver.is_some() && !self.sender.is_closed()
+    }
+
+    /// Sends a request with a path as its URI, and reads the answer.
+    ///
+    /// # Errors
+    /// Why there is no complete answer.
+    pub async fn ask(
+        &mut self,
+        clients: &HttpClients,
+        request: Request<Full<Bytes>>,
+        limits: Limits,
+    ) -> Result<Response<Bytes>, HttpsError> {
+        let answer = timeout(limits.time, self.exchange(request, limits.bytes)).await;
+        let answer = answer.map_err(|_| HttpsError::TimedOut(limits.time))??;
+        let header = |name| answer.headers().get(name).and_then(|value| value.to_str().ok());
+        if let Some(date) = header("date") {
+            clients.skew().note(date);
+        }
+        match (answer.status().as_u16(), header("location")) {
+            (status @ (301..=303 | 307 | 308), to) => {
+                let to = crate::text::line(to.unwrap_or("an unknown place"));
+                Err(HttpsError::Redirect(status, to))
+            }
+            _ => Ok(answer),
+        }
+    }
+
+    async fn exchange(
+        &mut self,
+        request: Request<Full<Bytes>>,
+        largest: usize,
+    ) -> Result<Response<Bytes>, HttpsError> {
+        let sending = self.sender.send_request(request);
+        let answer = Box::pin(async move {
+            let response = sending.await.map_err(|error| of_hyper(&error))?;
+            let (parts, body) = response.into_parts();
+            let body = Limited::new(body, largest).collect().await.map_err(|error| {
+                if error.is::<LengthLimitError>() {
+                    HttpsError::TooLarge(largest)
+                } else {
+                    HttpsError::CutShort(deepest(&*error))
+                }
+            })?;
+            Ok(Response::from_parts(parts, body.to_bytes()))
+        });
+        let Some(driver) = self.driver.take() else { return answer.await };
+        match select(answer, driver).await {
+            Either::Left((answer, driver)) => {
+                self.driver = Some(driver);
+                answer
+            }
+            // The connection has ended, so the answer is complete.
+            Either::Right((_, answer)) => answer.await,
+        }
+    }
+}
+
+/// Sends one request on a connection of its own.
 ///
 /// # Errors
 /// Why there is no complete answer.
@@ -119,47 +202,7 @@ pub async fn ask(
     request: Request<Full<Bytes>>,
     limits: Limits,
 ) -> Result<Response<Bytes>, HttpsError> {
-    let stream = connect(clients, server).await?;
-    let exchange = exchange(stream, request, limits.bytes);
-    let answer = timeout(limits.time, exchange).await;
-    let answer = answer.map_err(|_| HttpsError::TimedOut(limits.time))??;
-    let header = |name| answer.headers().get(name).and_then(|value| value.to_str().ok());
-    if let Some(date) = header("date") {
-        clients.skew().note(date);
-    }
-    match (answer.status().as_u16(), header("location")) {
-        (status @ (301..=303 | 307 | 308), to) => {
-            let to = crate::text::line(to.unwrap_or("an unknown place"));
-            Err(HttpsError::Redirect(status, to))
-        }
-        _ => Ok(answer),
-    }
-}
-
-async fn exchange(
-    stream: Box<dyn Stream>,
-    request: Request<Full<Bytes>>,
-    largest: usize,
-) -> Result<Response<Bytes>, HttpsError> {
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(|error| of_hyper(&error))?;
-    let answer = Box::pin(async move {
-        let response = sender.send_request(request).await.map_err(|error| of_hyper(&error))?;
-        let (parts, body) = response.into_parts();
-        let body = Limited::new(body, largest).collect().await.map_err(|error| {
-            if error.is::<LengthLimitError>() {
-                HttpsError::TooLarge(largest)
-            } else {
-                HttpsError::CutShort(deepest(&*error))
-            }
-        })?;
-        Ok(Response::from_parts(parts, body.to_bytes()))
-    });
-    match select(answer, Box::pin(connection)).await {
-        Either::Left((answer, _)) => answer,
-        // The connection has ended, so the answer is complete.
-        Either::Right((_, answer)) => answer.await,
-    }
+    Connection::open(clients, server).await?.ask(clients, request, limits).await
 }
 
 fn of_hyper(error: &hyper::Error) -> HttpsError {

@@ -22,6 +22,7 @@ use crate::secret::Secret;
 use crate::targets::{Answer, Call, Request};
 use opsworks_cm::OpsworksCm;
 use opsworks_stacks::OpsworksStacks;
+use puppet_ca::PuppetCa;
 use systems_manager::SystemsManager;
 
 /// An AWS service that enlist calls.
@@ -72,6 +73,7 @@ pub struct Transports {
     opsworks_cm: Option<OpsworksCm>,
     opsworks_stacks: Option<OpsworksStacks>,
     systems_manager: Option<SystemsManager>,
+    puppet_ca: Option<PuppetCa>,
 }
 
 impl Transports {
@@ -86,6 +88,7 @@ impl Transports {
             opsworks_cm: None,
             opsworks_stacks: None,
             systems_manager: None,
+            puppet_ca: None,
         }
     }
 
@@ -134,7 +137,9 @@ impl Transports {
                 answer.map(Answer::ChefServer)
             }
             Request::PuppetCa(request) => {
-                puppet_ca::call(&self.http, request).await.map(Answer::PuppetCa)
+                let (root, http) = (self.root.clone(), self.http.clone());
+                let service = self.puppet_ca.get_or_insert_with(|| PuppetCa::new(root, http));
+                service.call(request).await.map(Answer::PuppetCa)
             }
         }
     }

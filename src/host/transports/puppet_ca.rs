@@ -1,17 +1,22 @@
 //! A Puppet Server's CA, over HTTPS.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Request as HttpRequest, Response};
+use zeroize::Zeroizing;
 
 use crate::fault::{Fault, Kind};
-use crate::host::https::{self, Asked, HttpsError, Limits, Server};
+use crate::host::https::{self, Asked, Connection, HttpsError, Identity, Limits, Server};
 use crate::host::net::HttpClients;
+use crate::host::root::Root;
+use crate::host::{clock, files};
 use crate::pki::public_key::sha256;
 use crate::targets::Call;
-use crate::targets::puppet_server::api::{Action, Answer, Document, Request, Trust};
+use crate::targets::puppet_server::api::{
+    Action, Answer, Document, NotRenewed, Own, Request, Trust,
+};
 use crate::text;
 
 const ROOT: &str = "/puppet-ca/v1";
@@ -29,61 +34,147 @@ const LARGEST: usize = 4 * 1024 * 1024;
 
 const IF_UNTRUSTED: &str = "check server in [puppet-server] and that ca_file is the CA of that server: its root, and every intermediate; a proxy that decrypts TLS can't stand between";
 
-/// Asks the servers in their order, until a CA answers. A submitted request goes to the next server
-/// only if it can't have arrived.
-///
-/// # Errors
-/// The fault of the first server that is worth retrying, else of the first server. The others become
-/// its causes.
-pub async fn call(clients: &HttpClients, request: Request) -> Result<Answer, Fault> {
-    let mut faults: Vec<Fault> = Vec::new();
-    for server in &request.servers {
-        match ask(clients, server, &request).await {
-            Ok(answer) => return Ok(answer),
-            Err(fault) if fault.may_have_happened => return Err(fault),
-            Err(fault) => faults.push(fault),
-        }
-    }
-    if faults.is_empty() {
-        return Err(Fault::new(Kind::Invariant, "no server is named", request.on(), ""));
-    }
-    let main = faults.iter().position(Fault::is_retried).unwrap_or(0);
-    let main = faults.remove(main);
-    let others = faults.iter().filter_map(|fault| fault.causes.first());
-    Err(others.fold(main, Fault::cause))
+/// A connection is used again this long after its last answer, not longer: a server closes those that idle.
+const REUSE_LIMIT: Duration = Duration::from_secs(2);
+
+pub struct PuppetCa {
+    root: Root,
+    clients: HttpClients,
+    kept: Option<Kept>,
 }
 
-async fn ask(clients: &HttpClients, server: &str, request: &Request) -> Result<Answer, Fault> {
-    let url = format!("https://{}", https::place(server, request.port));
-    let place = Place { request, server, on: request.on(), url };
-    let time = if place.is_submission() { SUBMIT_LIMIT } else { READ_LIMIT };
-    let http = http_request(server, request).map_err(|error| {
-        let todo = "this is a bug in enlist; please report it";
-        Fault::new(Kind::Invariant, "the request can't be made", request.on(), todo).because(&error)
-    })?;
-    let limits = Limits { time, bytes: LARGEST };
-    let asked = Server {
-        host: server,
-        port: request.port,
-        trust: match &request.trust {
-            Trust::Ca(ca) => https::Trust::Ca(ca),
-            Trust::Pinned | Trust::FirstUse => https::Trust::Unchecked,
-        },
-        identity: None,
-    };
-    let answer = https::ask(clients, asked, http, limits).await;
-    let answer = answer.map_err(|error| place.unanswered(&error))?;
-    let answer = place.read(&answer)?;
-    if let (Trust::FirstUse, Answer::Certificate(Some(found))) = (&request.trust, &answer) {
-        let sha256 = sha256(found.text.as_bytes());
-        tracing::warn!(
-            server,
-            sha256,
-            "the CA is trusted without a check (trust_on_first_use); pin it with ca_fingerprint"
-        );
-    }
-    Ok(answer)
+/// A connection that may serve the next request.
+struct Kept {
+    whom: Whom,
+    connection: Connection,
+    at: Instant,
 }
+
+/// What two requests on one connection have in common.
+#[derive(PartialEq, Eq)]
+struct Whom {
+    server: String,
+    port: u16,
+    trust: Trust,
+    own: Option<Own>,
+}
+
+impl PuppetCa {
+    pub fn new(root: Root, clients: HttpClients) -> Self {
+        Self { root, clients, kept: None }
+    }
+
+    /// Asks the servers in their order, until a CA answers. A submitted request goes to the next server
+    /// only if it can't have arrived.
+    ///
+    /// # Errors
+    /// The fault of the first server that is worth retrying, else of the first server. The others become
+    /// its causes.
+    pub async fn call(&mut self, request: Request) -> Result<Answer, Fault> {
+        let mut faults: Vec<Fault> = Vec::new();
+        for server in &request.servers {
+            match self.ask(server, &request).await {
+                Ok(answer) => return Ok(answer),
+                Err(fault) if fault.may_have_happened => return Err(fault),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        if faults.is_empty() {
+            return Err(Fault::new(Kind::Invariant, "no server is named", request.on(), ""));
+        }
+        let main = faults.iter().position(Fault::is_retried).unwrap_or(0);
+        let main = faults.remove(main);
+        let others = faults.iter().filter_map(|fault| fault.causes.first());
+        Err(others.fold(main, Fault::cause))
+    }
+
+    async fn ask(&mut self, server: &str, request: &Request) -> Result<Answer, Fault> {
+        let url = format!("https://{}", https::place(server, request.port));
+        let place = Place { request, server, on: request.on(), url };
+        let http = http_request(server, request).map_err(|error| {
+            let todo = "this is a bug in enlist; please report it";
+            Fault::new(Kind::Invariant, "the request can't be made", request.on(), todo)
+                .because(&error)
+        })?;
+        let own = request.action.own();
+        let key = own.map(|own| read_key(&self.root, &own.key)).transpose()?;
+        let whom = Whom {
+            server: server.to_owned(),
+            port: request.port,
+            trust: request.trust.clone(),
+            own: own.cloned(),
+        };
+        let answer =
+            self.exchange(whom, key.as_deref().map(String::as_str), http, place.limits()).await;
+        let answer = answer.map_err(|error| place.unanswered(&error))?;
+        let answer = place.read(&answer)?;
+        if let (Trust::FirstUse, Answer::Certificate(Some(found))) = (&request.trust, &answer) {
+            let sha256 = sha256(found.text.as_bytes());
+            tracing::warn!(
+                server,
+                sha256,
+                "the CA is trusted without a check (trust_on_first_use); pin it with ca_fingerprint"
+            );
+        }
+        Ok(answer)
+    }
+
+    /// On the last request's connection, if that is of use; else on a new one.
+    async fn exchange(
+        &mut self,
+        whom: Whom,
+        key: Option<&str>,
+        http: HttpRequest<Full<Bytes>>,
+        limits: Limits,
+    ) -> Result<Response<Bytes>, HttpsError> {
+        let kept = self.kept.take().filter(|kept| kept.whom == whom && kept.is_usable());
+        if let Some(mut kept) = kept {
+            match kept.connection.ask(&self.clients, http.clone(), limits).await {
+                // The server had closed it. Reading twice does no harm.
+                Err(HttpsError::CutShort(_)) if http.method() == "GET" => {}
+                Err(error) => return Err(error),
+                Ok(answer) => {
+                    self.kept = Some(Kept { at: clock::instant(), ..kept });
+                    return Ok(answer);
+                }
+            }
+        }
+        let identity = whom.own.as_ref().zip(key);
+        let server = Server {
+            host: &whom.server,
+            port: whom.port,
+            trust: match &whom.trust {
+                Trust::Ca(ca) => https::Trust::Ca(ca),
+                Trust::Pinned | Trust::FirstUse => https::Trust::Unchecked,
+            },
+            identity: identity.map(|(own, key)| Identity { certificate: &own.certificate, key }),
+        };
+        let mut connection = Connection::open(&self.clients, server).await?;
+        let answer = connection.ask(&self.clients, http, limits).await?;
+        self.kept = Some(Kept { whom, connection, at: clock::instant() });
+        Ok(answer)
+    }
+}
+
+impl Kept {
+    fn is_usable(&self) -> bool {
+        self.connection.is_open() && self.at.elapsed() < REUSE_LIMIT
+    }
+}
+
+/// The node's key, PEM.
+fn read_key(root: &Root, path: &str) -> Result<Zeroizing<String>, Fault> {
+    let found = files::read_if_there(root, path)?.map(Zeroizing::new);
+    let text = found.and_then(|found| std::str::from_utf8(&found).ok().map(str::to_owned));
+    text.map(Zeroizing::new).ok_or_else(|| {
+        let todo =
+            "restore it from a backup; to join with a new key, `enlist leave`, then `enlist join`";
+        let what = "the private key of this member is missing";
+        Fault::new(Kind::Host, what, root.shown(path), todo)
+    })
+}
+
+const REVOKED: &str = "{\"desired_state\":\"revoked\"}";
 
 /// The texts of refusals are translated by Accept-Language, so none is sent.
 fn http_request(
@@ -99,15 +190,22 @@ fn http_request(
             ("PUT", format!("certificate_request/{name}"), csr.as_str())
         }
         Action::GetRevocationLists => ("GET", "certificate_revocation_list/ca".to_owned(), ""),
+        Action::PostCertificateRenewal { .. } => ("POST", "certificate_renewal".to_owned(), ""),
+        Action::RevokeCertificate { name, .. } => {
+            ("PUT", format!("certificate_status/{name}"), REVOKED)
+        }
+        Action::DeleteCertificate { name, .. } => {
+            ("DELETE", format!("certificate_status/{name}"), "")
+        }
     };
+    let content = if body == REVOKED { "application/json" } else { "text/plain" };
     let builder = HttpRequest::builder()
         .method(method)
         .uri(format!("{ROOT}/{path}"))
         .header("host", https::place(server, request.port))
         .header("accept", "text/plain")
         .header("user-agent", concat!("enlist/", env!("CARGO_PKG_VERSION")));
-    let builder =
-        if body.is_empty() { builder } else { builder.header("content-type", "text/plain") };
+    let builder = if body.is_empty() { builder } else { builder.header("content-type", content) };
     builder.body(Full::new(Bytes::from(body.to_owned())))
 }
 
@@ -124,9 +222,16 @@ impl Place<'_> {
         matches!(self.request.action, Action::PutCertificateRequest { .. })
     }
 
-    /// The fault of a request that may have arrived. Only a submission has an effect then.
+    fn limits(&self) -> Limits {
+        let time = if self.is_submission() { SUBMIT_LIMIT } else { READ_LIMIT };
+        Limits { time, bytes: LARGEST }
+    }
+
+    /// The fault of a request that may have arrived. What makes a certificate has an effect then; anything
+    /// else can be repeated.
     fn arrived(&self, fault: Fault) -> Fault {
-        if self.is_submission() { fault.in_doubt() } else { fault }
+        let is_renewal = matches!(self.request.action, Action::PostCertificateRenewal { .. });
+        if is_renewal || self.is_submission() { fault.in_doubt() } else { fault }
     }
 
     fn read(&self, answer: &Response<Bytes>) -> Result<Answer, Fault> {
@@ -150,6 +255,18 @@ impl Place<'_> {
                 Ok(Answer::Submitted { name: name.clone() })
             }
             (Action::PutCertificateRequest { .. }, 400) => Ok(Answer::Refused(said(answer))),
+            (Action::PostCertificateRenewal { .. }, 200) => Ok(Answer::Renewed(document())),
+            (Action::PostCertificateRenewal { .. }, 400 | 403 | 404) => {
+                Ok(Answer::NotRenewed(not_renewed(status, said(answer))))
+            }
+            (Action::RevokeCertificate { .. } | Action::DeleteCertificate { .. }, status) => {
+                match status {
+                    200 | 204 => Ok(Answer::StatusChanged),
+                    404 | 409 => Ok(Answer::NoCertificate),
+                    401 | 403 => Ok(Answer::NotAllowed(said(answer))),
+                    _ => Err(self.failed(answer)),
+                }
+            }
             _ => Err(self.failed(answer)),
         }
     }
@@ -221,6 +338,17 @@ impl Place<'_> {
             settings: "server and port in [puppet-server]",
             if_untrusted: IF_UNTRUSTED,
         }
+    }
+}
+
+/// Two parts of the server answer with 403: its auth.conf before the CA is asked, in words of its own, and
+/// the CA.
+fn not_renewed(status: u16, text: String) -> NotRenewed {
+    match status {
+        404 => NotRenewed::Off,
+        403 if text.starts_with("Forbidden request") => NotRenewed::Forbidden(text),
+        403 => NotRenewed::OtherCa(text),
+        _ => NotRenewed::NoClientCertificate(text),
     }
 }
 

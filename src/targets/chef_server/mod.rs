@@ -100,7 +100,7 @@ impl Target for ChefServer {
     }
 
     /// The ticket is the name: the node is created next, with the node's own key.
-    fn created(&self, answer: &Answer) -> Result<Created, Fault> {
+    fn created(&self, _: &NodeContext<'_>, answer: &Answer, _: i64) -> Result<Created, Fault> {
         match super::api::of_service(std::slice::from_ref(answer))?.as_slice() {
             [api::Answer::Created] => Ok(Created::Ticket("client".to_owned())),
             [api::Answer::Taken] => Err(refusal::taken_meanwhile(&self.authority_name())),

@@ -115,7 +115,7 @@ impl Target for Opsworks {
         Ok(Creation::Call(Request::RegisterInstance(Box::new(registration)).into()))
     }
 
-    fn created(&self, answer: &Answer) -> Result<Created, Fault> {
+    fn created(&self, _: &NodeContext<'_>, answer: &Answer, _: i64) -> Result<Created, Fault> {
         match super::api::of_service(std::slice::from_ref(answer))?.as_slice() {
             [api::Answer::Registered { instance: Some(id) }] if is_id(id) => {
                 Ok(Created::Granted(Grant::Instance { id: id.clone() }, None))

@@ -110,7 +110,7 @@ impl Target for OpsworksCm {
         Ok(Creation::Call(Request::AssociateNode { server, node, attributes }.into()))
     }
 
-    fn created(&self, answer: &Answer) -> Result<Created, Fault> {
+    fn created(&self, _: &NodeContext<'_>, answer: &Answer, _: i64) -> Result<Created, Fault> {
         match super::api::of_service(std::slice::from_ref(answer))?.as_slice() {
             [api::Answer::Associated { token: Some(token) }] if !token.is_empty() => {
                 Ok(Created::Ticket(token.clone()))

@@ -36,6 +36,22 @@ pub enum Action {
     PutCertificateRequest { name: String, csr: String },
     /// GET certificate_revocation_list/ca.
     GetRevocationLists,
+    /// POST certificate_renewal, by the node with its own certificate (Puppet Server 8.1 and later).
+    PostCertificateRenewal { name: String, own: Own },
+    /// PUT certificate_status/NAME by the node itself: its certificate is revoked.
+    RevokeCertificate { name: String, own: Own },
+    /// DELETE certificate_status/NAME by the node itself: its certificate and request are removed. This
+    /// does not revoke.
+    DeleteCertificate { name: String, own: Own },
+}
+
+/// As whom the node makes a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Own {
+    /// Its certificate, PEM.
+    pub certificate: String,
+    /// The file with its key.
+    pub key: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +67,28 @@ pub enum Answer {
     },
     /// The CA has refused the request; why, as the server worded it.
     Refused(String),
+    /// The new certificate.
+    Renewed(Document),
+    NotRenewed(NotRenewed),
+    /// The certificate was revoked, or removed.
+    StatusChanged,
+    /// The CA has no certificate of this name.
+    NoCertificate,
+    /// The CA lets this node not do that; why, as the server worded it.
+    NotAllowed(String),
+}
+
+/// Why the CA gives no new certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotRenewed {
+    /// 404: renewal is turned off (allow-auto-renewal).
+    Off,
+    /// 403 of `auth.conf`: a server before 8.1, or an old `auth.conf`.
+    Forbidden(String),
+    /// 403 of the CA: it has not signed the node's certificate.
+    OtherCa(String),
+    /// 400: the node's certificate did not arrive.
+    NoClientCertificate(String),
 }
 
 /// What a server has sent.
@@ -61,6 +99,19 @@ pub struct Document {
     pub text: String,
 }
 
+impl Action {
+    /// As whom the node makes it, where it shows a certificate.
+    #[must_use]
+    pub fn own(&self) -> Option<&Own> {
+        match self {
+            Self::PostCertificateRenewal { own, .. }
+            | Self::RevokeCertificate { own, .. }
+            | Self::DeleteCertificate { own, .. } => Some(own),
+            _ => None,
+        }
+    }
+}
+
 impl Call for Request {
     fn action(&self) -> &'static str {
         match self.action {
@@ -68,6 +119,9 @@ impl Call for Request {
             Action::GetCertificateRequest { .. } => "GET certificate_request",
             Action::PutCertificateRequest { .. } => "PUT certificate_request",
             Action::GetRevocationLists => "GET certificate_revocation_list",
+            Action::PostCertificateRenewal { .. } => "POST certificate_renewal",
+            Action::RevokeCertificate { .. } => "PUT certificate_status",
+            Action::DeleteCertificate { .. } => "DELETE certificate_status",
         }
     }
 
@@ -76,7 +130,10 @@ impl Call for Request {
         match &self.action {
             Action::GetCertificate { name }
             | Action::GetCertificateRequest { name }
-            | Action::PutCertificateRequest { name, .. } => {
+            | Action::PutCertificateRequest { name, .. }
+            | Action::PostCertificateRenewal { name, .. }
+            | Action::RevokeCertificate { name, .. }
+            | Action::DeleteCertificate { name, .. } => {
                 format!("node {name}, server {servers}")
             }
             Action::GetRevocationLists => format!("server {servers}"),

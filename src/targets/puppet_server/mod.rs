@@ -9,6 +9,7 @@
 //! the name is taken, both are fetched and compared again.
 
 pub mod api;
+mod membership;
 mod refusal;
 
 use super::address::bracketed;
@@ -76,17 +77,22 @@ impl Target for PuppetServer {
             }
             _ => return Err(mismatch("GET certificate/ca")),
         };
-        match answers {
-            [] => {
-                let trust = Trust::Ca(ca);
-                Ok(Question::Ask(self.ask(trust, Action::GetRevocationLists)))
+        self.lists(ca, answers)
+    }
+
+    /// A member has the CA: a pin of the text that was sent first says nothing of a CA that was extended since,
+    /// and what is trusted on first use is trusted once.
+    fn rediscover(
+        &self,
+        facts: &Facts,
+        known: &Authority,
+        answers: &[Answer],
+    ) -> Result<Question<Authority>, Fault> {
+        match (&self.ca, known.ca()) {
+            (Ca::Pinned(_) | Ca::FirstUse, Some(ca)) => {
+                self.lists(ca.to_owned(), &super::api::of_service(answers)?)
             }
-            [api::Answer::RevocationLists(lists)] => {
-                check_lists(lists)?;
-                let (endpoint, crl) = (self.endpoint(&lists.server), Some(lists.text.clone()));
-                Ok(Question::Done(Authority::Puppet { endpoint, ca, crl }))
-            }
-            _ => Err(mismatch("GET certificate_revocation_list")),
+            _ => self.discover(facts, answers),
         }
     }
 
@@ -104,18 +110,30 @@ impl Target for PuppetServer {
         node: &NodeContext<'_>,
         _: &str,
         _: &[Answer],
-        _: i64,
+        unix: i64,
     ) -> Result<Creation, Fault> {
+        if let Some(former) = &node.former {
+            return self.renewal(node, former, unix);
+        }
         let (name, csr) = (node.name.to_owned(), node.key()?.csr()?.to_owned());
         let action = Action::PutCertificateRequest { name, csr };
         Ok(Creation::Call(self.ask_of(node, action)))
     }
 
     /// The ticket is the name: the CA gives nothing else to ask with.
-    fn created(&self, answer: &Answer) -> Result<Created, Fault> {
+    fn created(
+        &self,
+        node: &NodeContext<'_>,
+        answer: &Answer,
+        unix: i64,
+    ) -> Result<Created, Fault> {
         match super::api::of_service(std::slice::from_ref(answer))?.as_slice() {
             [api::Answer::Submitted { name }] => Ok(Created::Ticket(name.clone())),
             [api::Answer::Refused(reason)] => Err(refusal::fault(reason, &self.authority_name())),
+            [api::Answer::Renewed(found)] => {
+                Ok(Created::Granted(self.renewed(node, &found.text, unix)?, None))
+            }
+            [api::Answer::NotRenewed(why)] => Err(self.refused_renewal(node, why)),
             _ => Err(mismatch("PUT certificate_request")),
         }
     }
@@ -125,10 +143,14 @@ impl Target for PuppetServer {
         node: &NodeContext<'_>,
         _: &str,
         answers: &[Answer],
-        _: i64,
+        unix: i64,
     ) -> Result<Question<Reconciled>, Fault> {
         let pending = || Ok(Question::Done(Reconciled::Pending(node.name.to_owned())));
-        match super::api::of_service(answers)?.as_slice() {
+        let answers = super::api::of_service(answers)?;
+        if let Some(former) = &node.former {
+            return self.look_for_newer(node, former, &answers, unix);
+        }
+        match answers.as_slice() {
             [] => Ok(Question::Ask(self.ask_certificate(node))),
             [api::Answer::Certificate(Some(found))] => {
                 self.check_certificate(node, found)?;
@@ -186,18 +208,13 @@ impl Target for PuppetServer {
         }
     }
 
-    /// Puppet Server lets a node neither revoke nor remove its certificate.
     fn leave(
         &self,
         member: &Member<'_>,
-        _: &[Answer],
-        _: i64,
+        answers: &[Answer],
+        unix: i64,
     ) -> Result<Question<Departure>, Fault> {
-        let departure = match member.name.filter(|_| member.was_attempted) {
-            Some(name) => Departure::Remains(format!("run `{}` on the server", clean(name))),
-            None => Departure::Complete,
-        };
-        Ok(Question::Done(departure))
+        self.depart(member, &super::api::of_service(answers)?, unix)
     }
 
     fn permissions(&self) -> Permissions {
@@ -215,6 +232,22 @@ impl PuppetServer {
 
     fn ask(&self, trust: Trust, action: Action) -> super::Request {
         Request { servers: self.servers.clone(), port: self.port, trust, action }.into()
+    }
+
+    /// The authority with this CA, once its revocation lists are known.
+    fn lists(&self, ca: String, answers: &[&api::Answer]) -> Result<Question<Authority>, Fault> {
+        match answers {
+            [] => {
+                let trust = Trust::Ca(ca);
+                Ok(Question::Ask(self.ask(trust, Action::GetRevocationLists)))
+            }
+            [api::Answer::RevocationLists(lists)] => {
+                check_lists(lists)?;
+                let (endpoint, crl) = (self.endpoint(&lists.server), Some(lists.text.clone()));
+                Ok(Question::Done(Authority::Puppet { endpoint, ca, crl }))
+            }
+            _ => Err(mismatch("GET certificate_revocation_list")),
+        }
     }
 
     fn ask_of(&self, node: &NodeContext<'_>, action: Action) -> super::Request {

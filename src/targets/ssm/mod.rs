@@ -96,7 +96,7 @@ impl Target for Ssm {
         Ok(Creation::Call(Request::CreateActivation(Box::new(activation)).into()))
     }
 
-    fn created(&self, answer: &Answer) -> Result<Created, Fault> {
+    fn created(&self, _: &NodeContext<'_>, answer: &Answer, _: i64) -> Result<Created, Fault> {
         match super::api::of_service(std::slice::from_ref(answer))?.as_slice() {
             // The API's length constraints: 20 to 250 characters.
             [api::Answer::Created { id: Some(id), code: Some(code) }]
