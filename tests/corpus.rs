@@ -37,6 +37,11 @@ fn certificate() {
 }
 
 #[test]
+fn autosign() {
+    replay("autosign", bodies::autosign::run);
+}
+
+#[test]
 fn answers() {
     replay("answers", bodies::answers::run);
 }

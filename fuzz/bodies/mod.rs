@@ -12,6 +12,7 @@
 )]
 
 pub mod answers;
+pub mod autosign;
 pub mod certificate;
 pub mod environment;
 pub mod files;

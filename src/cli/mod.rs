@@ -112,6 +112,10 @@ pub enum Command {
 /// The fault that ended the command; `main` prints it.
 pub fn run(cli: Cli) -> Result<u8, Fault> {
     core_dumps::disable();
+    // One line on stderr and nothing else: it has no log.
+    if let Command::Autosign(options) = &cli.command {
+        return autosign::command(&cli.global, options);
+    }
     let progress = progress::Progress::new(
         &cli.global,
         matches!(

@@ -138,6 +138,22 @@ fn settings_that_say_nothing_or_too_much_are_named() {
     assert_eq!(Policy::parse(&whole).unwrap().rules.len(), 2);
 }
 
+/// The example of the packages, as it is, and with everything that it suggests.
+#[test]
+fn the_packaged_example_is_valid() {
+    let text = include_str!("../../packaging/autosign.toml");
+    assert_eq!(Policy::parse(text).unwrap().rules.len(), 1);
+    let uncommented = |line: &str| {
+        let rest = line.strip_prefix("# ").unwrap_or(line);
+        let is_setting = rest.starts_with('[') || rest.split(' ').nth(1) == Some("=");
+        if is_setting { format!("{rest}\n") } else { String::new() }
+    };
+    let whole: String = text.lines().map(uncommented).collect();
+    let policy = Policy::parse(&whole).unwrap();
+    assert_eq!(policy.rules.len(), 3);
+    assert!(policy.audit.is_some() && policy.sts.proxy.is_some());
+}
+
 #[test]
 fn a_region_that_aws_has_since_added_can_be_named() {
     let proof = Proof {

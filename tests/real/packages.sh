@@ -76,8 +76,8 @@ deb_contents() {
   dpkg-deb -c "$DEB" | awk '{print $1, $2, $6}' >"$WORK/deb"
   check "everything belongs to root" empty "$(awk '$2 != "0/0"' "$WORK/deb")"
   check "nothing is writable by others or set-user-ID" empty "$(grep -E '^(.{5}w|.{8}w|.*[sStT])' <(cut -d' ' -f1 "$WORK/deb") || true)"
-  check "the program is the one executable file" \
-    equal "$(awk '/^-..x/ {print $3}' "$WORK/deb")" ./usr/bin/enlist
+  check "the executable files are the program and its name for a Puppet Server" \
+    equal "$(awk '/^-..x/ {print $3}' "$WORK/deb" | sort | xargs)" "./usr/bin/enlist ./usr/bin/enlist-autosign"
   check "no emulator, no fake agent" empty "$(grep -E 'emulator|fake-ssm' "$WORK/deb" || true)"
   local path
   for path in usr/lib/systemd/system/enlist.service usr/lib/systemd/system/enlist-join.service \
@@ -85,7 +85,8 @@ deb_contents() {
     usr/share/man/man5/enlist.toml.5.gz usr/share/bash-completion/completions/enlist \
     usr/share/zsh/vendor-completions/_enlist usr/share/fish/vendor_completions.d/enlist.fish \
     usr/share/doc/enlist/copyright usr/share/doc/enlist/changelog.gz \
-    usr/share/doc/enlist/third-party-licences.gz usr/share/doc/enlist/examples/enlist.toml; do
+    usr/share/doc/enlist/third-party-licences.gz usr/share/doc/enlist/examples/enlist.toml \
+    usr/share/doc/enlist/examples/autosign.toml usr/share/man/man1/enlist-autosign.1.gz; do
     quietly "$path" contains "$WORK/deb" "-rw-r--r-- 0/0 ./$path"
   done
   mkdir "$WORK/data"; dpkg-deb -x "$DEB" "$WORK/data"
@@ -112,6 +113,7 @@ rpm_contents() {
   check "rpm: digests" rpm -K --nosignature "$RPM"
   check "rpm: everything belongs to root" empty "$(awk '$2 != "root/root"' "$WORK/rpm")"
   check "rpm: the program" contains "$WORK/rpm" "-rwxr-xr-x root/root /usr/bin/enlist"
+  check "rpm: its name for a Puppet Server" contains "$WORK/rpm" "-rwxr-xr-x root/root /usr/bin/enlist-autosign"
   check "rpm: the same program" cmp "$PROGRAM" <(rpm2cpio "$RPM" | cpio --quiet -i --to-stdout ./usr/bin/enlist)
   check "rpm: settings are the admin's" equal "$(rpm -qpc "$RPM")" /etc/enlist/config.d/README
   # RHEL 9 and Amazon Linux 2023 have glibc 2.34.
@@ -204,11 +206,20 @@ files_in() {
 
 enabled() { [[ -L $ROOT/etc/systemd/system/multi-user.target.wants/$1 ]]; }
 
+# No settings: 78, and one line.
+refuses() {
+  local rc=0
+  in_root enlist-autosign web1 >"$WORK/refused" 2>&1 || rc=$?
+  equal "$rc" 78 && contains "$WORK/refused" "enlist-autosign: web1: not signed: the settings" &&
+    equal "$(wc -l <"$WORK/refused")" 1
+}
+
 deb_life() {
   local dpkg=(in_root dpkg --force-unsafe-io)
   mkdir "$ROOT/packages"; cp "$DEB" "$ROOT/packages/old.deb"; cp "$NEWER"/*.deb "$ROOT/packages/new.deb"
   check "deb: installs" "${dpkg[@]}" -i /packages/old.deb
   check "deb: the program runs" in_root enlist --version
+  check "deb: enlist-autosign refuses without settings" refuses
   check "deb: enabled" enabled enlist.service
   check "deb: the one for images is not" negate enabled enlist-join.service
   check "deb: no settings are made" negate test -e "$ROOT/etc/enlist/enlist.toml"

@@ -11,6 +11,7 @@ begin
 
 HERE=$(cd "$(dirname "$0")" && pwd)
 source "$HERE/puppet-direct.sh"
+source "$HERE/puppet-autosign.sh"
 PORT=$((20000 + RANDOM % 10000))
 SERVER=$WORK/server
 
@@ -22,6 +23,7 @@ main() {
   the_same_under_another_name
   a_stranger
   directly
+  the_policy
   if [[ -n ${IN_NAMESPACE:-} ]]; then
     this_machine
   else

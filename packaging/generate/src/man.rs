@@ -7,7 +7,8 @@ use clap::CommandFactory as _;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 use enlist::cli::Cli;
-use enlist::config::schema::{SETTINGS, variable};
+use enlist::cli::autosign::{PROGRAM, Program, SETTINGS};
+use enlist::config::schema::{self, variable};
 use enlist::config::settings::target_ids;
 use enlist::fault::Kind;
 
@@ -59,7 +60,10 @@ pub fn write(out: &Path, date: &str) -> Outcome {
     top.build();
     let version = top.get_version().unwrap_or_default().to_owned();
     let source = format!("enlist {version}");
-    for command in top.get_subcommands().filter(|command| !command.is_hide_set()) {
+    // `enlist autosign` has the page of its program.
+    let is_own = |command: &&clap::Command| command.get_name() != "autosign";
+    let commands = top.get_subcommands().filter(|command| !command.is_hide_set());
+    for command in commands.filter(is_own) {
         let title = format!("enlist-{}", command.get_name());
         let page = page(Man::new(command.clone()), &title, date, &source);
         let mut text = body(&page)?;
@@ -68,6 +72,7 @@ pub fn write(out: &Path, date: &str) -> Outcome {
         });
         fs::write(out.join(format!("{title}.1")), text)?;
     }
+    fs::write(out.join("enlist-autosign.1"), autosign_page(date, &source)?)?;
     fs::write(out.join("enlist.1"), top_page(&top, date, &source)?)?;
     fs::write(out.join("enlist.toml.5"), settings_page(date, &source))?;
     Ok(())
@@ -116,6 +121,39 @@ fn top_page(top: &clap::Command, date: &str, source: &str) -> Outcome<String> {
     Ok(text)
 }
 
+fn autosign_page(date: &str, source: &str) -> Outcome<String> {
+    let mut program = Program::command();
+    program.build();
+    let mut text = body(&page(Man::new(program), PROGRAM, date, source))?;
+    section(&mut text, "SERVER", |roff| {
+        roff.text([
+            roman("In [server] of puppet.conf: "),
+            bold("autosign = /usr/bin/enlist-autosign"),
+            roman(". The server runs it as its own user, and writes its line to its log."),
+        ]);
+    });
+    let codes = [
+        ("0", "the server signs the request"),
+        ("64", "bad arguments"),
+        ("65", "no certificate request, or one that contradicts itself"),
+        ("69", "no rule allows it, or its proof is not accepted"),
+        ("74", "the audit line can't be written"),
+        ("75", "STS can't be reached, or has a problem"),
+        ("76", "what answered is not STS"),
+        ("78", "settings that can't be used, or that others may write"),
+    ];
+    list(&mut text, "EXIT STATUS", &codes.map(|pair| owned(&pair)));
+    let files = [
+        (SETTINGS, "the rules; only root and the server's user may be able to write it"),
+        ("/usr/share/doc/enlist/examples/autosign.toml", "an example, with each setting"),
+    ];
+    list(&mut text, "FILES", &files.map(|pair| owned(&pair)));
+    section(&mut text, "SEE ALSO", |roff| {
+        roff.text([bold("enlist"), roman("(1), "), bold("enlist.toml"), roman("(5)")]);
+    });
+    Ok(text)
+}
+
 fn settings_page(date: &str, source: &str) -> String {
     let mut roff = Roff::new();
     roff.control("TH", ["enlist.toml", "5", date, source, MANUAL]);
@@ -132,7 +170,7 @@ fn settings_page(date: &str, source: &str) -> String {
     let mut text = roff.to_roff();
     list(&mut text, "FILES", &SETTINGS_FILES.map(|pair| owned(&pair)));
     let mut table = "";
-    for key in SETTINGS {
+    for key in schema::SETTINGS {
         if key.table != table {
             table = key.table;
             let mut heading = Roff::new();
