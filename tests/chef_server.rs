@@ -4,6 +4,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
 
 mod common;
+#[path = "chef_server/library.rs"]
+mod library;
+#[path = "chef_server/ruby.rs"]
+mod ruby;
 
 use std::fs;
 
