@@ -186,6 +186,54 @@ fn the_validator_key_is_read_in_both_forms_and_refused_with_the_reason() {
 }
 
 #[test]
+fn the_validator_key_is_removed_once_the_node_has_joined_if_told_to() {
+    let node = node("", &["chef:CreateNode=500*1"]);
+    let good = settings(&node, "30s");
+    let with = |line: &str| good.replace("[chef-server]\n", &format!("[chef-server]\n{line}\n"));
+    node.settings(
+        &with("remove_validator = true")
+            .replace("{ file = \"/validator.pem\" }", "{ credential = \"v\" }"),
+    );
+    expect(&enlist(&node, &["join"]), 78, &["remove_validator", "only a file"]);
+    node.settings(&with("remove_validator = true").replace("validator.pem", "none.pem"));
+    expect(&enlist(&node, &["join"]), 78, &["/none.pem"]);
+    assert!(node.path("validator.pem").exists());
+    node.settings(&with("remove_validator = true"));
+    expect(&enlist(&node, &["join"]), 0, &[]);
+    assert!(!node.path("validator.pem").exists());
+    assert!(!node.files().iter().any(|file| file.contains("validator")), "no backup is kept");
+    // It is removed again by the next start, and a member needs none.
+    node.write("validator.pem", validator_pem());
+    expect(&enlist(&node, &["join"]), 0, &[]);
+    assert!(!node.path("validator.pem").exists());
+    expect(&enlist(&node, &["leave"]), 0, &[]);
+}
+
+/// The look is signed with the installed key, so it proves the membership.
+#[test]
+fn a_probe_finds_a_client_that_was_deleted() {
+    let node = node("", &[]);
+    let probe = ["status", "--probe"];
+    expect(&enlist(&node, &["join"]), 0, &[]);
+    let said = enlist(&node, &probe);
+    assert!(said.stdout.contains(&format!("client {NAME}")), "{}", said.stdout);
+    expect(&said, 0, &[]);
+    chef_node::admin(&node, "DELETE", &format!("clients/{NAME}"), &Value::Null);
+    let said = enlist(&node, &probe);
+    assert_ne!(said.code, 0);
+    let all = format!("{}{}", said.stdout, said.stderr);
+    assert!(all.contains("the client was deleted"), "{all}");
+    // Another machine takes the name.
+    let other = openssl(&["genpkey", "-quiet", "-algorithm", "RSA"]);
+    let public = pem::encode(&pem::Pem::new("PUBLIC KEY", chef_node::public_der(&other)));
+    let body = json!({ "public_key": public });
+    chef_node::admin(&node, "PUT", &format!("clients/{NAME}"), &body);
+    let said = enlist(&node, &probe);
+    assert!(format!("{}{}", said.stdout, said.stderr).contains("another key"));
+    assert_eq!(enlist(&node, &["doctor"]).code, said.code);
+}
+
+#[test]
 fn the_validator_key_is_in_no_output_and_no_other_file() {
     let node = node("", &["chef:CreateClient=500*1"]);
     let pem = validator_pem();

@@ -29,7 +29,7 @@ impl Steps for Bootstrap {
             return Ok(Some(self.gather()));
         }
         if matches!(self.journal.working.phase, Phase::Joined { .. }) {
-            return Ok(Some(Effect::Finish(self.joined(true))));
+            return Ok(Some(self.tidy_up()));
         }
         if self.authority.is_none() {
             return self.discover(now);
@@ -62,6 +62,14 @@ impl Steps for Bootstrap {
 }
 
 impl Bootstrap {
+    /// Removes what the join has used up, then ends.
+    fn tidy_up(&self) -> Effect {
+        match self.plan.target.after_join().filter(|_| !self.end.is_tidy) {
+            Some(bundle) => Effect::Clear(bundle),
+            None => Effect::Finish(self.joined(!self.end.is_new)),
+        }
+    }
+
     fn gather(&self) -> Effect {
         let engine = self.engine();
         if engine.registers_itself() && !self.hand_over_is_settled {

@@ -13,6 +13,7 @@ impl Bootstrap {
             Event::HandOverSettled => self.hand_over_is_settled = true,
             Event::Facts(facts, observed) => self.take_facts(now, *facts, *observed)?,
             Event::IsAside => self.start_over(now),
+            Event::Cleared => self.end.is_tidy = true,
             Event::Held => self.needs_hold = false,
             Event::Key(key) => self.take_key(*key)?,
             Event::Signed(signature) => self.answers.push(Answer::Signature(signature)),
@@ -138,10 +139,7 @@ impl Bootstrap {
         record.since = joined_since.unwrap_or(now.unix);
         self.journal.step_done(StepKind::Install, "all files are installed");
         self.secret = None;
-        let outcome = self.joined(false);
-        if !self.journal.has_ended() {
-            self.journal.end(outcome);
-        }
+        self.end.is_new = true;
     }
 }
 

@@ -103,10 +103,20 @@ pub struct Bootstrap {
     /// Set when the record belongs to another machine: that machine's identity files. They are moved
     /// to the backups before anything else.
     other_machines_files: Option<Vec<String>>,
+    end: End,
     /// What this start may do if the node has joined already.
     maintenance: Maintenance,
     /// The settings, as the record of a new membership keeps them.
     settings: SettingValues,
+}
+
+/// What is known at the end, in phase `Joined`.
+#[derive(Clone, Copy, Debug, Default)]
+struct End {
+    /// Whether this start has joined. Else an earlier one has.
+    is_new: bool,
+    /// Whether what the join has used up is removed.
+    is_tidy: bool,
 }
 
 /// The certificate request that was made with the key.
@@ -178,6 +188,7 @@ pub fn resume(plan: Plan, record: Option<Record>, seed: u64, now: Now) -> Bootst
         answers: Vec::new(),
         secret: None,
         other_machines_files: None,
+        end: End::default(),
         maintenance: Maintenance::default(),
         settings: SettingValues::new(),
         plan,

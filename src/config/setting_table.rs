@@ -72,6 +72,7 @@ chef_server "chef-server" {
     url: Text, "", "URL of the Chef Infra Server and the organization, as chef_server_url: https://HOST/organizations/NAME. goiardi has no organizations: https://HOST:PORT. Required.";
     validator_name: Text, "", "Client or user that may create clients. By default the validator of the organization: NAME-validator, or chef-validator without an organization.";
     validator_key: Map, "", "Where its private key is, RSA in PEM form: { file = \"/path\" }, { credential = \"name\" } of systemd, or { ssm_parameter = \"/name\" }. It is read when a client is created, and stored nowhere. Required.";
+    remove_validator: Boolean, "false", "Whether the file of validator_key is removed once the node has joined.";
     ca_file: Text, "", "PEM file with the CA of the server: its root, and every intermediate. By default the CAs that this system trusts.";
     create_node: Boolean, "true", "Whether the node object is created too, with the run list, environment or policy of [chef]. Else chef-client creates it in its first run, and a first run that fails loses the run list.";
 }

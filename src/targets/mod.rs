@@ -25,7 +25,7 @@ pub use api::{Answer, Call, Request};
 pub use name::NameTemplate;
 
 use crate::engines::{
-    Authority, EngineId, Grant, Identity, NodeContext, Observed, RequestAdditions,
+    Authority, Bundle, EngineId, Grant, Identity, NodeContext, Observed, RequestAdditions,
 };
 use crate::facts::{Facts, MachineIdentity};
 use crate::fault::{Fault, Kind};
@@ -353,6 +353,12 @@ pub trait Target: Send {
     /// node got it. None: it is not such a grant, or the time is not known.
     fn usable_until(&self, grant: &Grant, since: i64) -> Option<i64> {
         let _ = (grant, since);
+        None
+    }
+
+    /// What is removed once the joined record is on disk. It is done at each start of a member, so that
+    /// a crash in between loses nothing.
+    fn after_join(&self) -> Option<Bundle> {
         None
     }
 

@@ -114,13 +114,21 @@ pub const PUPPET_SERVER_BY_HAND: Case = Case {
 pub const CHEF_SERVER: Case = Case {
     name: "chef-server",
     id: "chef-server",
-    target: chef_server::target,
+    target: || chef_server::target(""),
     creating: "POST clients",
     prepare: |node| {
         node.write("etc/chef/client.rb", CLIENT_RB);
         node.write(chef_server::VALIDATOR, keys::validator());
     },
     ..CHEF
+};
+
+/// The validator's key is removed once the node has joined.
+pub const CHEF_SERVER_ONCE: Case = Case {
+    name: "chef-server (validator removed)",
+    target: || chef_server::target("remove_validator = true\n"),
+    gone: &["etc/chef/client.pem", "etc/chef/first-boot.json", chef_server::VALIDATOR],
+    ..CHEF_SERVER
 };
 
 pub const OPSWORKS: Case = Case {

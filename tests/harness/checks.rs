@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use enlist::bootstrap::{Effect, KeyFingerprints, Outcome, Phase, PhaseName};
+use enlist::engines::Action;
 use enlist::pki::PrivateKey;
 use enlist::targets::opsworks_cm::api as cm;
 use enlist::targets::{Call, Request};
@@ -134,6 +135,10 @@ pub fn wrote_ahead(node: &Node, case: &Case, effect: &Effect) {
             ..
         })) => is_leaving || matches!(&state, Phase::Watching { ticket } if ticket == token),
         Effect::Install(_) | Effect::HandOver(_) => phase == PhaseName::Installing,
+        // A member removes only what the join has used up.
+        Effect::Clear(bundle) if phase == PhaseName::Joined => {
+            bundle.actions.iter().all(|it| matches!(it, Action::RemoveSecret { .. }))
+        }
         Effect::Clear(_) => is_leaving,
         Effect::Call(request) if request.action() == "DisassociateNode" => is_leaving,
         Effect::Finish(Outcome::Joined { .. }) => phase == PhaseName::Joined,

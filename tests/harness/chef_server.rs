@@ -26,10 +26,10 @@ const HOST: &str = "chef.example";
 const ROOT: &str = "/organizations/default/";
 pub const VALIDATOR: &str = "etc/chef/validation.pem";
 
-/// `[chef-server]`, with a run list.
-pub fn target() -> (Box<dyn Target>, Engines) {
+/// `[chef-server]` with these settings too, and with a run list.
+pub fn target(more: &str) -> (Box<dyn Target>, Engines) {
     let text = format!(
-        "[chef-server]\nurl = \"https://{HOST}{ROOT}\"\nvalidator_key = {{ file = \"/{VALIDATOR}\" }}\n[chef]\nkey_bits = 2048\nrun_list = [\"recipe[base]\"]\n"
+        "[chef-server]\nurl = \"https://{HOST}{ROOT}\"\nvalidator_key = {{ file = \"/{VALIDATOR}\" }}\n{more}[chef]\nkey_bits = 2048\nrun_list = [\"recipe[base]\"]\n"
     );
     let mut input = Input::default();
     fragments::add_text(&mut input, &text, "the test").unwrap();

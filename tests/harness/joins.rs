@@ -1,8 +1,8 @@
 //! Joining with a crash at every point, at pairs of points, and at random triples.
 
 use super::cases::{
-    CHEF, CHEF_SERVER, Case, OPSWORKS, OPSWORKS_ON_PREMISES, PUPPET, PUPPET_SERVER,
-    PUPPET_SERVER_BY_HAND, SSM, SSM_FILE, SSM_REGISTERED,
+    CHEF, CHEF_SERVER, CHEF_SERVER_ONCE, Case, OPSWORKS, OPSWORKS_ON_PREMISES, PUPPET,
+    PUPPET_SERVER, PUPPET_SERVER_BY_HAND, SSM, SSM_FILE, SSM_REGISTERED,
 };
 use super::explore::{Count, Reference, join, sample, share};
 use super::rng::Rng;
@@ -58,6 +58,7 @@ fn chef_joins_whenever_it_crashes() {
 #[test]
 fn a_chef_server_creates_one_client_whenever_it_crashes() {
     every_point(&CHEF_SERVER);
+    every_point(&CHEF_SERVER_ONCE);
 }
 
 #[test]

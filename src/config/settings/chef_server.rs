@@ -5,6 +5,7 @@ use crate::config::ConfigError;
 use crate::config::input::Origin;
 use crate::config::setting_table::chef_server;
 use crate::engines::chef::Chef;
+use crate::secret::SecretSource;
 use crate::targets::chef_server::url::ServerUrl;
 use crate::targets::chef_server::{ChefServer, NodeObject, is_client_name};
 
@@ -26,13 +27,28 @@ impl Reader<'_> {
             environment: chef.environment.clone(),
             policy: chef.policy.clone(),
         };
+        let key = required(key, origin, &chef_server::validator_key, SECRET)?;
         Ok(ChefServer {
+            spent_key: self.spent_key(&key)?,
             validator_name: name.unwrap_or_else(|| url.validator()),
-            validator_key: required(key, origin, &chef_server::validator_key, SECRET)?,
+            validator_key: key,
             ca: self.ca_file(&chef_server::ca_file)?,
             node: self.boolean(&chef_server::create_node)?.then_some(node),
             url,
         })
+    }
+
+    /// Only a file can be removed.
+    fn spent_key(&self, key: &SecretSource) -> Result<Option<String>, ConfigError> {
+        match (self.boolean(&chef_server::remove_validator)?, key) {
+            (false, _) => Ok(None),
+            (true, SecretSource::File(path)) => Ok(Some(path.clone())),
+            (true, _) => {
+                let allowed =
+                    "false, or validator_key = { file = \"/path\" }: only a file is removed";
+                Err(self.invalid(&chef_server::remove_validator, allowed))
+            }
+        }
     }
 
     fn server_url(&self, origin: &Origin) -> Result<ServerUrl, ConfigError> {

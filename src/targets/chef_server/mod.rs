@@ -7,6 +7,8 @@
 //! (decision 0016).
 
 pub mod api;
+mod node;
+mod probe;
 mod refusal;
 pub mod signature;
 pub mod url;
@@ -15,14 +17,15 @@ use serde_json::json;
 
 use super::{
     Answer, Created, Creation, Decision, Departure, Member, Permissions, Question, Reconciled,
-    SigningKey, Target, ToSign, Undecided, mismatch,
+    SigningKey, Standing, Target, ToSign, Undecided, mismatch,
 };
-use crate::engines::{Authority, EngineId, Grant, NodeContext};
+use crate::engines::{self, Authority, Bundle, EngineId, NodeContext};
 use crate::facts::Facts;
 use crate::fault::Fault;
 use crate::pki::{CaBundle, PublicKey};
 use crate::secret::SecretSource;
 use api::{Action, Request, Unauthenticated};
+pub use node::NodeObject;
 use signature::Signer;
 use url::ServerUrl;
 
@@ -43,17 +46,10 @@ pub struct ChefServer {
     pub validator_key: SecretSource,
     /// None: a CA that this system trusts.
     pub ca: Option<CaBundle>,
+    /// The file of the validator's key, if it is removed once the node has joined.
+    pub spent_key: Option<String>,
     /// What the node is created with. None: chef-client creates it.
     pub node: Option<NodeObject>,
-}
-
-/// What a new node object holds, from `[chef]`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct NodeObject {
-    pub run_list: Vec<String>,
-    pub environment: Option<String>,
-    /// Policy name and group; instead of a run list and an environment.
-    pub policy: Option<(String, String)>,
 }
 
 impl Target for ChefServer {
@@ -143,8 +139,6 @@ impl Target for ChefServer {
         }
     }
 
-    /// Creates the node object, so that the node owns it, or finds out whether an object that is there
-    /// already is this node's to change.
     fn wait(
         &self,
         node: &NodeContext<'_>,
@@ -152,35 +146,7 @@ impl Target for ChefServer {
         answers: &[Answer],
         unix: i64,
     ) -> Result<Question<Decision>, Fault> {
-        use api::Answer::{
-            Created, Done, Forbidden, Missing, Node, Taken, Unauthenticated as Unknown,
-        };
-        let ask = |action| self.ask_as_node(node.name, node.authority, action, answers, unix);
-        let name = || node.name.to_owned();
-        let granted = Ok(Question::Done(Decision::Granted(Grant::Client)));
-        match (&self.node, answered(answers)?.as_slice()) {
-            (Some(object), []) => {
-                ask(Action::CreateNode { name: name(), body: object.body(node.name) })
-            }
-            (Some(_), [Taken]) | (None, []) => ask(Action::GetNode { name: name() }),
-            (Some(_), [Created]) | (None, [Missing]) | (_, [.., Node(_), Done | Missing]) => {
-                granted
-            }
-            (_, [Node(body)] | [Taken, Node(body)]) => {
-                ask(Action::UpdateNode { name: name(), body: body.clone() })
-            }
-            // It was deleted between two calls. The next attempt creates it.
-            (_, [Taken, Missing]) => Err(refusal::node_came_and_went(node.name, self)),
-            (_, [.., Unknown(Unauthenticated::OtherKey, said)]) => {
-                Err(self.other_machine(node.name, said))
-            }
-            // The client was deleted meanwhile.
-            (_, [.., Unknown(..)]) => Ok(Question::Done(Decision::Forgotten)),
-            (_, [.., Node(_) | Taken, Forbidden(said)]) | (None, [Forbidden(said)]) => {
-                Err(refusal::stale_node(node.name, self, said))
-            }
-            (_, [.., other]) => Err(refusal::of_node(other, node.name, self)),
-        }
+        self.place_node(node, answers, unix)
     }
 
     fn undecided(&self, name: &str) -> Undecided {
@@ -190,39 +156,27 @@ impl Target for ChefServer {
         }
     }
 
-    /// The node goes first: once the client is gone, nothing can be signed.
     fn leave(
         &self,
         member: &Member<'_>,
         answers: &[Answer],
         unix: i64,
     ) -> Result<Question<Departure>, Fault> {
-        let (Some(name), Some(authority), true) =
-            (member.name, member.authority, member.was_attempted)
-        else {
-            return Ok(Question::Done(Departure::Complete));
-        };
-        let ask = |action| self.ask_as_node(name, authority, action, answers, unix);
-        let name = name.to_owned();
-        match answered(answers)?.as_slice() {
-            [] => ask(Action::DeleteNode { name }),
-            [api::Answer::Unauthenticated(reason, _)] => {
-                let departure = match (reason, member.is_installed) {
-                    (_, false) => Departure::Complete,
-                    (reason, true) => Departure::Unclear(format!(
-                        "{reason}; if `knife node show {name}` finds the node, run `knife node delete {name}`"
-                    )),
-                };
-                Ok(Question::Done(departure))
-            }
-            [api::Answer::Done | api::Answer::Missing | api::Answer::Forbidden(_)] => {
-                ask(Action::DeleteClient { name })
-            }
-            [of_node, of_client] => Ok(Question::Done(
-                departed(&name, of_node, of_client).ok_or_else(|| mismatch("DELETE clients"))?,
-            )),
-            _ => Err(mismatch("DELETE nodes")),
-        }
+        self.depart(member, answers, unix)
+    }
+
+    fn probe(
+        &self,
+        member: &Member<'_>,
+        answers: &[Answer],
+        unix: i64,
+    ) -> Result<Question<Standing>, Fault> {
+        self.look(member, answers, unix)
+    }
+
+    fn after_join(&self) -> Option<Bundle> {
+        let path = self.spent_key.clone()?;
+        Some(Bundle::of(vec![engines::Action::RemoveSecret { path }]))
     }
 
     fn permissions(&self) -> Permissions {
@@ -326,47 +280,10 @@ impl ChefServer {
         };
         let is_other_key = public_key.and_then(is_ours) == Some(false);
         if name != Some(node.name) || is_other_key {
-            return Err(refusal::strange_client(node.name, name, &self.authority_name()));
+            return Err(refusal::strange_client(node.name, name, self));
         }
         Ok(())
     }
-}
-
-impl NodeObject {
-    /// The body of POST nodes. The server fills in what is missing.
-    fn body(&self, name: &str) -> String {
-        let body = match (&self.policy, &self.environment) {
-            (Some((policy, group)), _) => {
-                json!({ "name": name, "policy_name": policy, "policy_group": group })
-            }
-            (None, Some(environment)) => {
-                json!({ "name": name, "run_list": self.run_list, "chef_environment": environment })
-            }
-            (None, None) => json!({ "name": name, "run_list": self.run_list }),
-        };
-        body.to_string()
-    }
-}
-
-/// What both deletions mean together.
-fn departed(name: &str, of_node: &api::Answer, of_client: &api::Answer) -> Option<Departure> {
-    use api::Answer::{Done, Forbidden, Missing, Unauthenticated};
-    let mut todo = Vec::new();
-    match of_node {
-        Done | Missing => {}
-        Forbidden(_) => todo.push(format!("knife node delete {name}")),
-        _ => return None,
-    }
-    match of_client {
-        // It authenticated just before, so it was deleted in between.
-        Done | Missing | Unauthenticated(..) => {}
-        Forbidden(_) => todo.push(format!("knife client delete {name}")),
-        _ => return None,
-    }
-    if todo.is_empty() {
-        return Some(Departure::Complete);
-    }
-    Some(Departure::Remains(format!("run `{}` as an administrator", todo.join("; "))))
 }
 
 /// The answers without the signatures.

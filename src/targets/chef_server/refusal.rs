@@ -54,9 +54,9 @@ pub fn other_machine(name: &str, authority: &str, said: &str) -> Fault {
 }
 
 /// The server showed a client that is not this node's.
-pub fn strange_client(name: &str, shown: Option<&str>, authority: &str) -> Fault {
+pub fn strange_client(name: &str, shown: Option<&str>, target: &ChefServer) -> Fault {
     let what = "the server showed another client than this node's";
-    let on = format!("node {name}, {authority}");
+    let on = on(name, target);
     let todo = "check that url in [chef-server] is a Chef server, and no proxy answers for it";
     let fault = Fault::new(Kind::Data, what, on, todo);
     fault.cause(format!("asked for {name:?}, shown {shown:?}, or another public key"))

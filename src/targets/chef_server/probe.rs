@@ -1,0 +1,68 @@
+//! Whether the server still has this node's client.
+
+use super::api::{self, Action, Unauthenticated};
+use super::{ChefServer, ID, answered, refusal};
+use crate::fault::Fault;
+use crate::targets::{Answer, Member, Question, Standing, mismatch};
+
+impl ChefServer {
+    /// Looks at the client with a signature of the installed key: as exact as a certificate. A node
+    /// that has not joined only finds out whether the server is there.
+    pub(super) fn look(
+        &self,
+        member: &Member<'_>,
+        answers: &[Answer],
+        unix: i64,
+    ) -> Result<Question<Standing>, Fault> {
+        let (Some(name), Some(authority), true) =
+            (member.name, member.authority, member.is_installed)
+        else {
+            return self.reach(answers);
+        };
+        let standing = match answered(answers)?.as_slice() {
+            [] => {
+                let action = Action::GetClient { name: name.to_owned() };
+                return self.ask_as_node(name, authority, action, answers, unix);
+            }
+            [api::Answer::Client { name: shown, .. }] if shown.as_deref() == Some(name) => {
+                Standing::Present(format!("client {name}, with the installed key"))
+            }
+            [api::Answer::Client { name: shown, .. }] => {
+                return Err(refusal::strange_client(name, shown.as_deref(), self));
+            }
+            [api::Answer::Missing] => absent("the organization is gone", name),
+            [api::Answer::Unauthenticated(reason, _)] => match reason {
+                Unauthenticated::NoSuchClient => absent("the client was deleted", name),
+                Unauthenticated::OtherKey => absent("the client has another key now", name),
+                Unauthenticated::Unclear => {
+                    absent("the client was deleted, or has another key now", name)
+                }
+            },
+            [api::Answer::Forbidden(said)] => {
+                return Err(refusal::forbidden("GET clients", name, self, said));
+            }
+            _ => return Err(mismatch("GET clients")),
+        };
+        Ok(Question::Done(standing))
+    }
+
+    fn reach(&self, answers: &[Answer]) -> Result<Question<Standing>, Fault> {
+        match answered(answers)?.as_slice() {
+            [] => Ok(Question::Ask(self.request(Action::GetVersions, None))),
+            [api::Answer::Versions(versions)] => {
+                self.authority(*versions)?;
+                Ok(Question::Done(Standing::Reachable))
+            }
+            _ => Err(mismatch("GET server_api_version")),
+        }
+    }
+}
+
+fn absent(what: &str, name: &str) -> Standing {
+    Standing::Absent {
+        what: format!("{what}: {name}"),
+        todo: format!(
+            "run `enlist leave --target {ID} && enlist join --target {ID}`; if another machine has the name, set node.name first"
+        ),
+    }
+}
