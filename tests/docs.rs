@@ -157,3 +157,17 @@ fn the_justfile_has_the_stages_of_ci() {
     }
     assert_eq!(recipes.next(), None);
 }
+
+/// Decisions are cited by their number, so each has one of its own, the same in its name and its title.
+#[test]
+fn every_decision_has_a_number_of_its_own() {
+    let files = fs::read_dir("docs/decisions").unwrap().map(|entry| entry.unwrap());
+    let mut names: Vec<_> = files.map(|file| file.file_name().into_string().unwrap()).collect();
+    names.sort();
+    for (index, name) in names.iter().enumerate() {
+        let number = format!("{:04}", index + 1);
+        assert!(name.starts_with(&number), "{name}: expected number {number}");
+        let text = fs::read_to_string(format!("docs/decisions/{name}")).unwrap();
+        assert!(text.starts_with(&format!("# {number}: ")), "the title of {name}");
+    }
+}

@@ -4,7 +4,7 @@
 //!
 //! A validator creates the client, with the public key of this node. Everything else is signed with
 //! the node's own key. A lost reply is settled by that key: only its holder can sign as the client
-//! (decision 0016).
+//! (decision 0018).
 
 pub mod api;
 mod node;
