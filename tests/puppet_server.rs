@@ -10,6 +10,8 @@ mod leaving;
 mod network;
 #[path = "puppet_server/password.rs"]
 mod password;
+#[path = "puppet_server/refresh.rs"]
+mod refresh;
 #[path = "puppet_server/renewal.rs"]
 mod renewal;
 
@@ -227,6 +229,39 @@ fn a_server_of_another_ca_and_one_that_is_none_are_told_apart() {
 }
 
 #[test]
+fn alternative_names_are_asked_for_only_if_they_are_set() {
+    let shown = |node: &Node| {
+        openssl(&["x509", "-in", text(&node.certificate()), "-noout", "-ext", "subjectAltName"])
+    };
+    let plain = node(Autosign::On, &[]);
+    expect(&enlist(&plain, &["join"]), 0, &[]);
+    assert!(!shown(&plain).contains("www.example.com"));
+    for allowed in [false, true] {
+        let node = Node::with(Options {
+            puppet_ca: CaPolicy {
+                autosign: Autosign::On,
+                allow_subject_alt_names: allowed,
+                ..CaPolicy::default()
+            },
+            puppet_listen: Some(([127, 0, 0, 1], 0).into()),
+            ..Options::default()
+        });
+        node.write("ca.pem", &node.emulator.ca_bundle());
+        let good = settings(&node, "\"localhost\"", "30s");
+        let asking = "dns_alt_names = [\"www.example.com\"]\nport =";
+        node.settings(&good.replace("port =", asking));
+        let said = enlist(&node, &["join"]);
+        if !allowed {
+            expect(&said, 69, &["subject alternative names", "allow-subject-alt-names"]);
+            continue;
+        }
+        expect(&said, 0, &[]);
+        let shown = shown(&node);
+        assert!(shown.contains("DNS:www.example.com") && shown.contains(NAME), "{shown}");
+    }
+}
+
+#[test]
 fn settings_that_cannot_work_are_refused() {
     let node = node(Autosign::On, &[]);
     let good = settings(&node, "\"localhost\"", "30s");
@@ -235,6 +270,8 @@ fn settings_that_cannot_work_are_refused() {
         ("\"localhost\"", "[]", "puppet-server.server"),
         ("/ca.pem", "/none.pem", "puppet-server.ca_file"),
         (port(&node), "0", "puppet-server.port"),
+        ("port =", "dns_alt_names = [\"*.a\"]\nport =", "puppet-server.dns_alt_names"),
+        ("port =", "give_up_unsigned = \"1s\"\nport =", "puppet-server.give_up_unsigned"),
     ] {
         node.settings(&good.replace(from, to));
         expect(&enlist(&node, &["join"]), 78, &[word]);

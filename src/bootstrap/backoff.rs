@@ -40,11 +40,9 @@ const EPISODE_POLL_JITTER: f64 = 0.05;
 
 /// Waits between polls where nobody is throttled, seconds. An authority that signs at once is
 /// answered at once; one that decides after 15 to 60 s, as AWS did, is polled about every
-/// 5 s, later after a tenth of the time, and in the end every quarter of a minute, as its own
-/// waiter in the AWS CLI does.
+/// 5 s, later after a tenth of the time, and in the end as seldom as the target says.
 const POLL_FIRST: [f64; 4] = [0.0, 1.0, 2.0, 4.0];
 const POLL_LEAST: f64 = 5.0;
-const POLL_LONGEST: f64 = 15.0;
 const POLL_PART: f64 = 0.1;
 const POLL_JITTER: f64 = 0.25;
 
@@ -132,11 +130,12 @@ pub fn throttled(
 }
 
 /// The wait before the nth poll (from 0) where nobody is throttled, `since` the authority was
-/// asked to decide.
+/// asked to decide. It is not much longer than `longest`.
 #[must_use]
-pub fn poll(seed: u64, asked: u32, since: Duration) -> Duration {
+pub fn poll(seed: u64, asked: u32, since: Duration, longest: Duration) -> Duration {
     let index = usize::try_from(asked).unwrap_or(usize::MAX);
-    let later = (since.as_secs_f64() * POLL_PART).clamp(POLL_LEAST, POLL_LONGEST);
+    let later =
+        (since.as_secs_f64() * POLL_PART).clamp(POLL_LEAST, longest.as_secs_f64().max(POLL_LEAST));
     let seconds = POLL_FIRST.get(index).unwrap_or(&later);
     jittered(seed, Stream::Poll, asked, *seconds, POLL_JITTER)
 }
@@ -246,7 +245,7 @@ mod tests {
     fn two_seeds_part_and_one_repeats() {
         assert_ne!(retry(1, 5), retry(2, 5));
         assert_eq!(retry(1, 5), retry(1, 5));
-        assert_ne!(poll(1, 3, SECOND), poll(2, 3, SECOND));
+        assert_ne!(poll(1, 3, SECOND, SECOND), poll(2, 3, SECOND, SECOND));
         let first = PollInterval::new(SECOND);
         assert_ne!(repoll(1, 3, first), repoll(2, 3, first));
         assert_ne!(initial_delay(1, SECOND), initial_delay(2, SECOND));
@@ -295,10 +294,10 @@ mod tests {
 
     #[test]
     fn the_first_poll_is_at_once_and_the_rest_settle() {
-        assert_eq!(poll(3, 0, Duration::ZERO), Duration::ZERO);
+        assert_eq!(poll(3, 0, Duration::ZERO, SECOND), Duration::ZERO);
         for asked in 4..50 {
             for (since, whole) in [(1, 5.0), (50, 5.0), (100, 10.0), (1000, 15.0)] {
-                let wait = poll(3, asked, since * SECOND).as_secs_f64();
+                let wait = poll(3, asked, since * SECOND, 15 * SECOND).as_secs_f64();
                 assert!((whole * 0.75..whole * 1.25).contains(&wait), "{since} s: {wait} s");
             }
         }

@@ -2,15 +2,21 @@
 
 use std::ops::ControlFlow::{self, Break, Continue};
 
+use std::time::Duration;
+
 use super::journal::Journal;
 use super::steps::Steps;
 use super::{
-    Bootstrap, Effect, Event, Fault, Key, Kind, Now, Phase, PhaseName, Request, Signing, StepKind,
+    Bootstrap, Effect, Event, Fault, FaultNote, Key, Kind, Now, Phase, PhaseName, Request, Signing,
+    StepKind,
 };
 use crate::engines::{EngineRecord, FactsWanted, Grant, Installation, KeySpec, Proof};
 use crate::targets::{
     Call, Creation, Decision, Question, Reconciled, ToSign, Undecided, invariant,
 };
+
+/// After this time without a decision, what a person can do about it is said.
+const LONG_WAIT: Duration = Duration::from_mins(1);
 
 impl Steps for Bootstrap {
     fn journal(&mut self) -> &mut Journal {
@@ -252,13 +258,36 @@ impl Bootstrap {
 
     fn wait_longer(&mut self, now: Now) -> Result<(), Fault> {
         let name = self.name.as_deref().unwrap_or("?");
-        let Undecided { what, todo } = self.plan.target.undecided(name);
-        if self.journal.schedule.is_spent(now) {
-            let on = format!("node {name}, {}", self.plan.target.authority_name());
+        let undecided = self.plan.target.undecided(name);
+        let Undecided { what, todo, longest_poll, gives_up_after } = undecided;
+        let on = format!("node {name}, {}", self.plan.target.authority_name());
+        let waited = now.unix.saturating_sub(self.journal.working.since);
+        // By both clocks: earlier starts have waited too, and the time of day may jump.
+        let waited = Duration::from_secs(u64::try_from(waited).unwrap_or(0));
+        let waited = waited.max(self.journal.schedule.polling_for(now));
+        if gives_up_after.is_some_and(|limit| waited >= limit && self.plan.will_renew) {
             self.answers.clear();
-            return Err(Fault::new(Kind::Transient, what, on, todo));
+            let cause = format!("waited for {} h", waited.as_secs() / 3600);
+            return Err(Fault::new(Kind::Rejected, what, on, todo).cause(cause));
         }
-        self.journal.schedule.poll_later(now, &what);
+        if self.journal.schedule.is_spent(now) {
+            if !self.plan.will_renew {
+                self.answers.clear();
+                return Err(Fault::new(Kind::Transient, what, on, todo));
+            }
+            // A node that stays waits for a person as long as it takes.
+            self.journal.schedule.continue_budget(now);
+        }
+        let mut reason = what;
+        if waited >= LONG_WAIT {
+            // For `status`, which reads the record.
+            if self.journal.working.fault.is_none() {
+                let fault = Fault::new(Kind::Transient, &reason, on, &todo);
+                self.journal.working.fault = Some(FaultNote::of(&fault, now.unix, 0, false));
+            }
+            reason = format!("{reason}: {todo}");
+        }
+        self.journal.schedule.poll_later(now, &reason, longest_poll);
         Ok(())
     }
 

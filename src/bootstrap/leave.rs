@@ -17,7 +17,7 @@ use super::{
 use crate::engines::{Authority, Engine, Engines, FactsWanted, Installed, Observed};
 use crate::facts::Facts;
 use crate::fault::{Fault, Kind};
-use crate::targets::{Answer, Departure, Question, Target, invariant, state_dir};
+use crate::targets::{Answer, Departure, LONGEST_POLL, Question, Target, invariant, state_dir};
 
 /// Takes this node out of one target.
 pub struct Leave {
@@ -103,7 +103,11 @@ impl Leave {
             }
             Ok(Question::AskLater(request)) => {
                 self.answers.pop();
-                self.journal.schedule.poll_later(now, "the authority still has this node");
+                self.journal.schedule.poll_later(
+                    now,
+                    "the authority still has this node",
+                    LONGEST_POLL,
+                );
                 Ok(Some(Effect::Call(request)))
             }
             Ok(Question::Sign(to_sign)) => {

@@ -125,6 +125,16 @@ impl RetrySchedule {
         *self = Self::new(self.seed, budget, Duration::ZERO, now);
     }
 
+    /// How long this start has polled.
+    pub fn polling_for(&self, now: Now) -> Duration {
+        self.polling_since.map_or(Duration::ZERO, |since| now.mono.saturating_sub(since))
+    }
+
+    /// Goes on with another budget of the same length. The polls go on as they are.
+    pub fn continue_budget(&mut self, now: Now) {
+        (self.started, self.spent_before) = (now.mono, Duration::ZERO);
+    }
+
     /// Counts that the creating call has to be made again.
     pub fn count_setback(&mut self) {
         self.setbacks += 1;
@@ -160,7 +170,7 @@ impl RetrySchedule {
     }
 
     /// Waits before an authority that has not decided is polled again.
-    pub fn poll_later(&mut self, now: Now, reason: &str) {
+    pub fn poll_later(&mut self, now: Now, reason: &str, longest: Duration) {
         self.polls += 1;
         let from = *self.polling_since.get_or_insert(now.mono);
         let since = now.mono.saturating_sub(from);
@@ -169,7 +179,7 @@ impl RetrySchedule {
                 self.interval = self.interval.after_admitted(lasted);
                 backoff::repoll(self.seed, self.polls, self.interval)
             }
-            None => backoff::poll(self.seed, self.polls, since),
+            None => backoff::poll(self.seed, self.polls, since, longest),
         };
         self.wait_for(now, wait, reason.to_owned(), false);
     }

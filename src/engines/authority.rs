@@ -47,6 +47,8 @@ pub struct RequestAdditions {
     /// Whether the authority is told that the node renews its certificate, if it does. The authority may
     /// then grant a short lifetime.
     pub auto_renew: bool,
+    /// DNS names for subjectAltName, beside the node's own. If empty, the request has none at all.
+    pub dns_names: Vec<String>,
 }
 
 /// What the request proves about who asks (docs/autosign.md).
@@ -77,7 +79,12 @@ impl RequestAdditions {
         self.challenge_password.is_some() || self.proof != Proof::None
     }
 
-    pub const NONE: Self = Self { challenge_password: None, proof: Proof::None, auto_renew: false };
+    pub const NONE: Self = Self {
+        challenge_password: None,
+        proof: Proof::None,
+        auto_renew: false,
+        dns_names: Vec::new(),
+    };
 }
 
 impl Authority {

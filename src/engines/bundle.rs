@@ -95,6 +95,9 @@ pub struct PidLock {
     /// A text in the arguments of the engine's processes. If the pid belongs to another program, the
     /// lock is stale.
     pub program: &'static str,
+    /// The name that our process has while it holds the lock: the engine takes away a lock whose holder has
+    /// a name unlike its own. At most 15 characters (proc_pid_comm(5)).
+    pub held_as: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

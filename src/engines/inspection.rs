@@ -134,8 +134,13 @@ pub fn findings(member: &Membership<'_>, files: &[ObservedFile], unix: i64) -> V
         FileState::Key(key) | FileState::LooseKey(key, _) if member.is_own(key) => Some(key),
         _ => None,
     });
+    let ca = files.iter().find_map(|file| match &file.state {
+        FileState::Text(text) if file.file.item == Item::Ca => Some(text.as_str()),
+        _ => None,
+    });
+    let ca = ca.filter(|ca| ca_problem(member, ca, unix).is_none());
     let findings = files.iter().filter_map(|file| {
-        let problem = problem(member, file, key, unix)?;
+        let problem = problem(member, file, key, ca, unix)?;
         Some(Finding { item: file.file.item, path: file.file.path.clone(), problem })
     });
     findings.collect()
@@ -180,6 +185,7 @@ fn problem(
     member: &Membership<'_>,
     file: &ObservedFile,
     key: Option<&PublicKey>,
+    ca: Option<&str>,
     unix: i64,
 ) -> Option<Problem> {
     let text = match &file.state {
@@ -194,24 +200,33 @@ fn problem(
         FileState::Diverted(problems) => return Some(Problem::Diverted(problems.clone())),
     };
     match file.file.item {
-        Item::Certificate => certificate_problem(member, text, key?, unix),
+        Item::Certificate => certificate_problem(member, text, key?, ca, unix),
         Item::Ca => ca_problem(member, text, unix),
         _ => None,
     }
 }
 
 /// Makes the same checks as when the certificate was granted. So a certificate that the engine renewed
-/// by itself passes too.
+/// by itself passes too, also with a CA that the engine has fetched since.
 fn certificate_problem(
     member: &Membership<'_>,
     text: &str,
     key: &PublicKey,
+    installed_ca: Option<&str>,
     unix: i64,
 ) -> Option<Problem> {
-    let ca = CaBundle::from_pem(member.ca()?).ok()?;
-    let expected = Expectation { key, name: member.name?, ca: &ca, now: unix };
-    match certificate::check(text, &expected) {
-        Ok(_) => None,
+    let known = CaBundle::from_pem(member.ca()?).ok()?;
+    let name = member.name?;
+    let checked = |ca: &CaBundle| {
+        certificate::check(text, &Expectation { key, name, ca, now: unix }).map(|_| ())
+    };
+    let installed = installed_ca.and_then(|ca| CaBundle::from_pem(ca).ok());
+    let checked = checked(&known).or_else(|error| match &installed {
+        Some(installed) if *installed != known => checked(installed),
+        _ => Err(error),
+    });
+    match checked {
+        Ok(()) => None,
         Err(CertificateError::Expired { .. }) => Some(Problem::Expired),
         Err(error) => Some(Problem::Unusable(error.to_string())),
     }
@@ -235,9 +250,10 @@ fn ca_problem(member: &Membership<'_>, text: &str, unix: i64) -> Option<Problem>
 }
 
 fn verifies(member: &Membership<'_>, ca: &str, unix: i64) -> bool {
-    let is_certificate = matches!(member.grant, Some(Grant::Certificate { .. }));
-    let name = member.name.unwrap_or_default();
-    is_certificate && member.grant.is_some_and(|grant| is_signed_by(grant, name, ca, unix))
+    let Some(grant @ Grant::Certificate { not_after, .. }) = member.grant else { return false };
+    // That the node's own certificate has expired says nothing against the CA.
+    let unix = unix.min(not_after.saturating_sub(1));
+    is_signed_by(grant, member.name.unwrap_or_default(), ca, unix)
 }
 
 /// Whether this CA verifies the certificate of a grant, if it has one.

@@ -4,15 +4,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::clock::unix_now;
-use super::files::{self, LinkLock, ids_of};
-use super::lock::take_pid_lock;
+use super::files::{self, ids_of};
+use super::lock::{EngineLock, take_pid_lock};
 use super::process;
 use super::root::Root;
 use super::store::Store;
 use super::{engines, preflight, program};
 use crate::engines::{Action, Bundle, Installed, Item, PidLock, Place, Run, block, ini};
 use crate::fault::{Fault, Kind};
-use crate::pki::crl;
+use crate::pki::{CaBundle, crl};
 
 /// How long the engine's first run may take.
 const RUN_LIMIT: Duration = Duration::from_mins(30);
@@ -52,7 +52,7 @@ async fn take_lock(
     root: &Root,
     bundle: &Bundle,
     lock: &PidLock,
-) -> Result<Option<LinkLock>, Fault> {
+) -> Result<Option<EngineLock>, Fault> {
     if let Some(directory) = bundle.actions.iter().find_map(|action| parent_of(action, &lock.at)) {
         make(root, directory)?;
     }
@@ -79,6 +79,9 @@ fn perform_action(root: &Root, store: &Store, action: &Action) -> Result<(), Fau
     match action {
         Action::Directory(place) => make(root, place),
         Action::File { item: Item::Crl, at, content, .. } if has_newer(root, at, content)? => {
+            Ok(())
+        }
+        Action::File { item: Item::Ca, at, content, .. } if has_renewed(root, at, content)? => {
             Ok(())
         }
         Action::File { at, content, outdates, .. } => {
@@ -137,6 +140,16 @@ fn has_newer(root: &Root, at: &Place, lists: &str) -> Result<bool, Fault> {
     let found = files::read_if_there(root, &at.path)?;
     let found = found.and_then(|found| String::from_utf8(found).ok());
     Ok(found.is_some_and(|found| crl::is_as_new(&found, lists)))
+}
+
+/// Whether the file has this CA with certificates that were made anew: the engine fetches them by itself.
+fn has_renewed(root: &Root, at: &Place, ca: &str) -> Result<bool, Fault> {
+    let found = files::read_if_there(root, &at.path)?;
+    let found = found.and_then(|found| String::from_utf8(found).ok());
+    let bundles = found.map(|found| (CaBundle::from_pem(&found), CaBundle::from_pem(ca)));
+    Ok(
+        matches!(bundles, Some((Ok(found), Ok(ours))) if found != ours && found.is_renewal_of(&ours)),
+    )
 }
 
 fn place_file(

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::clock;
 use super::files::{self, Ids, LinkLock};
-use super::proc;
+use super::proc::{self, ProcessName};
 use super::root::Root;
 use super::timer;
 use crate::engines::PidLock;
@@ -151,12 +151,26 @@ fn try_lock(root: &Root, name: &str) -> Result<Option<InstanceLock>, Fault> {
     }
 }
 
+/// An engine's lock. While it is held, this process has the name by which the engine honours it.
+#[derive(Debug)]
+pub struct EngineLock {
+    // Dropped first: nobody sees the lock of a process with another name.
+    _lock: LinkLock,
+    _name: ProcessName,
+}
+
 /// Takes an engine's lock, a file with the process id of its holder, and waits a little if it is held.
 /// The lock is removed when the value is dropped.
 ///
 /// # Errors
 /// `Host` if it is held (the message has the process id), or can't be made.
-pub async fn take_pid_lock(root: &Root, lock: &PidLock) -> Result<LinkLock, Fault> {
+pub async fn take_pid_lock(root: &Root, lock: &PidLock) -> Result<EngineLock, Fault> {
+    let name = ProcessName::set(lock.held_as);
+    let lock = link(root, lock).await?;
+    Ok(EngineLock { _lock: lock, _name: name })
+}
+
+async fn link(root: &Root, lock: &PidLock) -> Result<LinkLock, Fault> {
     let (path, mode) = (lock.at.path.as_str(), lock.at.mode);
     let owner = files::ids_of(root, lock.at.owner);
     let began = clock::instant();

@@ -34,6 +34,39 @@ pub fn runs(pid: u32, name: &str) -> bool {
     }
 }
 
+/// The name of this process, changed until this is dropped.
+#[derive(Debug)]
+pub struct ProcessName {
+    former: Option<String>,
+}
+
+impl ProcessName {
+    /// Gives this process a name, as `ps -o comm` shows it (proc_pid_comm(5)).
+    #[must_use]
+    pub fn set(name: &str) -> Self {
+        let former = Root::running_system().text(COMM).map(|name| name.trim_end().to_owned());
+        write_name(name);
+        Self { former }
+    }
+}
+
+impl Drop for ProcessName {
+    fn drop(&mut self) {
+        if let Some(former) = &self.former {
+            write_name(former);
+        }
+    }
+}
+
+const COMM: &str = "/proc/self/comm";
+
+#[expect(clippy::disallowed_methods, reason = "a file of the kernel's")]
+fn write_name(name: &str) {
+    if let Err(error) = std::fs::write(COMM, name) {
+        tracing::debug!(%error, "the name of this process could not be changed");
+    }
+}
+
 fn is_named(program: &Path, arguments: &[String], name: &str) -> bool {
     let is_named =
         |path: &Path| path.file_name().is_some_and(|file| file.to_string_lossy().contains(name));
@@ -58,8 +91,18 @@ fn file(pid: u32, name: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{arguments, is_named, is_trusted, runs, user_ids};
+    use super::{COMM, ProcessName, Root, arguments, is_named, is_trusted, runs, user_ids};
     use std::path::Path;
+
+    #[test]
+    fn the_name_of_this_process_is_another_one_while_it_is_needed() {
+        let name = || Root::running_system().text(COMM).unwrap_or_default();
+        let before = name();
+        let changed = ProcessName::set("enlist-puppet");
+        assert_eq!(name(), "enlist-puppet\n");
+        drop(changed);
+        assert_eq!(name(), before);
+    }
 
     #[test]
     fn this_process_is_trusted_and_not_an_agent() {

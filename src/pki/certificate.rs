@@ -1,6 +1,8 @@
 //! The checks of a certificate from the authority: one certificate, for our key and our name, valid
 //! now, and signed by the known CA.
 
+use std::collections::BTreeMap;
+
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::chain::{self, ChainError};
@@ -142,6 +144,25 @@ impl CaBundle {
     /// Each certificate as DER.
     pub fn ders(&self) -> impl Iterator<Item = &[u8]> {
         self.certificates.iter().map(Vec::as_slice)
+    }
+
+    /// Whether it is the other bundle with certificates that were made anew: it has the same keys, and each
+    /// ends as late as there, or later.
+    #[must_use]
+    pub fn is_renewal_of(&self, other: &Self) -> bool {
+        let (own, others) = (self.ends(), other.ends());
+        own.len() == others.len()
+            && others.iter().all(|(key, end)| own.get(key).is_some_and(|own| own >= end))
+    }
+
+    /// The end (Unix seconds) of the longest certificate of each key.
+    fn ends(&self) -> BTreeMap<Vec<u8>, i64> {
+        let mut ends: BTreeMap<Vec<u8>, i64> = BTreeMap::new();
+        for parsed in self.certificates.iter().filter_map(|der| parse(der)) {
+            let end = ends.entry(parsed.public_key().raw.to_vec()).or_insert(i64::MIN);
+            *end = (*end).max(parsed.validity().not_after.timestamp());
+        }
+        ends
     }
 
     #[must_use]

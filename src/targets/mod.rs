@@ -24,6 +24,8 @@ pub mod ssm;
 pub use api::{Answer, Call, Request};
 pub use name::NameTemplate;
 
+use std::time::Duration;
+
 use crate::engines::{
     Authority, Bundle, EngineId, Grant, Identity, NodeContext, Observed, RequestAdditions,
 };
@@ -144,7 +146,14 @@ pub struct Undecided {
     pub what: String,
     /// What a person can do about it.
     pub todo: String,
+    /// The longest time between two polls.
+    pub longest_poll: Duration,
+    /// After which time a node that stays gives up. None: never.
+    pub gives_up_after: Option<Duration>,
 }
+
+/// The longest time between two polls of an authority that decides by itself: as the waiter of the AWS CLI.
+pub const LONGEST_POLL: Duration = Duration::from_secs(15);
 
 /// The IAM actions that a target needs, by their purpose.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -304,6 +313,8 @@ pub trait Target: Send {
         Undecided {
             what: "the authority has not decided yet".to_owned(),
             todo: "look into the authority; the next join goes on waiting".to_owned(),
+            longest_poll: LONGEST_POLL,
+            gives_up_after: None,
         }
     }
 

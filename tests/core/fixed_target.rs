@@ -22,6 +22,7 @@ pub struct FixedTarget {
     pub created: fn(&Grant) -> Created,
     pub shows_registration: bool,
     pub additions: RequestAdditions,
+    pub gives_up_after: Option<Duration>,
     pub reconcile: fn(&Grant, &[Answer]) -> Question<Reconciled>,
     /// From the ticket and the answers.
     pub wait: fn(&Grant, &str, &[Answer]) -> Question<Decision>,
@@ -42,6 +43,7 @@ impl FixedTarget {
             created: |_| panic!("nothing is created"),
             shows_registration: true,
             additions: RequestAdditions::NONE,
+            gives_up_after: None,
             reconcile: |_, answers| panic!("reconciled with {answers:?}"),
             wait: |_, ticket, _| panic!("waited with {ticket}"),
         }
@@ -119,7 +121,12 @@ impl Target for FixedTarget {
     }
 
     fn undecided(&self, name: &str) -> Undecided {
-        Undecided { what: format!("{name} is not signed"), todo: format!("sign {name}") }
+        Undecided {
+            what: format!("{name} is not signed"),
+            todo: format!("sign {name}"),
+            longest_poll: Duration::from_mins(2),
+            gives_up_after: self.gives_up_after,
+        }
     }
 
     fn leave(&self, _: &Member<'_>, _: &[Answer], _: i64) -> Result<Question<Departure>, Fault> {

@@ -1,5 +1,7 @@
 //! `[puppet-server]`.
 
+use std::time::Duration;
+
 use super::reader::{Reader, required};
 use crate::config::ConfigError;
 use crate::config::input::Origin;
@@ -12,16 +14,21 @@ use crate::targets::puppet_server::{Ca, PuppetServer};
 /// How many servers may be named.
 const MOST: usize = 16;
 
+/// How many alternative names may be asked for.
+const MOST_NAMES: usize = 64;
+
 impl Reader<'_> {
     pub(super) fn puppet_server(&self, origin: &Origin) -> Result<PuppetServer, ConfigError> {
         Ok(PuppetServer {
             servers: self.servers(origin)?,
             port: self.number(&puppet_server::port, "a port, 1 to 65535", |port| *port > 0)?,
             ca: self.ca_known(origin)?,
+            give_up_unsigned: self.give_up_unsigned()?,
             additions: RequestAdditions {
                 challenge_password: self.secret(&puppet_server::challenge_password)?,
                 proof: self.choice_or_default(&puppet_server::proof)?,
                 auto_renew: true,
+                dns_names: self.dns_alt_names()?,
             },
         })
     }
@@ -35,6 +42,31 @@ impl Reader<'_> {
         let hosts = servers.iter().map(host).collect::<Result<Vec<_>, _>>();
         let hosts = hosts.ok().filter(|hosts| hosts.len() <= MOST);
         hosts.ok_or_else(|| self.invalid(&puppet_server::server, HOSTS))
+    }
+
+    fn dns_alt_names(&self) -> Result<Vec<String>, ConfigError> {
+        const NAMES: &str = "at most 64 DNS names in lower case, without *";
+        let names = self.list(&puppet_server::dns_alt_names)?;
+        let is_name = |name: &String| {
+            address::check_host(name).is_ok() && *name == name.to_lowercase() && !name.contains('_')
+        };
+        if names.len() <= MOST_NAMES && names.iter().all(is_name) {
+            Ok(names)
+        } else {
+            Err(self.invalid(&puppet_server::dns_alt_names, NAMES))
+        }
+    }
+
+    /// None: never.
+    fn give_up_unsigned(&self) -> Result<Option<Duration>, ConfigError> {
+        const LEAST: Duration = Duration::from_mins(1);
+        const ALLOWED: &str = "\"never\", or a duration of a minute or more, such as \"7d\"";
+        let parse = |text: &str| match text {
+            "never" => Some(None),
+            _ => humantime::parse_duration(text).ok().filter(|it| *it >= LEAST).map(Some),
+        };
+        let parsed = self.parsed(&puppet_server::give_up_unsigned, ALLOWED, parse)?;
+        Ok(parsed.flatten())
     }
 
     /// Exactly one of ca_file, ca_fingerprint and trust_on_first_use must be set.

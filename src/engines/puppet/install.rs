@@ -130,5 +130,7 @@ fn file(item: Item, path: &str, content: &str) -> Action {
 }
 
 fn lock(site: &PuppetSite) -> PidLock {
-    PidLock { at: place(&format!("{}/ssl.lock", site.ssldir), 0o644), program: "puppet" }
+    // Puppet honours a lock of a process whose name ends in "puppet" (its source, `util/pidlock.rb`).
+    let at = place(&format!("{}/ssl.lock", site.ssldir), 0o644);
+    PidLock { at, program: "puppet", held_as: "enlist-puppet" }
 }

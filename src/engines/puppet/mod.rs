@@ -177,6 +177,11 @@ impl Engine for Puppet {
         let site = site(node)?;
         let auto_renew = node.additions.auto_renew && node.will_renew;
         let mut plan = csr::csr(self, node.facts, site, node.name, auto_renew)?;
+        // As Puppet's agent does it: the node's own name is one of them.
+        let asked = &node.additions.dns_names;
+        let own = (!asked.is_empty() && !asked.iter().any(|name| name == node.name))
+            .then(|| node.name.to_owned());
+        plan.spec.dns_names = own.into_iter().chain(asked.iter().cloned()).collect();
         let proof = node.additions.proof;
         if proof == Proof::InstanceIdentity {
             csr::add_identity(&mut plan.spec, node.facts)?;

@@ -151,6 +151,8 @@ impl Target for ChefServer {
 
     fn undecided(&self, name: &str) -> Undecided {
         Undecided {
+            longest_poll: super::LONGEST_POLL,
+            gives_up_after: None,
             what: format!("the node object of {name} is not there yet"),
             todo: "look into the server's log".to_owned(),
         }

@@ -147,6 +147,8 @@ impl Target for OpsworksCm {
 
     fn undecided(&self, _: &str) -> Undecided {
         Undecided {
+            longest_poll: super::LONGEST_POLL,
+            gives_up_after: None,
             what: "the association is still in progress".to_owned(),
             todo: format!(
                 "check the server's state; `enlist join --target {ID}` continues to wait for the same association"

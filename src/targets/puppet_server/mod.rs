@@ -12,6 +12,8 @@ pub mod api;
 mod membership;
 mod refusal;
 
+use std::time::Duration;
+
 use super::address::bracketed;
 use super::{
     Answer, Created, Creation, Decision, Departure, Member, Permissions, Question, Reconciled,
@@ -27,6 +29,9 @@ use api::{Action, Document, Request, Trust};
 
 pub const ID: &str = "puppet-server";
 
+/// The longest time between two polls while nobody signs.
+const LONGEST_POLL: Duration = Duration::from_mins(2);
+
 /// Puppet's own port.
 pub const PORT: u16 = 8140;
 
@@ -37,6 +42,8 @@ pub struct PuppetServer {
     pub servers: Vec<String>,
     pub port: u16,
     pub ca: Ca,
+    /// How long a node that stays waits for a signature. None: for ever.
+    pub give_up_unsigned: Option<Duration>,
     /// What is added to the certificate request.
     pub additions: RequestAdditions,
 }
@@ -201,6 +208,8 @@ impl Target for PuppetServer {
 
     fn undecided(&self, name: &str) -> Undecided {
         Undecided {
+            longest_poll: LONGEST_POLL,
+            gives_up_after: self.give_up_unsigned,
             what: format!("the CA has not signed the request of {name}"),
             todo: format!(
                 "run `puppetserver ca sign --certname {name}` on the server; if its autosign policy was to sign it, the policy has refused it for good (see the server's log): run `puppetserver ca clean --certname {name}` there, then `enlist join`"

@@ -32,8 +32,9 @@ const TAKEN: &str = "ignoring certificate request";
 /// is then in doubt, so that the CA is asked again.
 #[must_use]
 pub fn fault(reason: &str, authority: &str) -> Fault {
-    if reason.contains(TAKEN) {
-        let what = "the CA has got a certificate or a request of this name meanwhile";
+    // A server in another language words it otherwise. Then the CA is asked what it has, too.
+    if reason.contains(TAKEN) || !reason.is_ascii() {
+        let what = "the CA has refused the request, and may have one of this name already";
         let todo = "if it lasts, run `puppetserver ca clean --certname NAME` on the server, then `enlist join`";
         let fault = Fault::new(Kind::Transient, what, authority, todo).cause(reason);
         return fault.in_doubt().ends_as(Kind::Rejected);
@@ -67,6 +68,17 @@ mod tests {
             assert_eq!(fault.causes, [reason]);
             assert_eq!(fault.kind, Kind::Rejected);
         }
+    }
+
+    #[test]
+    fn a_text_in_another_language_leads_to_a_look() {
+        let reason = "n にはすでに署名された証明書があります";
+        let fault = fault(reason, "the server");
+        assert!(fault.is_retried() && fault.may_have_happened);
+        assert_eq!(
+            (fault.causes.as_slice(), fault.final_kind()),
+            (&[reason.to_owned()][..], Kind::Rejected)
+        );
     }
 
     #[test]
