@@ -4,6 +4,7 @@
 
 pub mod autosign;
 mod check;
+mod csr;
 mod doctor;
 mod drive;
 mod facts;
@@ -99,6 +100,8 @@ pub enum Command {
     Check(check::Options),
     /// Print the least IAM policy for the configured targets, as JSON
     Policy(policy::Options),
+    /// Print the certificate request of a join, with its proof, and ask no authority
+    Csr(csr::Options),
     /// Decide whether a Puppet Server signs a certificate request (on the server; see enlist-autosign)
     Autosign(autosign::Options),
     /// Make the missing directories of the configured targets (the first step of the units)
@@ -135,6 +138,7 @@ pub fn run(cli: Cli) -> Result<u8, Fault> {
         Command::Facts(options) => facts::run(&cli.global, &options),
         Command::Check(options) => check::run(&cli.global, &options),
         Command::Policy(options) => policy::run(&cli.global, &options),
+        Command::Csr(options) => csr::run(&cli.global, &options),
         Command::Autosign(options) => autosign::command(&cli.global, &options),
         Command::Prepare(options) => prepare::run(&cli.global, &options),
     }

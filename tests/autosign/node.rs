@@ -143,3 +143,30 @@ fn without_credentials_or_an_instance_the_join_says_so() {
     assert!(run.stderr.contains("\"instance-identity\""), "{}", run.stderr);
     assert_eq!(sent(&node), 0);
 }
+
+#[test]
+fn a_request_is_printed_with_its_proof_and_without_the_authority() {
+    let node = node("iam");
+    let run = enlist(&node, &["csr", "-q"]);
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{}", run.stderr);
+    assert!(node.emulator.calls().is_empty(), "{:?}", node.emulator.calls());
+    let policy = Policy::parse(&format!("{RULE}{EXTENSIONS}")).unwrap();
+    let judge = Judge::begin(&policy, NAME, run.stdout.as_bytes(), now());
+    assert!(asked(&judge.needs().sts.unwrap()).is_signed_by(ACCESS_KEY, SECRET_KEY));
+    // The key is kept for the join, whose request is of the same key, and has a proof of its own.
+    let key = |csr: &str| {
+        let mut checks = enlist::autosign::Checks::default();
+        enlist::autosign::read(csr.as_bytes(), NAME, &mut checks).unwrap().key_sha256()
+    };
+    let again = enlist(&node, &["csr", "-q"]).stdout;
+    assert_eq!(key(&again), key(&run.stdout));
+    assert_eq!(enlist(&node, &["join"]).code, 75);
+    assert_eq!(key(&pending(&node)), key(&run.stdout));
+    // The authority has a request now.
+    let late = enlist(&node, &["csr"]);
+    assert_eq!((late.code, late.stdout.as_str()), (64, ""), "{}", late.stderr);
+    assert!(late.stderr.contains("enlist status"), "{}", late.stderr);
+    node.settings("[ssm]\niam_role = \"r\"\n");
+    let other = enlist(&node, &["csr"]);
+    assert_eq!(other.code, 64, "{}", other.stderr);
+}
