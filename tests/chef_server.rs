@@ -3,9 +3,13 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
 
+#[path = "chef_server/bad_answers.rs"]
+mod bad_answers;
 mod common;
 #[path = "chef_server/library.rs"]
 mod library;
+#[path = "chef_server/products.rs"]
+mod products;
 #[path = "chef_server/ruby.rs"]
 mod ruby;
 

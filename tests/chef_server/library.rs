@@ -9,7 +9,9 @@ use enlist::targets::chef_server::url::ServerUrl;
 use serde_json::json;
 
 use crate::common::chef_node::validator_pem;
-use crate::ruby::{CHEF, GOIARDI, Kind, RubyServer, expect, has_library, library_signs};
+use crate::ruby::{
+    CHEF, GOIARDI, Kind, RubyServer, expect, has_library, library_signs, ruby_reads,
+};
 
 /// The text that is signed, the signature and the headers, byte for byte.
 #[test]
@@ -95,7 +97,7 @@ fn a_node_joins_and_leaves_every_kind_of_server() {
         let shown = server.show();
         assert_eq!(shown["nodes"]["web1"]["owner"], "web1");
         assert_eq!(shown["nodes"]["web1"]["run_list"], json!(["recipe[base]"]));
-        let read = machine.ruby_reads(&["etc/chef/client.rb"]);
+        let read = ruby_reads(&[machine.path("etc/chef/client.rb")]).unwrap();
         assert_eq!(read["chef_server_url"], server.url);
         assert_eq!(read["node_name"], "web1");
         assert_eq!(read["client_key"], "/etc/chef/client.pem");

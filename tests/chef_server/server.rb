@@ -8,6 +8,8 @@
 # It prints its port. Each line on standard input is a command, answered by one line:
 #   delete clients|nodes NAME    what an administrator does
 #   key NAME FILE                gives a client another public key
+#   answer METHOD PATH FILE      answers the next such request with the bytes of the file; PATH without the
+#                                organization
 #   log                          the requests so far, as JSON: [[status, method, path, user], ...]
 #   show                         clients, and the owners of nodes, as JSON
 require "json"
@@ -25,6 +27,7 @@ LARGEST = 1_000_000
 LOCK = Mutex.new
 LOG = []
 NODES = {}
+SCRIPTED = {}
 
 # A client has an id: rights belong to it, and not to a later client of the same name.
 def client(name, public_key, validator: false)
@@ -172,6 +175,8 @@ def serve(stream)
     headers[name.downcase] = value.strip
   end
   asked = Asked.new(method, target, headers, stream.read(headers["content-length"].to_i), {})
+  scripted = LOCK.synchronize { SCRIPTED.delete([method, target.delete_prefix(ROOT)]) }
+  return stream.write(scripted) if scripted
   status, body = LOCK.synchronize do
     answer(asked).tap { |status, _| LOG << [status, method, target, headers["x-ops-userid"]] }
   end
@@ -189,6 +194,7 @@ def command(words)
   in ["delete", "clients", name] then CLIENTS.delete(name) ? "ok" : "none"
   in ["delete", "nodes", name] then NODES.delete(name) ? "ok" : "none"
   in ["key", name, file] then CLIENTS.fetch(name)[:public_key] = File.read(file) and "ok"
+  in ["answer", method, path, file] then SCRIPTED[[method, path]] = File.binread(file) and "ok"
   in ["log"] then JSON.generate(LOG)
   in ["show"]
     names = CLIENTS.values.to_h { |it| [it[:id], it[:name]] }
