@@ -67,7 +67,7 @@ fn sound(settings: &Settings) {
     assert!(private_key::SIZES.contains(&puppet.key_bits));
     assert!(private_key::SIZES.contains(&chef.key_bits));
     let places = [&puppet.confdir, &puppet.ssldir, &puppet.statedir];
-    for path in places.into_iter().flatten().chain([&chef.confdir]) {
+    for path in places.into_iter().chain([&chef.confdir]).flatten() {
         assert!(path.starts_with('/') && !path.split('/').any(|part| part == ".."), "{path:?}");
         assert!(!path.contains(char::is_control), "{path:?}");
     }

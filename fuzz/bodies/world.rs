@@ -63,6 +63,7 @@ pub fn facts() -> Facts {
 pub fn observed() -> Observed {
     let agent = Some("/usr/bin/amazon-ssm-agent".to_owned());
     Observed {
+        chef: None,
         puppet: Some(site()),
         ssm_agent: Some(SsmSite { agent, ..SsmSite::default() }),
         opsworks_agent: None,

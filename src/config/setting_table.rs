@@ -114,7 +114,9 @@ puppet "puppet" {
 }
 
 chef "chef" {
-    confdir: Text, "/etc/chef", "Chef's configuration directory.";
+    product: Text, "", "\"chef\" or \"cinc\", which has its files in /etc/cinc and runs cinc-client. By default the one that is installed; Chef if both are, or none.";
+    license: Text, "", "Value of chef_license in client.rb, such as \"accept\", which the first run of Chef 15 to 18 needs. By default none is written; Cinc needs none.";
+    confdir: Text, "", "Configuration directory. By default /etc/chef or /etc/cinc, by the product.";
     key_bits: Integer, "2048", "Size of a new key in bits: 2048, 3072 or 4096.";
     organization: Text, "default", "Chef organization.";
     key_attribute: Text, "CHEF_NODE_PUBLIC_KEY", "Engine attribute with the public key. Later pages of the API reference call it CHEF_AUTOMATE_NODE_PUBLIC_KEY.";

@@ -223,4 +223,6 @@ pub struct Run {
     pub path: Option<String>,
     pub arguments: Vec<String>,
     pub succeeds_with: Vec<i32>,
+    /// Exit codes that a person has to do something about: what they mean, and what to do.
+    pub failures: &'static [(i32, &'static str)],
 }

@@ -204,6 +204,7 @@ impl Engines {
             puppet: self.puppet.wanted(&nothing).puppet,
             ssm_agent: self.ssm_agent.wanted(&nothing).ssm_agent,
             opsworks_agent: true,
+            chef: self.chef.wanted(&nothing).chef,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::chef::{ChefWanted, Product};
 use super::opsworks_agent::OpsworksSite;
 use super::puppet::{PuppetSite, PuppetWanted};
 use super::ssm_agent::{SsmSite, SsmWanted};
@@ -25,6 +26,7 @@ pub struct Wanted {
     pub puppet: Option<PuppetWanted>,
     pub ssm_agent: Option<SsmWanted>,
     pub opsworks_agent: bool,
+    pub chef: ChefWanted,
 }
 
 /// What was found of these engines.
@@ -36,6 +38,8 @@ pub struct Observed {
     /// None: the agent's file does not exist, or was not looked for.
     #[serde(rename = "opsworks")]
     pub opsworks_agent: Option<OpsworksSite>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chef: Option<Product>,
 }
 
 /// What the record holds about an engine.
@@ -45,17 +49,21 @@ pub struct EngineRecord {
     #[serde(rename = "before")]
     pub former_registration: Option<String>,
     pub puppet: Option<PuppetSite>,
+    /// Which product the files are for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chef: Option<Product>,
 }
 
 impl EngineRecord {
     /// The names of its members in the record's JSON, among the record's own.
-    pub const MEMBERS: [&str; 2] = ["before", "puppet"];
+    pub const MEMBERS: [&str; 3] = ["before", "puppet", "chef"];
 
     #[must_use]
     pub fn of(observed: &Observed) -> Self {
         Self {
             former_registration: observed.ssm_instance().map(str::to_owned),
             puppet: observed.puppet.as_ref().map(PuppetSite::recorded),
+            chef: observed.chef,
         }
     }
 

@@ -295,6 +295,11 @@ async fn first_run(root: &Root, run: &Run) {
             tracing::info!(program = run.program, "the first run succeeded");
         }
         Ok(ended) => {
+            let known = run.failures.iter().find(|(code, _)| Some(*code) == ended.code);
+            if let Some((code, todo)) = known {
+                tracing::warn!(program = run.program, code, "the first run failed: {todo}");
+                return;
+            }
             let last =
                 ended.stderr.lines().last().or(ended.stdout.lines().last()).unwrap_or_default();
             tracing::warn!(

@@ -66,7 +66,9 @@ impl Reader<'_> {
         let organization = |text: &str| check_organization(text).ok().map(|()| text.to_owned());
         let organization = self.parsed(&chef::organization, ORGANIZATION, organization)?;
         Ok(Chef {
-            confdir: self.path(&chef::confdir)?.unwrap_or_default(),
+            product: self.choice(&chef::product)?,
+            license: self.choice(&chef::license)?,
+            confdir: self.path(&chef::confdir)?,
             key_bits: self.key_bits(&chef::key_bits)?,
             organization: organization
                 .ok_or_else(|| self.invalid(&chef::organization, ORGANIZATION))?,

@@ -5,11 +5,12 @@
 pub mod block;
 pub mod client_rb;
 
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
     Action, Authority, Bundle, EarlyKey, Engine, EngineRecord, Grant, Installation, Installed,
-    Item, KeySpec, NodeContext, Observed, Place, RequiredSettings, Run, invariant, node,
+    Item, KeySpec, NodeContext, Observed, Place, RequiredSettings, Run, Wanted, invariant, node,
 };
 use crate::fault::{Fault, Kind};
 use crate::pki::CaBundle;
@@ -18,10 +19,74 @@ use crate::secret::Secret;
 /// The directories of its packages that the systemd units allow enlist to write.
 pub const WRITABLE: [&str; 2] = ["/etc/chef", "/etc/cinc"];
 
+/// Chef, or its build without Chef's trademarks and licence.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    strum::EnumString,
+    strum::VariantNames,
+)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+pub enum Product {
+    #[default]
+    Chef,
+    Cinc,
+}
+
+impl Product {
+    fn confdir(self) -> &'static str {
+        match self {
+            Self::Chef => "/etc/chef",
+            Self::Cinc => "/etc/cinc",
+        }
+    }
+
+    /// The name of its program.
+    #[must_use]
+    pub fn program(self) -> &'static str {
+        match self {
+            Self::Chef => "chef-client",
+            Self::Cinc => "cinc-client",
+        }
+    }
+}
+
+/// Whether the product is looked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ChefWanted {
+    #[default]
+    No,
+    /// It is known: from the settings or the record.
+    Known(Product),
+    Find,
+}
+
+/// What `chef_license` may be (Chef's documentation, "Accepting the Chef License").
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, strum::EnumString, strum::VariantNames, strum::IntoStaticStr,
+)]
+#[strum(serialize_all = "kebab-case")]
+pub enum License {
+    Accept,
+    AcceptSilent,
+    AcceptNoPersist,
+}
+
 /// The `[chef]` settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Chef {
-    pub confdir: String,
+    /// None: the one that is installed.
+    pub product: Option<Product>,
+    pub license: Option<License>,
+    /// None: the product's.
+    pub confdir: Option<String>,
     /// 2048, 3072 or 4096.
     pub key_bits: u32,
     pub organization: String,
@@ -37,29 +102,37 @@ pub struct Chef {
 
 impl Engine for Chef {
     fn early_key(&self, state_dir: &str) -> Option<EarlyKey> {
+        // If another product is installed, the key that it has is used, and this one is dropped.
+        let site = self.site(None);
         let (bits, staged) = (self.key_bits, node::staged_key(state_dir));
-        Some(EarlyKey { bits, staged, at: Some(key_place(self).path) })
+        Some(EarlyKey { bits, staged, at: Some(site.key_place().path) })
     }
 
-    fn directories(&self, _: &Observed) -> Vec<Place> {
-        vec![directory(self)]
+    fn wanted(&self, recorded: &EngineRecord) -> Wanted {
+        let known = self.product.or(recorded.chef);
+        Wanted { chef: known.map_or(ChefWanted::Find, ChefWanted::Known), ..Wanted::default() }
+    }
+
+    fn directories(&self, observed: &Observed) -> Vec<Place> {
+        vec![self.site(observed.chef).directory()]
     }
 
     fn planned(&self, node: &NodeContext<'_>) -> Option<Bundle> {
-        let Authority::Chef { endpoint, ca } = node.authority else { return None };
-        Some(install(self, node.name, endpoint, ca.as_deref(), ""))
+        let url = self.server_url(node.authority)?;
+        let site = self.site(node.observed.chef);
+        Some(install(&site, node.name, &url, node.authority.ca(), ""))
     }
 
     fn hold(&self, node: &NodeContext<'_>) -> Option<Bundle> {
         let url = self.server_url(node.authority)?;
-        let mut hold = Bundle::default();
-        let later = install(self, node.name, &url, node.authority.ca(), "");
-        hold.check_first(&later, Some(required(self, node.name, &url)));
+        let (site, mut hold) = (self.site(node.observed.chef), Bundle::default());
+        let later = install(&site, node.name, &url, node.authority.ca(), "");
+        hold.check_first(&later, Some(required(&site, node.name, &url)));
         Some(hold)
     }
 
     fn key(&self, node: &NodeContext<'_>) -> Result<Option<KeySpec>, Fault> {
-        Ok(Some(KeySpec::plain(node, key_place(self), self.key_bits)))
+        Ok(Some(KeySpec::plain(node, self.site(node.observed.chef).key_place(), self.key_bits)))
     }
 
     fn install(
@@ -71,7 +144,8 @@ impl Engine for Chef {
         let (Some(url), Grant::Client) = (self.server_url(node.authority), grant) else {
             return Err(invariant("Chef needs a Chef server and the grant of a client"));
         };
-        let bundle = install(self, node.name, &url, node.authority.ca(), &node.staged_key());
+        let site = self.site(node.observed.chef);
+        let bundle = install(&site, node.name, &url, node.authority.ca(), &node.staged_key());
         Ok(Installation::Bundle(bundle))
     }
 
@@ -85,6 +159,10 @@ impl Engine for Chef {
 }
 
 impl Chef {
+    fn site(&self, observed: Option<Product>) -> Site<'_> {
+        Site { settings: self, product: self.product.or(observed).unwrap_or_default() }
+    }
+
     /// `chef_server_url`.
     fn server_url(&self, authority: &Authority) -> Option<String> {
         match authority {
@@ -97,22 +175,39 @@ impl Chef {
     }
 }
 
-/// Where the client's private key is installed.
-fn key_place(settings: &Chef) -> Place {
-    place(settings, "client.pem", 0o600)
+/// The settings, with the product that they are for.
+struct Site<'a> {
+    settings: &'a Chef,
+    product: Product,
 }
 
-/// Chef's own directory.
-fn directory(settings: &Chef) -> Place {
-    place(settings, "", 0o755)
+impl Site<'_> {
+    fn confdir(&self) -> &str {
+        self.settings.confdir.as_deref().unwrap_or_else(|| self.product.confdir())
+    }
+
+    fn place(&self, name: &str, mode: u32) -> Place {
+        let path = format!("{}/{name}", self.confdir());
+        Place { path: path.trim_end_matches('/').to_owned(), mode, owner: None }
+    }
+
+    /// Where the client's private key is installed.
+    fn key_place(&self) -> Place {
+        self.place("client.pem", 0o600)
+    }
+
+    /// The product's own directory.
+    fn directory(&self) -> Place {
+        self.place("", 0o755)
+    }
 }
 
 /// Installs key, CA, first-boot.json and client.rb.
-fn install(settings: &Chef, name: &str, url: &str, ca: Option<&str>, staged: &str) -> Bundle {
+fn install(site: &Site<'_>, name: &str, url: &str, ca: Option<&str>, staged: &str) -> Bundle {
     let mut actions = vec![
-        Action::Directory(directory(settings)),
-        Action::Directory(place(settings, "trusted_certs", 0o755)),
-        Action::Key { at: key_place(settings), from: staged.to_owned() },
+        Action::Directory(site.directory()),
+        Action::Directory(site.place("trusted_certs", 0o755)),
+        Action::Key { at: site.key_place(), from: staged.to_owned() },
     ];
     // One file per certificate: Chef reads only the first certificate of a file (its source,
     // `http/ssl_policies.rb`).
@@ -124,31 +219,31 @@ fn install(settings: &Chef, name: &str, url: &str, ca: Option<&str>, staged: &st
         };
         actions.push(Action::File {
             item: Item::Ca,
-            at: place(settings, &name, 0o644),
+            at: site.place(&name, 0o644),
             content: certificate,
             outdates: Vec::new(),
         });
     }
     actions.push(Action::File {
         item: Item::FirstBoot,
-        at: place(settings, "first-boot.json", 0o644),
-        content: first_boot(settings),
+        at: site.place("first-boot.json", 0o644),
+        content: first_boot(site.settings),
         outdates: Vec::new(),
     });
     // client.rb comes last, because chef-client can run once it exists.
     actions.push(Action::Block {
         item: Item::Settings,
-        at: place(settings, "client.rb", 0o644),
-        content: client_rb_lines(settings, name, url),
+        at: site.place("client.rb", 0o644),
+        content: client_rb_lines(site, name, url),
     });
-    actions.push(Action::ConfirmSettings(required(settings, name, url)));
-    Bundle { lock: None, actions, run: settings.run.then(|| first_run(settings)) }
+    actions.push(Action::ConfirmSettings(required(site, name, url)));
+    Bundle { lock: None, actions, run: site.settings.run.then(|| first_run(site)) }
 }
 
 /// The settings that chef-client must use.
-fn required(settings: &Chef, name: &str, url: &str) -> RequiredSettings {
-    let client_rb = place(settings, "client.rb", 0o644).path;
-    RequiredSettings::Chef { client_rb, content: client_rb_lines(settings, name, url) }
+fn required(site: &Site<'_>, name: &str, url: &str) -> RequiredSettings {
+    let client_rb = site.place("client.rb", 0o644).path;
+    RequiredSettings::Chef { client_rb, content: client_rb_lines(site, name, url) }
 }
 
 /// An organization's name: lower-case letters, digits, `-` and `_`, beginning with a letter or
@@ -174,13 +269,17 @@ pub fn check_organization(name: &str) -> Result<(), Fault> {
 }
 
 /// The lines of client.rb. It is Ruby, so every value is a quoted string.
-fn client_rb_lines(settings: &Chef, name: &str, url: &str) -> String {
+fn client_rb_lines(site: &Site<'_>, name: &str, url: &str) -> String {
     let mut lines = vec![
         format!("chef_server_url {}", quoted(url)),
         format!("node_name {}", quoted(name)),
-        format!("client_key {}", quoted(&format!("{}/client.pem", settings.confdir))),
-        format!("trusted_certs_dir {}", quoted(&format!("{}/trusted_certs", settings.confdir))),
+        format!("client_key {}", quoted(&site.key_place().path)),
+        format!("trusted_certs_dir {}", quoted(&site.place("trusted_certs", 0o755).path)),
     ];
+    let settings = site.settings;
+    if let Some(license) = settings.license {
+        lines.push(format!("chef_license {}", quoted(license.into())));
+    }
     if let Some((name, group)) = &settings.policy {
         lines.push("use_policyfile true".to_owned());
         lines.push(format!("policy_name {}", quoted(name)));
@@ -207,19 +306,38 @@ fn first_boot(settings: &Chef) -> String {
     format!("{content:#}\n")
 }
 
+/// Exit codes of a first run that need a person (Chef's source, `licensing.rb`, and its documentation,
+/// "Accepting the Chef License").
+const FAILURES: [(i32, &str); 3] = [
+    (
+        172,
+        "Chef's license is not accepted: set license = \"accept\" in [chef], then run `enlist join`",
+    ),
+    (
+        173,
+        "the license key of Chef 19 does not entitle to chef-client: check it with `chef-client --version`",
+    ),
+    (
+        174,
+        "Chef 19 has no license key: set CHEF_LICENSE_KEY or CHEF_LICENSE_SERVER for chef-client",
+    ),
+];
+
 /// The first run. Exit codes 35 and 37 mean that it succeeded and a reboot is needed (Chef's RFC 062).
-fn first_run(settings: &Chef) -> Run {
-    let mut arguments = vec!["-j".to_owned(), format!("{}/first-boot.json", settings.confdir)];
+fn first_run(site: &Site<'_>) -> Run {
+    let settings = site.settings;
+    let mut arguments = vec!["-j".to_owned(), site.place("first-boot.json", 0o644).path];
     if let Some(environment) = settings.environment.as_ref().filter(|_| settings.policy.is_none()) {
         arguments.extend(["-E".to_owned(), environment.clone()]);
     }
     let path = settings.program.clone();
-    Run { program: "chef-client", path, arguments, succeeds_with: vec![0, 35, 37] }
-}
-
-fn place(settings: &Chef, name: &str, mode: u32) -> Place {
-    let path = format!("{}/{name}", settings.confdir);
-    Place { path: path.trim_end_matches('/').to_owned(), mode, owner: None }
+    Run {
+        program: site.product.program(),
+        path,
+        arguments,
+        succeeds_with: vec![0, 35, 37],
+        failures: &FAILURES,
+    }
 }
 
 #[cfg(test)]

@@ -118,6 +118,7 @@ fn first_run(settings: &Puppet) -> Run {
         path: settings.program.clone(),
         arguments: ["agent", "--test", "--waitforcert", "0"].map(str::to_owned).to_vec(),
         succeeds_with: vec![0, 2],
+        failures: &[],
     }
 }
 

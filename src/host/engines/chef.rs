@@ -1,8 +1,23 @@
 //! Chef on this machine: the files that chef-client reads after `client.rb`.
 
 use crate::engines::chef::client_rb::{self as settings, Source};
+use crate::engines::chef::{ChefWanted, Product};
 use crate::host::files;
+use crate::host::program;
 use crate::host::root::Root;
+
+/// The product that is wanted, or else installed. None: it was not looked for, or neither is installed.
+#[must_use]
+pub fn product(root: &Root, wanted: ChefWanted) -> Option<Product> {
+    let is_installed = |product: &Product| {
+        program::find(root, &[product.program()], None).is_ok_and(|found| found.is_some())
+    };
+    match wanted {
+        ChefWanted::No => None,
+        ChefWanted::Known(product) => Some(product),
+        ChefWanted::Find => [Product::Chef, Product::Cinc].into_iter().find(is_installed),
+    }
+}
 
 /// The lines that override enlist's settings: file, line and setting.
 #[must_use]

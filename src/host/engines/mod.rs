@@ -29,6 +29,7 @@ pub async fn observe(root: &Root, wanted: Wanted) -> Result<Observed, Fault> {
             None => None,
         },
         opsworks_agent: if wanted.opsworks_agent { opsworks_agent::site(root) } else { None },
+        chef: chef::product(root, wanted.chef),
     };
     if let Some(site) = &mut observed.opsworks_agent {
         clean([&mut site.instance, &mut site.fingerprint]);
@@ -44,7 +45,7 @@ pub async fn observe(root: &Root, wanted: Wanted) -> Result<Observed, Fault> {
 #[must_use]
 pub fn expect(root: &Root, wanted: Wanted) -> Observed {
     let puppet = wanted.puppet.map(|wanted| puppet::likely_site(root, wanted));
-    Observed { puppet, ..Observed::default() }
+    Observed { puppet, chef: chef::product(root, wanted.chef), ..Observed::default() }
 }
 
 /// Finishes or undoes a hand-over that an earlier start did not complete.

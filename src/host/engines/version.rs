@@ -35,7 +35,9 @@ pub async fn version(
     set: Option<&str>,
 ) -> Result<Option<String>, Fault> {
     let Some((name, option, least)) = program_of(id) else { return Ok(None) };
-    let Some(path) = program::find(root, &[name], set)? else { return Ok(None) };
+    // Cinc is Chef under another name.
+    let names: &[&str] = if id == EngineId::Chef { &[name, "cinc-client"] } else { &[name] };
+    let Some(path) = program::find(root, names, set)? else { return Ok(None) };
     let shown = root.shown(&path);
     let output = match process::run(&shown, &[option], LIMIT, Network::Unused).await {
         Ok(output) => output,
