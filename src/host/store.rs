@@ -144,11 +144,25 @@ impl Store {
     pub fn back_up_content(&self, path: &str, content: &[u8], unix: i64) -> Result<(), Fault> {
         self.make("backup")?;
         self.drop_old_copies(&flat_name(path))?;
-        let copy = self.at(&format!("backup/{unix}-{}", flat_name(path)));
+        let copy = self.free_copy(&flat_name(path), content, unix)?;
         files::replace(&self.root, &copy, content, 0o600, None)?;
         let (path, backup) = (self.root.shown(path), self.root.shown(&copy));
         tracing::info!(path, backup, "a copy of the former file is kept");
         Ok(())
+    }
+
+    /// Where a copy goes. A second one in the same second is dated a second later, and so on, unless it is
+    /// the same copy.
+    fn free_copy(&self, flat: &str, content: &[u8], unix: i64) -> Result<String, Fault> {
+        let mut time = unix;
+        loop {
+            let copy = self.at(&format!("backup/{time}-{flat}"));
+            let there = files::read_if_there(&self.root, &copy)?.map(zeroize::Zeroizing::new);
+            if there.is_none_or(|there| *there == content) {
+                return Ok(copy);
+            }
+            time = time.saturating_add(1);
+        }
     }
 
     /// Moves another machine's identity aside: these files, the record, and a key that was made but
@@ -179,11 +193,17 @@ impl Store {
     }
 
     /// Moves the record to the backups, because this node is no longer a member. Likewise a key that
-    /// was never used. Removes temporary files.
+    /// was never used. Removes notes and temporary files.
     ///
     /// # Errors
     /// `Host`.
     pub fn forget(&self, unix: i64) -> Result<(), Fault> {
+        let names = files::names(&self.root, &self.directory).unwrap_or_default();
+        // The record is last: as long as it is there, this is repeated.
+        let is_note = |name: &&String| name.strip_suffix(".json").is_some_and(|it| it != "record");
+        for note in names.iter().filter(is_note) {
+            files::remove(&self.root, &self.at(note))?;
+        }
         for name in ["key.pem", "record.json"] {
             let path = self.at(name);
             self.back_up(&path, unix)?;
@@ -247,6 +267,33 @@ mod tests {
         assert_eq!(names.first().unwrap(), &format!("{}-answer.txt", times.end - 32));
         let path = format!("/var/lib/enlist/ssm/evidence/{}", names.last().unwrap());
         assert_eq!(files::read(&root, &path).unwrap().len(), LARGEST_EVIDENCE);
+    }
+
+    #[test]
+    fn two_copies_in_one_second_are_both_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::new(directory.path());
+        let store = Store::new(root.clone(), "ssm");
+        for content in ["first", "second", "first"] {
+            store.back_up_content("/etc/a/x.conf", content.as_bytes(), 990).unwrap();
+        }
+        let read = |name: &str| files::read(&root, &format!("/var/lib/enlist/ssm/backup/{name}"));
+        assert_eq!(read("990-a-x.conf").unwrap(), b"first");
+        assert_eq!(read("991-a-x.conf").unwrap(), b"second");
+        assert_eq!(files::names(&root, "/var/lib/enlist/ssm/backup").unwrap().len(), 2);
+    }
+
+    #[test]
+    fn what_is_forgotten_leaves_only_copies_behind() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::new(directory.path());
+        let store = Store::new(root.clone(), "ssm");
+        store.keep_note("checked-key.json", "{}").unwrap();
+        files::replace(&root, "/var/lib/enlist/ssm/record.json", b"{}", 0o600, None).unwrap();
+        store.forget(990).unwrap();
+        assert_eq!(files::names(&root, "/var/lib/enlist/ssm").unwrap(), ["backup"]);
+        let copies = files::names(&root, "/var/lib/enlist/ssm/backup").unwrap();
+        assert_eq!(copies, ["990-ssm-record.json"]);
     }
 
     #[test]
