@@ -52,7 +52,9 @@ fn every_setting_is_documented() {
     let mut text = String::from(
         "# Settings\n\nGenerated from `src/config/setting_table.rs` with `UPDATE_DOCS=1 cargo test --test docs`.\n\n\
          In the environment, `table.key` is `ENLIST_TABLE_KEY`, with `_` for `-`. In the environment and after `--set`,\n\
-         a table of texts is written `name=value,name=value`, and a list `a,b`.\n",
+         a table of texts is written `name=value,name=value`, and a list `a,b`.\n\n\
+         A later file overrides an earlier one setting by setting. A table of texts, such as `extension_requests`, and a list are one setting:\n\
+         a later file replaces the whole of it, and its entries are not merged.\n",
     );
     let mut table = "";
     for key in SETTINGS {

@@ -192,10 +192,11 @@ fn an_activation_can_be_left_in_a_file_or_come_from_elsewhere() {
     let (id, code) =
         (file["ActivationId"].as_str().unwrap(), file["ActivationCode"].as_str().unwrap());
     // Another node uses this activation.
-    let other = ssm(
-        &format!("activation_id = \"{id}\"\nactivation_code_file = \"/etc/enlist/code\"\n"),
-        &[],
+    let other = ssm("", &[]);
+    let given = format!(
+        "[node]\nbudget = \"15s\"\n[ssm]\nactivation_id = \"{id}\"\nactivation_code_file = \"/etc/enlist/code\"\n"
     );
+    other.settings(&given);
     other.write("etc/enlist/code", &format!("{code}\n"));
     fs::write(
         other.path("usr/bin/amazon-ssm-agent"),

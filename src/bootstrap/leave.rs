@@ -28,7 +28,9 @@ pub struct Leave {
     hand_over_is_settled: bool,
     answers: Vec<Answer>,
     progress: Progress,
-    /// What a person has to do, because the authority still has this node.
+    /// Whether this node is cleared also if the authority can't be told.
+    is_forced: bool,
+    /// What a person has to do at the authority.
     remains: Option<String>,
 }
 
@@ -74,10 +76,44 @@ impl Leave {
             hand_over_is_settled: false,
             answers: Vec::new(),
             progress,
+            is_forced: false,
             remains: None,
         };
         leave.decide(now);
         leave
+    }
+
+    /// Clears this node also if the authority can't be told: once the budget is spent, or at once where
+    /// trying again can't help.
+    #[must_use]
+    pub fn forced(mut self) -> Self {
+        self.is_forced = true;
+        self
+    }
+
+    /// Clears this node without telling the authority, and without asking anybody.
+    #[must_use]
+    pub fn local(mut self, now: Now) -> Self {
+        if self.progress == Progress::Member && !self.journal.has_ended() {
+            self.journal.decided = None;
+            self.clear_alone(now, "the authority was not told");
+            self.decide(now);
+        }
+        self
+    }
+
+    fn clear_alone(&mut self, now: Now, why: &str) {
+        let record = &self.journal.working;
+        let was_attempted = record.phase.name() != PhaseName::New || record.is_member();
+        let grant = record.current_grant().cloned();
+        if was_attempted {
+            self.remains = self.target.remains(record.name.as_deref(), grant.as_ref());
+        }
+        if !matches!(record.phase, Phase::Leaving { .. }) {
+            self.journal.enter(now, Phase::Leaving { grant, was_attempted, is_told: false });
+        }
+        self.journal.step_done(StepKind::Departed, why);
+        self.progress = Progress::Gone;
     }
 
     fn engine(&self) -> &dyn Engine {
@@ -125,7 +161,9 @@ impl Leave {
                         result
                     }
                     Departure::Unclear(why) => {
-                        format!("{authority} may still have this node: {why}")
+                        let result = format!("{authority} may still have this node: {why}");
+                        self.remains = Some(why);
+                        result
                     }
                 };
                 self.journal.step_done(StepKind::Departed, result);
@@ -250,6 +288,11 @@ impl Steps for Leave {
     }
 
     fn fail(&mut self, now: Now, fault: Fault) {
+        let is_retried = fault.is_retried() && !self.journal.schedule.is_spent(now);
+        if self.is_forced && !is_retried && self.progress == Progress::Member {
+            self.clear_alone(now, &format!("the authority was not told: {}", fault.sentence()));
+            return;
+        }
         self.journal.fail(now, fault, None);
     }
 }

@@ -9,12 +9,18 @@ use super::{Global, parse, printer};
 use crate::config::Input;
 use crate::config::input::Entry;
 use crate::config::schema::Setting;
+use crate::config::{Settings, all_errors};
 use crate::daemon;
+use crate::facts::{Ec2, Facts};
 use crate::fault::Fault;
 use crate::host::Environment;
+use crate::host::Root;
 use crate::host::aws::environment::ShownValue;
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  enlist check                          all errors, or the values in force
+  enlist check --config new.toml        before it is put in place")]
 pub struct Options {
     /// Print JSON
     #[arg(long)]
@@ -46,9 +52,7 @@ struct Line {
 
 pub fn run(global: &Global, options: &Options) -> Result<u8, Fault> {
     let root = global.root()?;
-    let input = global.input(&root)?;
-    let settings = parse(&input, &root)?;
-    let environment = daemon::environment(&settings)?;
+    let (input, settings, environment) = checked(global, &root)?;
     if options.json {
         printer::json(&Listing {
             files: input.files.clone(),
@@ -60,6 +64,39 @@ pub fn run(global: &Global, options: &Options) -> Result<u8, Fault> {
         printer::out(&text(&input, &environment, &settings.target_ids()))?;
     }
     Ok(0)
+}
+
+/// The settings, if nothing is wrong with them. All errors are printed; the last one is returned.
+fn checked(global: &Global, root: &Root) -> Result<(Input, Settings, Environment), Fault> {
+    let collected = global.collected(root)?;
+    let errors = all_errors(&collected, &|path| super::read_file(root, path));
+    let mut faults: Vec<Fault> = errors.into_iter().map(Fault::from).collect();
+    let last = faults.pop();
+    for fault in &faults {
+        printer::error(fault);
+    }
+    if let Some(last) = last {
+        return Err(last);
+    }
+    let input = global.input(root)?;
+    let settings = parse(&input, root)?;
+    let environment = daemon::environment(&settings)?;
+    check_name(&settings)?;
+    Ok((input, settings, environment))
+}
+
+/// Checks the name as far as it does not depend on the node: with an instance id and a host name as they
+/// are everywhere.
+fn check_name(settings: &Settings) -> Result<(), Fault> {
+    let Some(template) = &settings.name else { return Ok(()) };
+    let ec2 = Ec2 { instance_id: "i-0123456789abcdef0".to_owned(), ..Ec2::default() };
+    let (hostname, fqdn) = ("web1".to_owned(), "web1.example.com".to_owned());
+    let name = template.render(&Facts { hostname, fqdn, ec2: Some(ec2), ..Facts::default() })?;
+    for target in settings.targets() {
+        target.check_name(&name)?;
+        settings.engines.get(target.engine()).check_name(&name)?;
+    }
+    Ok(())
 }
 
 fn line((key, entry): &(&'static Setting, Entry)) -> Line {

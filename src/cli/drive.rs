@@ -97,7 +97,14 @@ pub fn run<M: StateMachine>(
             };
             run.instrument(span(id))
         });
-        let outcomes = join_all(runs).await;
+        let outcomes = tokio::select! {
+            outcomes = join_all(runs) => outcomes,
+            () = interrupted() => {
+                progress.finish();
+                printer::note(INTERRUPTED);
+                return Ok(INTERRUPTED_CODE);
+            }
+        };
         progress.finish();
         let mut faults = Vec::new();
         for outcome in outcomes {
@@ -111,6 +118,17 @@ pub fn run<M: StateMachine>(
         }
         end(faults)
     })
+}
+
+/// The exit code after Ctrl-C, as shells have it: 128, and the number of the signal.
+const INTERRUPTED_CODE: u8 = 130;
+const INTERRUPTED: &str = "interrupted. The record has how far it was: the same command continues from there, with the same key; `enlist status` shows the phase, `enlist leave` undoes it";
+
+/// Waits for Ctrl-C.
+async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// Prints what was done. It is done also if that can't be printed.

@@ -11,6 +11,9 @@ use crate::fault::Fault;
 use crate::host::{AwsSettings, Environment, Host, HttpClients};
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  enlist facts
+  enlist facts --json")]
 pub struct Options {
     /// Print JSON
     #[arg(long)]

@@ -4,11 +4,14 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use clap::Args;
+
 use super::drive::{self, Begin, Scope, Selection};
 use super::progress::Progress;
-use super::{Global, printer};
+use super::{Global, plan, printer};
 use crate::bootstrap::{Bootstrap, FaultNote, Finding, Maintenance, Outcome, Plan, Record, resume};
 use crate::config::recorded;
+use crate::engines::{EngineId, Item};
 use crate::fault::{Fault, Kind};
 use crate::host::{Root, Store, inspect};
 
@@ -16,7 +19,27 @@ use crate::host::{Root, Store, inspect};
 /// boot. It takes a minute at most: the former certificate is valid for a third of its lifetime yet.
 pub const RENEWAL_BUDGET: Duration = Duration::from_mins(1);
 
-pub fn run(global: &Global, selection: &Selection, progress: &Progress) -> Result<u8, Fault> {
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  enlist join                         every target of the settings
+  enlist join --plan                  name, requests, files and calls; sends nothing
+  enlist join --set node.budget=2m    give up after two minutes")]
+pub struct Options {
+    #[command(flatten)]
+    selection: Selection,
+    /// Show what a join would do. Nothing is sent or written
+    #[arg(long)]
+    plan: bool,
+    /// With --plan: print JSON
+    #[arg(long, requires = "plan")]
+    json: bool,
+}
+
+pub fn run(global: &Global, options: &Options, progress: &Progress) -> Result<u8, Fault> {
+    let selection = &options.selection;
+    if options.plan {
+        return plan::run(global, selection, options.json);
+    }
     // The targets whose changed settings are to be applied.
     let applies = RefCell::new(BTreeSet::new());
     drive::run(
@@ -98,9 +121,28 @@ pub fn summary(root: &Root, record: &Record, already: bool) -> String {
     if let Some(id) = record.member_id() {
         rows.push(("id".to_owned(), id.to_owned()));
     }
+    let next = next_step(root, record).filter(|_| !already);
+    rows.extend(next.map(|next| ("next".to_owned(), next)));
     let store = Store::new(root.clone(), &record.target);
     rows.push(("record".to_owned(), store.record_path()));
     format!("{state}: {} as {name}\n{}", record.authority_name, printer::columns(&rows))
+}
+
+/// What a person runs next. None where the engine runs by itself, or was run already.
+fn next_step(root: &Root, record: &Record) -> Option<String> {
+    let runs = |setting: &str| record.settings.get(setting) == Some(&true.into());
+    match record.engine_id()? {
+        EngineId::Puppet if !runs("puppet.run") => Some("run `puppet agent -t`".to_owned()),
+        EngineId::Chef if !runs("chef.run") => {
+            let first = record.installed.iter().find(|file| file.item == Item::FirstBoot)?;
+            Some(format!("run `chef-client -j {}`", root.shown(&first.path)))
+        }
+        EngineId::SsmAgent => {
+            let file = record.installed.iter().find(|file| file.item == Item::Activation)?;
+            Some(format!("register an agent with the activation in {}", root.shown(&file.path)))
+        }
+        _ => None,
+    }
 }
 
 /// Inspects a member, and warns of files that are missing or damaged.

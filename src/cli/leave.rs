@@ -1,5 +1,9 @@
 //! `enlist leave`: tells the authority, then removes what enlist installed.
 
+use std::time::Duration;
+
+use clap::Args;
+
 use super::drive::{self, Begin, Scope, Selection};
 use super::progress::Progress;
 use super::{Global, printer};
@@ -9,15 +13,42 @@ use crate::fault::Fault;
 use crate::host::Root;
 use crate::targets::state_dir;
 
+/// How long an authority that does not answer is tried with `--force`.
+const FORCED_BUDGET: Duration = Duration::from_secs(30);
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  enlist leave                     every target
+  enlist leave --target ssm        this one, also without its table in the settings
+  enlist leave --local             clear this node alone; says what stays at the authority
+  enlist leave --force             try to tell the authority for 30 s, then clear this node")]
+pub struct Options {
+    #[command(flatten)]
+    selection: Selection,
+    /// Clear this node alone: the authority is not told
+    #[arg(long)]
+    local: bool,
+    /// Clear this node also if the authority refuses, or does not answer in 30 s
+    #[arg(long, conflicts_with = "local")]
+    force: bool,
+}
+
 /// Leaving twice, or without having joined, is success.
-pub fn run(global: &Global, selection: &Selection, progress: &Progress) -> Result<u8, Fault> {
+pub fn run(global: &Global, options: &Options, progress: &Progress) -> Result<u8, Fault> {
     drive::run(
         global,
-        (selection, Scope::Members),
+        (&options.selection, Scope::Members),
         progress,
         |Begin { target, settings, record, seed, now, .. }| {
             let engines = settings.engines.clone();
-            Ok(Leave::new(target, engines, record, settings.budget, seed, now))
+            let budget = settings.budget;
+            let budget = if options.force { budget.min(FORCED_BUDGET) } else { budget };
+            let leave = Leave::new(target, engines, record, budget, seed, now);
+            Ok(match (options.local, options.force) {
+                (true, _) => leave.local(now),
+                (_, true) => leave.forced(),
+                _ => leave,
+            })
         },
         &async |root: &Root, outcome: &Outcome| {
             Ok(match outcome {

@@ -4,6 +4,7 @@
 
 pub mod autosign;
 mod check;
+mod completions;
 mod csr;
 mod doctor;
 mod drive;
@@ -11,6 +12,7 @@ mod facts;
 mod join;
 mod leave;
 mod logging;
+mod plan;
 mod policy;
 mod prepare;
 mod printer;
@@ -25,6 +27,7 @@ mod status_text;
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -37,16 +40,36 @@ pub use printer::error as print_error;
 
 /// Joins this machine to the service that manages it: key, request, approval, checks, installation
 #[derive(Debug, Parser)]
-#[command(name = "enlist", version, propagate_version = true, max_term_width = 100)]
+#[command(name = "enlist", version, long_version = version(), propagate_version = true, max_term_width = 100)]
 #[command(
     after_help = "Exit codes: 0 joined; 64 usage; 65 unacceptable key or certificate; 69 rejected; \
-70 bug or damaged record; 74 disk, permissions, lock; 75 budget spent; 76 not the API; 77 denied; 78 settings."
+70 bug or damaged record; 74 disk, permissions, lock; 75 budget spent; 76 not the API; 77 denied; 78 settings; \
+130 interrupted.
+
+Examples:
+  enlist check                  are the settings valid?
+  enlist doctor                 what keeps this node from joining?
+  enlist join --plan            what would a join do?
+  enlist join
+  enlist status --probe         is it a member, is it healthy, does the authority know it?"
 )]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// The version, the commit that it was built from, and the build. The commit is given by the build
+/// (`BUILD_COMMIT`), so that building a commit twice gives the same bytes.
+fn version() -> &'static str {
+    static TEXT: OnceLock<String> = OnceLock::new();
+    TEXT.get_or_init(|| {
+        let commit = option_env!("BUILD_COMMIT").unwrap_or("unknown");
+        let build = if cfg!(debug_assertions) { "debug" } else { "release" };
+        let (version, machine) = (env!("CARGO_PKG_VERSION"), std::env::consts::ARCH);
+        format!("{version}\ncommit {commit}\nbuild {build}, {machine}")
+    })
 }
 
 #[derive(Clone, Debug, Args)]
@@ -60,7 +83,7 @@ pub struct Global {
     /// Override a setting: TABLE.KEY=VALUE
     #[arg(long = "set", global = true, value_name = "SETTING")]
     pub set: Vec<String>,
-    /// Log more: -v each call, -vv everything
+    /// Log more: -v each call, -vv also each step, connection and answer
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// Log warnings and errors only
@@ -81,7 +104,7 @@ pub enum LogFormat {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Join every configured target, then exit
-    Join(drive::Selection),
+    Join(join::Options),
     /// Join every configured target, then stay: monitor, renew, report (the service)
     Run(run::Options),
     /// Show the membership and the health of each target, and the next step
@@ -93,7 +116,7 @@ pub enum Command {
     /// Restore what is installed from the record, and correct the engine's settings
     Repair(drive::Selection),
     /// Tell the authorities that this node leaves, then remove what enlist installed
-    Leave(drive::Selection),
+    Leave(leave::Options),
     /// Show what this node would tell an authority about itself
     Facts(facts::Options),
     /// Validate the settings, and show each with where it was set
@@ -104,6 +127,8 @@ pub enum Command {
     Csr(csr::Options),
     /// Decide whether a Puppet Server signs a certificate request (on the server; see enlist-autosign)
     Autosign(autosign::Options),
+    /// Print the completions of a shell
+    Completions(completions::Options),
     /// Make the missing directories of the configured targets (the first step of the units)
     #[command(hide = true)]
     Prepare(prepare::Options),
@@ -140,6 +165,7 @@ pub fn run(cli: Cli) -> Result<u8, Fault> {
         Command::Policy(options) => policy::run(&cli.global, &options),
         Command::Csr(options) => csr::run(&cli.global, &options),
         Command::Autosign(options) => autosign::command(&cli.global, &options),
+        Command::Completions(options) => completions::run(&options),
         Command::Prepare(options) => prepare::run(&cli.global, &options),
     }
 }
@@ -175,17 +201,35 @@ impl Global {
         Ok(input)
     }
 
+    /// The same, with all errors collected.
+    fn collected(&self, root: &Root) -> Result<Input, ConfigError> {
+        let mut input = match &self.config {
+            Some(path) => read_only(path)?.collecting(),
+            None => fragments::collect_all(&Fragments(root))?,
+        };
+        input.add_environment(variables::all().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
+        }))?;
+        for argument in &self.set {
+            let added = input.add_argument(argument);
+            input.tolerate(added)?;
+        }
+        Ok(input)
+    }
+
     fn settings(&self, root: &Root) -> Result<Settings, ConfigError> {
         parse(&self.input(root)?, root)
     }
 }
 
 fn parse(input: &Input, root: &Root) -> Result<Settings, ConfigError> {
-    let read = |path: &str| {
-        files::read_trusted_text(root, path, files::LARGEST)
-            .map_err(|error| format!("{}: {}", root.shown(path), because(&error)))
-    };
-    Settings::parse(input, &read)
+    Settings::parse(input, &|path| read_file(root, path))
+}
+
+/// Reads a file that a setting names.
+fn read_file(root: &Root, path: &str) -> Result<String, String> {
+    files::read_trusted_text(root, path, files::LARGEST)
+        .map_err(|error| format!("{}: {}", root.shown(path), because(&error)))
 }
 
 /// Reads `--config`, a path of the running system: `--root` does not apply to it.
@@ -218,6 +262,15 @@ impl fragments::Source for Fragments<'_> {
 }
 
 fn unreadable(error: &std::io::Error) -> Unreadable {
+    let inner =
+        error.get_ref().and_then(|inner| inner.downcast_ref::<std::string::FromUtf8Error>());
+    if let Some(error) = inner {
+        let at = error.utf8_error().valid_up_to();
+        return Unreadable {
+            cause: format!("it is not UTF-8 text, from byte {} on", at + 1),
+            todo: Some("save it as UTF-8; from Latin-1: `iconv -f ISO-8859-1 -t UTF-8`".to_owned()),
+        };
+    }
     Unreadable { cause: error.to_string(), todo: files::advice(error).map(str::to_owned) }
 }
 

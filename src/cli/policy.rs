@@ -9,6 +9,9 @@ use crate::secret::SecretSource;
 use crate::targets::Permissions;
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  enlist policy >policy.json
+  aws iam put-role-policy --role-name ROLE --policy-name enlist --policy-document file://policy.json")]
 pub struct Options {}
 
 /// A statement for joining, one for reconciling after a lost reply, and one for leaving.

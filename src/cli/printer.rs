@@ -28,6 +28,11 @@ pub fn error(fault: &Fault) {
     let _ = io::stderr().lock().write_all(render(fault).as_bytes());
 }
 
+/// Writes a line for people to stderr.
+pub fn note(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "enlist: {text}");
+}
+
 /// Writes a result to stdout as JSON, with a newline at the end.
 ///
 /// # Errors

@@ -65,6 +65,9 @@ impl Progress {
         }
         self.steps = status.steps.len();
         let doing = match &status.waiting {
+            Some(wait) if wait.is_fault => {
+                format!("attempt {} failed: {}", status.failures, wait.sentence(now))
+            }
             Some(wait) => wait.sentence(now),
             None => status.doing.clone(),
         };

@@ -10,15 +10,28 @@ use crate::fault::{Fault, Kind};
 use crate::host::{Root, files, lock};
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  enlist run                            in the foreground, for systemd
+  enlist run --daemonize                on a host without systemd")]
 pub struct Options {
     /// Run in the background, for hosts without systemd
     #[arg(long)]
     daemonize: bool,
     /// File for the process id of the background process
-    #[arg(long, value_name = "FILE", default_value = "/run/enlist/enlist.pid")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "/run/enlist/enlist.pid",
+        requires = "daemonize"
+    )]
     pid_file: String,
     /// File for the log of the background process
-    #[arg(long, value_name = "FILE", default_value = "/var/log/enlist.log")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "/var/log/enlist.log",
+        requires = "daemonize"
+    )]
     log_file: String,
 }
 
@@ -40,7 +53,19 @@ pub fn run(global: &Global, options: &Options) -> Result<u8, Fault> {
     let ended = runtime.block_on(daemon::run(&root, &read, first));
     // Does not wait for a key that is still being generated: nobody will use it.
     runtime.shutdown_background();
+    if options.daemonize {
+        remove_pid_file(&root, &options.pid_file);
+    }
     ended.map(|()| 0)
+}
+
+/// Removes the file with the id of this process, which ends.
+fn remove_pid_file(root: &Root, path: &str) {
+    if root.line(path) == Some(std::process::id().to_string())
+        && let Err(fault) = files::remove(root, path)
+    {
+        tracing::warn!("{}", fault.sentence());
+    }
 }
 
 /// The settings; none if no target is configured. The package may be installed before its settings.

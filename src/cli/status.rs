@@ -13,6 +13,10 @@ use crate::fault::Fault;
 use crate::host::{Root, clock, lock, timer};
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  enlist status --wait --timeout 10m    until every target has joined
+  enlist status --probe                 also ask the authority now
+  enlist status --json | jq .well")]
 pub struct Options {
     #[command(flatten)]
     selection: Selection,

@@ -47,14 +47,26 @@ pub struct Unreadable {
 /// For a file that can't be read or parsed.
 pub fn read_all(source: &impl Source) -> Result<Input, ConfigError> {
     let searched = [DIRECTORY_VENDOR, DIRECTORY_BOOT, MAIN_FILE, DIRECTORY_ADMIN];
-    let mut input = Input::looked_for_in(searched.map(|path| source.shown(path)).join(", "));
+    read_all_into(Input::looked_for_in(searched.map(|path| source.shown(path)).join(", ")), source)
+}
+
+/// Reads all files, and collects their errors.
+///
+/// # Errors
+/// For a directory that can't be read.
+pub fn collect_all(source: &impl Source) -> Result<Input, ConfigError> {
+    read_all_into(Input::default().collecting(), source)
+}
+
+fn read_all_into(mut input: Input, source: &impl Source) -> Result<Input, ConfigError> {
     for path in in_directory(source, DIRECTORY_VENDOR)?
         .into_iter()
         .chain(in_directory(source, DIRECTORY_BOOT)?)
         .chain([MAIN_FILE.to_owned()])
         .chain(in_directory(source, DIRECTORY_ADMIN)?)
     {
-        read_one(&mut input, source, &path)?;
+        let read = read_one(&mut input, source, &path).map(drop);
+        input.tolerate(read)?;
     }
     Ok(input)
 }
@@ -108,21 +120,34 @@ pub fn add_text(input: &mut Input, text: &str, path: &str) -> Result<(), ConfigE
     for (name, value) in root.get_ref() {
         let table = name.get_ref().as_ref();
         let here = origin(name.span().start);
-        if !schema::SETTINGS.iter().any(|key| key.table == table) {
-            return Err(unknown_table(table, here));
-        }
-        let DeValue::Table(entries) = value.get_ref() else {
-            return Err(ConfigError::Invalid {
-                origin: here,
-                key: table.to_owned(),
-                found: format!("a value of type {}", value.get_ref().type_str()),
-                allowed: format!("a table, [{table}]"),
-            });
-        };
-        input.name_table(table, here);
-        for (name, value) in entries {
-            add_entry(input, table, name, value, &origin)?;
-        }
+        let added = add_table(input, table, value, here, &origin);
+        input.tolerate(added)?;
+    }
+    Ok(())
+}
+
+fn add_table(
+    input: &mut Input,
+    table: &str,
+    value: &Spanned<DeValue<'_>>,
+    here: Origin,
+    origin: &impl Fn(usize) -> Origin,
+) -> Result<(), ConfigError> {
+    if !schema::SETTINGS.iter().any(|key| key.table == table) {
+        return Err(unknown_table(table, value, here));
+    }
+    let DeValue::Table(entries) = value.get_ref() else {
+        return Err(ConfigError::Invalid {
+            origin: here,
+            key: table.to_owned(),
+            found: format!("a value of type {}", value.get_ref().type_str()),
+            allowed: format!("a table, [{table}]"),
+        });
+    };
+    input.name_table(table, here);
+    for (name, value) in entries {
+        let added = add_entry(input, table, name, value, origin);
+        input.tolerate(added)?;
     }
     Ok(())
 }
@@ -141,6 +166,11 @@ fn add_entry(
             input.set(key, values::from_toml(key, value.get_ref(), &here)?, here);
             Ok(())
         }
+        None if !schema::tables_of(name.get_ref()).is_empty() => Err(ConfigError::Misplaced {
+            origin: here,
+            tables: schema::tables_of(name.get_ref()),
+            key: dotted,
+        }),
         None => Err(ConfigError::UnknownKey {
             origin: here,
             nearest: schema::nearest(&dotted),
@@ -149,7 +179,11 @@ fn add_entry(
     }
 }
 
-fn unknown_table(table: &str, origin: Origin) -> ConfigError {
+fn unknown_table(table: &str, value: &Spanned<DeValue<'_>>, origin: Origin) -> ConfigError {
+    let tables = schema::tables_of(table);
+    if !tables.is_empty() && !matches!(value.get_ref(), DeValue::Table(_)) {
+        return ConfigError::Misplaced { origin, key: table.to_owned(), tables };
+    }
     let known = schema::SETTINGS.iter().map(|key| key.table);
     let nearest = known
         .map(|known| (strsim::jaro_winkler(table, known), known))

@@ -119,6 +119,8 @@ pub struct Input {
     pub files: Vec<String>,
     /// The places where settings were looked for.
     pub searched: String,
+    /// The errors so far, where they are collected. None: the first one ends the reading.
+    errors: Option<Vec<ConfigError>>,
 }
 
 impl Input {
@@ -126,6 +128,45 @@ impl Input {
     #[must_use]
     pub fn looked_for_in(searched: String) -> Self {
         Self { searched, ..Self::default() }
+    }
+
+    /// Collects the errors from now on, instead of ending at the first.
+    #[must_use]
+    pub fn collecting(self) -> Self {
+        Self { errors: Some(Vec::new()), ..self }
+    }
+
+    /// The errors that were collected.
+    #[must_use]
+    pub fn take_errors(&mut self) -> Vec<ConfigError> {
+        self.errors.take().unwrap_or_default()
+    }
+
+    /// Collects an error, or returns it.
+    ///
+    /// # Errors
+    /// The error, unless errors are collected.
+    pub fn tolerate(&mut self, result: Result<(), ConfigError>) -> Result<(), ConfigError> {
+        match (result, &mut self.errors) {
+            (Err(error), Some(errors)) => {
+                errors.push(error);
+                Ok(())
+            }
+            (result, _) => result,
+        }
+    }
+
+    /// Takes a value back. Returns whether it was set.
+    pub fn unset(&mut self, table: &str, name: &str) -> bool {
+        let before = self.entries.len();
+        self.entries.retain(|(of, key), _| *of != table || *key != name);
+        self.entries.len() != before
+    }
+
+    /// Takes a whole table back. Returns whether it was written.
+    pub fn unname_table(&mut self, table: &str) -> bool {
+        self.entries.retain(|(of, _), _| *of != table);
+        self.tables.remove(table).is_some()
     }
 
     /// Sets a value, and marks its table as written.
@@ -160,21 +201,24 @@ impl Input {
         &mut self,
         variables: impl Iterator<Item = (String, String)>,
     ) -> Result<(), ConfigError> {
-        for (name, text) in variables {
-            if !name.starts_with("ENLIST_") {
-                continue;
-            }
-            let origin = Origin::Variable(name.clone());
-            let Some(key) = SETTINGS.iter().find(|key| schema::variable(key) == name) else {
-                let near = name.trim_start_matches("ENLIST_").to_lowercase().replacen('_', ".", 1);
-                let nearest = schema::nearest(&near).and_then(|dotted| {
-                    let (table, key) = dotted.split_once('.')?;
-                    schema::find(table, key).map(schema::variable)
-                });
-                return Err(ConfigError::UnknownKey { origin, key: name, nearest });
-            };
-            self.set(key, values::from_text(key, &text, &origin)?, origin);
+        for (name, text) in variables.filter(|(name, _)| name.starts_with("ENLIST_")) {
+            let result = self.add_variable(name, &text);
+            self.tolerate(result)?;
         }
+        Ok(())
+    }
+
+    fn add_variable(&mut self, name: String, text: &str) -> Result<(), ConfigError> {
+        let origin = Origin::Variable(name.clone());
+        let Some(key) = SETTINGS.iter().find(|key| schema::variable(key) == name) else {
+            let near = name.trim_start_matches("ENLIST_").to_lowercase().replacen('_', ".", 1);
+            let nearest = schema::nearest(&near).and_then(|dotted| {
+                let (table, key) = dotted.split_once('.')?;
+                schema::find(table, key).map(schema::variable)
+            });
+            return Err(ConfigError::UnknownKey { origin, key: name, nearest });
+        };
+        self.set(key, values::from_text(key, text, &origin)?, origin);
         Ok(())
     }
 

@@ -23,6 +23,8 @@ pub enum ConfigError {
     NotToml { origin: Origin, cause: String },
     #[error("there is no setting {}", shortened(&format!("{key:?}")))]
     UnknownKey { origin: Origin, key: String, nearest: Option<String> },
+    #[error("the setting {key:?} is not in its table")]
+    Misplaced { origin: Origin, key: String, tables: Vec<&'static str> },
     #[error("{key} can't be {}", shortened(found))]
     Invalid { origin: Origin, key: String, found: String, allowed: String },
     #[error("{key} is missing")]
@@ -39,6 +41,7 @@ impl ConfigError {
             Self::Unreadable { path, .. } => path.clone(),
             Self::NotToml { origin, .. }
             | Self::UnknownKey { origin, .. }
+            | Self::Misplaced { origin, .. }
             | Self::Invalid { origin, .. }
             | Self::Missing { origin, .. } => origin.to_string(),
             Self::NoTarget { searched } => searched.clone(),
@@ -58,6 +61,11 @@ impl ConfigError {
             Self::UnknownKey { nearest: None, .. } => {
                 "remove it; `man enlist.toml` lists all settings".to_owned()
             }
+            Self::Misplaced { key, tables, .. } => {
+                let name = key.rsplit('.').next().unwrap_or(key);
+                let tables: Vec<String> = tables.iter().map(|table| format!("[{table}]")).collect();
+                format!("move {name} below the line of its table: {}", tables.join(" or "))
+            }
             Self::Invalid { allowed, .. } => format!("allowed: {allowed}"),
             Self::Missing { key, allowed, .. } => format!("set {key}: {allowed}"),
             Self::NoTarget { .. } => {
@@ -71,6 +79,52 @@ impl ConfigError {
             Self::NotConfigured { configured, .. } => {
                 format!("give one of the targets that are configured: {configured}")
             }
+        }
+    }
+}
+
+/// Every error in the settings, in the order in which they are found: those of the input, then those of
+/// the values. A value that is not allowed is left out, and the others are looked at again.
+#[must_use]
+pub fn all_errors(input: &Input, read_file: settings::ReadFile<'_>) -> Vec<ConfigError> {
+    let mut input = input.clone();
+    let mut found = input.take_errors();
+    while let Err(error) = Settings::parse(&input, read_file) {
+        let parts = |key: &str| {
+            let mut parts = key.split('.').map(str::to_owned);
+            parts.next().zip(parts.next())
+        };
+        let goes_on = match &error {
+            ConfigError::Invalid { key, .. } | ConfigError::UnknownKey { key, .. } => {
+                parts(key).is_some_and(|(table, name)| input.unset(&table, &name))
+            }
+            ConfigError::Missing { key, .. } => {
+                parts(key).is_some_and(|(table, _)| input.unname_table(&table))
+            }
+            _ => false,
+        };
+        let named = match &error {
+            ConfigError::Missing { key, .. } => found.iter().any(|known| known.is_about(key)),
+            ConfigError::NoTarget { .. } => !found.is_empty(),
+            _ => false,
+        };
+        if !named {
+            found.push(error);
+        }
+        if !goes_on {
+            break;
+        }
+    }
+    found
+}
+
+impl ConfigError {
+    fn is_about(&self, wanted: &str) -> bool {
+        match self {
+            Self::Invalid { key, .. }
+            | Self::UnknownKey { key, .. }
+            | Self::Missing { key, .. } => key == wanted,
+            _ => false,
         }
     }
 }

@@ -93,6 +93,12 @@ pub fn find(table: &str, name: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.table == table && setting.name == name)
 }
 
+/// The tables that have a setting of this name.
+#[must_use]
+pub fn tables_of(name: &str) -> Vec<&'static str> {
+    SETTINGS.iter().filter(|setting| setting.name == name).map(|setting| setting.table).collect()
+}
+
 /// The environment variable for a setting: `ENLIST_OPSWORKS_CM_SERVER`.
 #[must_use]
 pub fn variable(setting: &Setting) -> String {

@@ -63,10 +63,18 @@ pub fn from_toml(
         (Form::Map, DeValue::Table(table)) => {
             let pair = |(name, value): (&Spanned<_>, &Spanned<DeValue<'_>>)| {
                 let name: &std::borrow::Cow<'_, str> = name.get_ref();
-                Some((name.to_string(), value.get_ref().as_str()?.to_owned()))
+                match value.get_ref().as_str() {
+                    Some(text) => Ok((name.to_string(), text.to_owned())),
+                    None => Err(ConfigError::Invalid {
+                        origin: origin.clone(),
+                        key: format!("{key}.{name}"),
+                        // A number may be a secret too.
+                        found: format!("a value of type {}", value.get_ref().type_str()),
+                        allowed: "text in quotes".to_owned(),
+                    }),
+                }
             };
-            let map: Option<BTreeMap<_, _>> = table.iter().map(pair).collect();
-            map.map(Value::Map).ok_or_else(wrong)
+            table.iter().map(pair).collect::<Result<_, _>>().map(Value::Map)
         }
         _ => Err(wrong()),
     }

@@ -24,7 +24,7 @@ use crate::config::settings::LeaveOn;
 use crate::driver::milestones;
 use crate::fault::Fault;
 use crate::host::imds::Notices;
-use crate::host::{HttpClients, Root, power};
+use crate::host::{HttpClients, Root, files, power};
 use service_manager::ServiceManager;
 use signals::{Command, Signals};
 use supervisor::{Ended, Supervisor};
@@ -49,28 +49,50 @@ pub async fn run(
 ) -> Result<(), Fault> {
     let mut signals = Signals::new()?;
     let manager = ServiceManager::from_environment();
-    let mut settings = first.map(Rc::new);
+    let ended = until_stopped(root, read, first.map(Rc::new), &manager, &mut signals).await;
+    let (settings, ended) = ended;
+    if let Some(socket) = settings.as_ref().and_then(|settings| settings.metrics.socket.as_deref())
+        && let Err(fault) = files::remove(root, socket)
+    {
+        tracing::warn!("{}", fault.sentence());
+    }
+    ended
+}
+
+/// Returns the settings that were in force at the end.
+async fn until_stopped(
+    root: &Root,
+    read: ReadSettings<'_>,
+    mut settings: Option<Rc<Settings>>,
+    manager: &ServiceManager,
+    signals: &mut Signals,
+) -> (Option<Rc<Settings>>, Result<(), Fault>) {
     loop {
-        let ended = match Supervisor::new(root, settings.as_ref(), &manager)? {
-            None => idle(&manager, &mut signals).await,
-            Some(supervisor) => supervisor.run(&mut signals).await,
+        let ended = match Supervisor::new(root, settings.as_ref(), manager) {
+            Err(fault) => return (settings, Err(fault)),
+            Ok(None) => idle(manager, signals).await,
+            Ok(Some(supervisor)) => supervisor.run(signals).await,
         };
-        match ended {
+        let result = match ended {
             Ended::Command(Command::Reload) => {
                 settings = manager.reload(|| reload(read, settings));
+                continue;
             }
             Ended::Command(Command::Stop) => {
                 manager.stopping();
-                return stop(root, settings.as_ref(), &manager).await;
+                stop(root, settings.as_ref(), manager).await
             }
             Ended::InstanceEnds(notice) => {
                 manager.status(&format!("{notice}: leaving"));
-                leave(root, settings.as_ref(), &manager, &notice).await?;
-                wait_for_the_end(&manager, &mut signals).await;
-                return Ok(());
+                let left = leave(root, settings.as_ref(), manager, &notice).await;
+                if left.is_ok() {
+                    wait_for_the_end(manager, signals).await;
+                }
+                left
             }
-            Ended::Failed(fault) => return Err(fault),
-        }
+            Ended::Failed(fault) => Err(fault),
+        };
+        return (settings, result);
     }
 }
 

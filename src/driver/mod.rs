@@ -32,6 +32,7 @@ pub async fn drive(
         if let Effect::Finish(outcome) = effect {
             return outcome;
         }
+        tracing::trace!("effect: {}", effect.describe(machine.status(now).authority.as_str()));
         let event = host.perform(effect).await;
         machine.handle(host.now(), event);
     }

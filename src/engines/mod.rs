@@ -91,6 +91,24 @@ pub trait Engine {
         None
     }
 
+    /// What the certificate request will ask for, each with its source.
+    ///
+    /// # Errors
+    /// As [`Self::key`].
+    fn requested(&self, node: &NodeContext<'_>) -> Result<Vec<Requested>, Fault> {
+        let _ = node;
+        Ok(Vec::new())
+    }
+
+    /// Checks a name as far as it does not depend on the node.
+    ///
+    /// # Errors
+    /// `Config` with the rule that is broken.
+    fn check_name(&self, name: &str) -> Result<(), Fault> {
+        let _ = name;
+        Ok(())
+    }
+
     /// The file that holds the engine, and the content by which enlist knows its own.
     fn held_by(&self, recorded: &EngineRecord) -> Option<(String, &'static str)> {
         let _ = recorded;
@@ -184,6 +202,15 @@ impl RequiredSettings {
             Self::Chef { .. } => EngineId::Chef,
         }
     }
+}
+
+/// An extension request, for people. The value of a secret one is hidden.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Requested {
+    pub name: String,
+    pub value: String,
+    /// `settings`, `csr_attributes.yaml`, `this node` or `instance tag`.
+    pub source: &'static str,
 }
 
 /// Every engine with its settings.

@@ -262,8 +262,11 @@ impl HttpConnector for Connection {
         };
         let skew = self.api.as_ref().map(|_| inner.skew.clone());
         let (guard, method) = (self.guard, request.method().to_owned());
+        let shown = proxy::shown(&url);
         HttpConnectorFuture::new(async move {
             let answer = connector.call(request).await;
+            let status = answer.as_ref().ok().map(|answer| answer.status().as_u16());
+            tracing::trace!(%method, url = shown, status, "HTTP");
             let answer = match proxy {
                 Some(proxy) => through(&proxy, &url, answer).await?,
                 None => answer?,

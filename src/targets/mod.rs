@@ -20,9 +20,11 @@ pub mod opsworks;
 pub mod opsworks_cm;
 pub mod puppet_server;
 pub mod ssm;
+mod standing;
 
 pub use api::{Answer, Call, Request};
 pub use name::NameTemplate;
+pub use standing::{Permissions, Standing};
 
 use std::time::Duration;
 
@@ -126,19 +128,6 @@ pub enum Departure {
     Unclear(String),
 }
 
-/// What the authority says of this node now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// It has this node. The text says as what: `certificate 1a2b, signed by this CA`.
-    Present(String),
-    /// It does not have this node, or not any more.
-    Absent { what: String, todo: String },
-    /// It answers, and can't be asked about a single node.
-    Reachable,
-    /// Nothing was asked: the settings say all that could be asked without a membership.
-    NotAsked,
-}
-
 /// What is missing while the authority has not decided, as text for the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Undecided {
@@ -154,18 +143,6 @@ pub struct Undecided {
 
 /// The longest time between two polls of an authority that decides by itself: as the waiter of the AWS CLI.
 pub const LONGEST_POLL: Duration = Duration::from_secs(15);
-
-/// The IAM actions that a target needs, by their purpose.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Permissions {
-    /// An ARN, or `*` where the service has no resources (IAM's Service Authorization Reference).
-    pub resource: String,
-    /// The role that is passed to the service (`iam:PassRole`).
-    pub passes_role: Option<String>,
-    pub join: &'static [&'static str],
-    pub reconcile: &'static [&'static str],
-    pub leave: &'static [&'static str],
-}
 
 /// What is known of the node and its membership when it leaves.
 #[derive(Clone, Copy, Debug)]
@@ -329,6 +306,13 @@ pub trait Target: Send {
         unix: i64,
     ) -> Result<Question<Departure>, Fault>;
 
+    /// The command by which a person ends the membership at the authority, where the node did not.
+    fn remains(&self, name: Option<&str>, grant: Option<&Grant>) -> Option<String> {
+        let _ = grant;
+        let name = name?;
+        Some(format!("remove {name} at {}", self.authority_name()))
+    }
+
     /// Asks what the authority knows of this node now, for `enlist status --probe` and `enlist doctor`.
     /// Read-only. By default, finds out only whether the authority is there and ready. `unix` is the
     /// time in seconds.
@@ -358,6 +342,21 @@ pub trait Target: Send {
             Ok(Question::Ask(request)) => vec![request],
             _ => Vec::new(),
         }
+    }
+
+    /// The calls of a join, in their order, for people.
+    fn calls(&self) -> Vec<String> {
+        let actions = self.permissions().join.iter();
+        actions.map(|action| action.rsplit(':').next().unwrap_or(action).to_owned()).collect()
+    }
+
+    /// Checks a name as far as it does not depend on the node.
+    ///
+    /// # Errors
+    /// `Config` with the rule that is broken.
+    fn check_name(&self, name: &str) -> Result<(), Fault> {
+        let _ = name;
+        Ok(())
     }
 
     /// Until when a grant can be used that somebody else has to use, in Unix seconds. `since` is when the

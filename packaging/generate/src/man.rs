@@ -107,7 +107,9 @@ fn top_page(top: &clap::Command, date: &str, source: &str) -> Outcome<String> {
     list(&mut text, "COMMANDS", &commands);
     let codes = EXIT.map(|(kind, what)| (kind.exit_code().to_string(), what.to_owned()));
     let joined = [("0".to_owned(), "joined, or already joined".to_owned())];
-    list(&mut text, "EXIT STATUS", &[&joined[..], &codes[..]].concat());
+    let interrupted =
+        [("130".to_owned(), "Ctrl-C: the same command continues where this one was".to_owned())];
+    list(&mut text, "EXIT STATUS", &[&joined[..], &codes[..], &interrupted[..]].concat());
     let files: Vec<(String, String)> = SETTINGS_FILES.iter().chain(&FILES).map(owned).collect();
     list(&mut text, "FILES", &files);
     section(&mut text, "ENVIRONMENT", |roff| {

@@ -21,6 +21,9 @@ use crate::fault::Fault;
 use crate::host::{Host, HttpClients, Root, clock};
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  enlist doctor
+  enlist doctor --target ssm --json")]
 pub struct Options {
     #[command(flatten)]
     selection: Selection,

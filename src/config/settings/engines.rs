@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::reader::Reader;
 use crate::config::ConfigError;
-use crate::config::input::{Entry, Value};
+use crate::config::input::{Entry, Origin, Value};
 use crate::config::schema::{Key, form};
 use crate::config::setting_table::{chef, puppet};
 use crate::engines::Engines;
@@ -108,7 +108,12 @@ impl Reader<'_> {
                 Err(self.invalid(&chef::policy_name, "a policy's name, to go with policy_group"))
             }
             (Some(_), None) => {
-                Err(self.invalid(&chef::policy_group, "a policy's group, to go with policy_name"))
+                let origin = self.input.get(&chef::policy_name).map(|entry| entry.origin.clone());
+                Err(ConfigError::Missing {
+                    origin: origin.unwrap_or(Origin::Default),
+                    key: chef::policy_group.to_string(),
+                    allowed: "the group of the policy that policy_name names".to_owned(),
+                })
             }
         }
     }

@@ -19,6 +19,12 @@ impl Reader<'_> {
             "a role's name, not its ARN, 1 to 64 characters, such as service-role/NAME";
         let given = self.given(origin)?;
         let role = self.parsed(&ssm::iam_role, ROLE, role)?;
+        if given.is_some() && role.is_some() {
+            return Err(self.invalid(
+                &ssm::iam_role,
+                "iam_role, for an activation that enlist creates, or activation_id, for one that was created elsewhere; not both",
+            ));
+        }
         let iam_role = match given {
             Some(_) => role,
             None => Some(required(role, origin, &ssm::iam_role, ROLE)?),

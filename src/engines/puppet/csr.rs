@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use super::csr_attributes::Entry;
 use super::{Puppet, PuppetSite, csr_attributes};
+use crate::engines::Requested;
 use crate::facts::Facts;
 use crate::fault::{Fault, Kind};
 use crate::pki::{CsrSpec, oid, proof};
@@ -30,25 +31,12 @@ pub fn csr(
     name: &str,
     auto_renew: bool,
 ) -> Result<CsrPlan, Fault> {
-    let mut notes = Vec::new();
-    let mut extensions = BTreeMap::new();
-    add_tags(settings, facts, &mut extensions, &mut notes);
-    add_own(facts, &mut extensions);
-    let mut attributes = add_file(site, &mut extensions)?;
+    let (found, mut attributes, notes) = collect(settings, facts, site)?;
     if auto_renew && attributes.iter().all(|(dotted, _)| dotted != oid::AUTO_RENEW) {
         attributes.push((oid::AUTO_RENEW.to_owned(), Secret::new("true".to_owned())));
     }
-    for (name, value) in &settings.extension_requests {
-        if let Some(dotted) = oid::resolve(name) {
-            extensions.insert(dotted, value.clone());
-        }
-    }
-    let spec = CsrSpec {
-        name: name.to_owned(),
-        extensions: extensions.into_iter().collect(),
-        attributes,
-        dns_names: Vec::new(),
-    };
+    let extensions = found.into_iter().map(|(dotted, (value, _))| (dotted, value)).collect();
+    let spec = CsrSpec { name: name.to_owned(), extensions, attributes, dns_names: Vec::new() };
     Ok(CsrPlan { spec, notes })
 }
 
@@ -77,6 +65,47 @@ pub fn add_identity(spec: &mut CsrSpec, facts: &Facts) -> Result<(), Fault> {
         spec.attributes.push((dotted.to_owned(), value));
     }
     Ok(())
+}
+
+/// The extension requests, each with its source.
+///
+/// # Errors
+/// As [`csr`].
+pub fn requested(
+    settings: &Puppet,
+    facts: &Facts,
+    site: &PuppetSite,
+) -> Result<Vec<Requested>, Fault> {
+    let (found, ..) = collect(settings, facts, site)?;
+    let shown = |(dotted, (value, source)): (String, (Secret, &'static str))| {
+        let name = oid::name_of(&dotted).map_or(dotted, str::to_owned);
+        let value = if oid::is_secret(&name) { "(secret)" } else { value.expose() };
+        Requested { value: value.to_owned(), name, source }
+    };
+    Ok(found.into_iter().map(shown).collect())
+}
+
+/// The extensions by their OID, with value and source; the custom attributes; and what was left out.
+type Collected = (BTreeMap<String, (Secret, &'static str)>, Vec<(String, Secret)>, Vec<String>);
+
+fn collect(settings: &Puppet, facts: &Facts, site: &PuppetSite) -> Result<Collected, Fault> {
+    let (mut tags, mut own, mut file) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    let mut notes = Vec::new();
+    add_tags(settings, facts, &mut tags, &mut notes);
+    add_own(facts, &mut own);
+    let attributes = add_file(site, &mut file)?;
+    let set = settings.extension_requests.iter();
+    let set = set.filter_map(|(name, value)| Some((oid::resolve(name)?, value.clone()))).collect();
+    let mut all = BTreeMap::new();
+    for (source, found) in [
+        ("instance tag", tags),
+        ("this node", own),
+        ("csr_attributes.yaml", file),
+        ("settings", set),
+    ] {
+        all.extend(found.into_iter().map(|(dotted, value)| (dotted, (value, source))));
+    }
+    Ok((all, attributes, notes))
 }
 
 fn add_tags(

@@ -19,7 +19,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Action, Authority, Bundle, EarlyKey, Engine, EngineRecord, Grant, Installation, Installed,
-    KeySpec, NodeContext, Observed, Place, Proof, RequiredSettings, Wanted, invariant, node,
+    KeySpec, NodeContext, Observed, Place, Proof, Requested, RequiredSettings, Wanted, invariant,
+    node,
 };
 use crate::fault::{Fault, Kind};
 use crate::pki::certificate::{self, CertificateError, Expectation};
@@ -137,7 +138,15 @@ impl Engine for Puppet {
         observed.puppet.iter().flat_map(install::directories_of).collect()
     }
 
+    fn requested(&self, node: &NodeContext<'_>) -> Result<Vec<Requested>, Fault> {
+        csr::requested(self, node.facts, site(node)?)
+    }
+
     fn check(&self, _: &Observed, name: &str) -> Result<(), Fault> {
+        self.check_name(name)
+    }
+
+    fn check_name(&self, name: &str) -> Result<(), Fault> {
         name::check_certname(name).map_err(|error| {
             let todo = "set node.name, for example to \"{instance_id}\" or \"{fqdn}\"";
             let on = format!("{name:?}, for Puppet");

@@ -202,6 +202,8 @@ pub async fn ask(
     request: Request<Full<Bytes>>,
     limits: Limits,
 ) -> Result<Response<Bytes>, HttpsError> {
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    tracing::trace!(host = server.host, port = server.port, %method, path, "connecting");
     Connection::open(clients, server).await?.ask(clients, request, limits).await
 }
 

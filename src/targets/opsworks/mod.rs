@@ -180,6 +180,18 @@ impl Target for Opsworks {
         }
     }
 
+    fn remains(&self, name: Option<&str>, grant: Option<&Grant>) -> Option<String> {
+        Some(match grant {
+            Some(Grant::Instance { id }) => {
+                format!("run `aws opsworks deregister-instance --instance-id {id}`")
+            }
+            _ => format!(
+                "look for {} with `aws opsworks describe-instances --stack-id {}`, then `aws opsworks deregister-instance --instance-id ID`",
+                name?, self.stack_id
+            ),
+        })
+    }
+
     fn trials(&self) -> Vec<super::Request> {
         vec![self.ask_stack(), self.ask_instances()]
     }

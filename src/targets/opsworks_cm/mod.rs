@@ -61,7 +61,18 @@ impl Target for OpsworksCm {
         }
     }
 
+    fn remains(&self, name: Option<&str>, _: Option<&Grant>) -> Option<String> {
+        let (server, name) = (&self.server, name?);
+        Some(format!(
+            "run `aws opsworks-cm disassociate-node --server-name {server} --node-name {name}`"
+        ))
+    }
+
     fn check(&self, _: &Facts, name: &str) -> Result<(), Fault> {
+        self.check_name(name)
+    }
+
+    fn check_name(&self, name: &str) -> Result<(), Fault> {
         name::check_api(name).map_err(|error| {
             let on = format!("{name:?}, for {}", self.authority_name());
             let todo = "set node.name, for example to \"{instance_id}\" or \"{fqdn}\"";

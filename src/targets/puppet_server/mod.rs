@@ -217,6 +217,22 @@ impl Target for PuppetServer {
         }
     }
 
+    fn remains(&self, name: Option<&str>, _: Option<&crate::engines::Grant>) -> Option<String> {
+        Some(format!("run `{}` on the server", clean(name?)))
+    }
+
+    fn calls(&self) -> Vec<String> {
+        let calls = [
+            "GET certificate_revocation_list/ca",
+            "GET certificate/NAME",
+            "GET certificate_request/NAME",
+            "PUT certificate_request/NAME",
+            "GET certificate/NAME, until it is signed",
+        ];
+        let ca = (!matches!(self.ca, Ca::Bundle(_))).then_some("GET certificate/ca");
+        ca.into_iter().chain(calls).map(str::to_owned).collect()
+    }
+
     fn leave(
         &self,
         member: &Member<'_>,

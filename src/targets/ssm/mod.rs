@@ -60,6 +60,10 @@ impl Target for Ssm {
                 "give the instance a profile with the policy AmazonSSMManagedInstanceCore and remove [ssm], or set on_ec2 = true in [ssm]",
             ));
         }
+        self.check_name(name)
+    }
+
+    fn check_name(&self, name: &str) -> Result<(), Fault> {
         check_instance_name(&self.instance_name(name)).map_err(|rule| {
             let what = format!(
                 "the default instance name {:?} can't be used: {rule}",
@@ -190,6 +194,18 @@ impl Target for Ssm {
             what: format!("Systems Manager does not have managed instance {id}"),
             todo: format!("run `enlist leave --target {ID} && enlist join --target {ID}`"),
         }))
+    }
+
+    fn remains(&self, name: Option<&str>, grant: Option<&Grant>) -> Option<String> {
+        Some(match grant {
+            Some(Grant::Managed { id, .. }) => {
+                format!("run `aws ssm deregister-managed-instance --instance-id {id}`")
+            }
+            Some(Grant::Activation { id }) => {
+                format!("run `aws ssm delete-activation --activation-id {id}`")
+            }
+            _ => format!("look for {} with `aws ssm describe-activations`", name?),
+        })
     }
 
     /// With a name that no activation has.
