@@ -7,7 +7,7 @@
 //! decide   checks every rule; the first one whose checks all pass signs
 //! ```
 //!
-//! A join does not use this module. Both share `pki::proof`, the form of the proofs.
+//! A join does not use this module (decision 0017). Both share `pki::proof`, the form of the proofs.
 
 mod audit;
 mod check;

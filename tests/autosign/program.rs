@@ -1,7 +1,7 @@
 //! The program that ships: settings, standard input, STS over TLS, exit code, one line, audit.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
@@ -304,4 +304,53 @@ fn a_challenge_password_is_read_from_its_file() {
     expect(&authority.judge(with("open sesame").as_bytes()), 78, "can't be read");
     let audit = fs::read_to_string(authority.path("audit.jsonl")).unwrap();
     assert!(!audit.contains("sesam"), "{audit}");
+}
+
+/// A proxy that makes the connections that it is asked for, and counts them.
+fn proxy(to: u16) -> (u16, std::sync::Arc<std::sync::Mutex<Vec<String>>>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let asked = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let seen = asked.clone();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut client = stream.unwrap();
+            let mut head = Vec::new();
+            let mut byte = [0];
+            while !head.ends_with(b"\r\n\r\n") && client.read(&mut byte).unwrap_or(0) == 1 {
+                head.push(byte[0]);
+            }
+            let line = String::from_utf8_lossy(&head).lines().next().unwrap_or_default().to_owned();
+            seen.lock().unwrap().push(line);
+            let server = std::net::TcpStream::connect(("127.0.0.1", to)).unwrap();
+            client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").unwrap();
+            let (mut from, mut into) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            std::thread::spawn(move || std::io::copy(&mut from, &mut into));
+            let (mut from, mut into) = (server, client);
+            std::thread::spawn(move || std::io::copy(&mut from, &mut into));
+        }
+    });
+    (port, asked)
+}
+
+/// Only the proxy knows the name `sts.test.invalid`; the certificate is for `localhost`.
+#[test]
+fn sts_is_asked_through_the_proxy_of_the_settings_or_the_environment() {
+    let (authority, sts) = Authority::with(|asked, _| as_aws(asked));
+    let (port, asked) = proxy(sts.port);
+    let text = fs::read_to_string(authority.path("autosign.toml")).unwrap();
+    // A loopback address is never asked through a proxy, so a name stands for STS.
+    let named = text.replace("https://localhost", "https://sts.test.invalid");
+    let with = |text: &str| fs::write(authority.path("autosign.toml"), text).unwrap();
+    let setting = format!("[sts]\nproxy = \"http://127.0.0.1:{port}\"\n");
+    with(&named.replace("[sts]\n", &setting));
+    expect(&authority.judge(request(0).as_bytes()), 78, "no secure connection");
+    with(&named);
+    let mut command = authority.command(&[ID]);
+    command.env("HTTPS_PROXY", format!("http://127.0.0.1:{port}"));
+    expect(&judge(command, request(0).as_bytes()), 78, "no secure connection");
+    let line = format!("CONNECT sts.test.invalid:{} HTTP/1.1", sts.port);
+    assert_eq!(*asked.lock().unwrap(), [line.clone(), line]);
+    // The tunnel reached the server, whose certificate is for another name; nothing was sent.
+    assert_eq!(sts.asked(), 0);
 }
