@@ -8,6 +8,8 @@ mod common;
 mod proofs;
 #[path = "secrets/trace.rs"]
 mod trace;
+#[path = "secrets/validator.rs"]
+mod validator;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
