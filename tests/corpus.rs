@@ -42,6 +42,11 @@ fn autosign() {
 }
 
 #[test]
+fn chef() {
+    replay("chef", bodies::chef::run);
+}
+
+#[test]
 fn answers() {
     replay("answers", bodies::answers::run);
 }

@@ -14,6 +14,7 @@
 pub mod answers;
 pub mod autosign;
 pub mod certificate;
+pub mod chef;
 pub mod environment;
 pub mod files;
 pub mod imds;

@@ -1,7 +1,7 @@
 //! One transport for each service that targets call. It sends a request, and returns the answer in the
 //! service's own terms, with control characters removed from its texts.
 
-mod chef_server;
+pub mod chef_server;
 mod contacts;
 mod fingerprints;
 mod opsworks_cm;

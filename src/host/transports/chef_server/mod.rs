@@ -56,6 +56,21 @@ pub async fn call(clients: &HttpClients, request: Request) -> Result<Answer, Fau
     }
 }
 
+/// The meaning of an answer that has arrived whole. For tests, which have no network.
+///
+/// # Errors
+/// As for [`call`].
+pub fn meaning(
+    clients: &HttpClients,
+    request: &Request,
+    status: u16,
+    body: Vec<u8>,
+) -> Result<Answer, Fault> {
+    let answer = Response::builder().status(status).body(Bytes::from(body));
+    let answer = answer.unwrap_or_default();
+    Exchange { clients, request, on: request.on() }.read(&answer)
+}
+
 fn http_request(request: &Request) -> Result<HttpRequest<Full<Bytes>>, hyper::http::Error> {
     let body = request.action.body();
     let mut builder = HttpRequest::builder()
