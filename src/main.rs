@@ -1,6 +1,7 @@
 #![forbid(unsafe_code)]
 //! Parses the command line, runs the command, prints its fault, and exits.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -9,11 +10,9 @@ use enlist::cli::{self, Cli, autosign};
 use enlist::fault::Kind;
 
 fn main() -> ExitCode {
-    if autosign::is_program(std::env::args_os().next().as_deref()) {
-        return match autosign::Program::try_parse() {
-            Ok(program) => ExitCode::from(program.run()),
-            Err(error) => usage(&error),
-        };
+    let arguments: Vec<_> = std::env::args_os().collect();
+    if autosign::is_program(arguments.first().map(OsString::as_os_str)) {
+        return ExitCode::from(autosign::Program::run(arguments));
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

@@ -19,6 +19,7 @@ pub mod regions;
 mod request;
 mod rules;
 pub mod settings;
+mod strict_pem;
 mod sts;
 mod time;
 

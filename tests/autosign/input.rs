@@ -22,7 +22,7 @@ fn what_is_no_request_is_named() {
             whole.replace("CERTIFICATE REQUEST", "CERTIFICATE"),
             "\"CERTIFICATE\", not a certificate request",
         ),
-        (format!("{whole}{whole}"), "2 PEM blocks"),
+        (format!("{whole}{whole}"), "something after the block"),
         (pem(b"0\0"), "not a PKCS#10"),
         (pem(&tlv(0x30, b"")), "not a PKCS#10"),
         (format!("{whole}{}", " ".repeat(LARGEST)), "larger than 65536 bytes"),
@@ -166,4 +166,47 @@ fn a_region_that_aws_has_since_added_can_be_named() {
     assert!(why.contains("\"eu-south-9\", which is not known here"), "{why}");
     let named = format!("{RULE}regions = [\"eu-south-9\"]\n");
     assert_eq!(judge(&named, ID, &request, NOW, &caller()).verdict, Ok(1));
+}
+
+/// Puppet Server has another parser for the same bytes, and signs what that one finds.
+#[test]
+fn what_two_parsers_could_read_in_two_ways_is_refused() {
+    let whole = good().pem(Key::one()).replace("\r\n", "\n");
+    let (begin, rest) = whole.split_once("-----\n").unwrap();
+    let begin = format!("{begin}-----\n");
+    let one_line: String = rest.lines().filter(|line| !line.starts_with('-')).collect();
+    // BouncyCastle ends a line at CR and takes what this hides; the policy would judge the rest.
+    let hidden = format!("X:\r{one_line}\r------END CERTIFICATE REQUEST-----\rY:\n\n");
+    for (text, why) in [
+        (format!("{begin}{hidden}{rest}"), "a line of the block is not base64"),
+        (format!("{begin}Proc-Type: 4\n\n{rest}"), "a line of the block is not base64"),
+        (format!("{begin}\n{rest}"), "a line of the block is not base64"),
+        (whole.replace('\n', "\r"), "its first line"),
+        (format!("text\n{whole}"), "its first line"),
+        (format!(" {whole}"), "its first line"),
+        (format!("{whole}text\n"), "something after the block"),
+        (whole.replace("-----END", "------END"), "a line of the block is not base64"),
+        (whole.replace("BEGIN CERT", "BEGIN NEW CERT"), "a line of the block is not base64"),
+        (whole.split("-----END").next().unwrap().to_owned(), "is not base64"),
+        (format!("{begin}AAAA=AAA\n{rest}"), "the block is not base64"),
+        (whole.replace("-----BEGIN", "\u{feff}-----BEGIN"), "not ASCII"),
+    ] {
+        let found = said(&text);
+        assert!(found.contains(why), "{text:?}: {found}");
+    }
+    for text in
+        [whole.replace('\n', "\r\n"), format!("{whole}\n"), whole.replace("CERT", "NEW CERT")]
+    {
+        let decision = judge(RULE, ID, &text, NOW, &caller());
+        assert!(decision.verdict.is_ok(), "{decision:?}");
+    }
+}
+
+#[test]
+fn a_name_of_two_lines_is_refused() {
+    let name = "a\n.example.com";
+    let request = Request::new(name).pem(Key::one());
+    let (kind, why) = refused(&judge(RULE, name, &request, NOW, &caller()));
+    assert_eq!(kind, Kind::Data);
+    assert!(why.contains("control characters"), "{why}");
 }

@@ -150,6 +150,41 @@ fn the_program_of_its_own_name_needs_no_command() {
     assert!(run.stderr.contains("<CERTNAME>"), "{}", run.stderr);
 }
 
+/// The server signs whatever ends with 0, and some servers accept such a certname.
+#[test]
+fn a_certname_is_never_an_option() {
+    for name in ["--help", "-h", "--version", "-V", "--explain", "help"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_enlist"));
+        command.arg0("/usr/bin/enlist-autosign").arg(name);
+        let run = judge(command, b"");
+        assert_eq!(run.code, 78, "{name}: {}", run.stderr);
+        assert!(run.stderr.contains(&format!("{name}: not signed")), "{}", run.stderr);
+    }
+    let mut two = Command::new(env!("CARGO_BIN_EXE_enlist"));
+    let run = common::run(two.arg0("enlist-autosign").args(["--help", ID]).stdin(Stdio::null()));
+    assert_eq!(run.code, 64, "{}", run.stdout);
+}
+
+/// The program of the packages hands the name on as it is.
+#[test]
+fn the_packaged_program_takes_one_argument_for_the_certname() {
+    let directory = tempfile::tempdir().unwrap();
+    let packaged = std::fs::read_to_string("packaging/enlist-autosign").unwrap();
+    let shown = packaged.replace("exec /usr/bin/enlist", "printf '%s\\n'");
+    assert_ne!(shown, packaged);
+    let script = directory.path().join("program");
+    std::fs::write(&script, shown).unwrap();
+    for (arguments, handed_on) in [
+        (&["--help"][..], "autosign\n--\n--help\n"),
+        (&[ID], &format!("autosign\n--\n{ID}\n")),
+        (&["--explain", ID], &format!("autosign\n--explain\n{ID}\n")),
+        (&[], "autosign\n"),
+    ] {
+        let output = Command::new("sh").arg(&script).args(arguments).output().unwrap();
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), *handed_on);
+    }
+}
+
 #[test]
 fn a_copied_proof_is_refused_by_sts_and_audited() {
     let (authority, sts) = Authority::with(|asked, _| as_aws(asked));

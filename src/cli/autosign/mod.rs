@@ -8,6 +8,7 @@
 mod record;
 mod sts;
 
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Read as _, Write as _};
 use std::path::PathBuf;
 
@@ -54,17 +55,32 @@ pub struct Program {
 
 /// Whether this process was started under the name of the program of its own.
 #[must_use]
-pub fn is_program(started_as: Option<&std::ffi::OsStr>) -> bool {
+pub fn is_program(started_as: Option<&OsStr>) -> bool {
     started_as.map(std::path::Path::new).and_then(std::path::Path::file_name)
-        == Some(std::ffi::OsStr::new(PROGRAM))
+        == Some(OsStr::new(PROGRAM))
 }
 
 impl Program {
-    /// Runs the program and returns its exit code.
+    /// Runs the program with its arguments, the first of which is its own name, and returns its exit
+    /// code. Only a signature is 0: the server signs whatever ends so, and the help would.
+    ///
+    /// A single argument is the certname, since that is how the server runs it. Servers before 7.9.2
+    /// accept a node named `--help`.
     #[must_use]
-    pub fn run(self) -> u8 {
+    pub fn run(mut arguments: Vec<OsString>) -> u8 {
         core_dumps::disable();
-        run(&Root::running_system(), self.config, &self.options).unwrap_or_else(|fault| {
+        if arguments.len() == 2 {
+            arguments.insert(1, "--".into());
+        }
+        let program = match Self::try_parse_from(arguments) {
+            Ok(program) => program,
+            Err(error) => {
+                // If this fails, nobody reads the output.
+                let _ = error.print();
+                return Kind::Usage.exit_code();
+            }
+        };
+        run(&Root::running_system(), program.config, &program.options).unwrap_or_else(|fault| {
             printer::error(&fault);
             fault.kind.exit_code()
         })
