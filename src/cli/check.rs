@@ -66,6 +66,29 @@ pub fn run(global: &Global, options: &Options) -> Result<u8, Fault> {
     Ok(0)
 }
 
+/// The settings, each with its origin, and what is wrong with them, as JSON.
+pub fn report(global: &Global, root: &Root) -> serde_json::Value {
+    let collected = match global.collected(root) {
+        Ok(collected) => collected,
+        Err(error) => return serde_json::json!({ "errors": [Fault::from(error).sentence()] }),
+    };
+    let errors = all_errors(&collected, &|path| super::read_file(root, path));
+    let errors: Vec<String> = errors.into_iter().map(|e| Fault::from(e).sentence()).collect();
+    let environment = match parse(&collected, root) {
+        Ok(settings) => daemon::environment(&settings).map(|environment| environment.shown),
+        Err(_) => Ok(Vec::new()),
+    };
+    let variables: Vec<Variable> =
+        environment.unwrap_or_default().into_iter().map(Variable::from).collect();
+    let settings: Vec<Line> = collected.listing().iter().map(line).collect();
+    serde_json::json!({
+        "files": collected.files,
+        "settings": settings,
+        "environment": variables,
+        "errors": errors,
+    })
+}
+
 /// The settings, if nothing is wrong with them. All errors are printed; the last one is returned.
 fn checked(global: &Global, root: &Root) -> Result<(Input, Settings, Environment), Fault> {
     let collected = global.collected(root)?;

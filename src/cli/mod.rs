@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_types, reason = "it waits")]
 
 pub mod autosign;
+mod bug_report;
 mod check;
 mod completions;
 mod csr;
@@ -127,6 +128,8 @@ pub enum Command {
     Csr(csr::Options),
     /// Decide whether a Puppet Server signs a certificate request (on the server; see enlist-autosign)
     Autosign(autosign::Options),
+    /// Write one archive with what somebody else needs to find out what is wrong, without secrets
+    BugReport(bug_report::Options),
     /// Print the completions of a shell
     Completions(completions::Options),
     /// Make the missing directories of the configured targets (the first step of the units)
@@ -165,6 +168,7 @@ pub fn run(cli: Cli) -> Result<u8, Fault> {
         Command::Policy(options) => policy::run(&cli.global, &options),
         Command::Csr(options) => csr::run(&cli.global, &options),
         Command::Autosign(options) => autosign::command(&cli.global, &options),
+        Command::BugReport(options) => bug_report::run(&cli.global, &options),
         Command::Completions(options) => completions::run(&options),
         Command::Prepare(options) => prepare::run(&cli.global, &options),
     }

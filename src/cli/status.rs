@@ -71,6 +71,12 @@ pub fn run(global: &Global, options: &Options) -> Result<u8, Fault> {
     Ok(code)
 }
 
+/// The reports as `--json` prints them.
+pub fn json(reports: &[Report]) -> serde_json::Value {
+    let well = reports.iter().all(|report| report.exit_code() == 0);
+    serde_json::json!(Json { schema: SCHEMA, well, targets: reports })
+}
+
 fn limit(options: &Options, known: &[Known]) -> Duration {
     let budgets = known.iter().filter_map(|known| known.settings.as_ref());
     let budget = budgets.map(|settings| settings.budget).max();

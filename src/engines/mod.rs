@@ -235,6 +235,13 @@ impl Engines {
         }
     }
 
+    /// The secrets that the settings have as values.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        let requests = self.puppet.extension_requests.iter();
+        let secret = requests.filter(|(name, _)| crate::pki::oid::is_secret(name));
+        secret.map(|(_, value)| value.expose())
+    }
+
     #[must_use]
     pub fn get(&self, id: EngineId) -> &dyn Engine {
         match id {

@@ -119,6 +119,14 @@ pub fn run(global: &Global, options: &Options) -> Result<u8, Fault> {
     Ok(code)
 }
 
+/// The checks as JSON, for all targets.
+pub async fn report(global: &Global, root: &Root) -> serde_json::Value {
+    let mut checks = Checks::default();
+    Box::pin(all(global, root, &Selection::default(), &mut checks)).await;
+    let well = checks.list.iter().all(|check| check.code == 0);
+    serde_json::json!(Json { schema: SCHEMA, well, checks: &checks.list })
+}
+
 async fn all(global: &Global, root: &Root, selection: &Selection, checks: &mut Checks) {
     machine::state(root, checks);
     let began = clock::instant();

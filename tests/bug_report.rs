@@ -1,0 +1,112 @@
+//! `enlist bug-report`: what the archive holds, and what it must not.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use common::{Node, mode, openssl, run, text};
+use serde_json::Value;
+
+const PSK: &str = "psk-never-in-a-report";
+const SECRET: &str = "wJalrXUtnFEMI-K7MDENG-bPxRfiCYEXAMPLEKEY";
+
+#[test]
+fn the_archive_is_listed_first_and_has_no_secret() {
+    let node = Node::new();
+    node.settings(&format!("[opsworks-cm]\nserver = \"puppet-test\"\n[puppet]\nkey_bits = 2048\nextension_requests = {{ pp_role = \"web\", pp_preshared_key = \"{PSK}\" }}\n"));
+    node.emulator.inject("DescribeNodeAssociationStatus=500*forever".parse().unwrap());
+    let settings = node.read("etc/enlist/enlist.toml");
+    node.settings(&format!("{settings}[node]\nbudget = \"1s\"\n"));
+    assert_eq!(node.enlist(&["join"]).code, 75);
+    let ticket = node.record()["ticket"].as_str().unwrap().to_owned();
+    let journal = format!("#!/bin/sh\necho 'a line with {SECRET} and http://u:pw-1234@proxy/'\n");
+    node.write("usr/bin/journalctl", &journal);
+    assert!(
+        Command::new("chmod")
+            .arg("755")
+            .arg(node.path("usr/bin/journalctl"))
+            .status()
+            .unwrap()
+            .success()
+    );
+    let archive = node.path("report.tar");
+    let ask = |more: &[&str]| {
+        let arguments = [&["bug-report", "--output", text(&archive)], more].concat();
+        run(node.command(&arguments).env("MY_SECRET", SECRET))
+    };
+    let listed = ask(&["--list"]);
+    assert!(listed.code == 0 && !archive.exists(), "{}", listed.stderr);
+    let written = ask(&[]);
+    assert_eq!(written.code, 0, "{}", written.stderr);
+    assert!(written.stdout.starts_with(listed.stdout.lines().next().unwrap()));
+    assert!(written.stdout.ends_with(&format!("written: {}\n", archive.display())));
+    assert_eq!(mode(&archive), 0o600);
+    unpacked(&node, &archive, &ticket);
+}
+
+/// Unpacks the archive with tar, and looks at what is in it.
+fn unpacked(node: &Node, archive: &Path, ticket: &str) {
+    let out = node.path("out");
+    fs::create_dir(&out).unwrap();
+    let unpacked = Command::new("tar").args(["-xf", text(archive), "-C", text(&out)]).status();
+    assert!(unpacked.unwrap().success());
+    let mut all = String::new();
+    for name in [
+        "version.txt",
+        "settings.json",
+        "status.json",
+        "doctor.json",
+        "record-opsworks-cm.json",
+        "journal.txt",
+    ] {
+        let content = fs::read_to_string(out.join(name)).unwrap();
+        if Path::new(name).extension() == Some("json".as_ref()) {
+            let json: Value = serde_json::from_str(&content).unwrap();
+            assert!(json.is_object(), "{name}");
+        }
+        all += &content;
+    }
+    for word in [
+        "pp_role",
+        "\"watching\"",
+        "the last join failed",
+        "(secret)",
+        "a line with (secret)",
+        "http://(secret)@proxy/",
+    ] {
+        assert!(all.contains(word), "{word}: {all}");
+    }
+    let key = node.read("var/lib/enlist/opsworks-cm/key.pem");
+    let line = key.lines().nth(3).unwrap();
+    for secret in [PSK, SECRET, "pw-1234", ticket, line] {
+        assert!(
+            !fs::read(archive).unwrap().windows(secret.len()).any(|part| part == secret.as_bytes()),
+            "{secret}"
+        );
+    }
+    openssl(&[
+        "rsa",
+        "-in",
+        text(&node.path("var/lib/enlist/opsworks-cm/key.pem")),
+        "-noout",
+        "-check",
+    ]);
+}
+
+/// It is for nodes on which nothing works.
+#[test]
+fn it_works_with_settings_that_do_not() {
+    let node = Node::new();
+    node.settings("[opsworks-cm]\nsever = 5\n[broken");
+    let archive = node.path("report.tar");
+    let said = node.enlist(&["bug-report", "--output", text(&archive)]);
+    assert_eq!(said.code, 0, "{}", said.stderr);
+    let out =
+        Command::new("tar").args(["-xOf", text(&archive), "settings.json", "doctor.json"]).output();
+    let out = String::from_utf8(out.unwrap().stdout).unwrap();
+    assert!(out.contains("not TOML") && out.contains("\"failed\""), "{out}");
+}
