@@ -249,3 +249,15 @@ fn the_first_rule_that_fits_signs_and_else_the_closest_is_named() {
     let (_, why) = refused(&judge(&closest, ID, &good().pem(Key::one()), NOW, &caller()));
     assert!(why.starts_with("rule 2 (iam): the name is"), "{why}");
 }
+
+/// `pp_auth_auto_renew`, which a node that renews asks with, is an attribute and no extension. It gives a
+/// shorter lifetime. As an extension, the same OID is below the authorization arc.
+#[test]
+fn an_attribute_that_is_no_proof_changes_nothing() {
+    let auto_renew = puppet_oid(3, 2);
+    let mut asked = good();
+    asked.attributes.push((auto_renew.clone(), vec![tlv(0x13, b"true")]));
+    let decision = judge(RULE, ID, &asked.pem(Key::one()), NOW, &caller());
+    assert_eq!(decision.verdict, Ok(1), "{}", decision.explanation());
+    is_refused(&good().extension(auto_renew, "true"), Kind::Rejected, "pp_auth_auto_renew");
+}
