@@ -64,6 +64,10 @@ disk:
 kill:
     .ci/run kill
 
+# Renewal and removal at Puppet Server 8, in a chroot.
+puppet8:
+    .ci/run puppet8
+
 # Join and leave every target, checked with the AWS CLI and OpenSSL.
 targets:
     .ci/run targets

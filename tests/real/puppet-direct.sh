@@ -10,6 +10,9 @@ directly() {
   a_person_signs
   the_list_signs
   a_clash
+  cleaned_and_revoked
+  many
+  the_lock
   unset AWS_EC2_METADATA_DISABLED
 }
 
@@ -85,4 +88,67 @@ a_clash() {
   join "$ROOT"
   check "direct: then it joins" equal "$CODE" 0
   runs "after the clash"
+}
+
+# A certificate that the admin cleans or revokes: the node is told, and told what to run.
+cleaned_and_revoked() {
+  direct gone.auto.example.com
+  join "$ROOT"
+  check "direct: it joins" equal "$CODE" 0
+  check "direct: the admin cleans its name" "$HERE/puppet-server" clean "$SERVER" gone.auto.example.com
+  leave
+  check "direct: it leaves, and the CA does not have it" equal "$CODE" 0
+  check "direct: nothing is left to do" lacks "$WORK/said" "puppetserver ca clean"
+
+  direct revoked.auto.example.com
+  join "$ROOT"
+  check "direct: the admin revokes it" "$HERE/puppet-server" revoke "$SERVER" revoked.auto.example.com "$SSL/certs/$NAME.pem"
+  rm -rf "$ROOT/var/lib/enlist"
+  join "$ROOT"
+  check "direct: a revoked certificate is not taken: 65" equal "$CODE" 65
+  check "direct: and that is said" contains "$WORK/said" "revoked"
+}
+
+leave() {
+  CODE=0
+  "$ENLIST" leave --config "$WORK/enlist.toml" --root "$ROOT" >"$WORK/said" 2>&1 </dev/null || CODE=$?
+}
+
+# Twenty nodes at once: the CA signs one after the other, and every one joins.
+many() {
+  local each began=$SECONDS
+  for each in $(seq 20); do
+    direct "many-$each.auto.example.com"
+    cp "$WORK/enlist.toml" "$WORK/enlist-$each.toml"
+    sed -i 's/^budget = .*/budget = "2m"/' "$WORK/enlist-$each.toml"
+  done
+  local started=()
+  for each in $(seq 20); do
+    "$ENLIST" join --config "$WORK/enlist-$each.toml" --root "$WORK/many-$each.auto.example.com" \
+      >"$WORK/many-$each" 2>&1 </dev/null &
+    started+=($!)
+  done
+  local failed=0
+  for each in "${started[@]}"; do wait "$each" || failed=$((failed + 1)); done
+  check "direct: twenty nodes at once: all join" equal "$failed" 0
+  echo "twenty joins took $((SECONDS - began)) s"
+}
+
+# Puppet takes away a lock whose holder is not called like Puppet.
+the_lock() {
+  cp "$(command -v sleep)" "$WORK/enlist-puppet"
+  local name pid held
+  for name in "$WORK/enlist-puppet" sleep; do
+    "$name" 60 &
+    pid=$!
+    echo "$pid" >"$WORK/ssl.lock"
+    held=$(ruby -e 'require "puppet"; require "puppet/util/pidlock"; Puppet.initialize_settings([])
+      puts Puppet::Util::Pidlock.new(ARGV[0]).locked?' "$WORK/ssl.lock" 2>/dev/null || true)
+    kill "$pid"; wait "$pid" 2>/dev/null || true
+    if [[ $name == sleep ]]; then
+      check "direct: Puppet ignores a lock of another program" equal "$held" false
+    else
+      check "direct: Puppet honours a lock of enlist-puppet" equal "$held" true
+    fi
+  done
 }

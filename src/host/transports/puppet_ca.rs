@@ -198,12 +198,18 @@ fn http_request(
             ("DELETE", format!("certificate_status/{name}"), "")
         }
     };
+    // A server that has nothing of an accepted kind answers with 406, and does nothing.
+    let is_status = matches!(
+        request.action,
+        Action::RevokeCertificate { .. } | Action::DeleteCertificate { .. }
+    );
+    let accepted = if is_status { "application/json" } else { "text/plain" };
     let content = if body == REVOKED { "application/json" } else { "text/plain" };
     let builder = HttpRequest::builder()
         .method(method)
         .uri(format!("{ROOT}/{path}"))
         .header("host", https::place(server, request.port))
-        .header("accept", "text/plain")
+        .header("accept", accepted)
         .header("user-agent", concat!("enlist/", env!("CARGO_PKG_VERSION")));
     let builder = if body.is_empty() { builder } else { builder.header("content-type", content) };
     builder.body(Full::new(Bytes::from(body.to_owned())))

@@ -11,6 +11,10 @@ use crate::http::Response;
 impl PuppetCa {
     pub(super) fn certificate_status(&mut self, face: &mut Face<'_>, name: &str) -> Response {
         let key = (face.server.to_owned(), name.to_owned());
+        let accepted = face.request.header("accept").unwrap_or("*/*");
+        if ![JSON, "pson", "*/*"].iter().any(|kind| accepted.contains(kind)) {
+            return text(406, "No acceptable resource available.");
+        }
         let exists = self.state(face.cm, face.now, face.server, name).is_some();
         let was_issued = self.was_issued(face, name);
         match face.request.method.as_str() {
