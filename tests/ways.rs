@@ -239,3 +239,14 @@ fn an_interrupted_join_says_what_happens_next() {
         joined.stdout
     );
 }
+
+#[test]
+fn a_log_for_programs_has_the_last_fault_too() {
+    let node = Node::new();
+    node.settings("[opsworks-cm]\nserver = \"none\"\n");
+    let said = node.enlist(&["join", "--log-format", "json"]);
+    assert_eq!(said.code, 69, "{}", said.stderr);
+    let mut lines = said.stderr.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let last = lines.next_back().unwrap();
+    assert_eq!((&last["level"], &last["fields"]["kind"]), (&"ERROR".into(), &"rejected".into()));
+}

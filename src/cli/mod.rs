@@ -34,6 +34,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::fragments::{self, Unreadable};
 use crate::config::{ConfigError, Input, Settings};
+use crate::driver::milestones;
 use crate::fault::{Fault, Kind};
 use crate::host::{Root, core_dumps, files, variables};
 
@@ -155,7 +156,8 @@ pub fn run(cli: Cli) -> Result<u8, Fault> {
         ),
     );
     logging::start(&cli.global, &progress)?;
-    match cli.command {
+    let is_for_people = cli.global.log_format == LogFormat::Text;
+    let result = match cli.command {
         Command::Join(options) => join::run(&cli.global, &options, &progress),
         Command::Run(options) => run::run(&cli.global, &options),
         Command::Leave(options) => leave::run(&cli.global, &options, &progress),
@@ -171,7 +173,17 @@ pub fn run(cli: Cli) -> Result<u8, Fault> {
         Command::BugReport(options) => bug_report::run(&cli.global, &options),
         Command::Completions(options) => completions::run(&options),
         Command::Prepare(options) => prepare::run(&cli.global, &options),
+    };
+    // People read it on stderr. A log that programs read has to have it too.
+    if let (false, Err(fault)) = (is_for_people, &result) {
+        tracing::error!(
+            message_id = milestones::FAILED,
+            kind = fault.kind.word(),
+            "{}",
+            fault.sentence()
+        );
     }
+    result
 }
 
 impl Global {
