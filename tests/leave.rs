@@ -64,3 +64,41 @@ fn an_interrupted_leave_is_finished_and_a_join_is_refused_meanwhile() {
     assert_eq!(left.code, 0, "{}", left.stderr);
     assert!(!node.certificate().exists());
 }
+
+/// Another machine has the name: a refused node must not take it away from that one.
+#[test]
+fn a_node_that_was_refused_tells_the_authority_nothing() {
+    for settings in
+        ["[opsworks-cm]\nserver = \"puppet-test\"\n", "[opsworks-cm]\nserver = \"chef-test\"\n"]
+    {
+        let node = target_node(settings, &[]);
+        node.join();
+        // The same name, without the key and the record of the first one.
+        for directory in ["etc/puppetlabs", "etc/chef", "var/lib/enlist"] {
+            let _ = std::fs::remove_dir_all(node.path(directory));
+        }
+        // A second try meets the record of the first one.
+        for _ in 0..2 {
+            expect(&node.enlist(&["join"]), 69, &["already associated"]);
+        }
+        let left = node.enlist(&["leave"]);
+        assert_eq!(left.code, 0, "{}", left.stderr);
+        assert!(left.stdout.contains("nothing to leave"), "{}", left.stdout);
+        assert_eq!(node.asked("DisassociateNode"), 0);
+        assert_eq!(list(&node.emulator.state(), "associations").len(), 1);
+    }
+}
+
+/// The reply to the first try was lost, so the refusal of a later one says nothing about it.
+#[test]
+fn a_node_in_doubt_is_taken_out_although_a_later_try_was_refused() {
+    let node = target_node(
+        "[opsworks-cm]\nserver = \"puppet-test\"\n",
+        &["AssociateNode=lost-reply", "AssociateNode=denied*forever"],
+    );
+    expect(&node.enlist(&["join"]), 77, &["AssociateNode"]);
+    let left = node.enlist(&["leave"]);
+    assert_eq!(left.code, 0, "{}", left.stderr);
+    assert_eq!(node.asked("DisassociateNode"), 1);
+    assert!(list(&node.emulator.state(), "associations").is_empty());
+}

@@ -59,6 +59,7 @@ fn repair(key: &KeyReport, mut failures: u32, mut crash: Option<u32>) -> (Record
         for _ in 0..1000 {
             let event = match core.poll() {
                 Effect::Finish(Outcome::Joined { record, .. }) => return (*record, mono),
+                Effect::Finish(Outcome::Failed(_)) => return (disk, mono),
                 Effect::GatherFacts(_) => puppet_node::facts("i-1"),
                 Effect::Persist(record) => {
                     disk = *record;
@@ -113,4 +114,14 @@ fn a_repair_has_a_budget_of_its_own() {
     let (record, mono) = repair(&report(), 9, None);
     assert!(matches!(record.phase, Phase::Joined { .. }));
     assert!(mono > Duration::from_mins(1), "it waited after each failure: {mono:?}");
+}
+
+#[test]
+fn a_repair_that_fails_leaves_a_member_with_the_fault() {
+    let key = report();
+    let due = member(&key).renewal_at();
+    let (record, _) = repair(&key, 1000, None);
+    assert!(matches!(record.phase, Phase::Joined { .. }), "{:?}", record.phase);
+    assert!(record.fault.as_ref().is_some_and(|fault| fault.is_final));
+    assert_eq!((record.since, record.renewal_at().is_some()), (JOINED, due.is_some()));
 }

@@ -52,7 +52,7 @@ impl Steps for Bootstrap {
         }
         match self.journal.working.phase.clone() {
             Phase::New => self.create(now),
-            Phase::Creating if self.is_in_doubt => self.reconcile(now),
+            Phase::Creating if self.calls.is_in_doubt => self.reconcile(now),
             Phase::Creating => self.create_again(now),
             Phase::Watching { ticket } => self.wait(now, &ticket),
             Phase::Installing { grant, .. } => self.install(now, &grant),
@@ -128,7 +128,7 @@ impl Bootstrap {
     fn asks_with_request(&self) -> bool {
         let record = &self.journal.working;
         matches!(record.phase.name(), PhaseName::New | PhaseName::Creating)
-            && !self.is_in_doubt
+            && !self.calls.is_in_doubt
             && record.former.is_none()
     }
 
@@ -173,7 +173,7 @@ impl Bootstrap {
         match creation {
             Creation::Call(_) if is_registered => {
                 // The node is registered already, and no record says by whom: reconcile first.
-                self.is_in_doubt = true;
+                self.calls.is_in_doubt = true;
                 self.journal.enter(now, Phase::Creating);
                 Ok(None)
             }
@@ -209,9 +209,11 @@ impl Bootstrap {
             Continue(reconciled) => reconciled,
             Break(effect) => return Ok(Some(effect)),
         };
-        self.is_in_doubt = false;
+        self.calls.is_in_doubt = false;
         match reconciled {
             Reconciled::CallAgain => {
+                // Looking succeeds each time, and must not make the pauses between the calls short again.
+                self.journal.schedule.count_setback();
                 // The earlier grant is gone, and with it any registration that it left here.
                 let observed = self.observed()?;
                 self.journal.working.engine = EngineRecord::of(observed);

@@ -13,12 +13,11 @@ impl Bootstrap {
             // What was answered before may not be so any more.
             self.answers.clear();
         }
-        if phase == PhaseName::Creating && !self.is_in_doubt {
-            self.is_in_doubt = fault.may_have_happened;
-            if !self.is_in_doubt {
-                // The call will be made again; its attempt is recorded before it, like the first.
-                self.count_attempt();
-            }
+        let was_refused =
+            phase == PhaseName::Creating && !self.calls.is_in_doubt && !fault.may_have_happened;
+        if phase == PhaseName::Creating {
+            self.calls.were_refused &= !fault.may_have_happened;
+            self.calls.is_in_doubt |= fault.may_have_happened;
         }
         // An installation that failed may have used up the secret, so another grant is asked for.
         if phase == PhaseName::Installing && self.secret.take().is_some() {
@@ -27,7 +26,12 @@ impl Bootstrap {
         }
         self.journal.fail(now, fault, self.still_held());
         if self.journal.has_ended() {
+            self.journal.working.was_refused =
+                phase == PhaseName::Creating && self.calls.were_refused;
             self.return_to_former(now);
+        } else if was_refused {
+            // The call will be made again; its attempt is recorded before it, like the first.
+            self.count_attempt();
         }
     }
 
@@ -35,7 +39,7 @@ impl Bootstrap {
     /// that grant, and then another one is asked for.
     pub(super) fn replace_grant(&mut self, now: Now) {
         self.journal.enter(now, Phase::Creating);
-        self.is_in_doubt = true;
+        self.calls.is_in_doubt = true;
         self.answers.clear();
         // The engine's registration may have changed meanwhile, so the facts are gathered again.
         self.facts = None;
@@ -44,8 +48,9 @@ impl Bootstrap {
 
     /// Saturates, because the count comes from a file.
     pub(super) fn count_attempt(&mut self) {
-        let attempts = &mut self.journal.working.attempts;
-        *attempts = attempts.saturating_add(1);
+        let record = &mut self.journal.working;
+        record.attempts = record.attempts.saturating_add(1);
+        record.was_refused = false;
     }
 
     /// What lets the engine run as before. After an interrupted installation the engine stays held,

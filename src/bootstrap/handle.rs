@@ -75,7 +75,8 @@ impl Bootstrap {
         self.journal.start_over(Record::new(self.plan.target.id(), &authority, now.unix));
         self.name = None;
         self.authority = None;
-        self.is_in_doubt = false;
+        self.calls.is_in_doubt = false;
+        self.calls.were_refused = true;
         self.answers.clear();
         self.other_machines_files = None;
     }
@@ -105,7 +106,7 @@ impl Bootstrap {
 
     /// Handles the answer to the creating call. Any other answer is kept for the target's question.
     fn answered(&mut self, now: Now, answer: Answer) -> Result<(), Fault> {
-        if self.journal.working.phase.name() != PhaseName::Creating || self.is_in_doubt {
+        if self.journal.working.phase.name() != PhaseName::Creating || self.calls.is_in_doubt {
             self.answers.push(answer);
             return Ok(());
         }

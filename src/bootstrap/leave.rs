@@ -11,9 +11,7 @@ use super::journal::Journal;
 use super::probe::{member, sign};
 use super::retry_schedule::RetrySchedule;
 use super::steps::Steps;
-use super::{
-    Effect, Event, Now, Outcome, Phase, PhaseName, Record, StateMachine, Status, StepKind,
-};
+use super::{Effect, Event, Now, Outcome, Phase, Record, StateMachine, Status, StepKind};
 use crate::engines::{Authority, Engine, Engines, FactsWanted, Installed, Observed};
 use crate::facts::Facts;
 use crate::fault::{Fault, Kind};
@@ -104,7 +102,7 @@ impl Leave {
 
     fn clear_alone(&mut self, now: Now, why: &str) {
         let record = &self.journal.working;
-        let was_attempted = record.phase.name() != PhaseName::New || record.is_member();
+        let was_attempted = record.may_be_known();
         let grant = record.current_grant().cloned();
         if was_attempted {
             self.remains = self.target.remains(record.name.as_deref(), grant.as_ref());
@@ -212,9 +210,7 @@ impl Leave {
             .cause(difference.to_string()));
         }
         let record = &self.journal.working;
-        let is_new = record.phase.name() == PhaseName::New;
-        // A join that was refused begins again, and its call may have had an effect.
-        let was_attempted = !is_new || record.is_member() || record.attempts > 0;
+        let was_attempted = record.may_be_known();
         let fault = record.fault.clone();
         let grant = record.phase.grant();
         // A hand-over may have succeeded just before a crash, without a record of it.

@@ -126,8 +126,16 @@ impl Bootstrap {
         }
     }
 
-    /// Ends a renewal that failed: the node keeps its former grant, and the record keeps the fault.
+    /// Ends a maintenance that failed. The node stays a member. After a renewal it keeps its former grant.
+    /// The record keeps the fault.
     pub(super) fn return_to_former(&mut self, now: Now) {
+        if let Some(since) = self.journal.working.repaired_since() {
+            let Some(grant) = self.journal.working.phase.grant().cloned() else { return };
+            let fault = self.journal.working.fault.take();
+            self.journal.enter(now, Phase::Joined { grant });
+            (self.journal.working.since, self.journal.working.fault) = (since, fault);
+            return;
+        }
         let applied = self.applies_settings();
         let record = &mut self.journal.working;
         let Some(Former { grant, authority, since }) = record.former.take() else { return };

@@ -94,8 +94,7 @@ pub struct Bootstrap {
     needs_hold: bool,
     key: Key,
     request: Request,
-    /// Whether a creating call may have taken effect without a known reply. `reconcile` finds out.
-    is_in_doubt: bool,
+    calls: CreatingCalls,
     /// The answers so far to the target's current question.
     answers: Vec<Answer>,
     /// The secret that came with the grant; never written to disk.
@@ -108,6 +107,15 @@ pub struct Bootstrap {
     maintenance: Maintenance,
     /// The settings, as the record of a new membership keeps them.
     settings: SettingValues,
+}
+
+/// What is known of the creating calls, those of earlier starts among them.
+#[derive(Clone, Copy, Debug)]
+struct CreatingCalls {
+    /// Whether one may have taken effect without a known reply. `reconcile` finds out.
+    is_in_doubt: bool,
+    /// Whether each of them was refused, or none was made.
+    were_refused: bool,
 }
 
 /// What is known at the end, in phase `Joined`.
@@ -177,7 +185,10 @@ pub fn resume(plan: Plan, record: Option<Record>, seed: u64, now: Now) -> Bootst
         name: working.name.clone(),
         // In phase New the recorded authority may be out of date, so it is discovered again.
         authority: working.authority.clone().filter(|_| authority_was_asked),
-        is_in_doubt: working.phase == Phase::Creating,
+        calls: CreatingCalls {
+            is_in_doubt: working.phase == Phase::Creating,
+            were_refused: working.attempts == 0 || working.was_refused,
+        },
         // A new record counts as saved, so that an empty one is never written.
         journal: Journal::new(working.clone(), record.unwrap_or(working), schedule, outcome),
         facts: None,

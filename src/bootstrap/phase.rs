@@ -13,7 +13,7 @@
 //! Watching    Creating    the authority does not know the ticket: create again
 //! Watching    New         the authority refused: the next start begins again
 //! Watching    Joined      a renewal failed: the former certificate stays in use
-//! Installing  Joined      everything is installed, or a renewal failed
+//! Installing  Joined      everything is installed, or a renewal or a repair failed
 //! Installing  Creating    the grant's secret is lost or does not work: get another grant
 //! Joined      New         the certificate is due for renewal
 //! Joined      Installing  the files of a member are repaired

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use enlist::bootstrap::{Outcome, PhaseName, Plan, resume};
-use enlist::fault::Kind;
+use enlist::fault::{Fault, Kind};
 use enlist::targets::opsworks_cm::api::Answer as Own;
 use enlist::targets::{Answer, Decision, Question, Reconciled};
 
@@ -92,4 +92,28 @@ fn after_a_minute_it_is_said_what_a_person_can_do() {
     let record = script.disk.unwrap();
     let fault = record.fault.unwrap();
     assert_eq!((fault.what.as_str(), fault.todo.as_str()), ("i-1 is not signed", "sign i-1"));
+}
+
+/// Each look succeeds and finds nothing, so the creating call is made again, and fails again.
+#[test]
+fn the_pauses_grow_although_the_looks_between_the_calls_succeed() {
+    let mut world = World::new();
+    let mut target = FixedTarget::new(&world);
+    target.shows_registration = false;
+    target.reconcile = |_, answers| match answers {
+        [] => Question::Ask(call()),
+        _ => Question::Done(Reconciled::CallAgain),
+    };
+    let lost = || Fault::new(Kind::Transient, "the reply was lost", "x", "wait").in_doubt();
+    let answers = (0..1000).map(|count| match count % 2 {
+        0 => Err(lost()),
+        _ => Ok(Own::NotFound(String::new()).into()),
+    });
+    let mut script = Script::new(answers.collect());
+    let plan = target.plan(Duration::from_mins(30));
+    let mut core = resume(plan, None, 7, world.now());
+    let outcome = script.run(&mut world, &mut core);
+    assert!(matches!(outcome, Outcome::Failed(_)), "{outcome:?}");
+    // A minute at most, so at least thirty calls in half an hour; as many looks.
+    assert!((60..160).contains(&script.asked.len()), "{}", script.asked.len());
 }

@@ -46,6 +46,8 @@ pub struct Record {
     pub authority: Option<Authority>,
     /// How often the creating call was attempted, whether or not it succeeded.
     pub attempts: u32,
+    /// Whether the authority refused every creating call, so that it has nothing of this node.
+    pub was_refused: bool,
     pub engine: EngineRecord,
     pub installed: Vec<Installed>,
     /// The files of an installation that is under way, failed or was interrupted. Some may be on
@@ -121,6 +123,7 @@ impl Record {
             key: None,
             authority: None,
             attempts: 0,
+            was_refused: false,
             engine: EngineRecord::default(),
             installed: Vec::new(),
             planned: Vec::new(),
@@ -172,6 +175,14 @@ impl Record {
     #[must_use]
     pub fn is_member(&self) -> bool {
         self.phase.name() == PhaseName::Joined || self.former.is_some()
+    }
+
+    /// Whether the authority may have something of this node: a leave has to tell it.
+    #[must_use]
+    pub fn may_be_known(&self) -> bool {
+        // A join that was refused while it waited begins again, and its call had an effect.
+        let was_asked = self.phase.name() != PhaseName::New || self.attempts > 0;
+        self.is_member() || (was_asked && !self.was_refused)
     }
 
     /// What a member shows to its authority. None where it has no certificate, or no key of enlist's.

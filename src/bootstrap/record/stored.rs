@@ -36,6 +36,8 @@ struct Members {
     key_sha1: Option<String>,
     authority: Option<Authority>,
     attempts: u32,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    was_refused: bool,
     ticket: Option<String>,
     grant: Option<Grant>,
     was_attempted: bool,
@@ -109,6 +111,7 @@ impl Members {
             key_sha1: key.and_then(|key| key.sha1.clone()),
             authority: record.authority.clone(),
             attempts: record.attempts,
+            was_refused: record.was_refused,
             ticket: match phase {
                 Phase::Watching { ticket } => Some(ticket.clone()),
                 _ => None,
@@ -154,6 +157,7 @@ impl Members {
             key: self.key.map(|sha256| KeyFingerprints { sha256, sha1: self.key_sha1 }),
             authority: self.authority,
             attempts: self.attempts,
+            was_refused: self.was_refused,
             engine,
             installed: self.installed,
             planned: self.planned,
