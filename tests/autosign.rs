@@ -7,6 +7,8 @@
 
 #[path = "autosign/attacks.rs"]
 mod attacks;
+#[path = "autosign/audit.rs"]
+mod audit;
 mod common;
 #[path = "autosign/csr.rs"]
 mod csr;

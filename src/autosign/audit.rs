@@ -28,7 +28,7 @@ struct Line<'a> {
 }
 
 impl Decision {
-    /// One line of JSON, with a newline.
+    /// One line of JSON, without a newline.
     #[must_use]
     pub fn audit_line(&self) -> String {
         let line = Line {
@@ -46,7 +46,7 @@ impl Decision {
             why: self.verdict.as_ref().err().map(|refusal| refusal.why.as_str()),
         };
         let line = serde_json::to_string(&line).unwrap_or_default();
-        format!("{}\n", text::json(&line))
+        text::json(&line)
     }
 
     /// One line for people, without a newline.

@@ -79,7 +79,8 @@ impl Root {
     }
 
     /// The account that trusted files must belong to.
-    pub(super) fn expected_owner(&self) -> String {
+    #[must_use]
+    pub fn expected_owner(&self) -> String {
         if self.user.0 == 0 { "root".to_owned() } else { self.account(self.user.0) }
     }
 

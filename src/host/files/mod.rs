@@ -25,7 +25,9 @@ use refusal::Refusal;
 use walk::{Place, Purpose, Walk};
 
 pub use check::{check_directory, check_writable};
-pub use special::{LinkLock, append, bind, link_lock, open_lock, open_to_read};
+pub use special::{
+    LinkLock, append, append_line, bind, holder, link_lock, open_lock, open_to_read,
+};
 pub use tree::{copy_tree, move_file, names, remove_tree};
 pub use write::{
     make_directory, make_root, remove, remove_temporaries, remove_temporaries_in, replace, tighten,

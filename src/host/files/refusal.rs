@@ -125,7 +125,13 @@ impl Refusal {
             FileType::Symlink => "a symbolic link",
             _ => "something else",
         };
-        let todo = format!("check it, then run: rm {}", shown(path));
+        // Without /dev/null, nothing works.
+        let todo = match kind {
+            FileType::CharacterDevice | FileType::BlockDevice => {
+                "name a regular file instead".to_owned()
+            }
+            _ => format!("check it, then run: rm {}", shown(path)),
+        };
         Self::error(path, format!("it is {word}, not a regular file"), todo)
     }
 

@@ -4,9 +4,11 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::FileExt as _;
 use std::os::unix::net::UnixListener;
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags};
+use rustix::process::{Gid, Uid};
 
 use super::refusal::Refusal;
 use super::walk::{self, OpenDirectory, Walk};
@@ -41,6 +43,41 @@ pub fn append(root: &Root, path: &str, mode: u32) -> io::Result<File> {
         open_or_make(root, parent, 0o755, None)?;
     }
     open_or_create(root, path, OFlags::WRONLY | OFlags::APPEND, mode)
+}
+
+/// Appends one line, and makes the file and its directory if they are missing. A line that was torn, by
+/// a full disk, is ended first, so that it takes no other line with it. Processes that append at the
+/// same time wait for each other. A new file that root makes belongs to the owner of its directory, who
+/// is to append to it, too.
+///
+/// # Errors
+/// As for [`append`], and if the line can't be written whole.
+pub fn append_line(root: &Root, path: &str, mode: u32, line: &str) -> io::Result<()> {
+    if let Some(parent) = parent_of(path) {
+        open_or_make(root, parent, 0o755, None)?;
+    }
+    let mut file = open_or_create(root, path, OFlags::RDWR | OFlags::APPEND, mode)?;
+    rustix::fs::flock(&file, FlockOperation::LockExclusive)?;
+    let mut last = [b'\n'];
+    if let Some(at) = file.metadata()?.len().checked_sub(1) {
+        file.read_exact_at(&mut last, at)?;
+    }
+    let place = place(root, path)?;
+    let holder = place.directory.stat();
+    if rustix::process::geteuid().is_root() && file.metadata()?.len() == 0 {
+        let (user, group) = (Uid::from_raw(holder.st_uid), Gid::from_raw(holder.st_gid));
+        rustix::fs::fchown(&file, Some(user), Some(group))?;
+    }
+    let start = if last == [b'\n'] { "" } else { "\n" };
+    file.write_all(format!("{start}{line}\n").as_bytes())
+}
+
+/// Whether the file is a regular one, and the account that it belongs to, by name. None if there is
+/// none, or it can't be looked at.
+#[must_use]
+pub fn holder(root: &Root, path: &str) -> Option<(bool, String)> {
+    let stat = place(root, path).ok()?.stat?;
+    Some((walk::is(&stat, FileType::RegularFile), root.account(stat.st_uid)))
 }
 
 fn open_or_create(root: &Root, path: &str, access: OFlags, mode: u32) -> io::Result<File> {
