@@ -292,3 +292,26 @@ fn a_leave_on_a_copy_does_not_remove_the_original() {
     common::expect(&run, 78, &["another machine", OTHER_UUID.trim()]);
     assert_eq!(list(&node.emulator.state(), "associations").len(), 1);
 }
+
+/// A repair or a renewal is of a membership that is there, so it makes no new one.
+#[test]
+fn a_repair_or_a_renewal_on_a_copy_is_refused() {
+    let node = Node::new();
+    node.join();
+    let copied = Copied::of(&node);
+    let instance = other_instance();
+    let asked = node.emulator.calls().len();
+    let key = format!("etc/puppetlabs/puppet/ssl/private_keys/{NAME}.pem");
+    for command in ["repair", "renew"] {
+        let mut enlist = common::bare(&[command, "--root", text(copied.root.path())]);
+        enlist.envs(node.emulator.env());
+        enlist.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", instance.imds_url());
+        let words = ["belongs to another machine", "enlist join --target opsworks-cm"];
+        common::expect(&run(&mut enlist), 78, &words);
+        assert_eq!(node.emulator.calls().len(), asked, "{command} asks nothing");
+        assert_eq!(copied.read(&key), fs::read(node.key()).unwrap());
+    }
+    let joined = join(&node, copied.root.path(), Some(&instance));
+    assert!(joined.stdout.contains(OTHER), "{}", joined.stdout);
+    assert_eq!(list(&node.emulator.state(), "associations").len(), 2);
+}

@@ -1,5 +1,6 @@
 //! Handles the events of a bootstrap.
 
+use super::leave::other_machines_record;
 use super::{Bootstrap, Event, Key, KeyFingerprints, Now, Phase, PhaseName, Record, StepKind};
 use crate::engines::{EngineRecord, Grant, Installed, KeyReport, Observed};
 use crate::facts::Facts;
@@ -36,6 +37,13 @@ impl Bootstrap {
 
     fn take_facts(&mut self, now: Now, facts: Facts, observed: Observed) -> Result<(), Fault> {
         if let Some(difference) = self.journal.working.other_machine(&facts.machine()) {
+            if self.maintenance.is_of_member {
+                let todo = format!(
+                    "run `enlist join --target {}`, which moves that record and its key to the backups and joins this machine",
+                    self.plan.target.id()
+                );
+                return Err(other_machines_record(&*self.plan.target, &difference, &todo));
+            }
             let result = format!(
                 "the record belongs to another machine (this disk was copied: {difference}); moving it and its key to the backups"
             );

@@ -14,6 +14,7 @@ use super::steps::Steps;
 use super::{Effect, Event, Now, Outcome, Phase, Record, StateMachine, Status, StepKind};
 use crate::engines::{Authority, Engine, Engines, FactsWanted, Installed, Observed};
 use crate::facts::Facts;
+use crate::facts::machine::Difference;
 use crate::fault::{Fault, Kind};
 use crate::targets::{Answer, Departure, LONGEST_POLL, Question, Target, invariant, state_dir};
 
@@ -198,16 +199,11 @@ impl Leave {
 
     fn take_facts(&mut self, now: Now, facts: Facts, observed: Observed) -> Result<(), Fault> {
         if let Some(difference) = self.journal.working.other_machine(&facts.machine()) {
-            return Err(Fault::new(
-                Kind::Config,
-                "the record belongs to another machine (this disk was copied), which is still a member",
-                self.target.authority_name(),
-                format!(
-                    "run `enlist join --target {0}`, which moves that record to the backups, then `enlist leave --target {0}`",
-                    self.target.id()
-                ),
-            )
-            .cause(difference.to_string()));
+            let todo = format!(
+                "run `enlist join --target {0}`, which moves that record to the backups, then `enlist leave --target {0}`",
+                self.target.id()
+            );
+            return Err(other_machines_record(&*self.target, &difference, &todo));
         }
         let record = &self.journal.working;
         let was_attempted = record.may_be_known();
@@ -253,6 +249,17 @@ impl Leave {
             ),
         )
     }
+}
+
+/// The fault where only this machine's membership can be worked on, and the record is another machine's.
+pub(super) fn other_machines_record(
+    target: &dyn Target,
+    difference: &Difference,
+    todo: &str,
+) -> Fault {
+    let what =
+        "the record belongs to another machine (this disk was copied), which is still a member";
+    Fault::new(Kind::Config, what, target.authority_name(), todo).cause(difference.to_string())
 }
 
 impl Steps for Leave {

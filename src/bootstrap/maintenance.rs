@@ -18,6 +18,8 @@ pub struct Maintenance {
     /// Apply changed settings: find out the authority again, and install what is in force with them. The
     /// settings that the record keeps afterwards.
     pub apply: Option<SettingValues>,
+    /// Fail where the record belongs to another machine. Else this machine joins.
+    pub is_of_member: bool,
 }
 
 /// The budget for applying settings where the maintenance has no other.

@@ -17,7 +17,15 @@ pub fn run(global: &Global, selection: &Selection, progress: &Progress) -> Resul
         |begin| {
             check(&begin)?;
             let renew = Some(RENEWAL_BUDGET);
-            Ok(bootstrap(begin, Maintenance { renew, renew_now: true, ..Maintenance::default() }))
+            Ok(bootstrap(
+                begin,
+                Maintenance {
+                    renew,
+                    renew_now: true,
+                    is_of_member: true,
+                    ..Maintenance::default()
+                },
+            ))
         },
         &async |root: &Root, outcome: &Outcome| match outcome {
             Outcome::Joined { record, already } => match &record.fault {

@@ -18,7 +18,10 @@ pub fn run(global: &Global, selection: &Selection, progress: &Progress) -> Resul
         progress,
         |begin| {
             check(&begin)?;
-            Ok(bootstrap(begin, Maintenance { repair: true, ..Maintenance::default() }))
+            Ok(bootstrap(
+                begin,
+                Maintenance { repair: true, is_of_member: true, ..Maintenance::default() },
+            ))
         },
         &async |root: &Root, outcome: &Outcome| match outcome {
             Outcome::Joined { record, .. } => {

@@ -18,6 +18,7 @@ const RENEWAL: Maintenance = Maintenance {
     repair: false,
     renew_now: false,
     apply: None,
+    is_of_member: false,
 };
 
 /// A member whose certificate is due: a little after two thirds of its lifetime.
