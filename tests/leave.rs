@@ -102,3 +102,29 @@ fn a_node_in_doubt_is_taken_out_although_a_later_try_was_refused() {
     assert_eq!(node.asked("DisassociateNode"), 1);
     assert!(list(&node.emulator.state(), "associations").is_empty());
 }
+
+/// A fault in the settings does not keep a member: its record says how the authority is reached.
+#[test]
+fn a_member_leaves_also_where_the_settings_can_not_be_read() {
+    let base = "[node]\nbudget = \"2m\"\n[puppet]\nkey_bits = 2048\n";
+    let server = "[opsworks-cm]\nserver = \"puppet-test\"\n";
+    for (broken, word) in [
+        (format!("{base}{server}servr = \"x\"\n"), "there is no setting"),
+        (format!("{base}[opsworks-cm\n"), "the file is not TOML"),
+        (format!("{base}{server}ca_file = \"/gone.pem\"\n"), "/gone.pem"),
+    ] {
+        let node = Node::new();
+        node.join();
+        // A mistake in the command itself is corrected, not passed over.
+        expect(&node.enlist(&["leave", "--set", "node.none=1"]), 78, &[]);
+        node.settings(&broken);
+        expect(&node.enlist(&["join"]), 78, &[word]);
+        let left = node.enlist(&["leave"]);
+        expect(&left, 0, &["the settings can't be used", word]);
+        assert!(left.stdout.contains("left: server puppet-test"), "{}", left.stdout);
+        assert!(list(&node.emulator.state(), "associations").is_empty());
+        assert!(!node.certificate().exists());
+        // Nothing is known of the node now, so the settings have to be right.
+        expect(&node.enlist(&["leave"]), 78, &[word]);
+    }
+}

@@ -193,6 +193,18 @@ pub fn select(
             }
             None
         }
+        // To leave, a record is enough.
+        Err(error)
+            if scope == Scope::Members
+                && !error.is_of_command_line()
+                && !memberships::all(root, None).is_empty() =>
+        {
+            tracing::warn!(
+                "the settings can't be used, so those are used that each record was made with: {}",
+                Fault::from(error).sentence()
+            );
+            None
+        }
         Err(error) => return Err(error.into()),
     };
     let mut known = memberships::all(root, configured.as_ref());

@@ -36,6 +36,20 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
+    /// Whether it is in an argument of the command that runs.
+    #[must_use]
+    pub fn is_of_command_line(&self) -> bool {
+        match self {
+            Self::NotToml { origin, .. }
+            | Self::UnknownKey { origin, .. }
+            | Self::Misplaced { origin, .. }
+            | Self::Invalid { origin, .. }
+            | Self::Missing { origin, .. } => matches!(origin, Origin::CommandLine(_)),
+            Self::NotConfigured { .. } => true,
+            Self::Unreadable { .. } | Self::NoTarget { .. } => false,
+        }
+    }
+
     fn on(&self) -> String {
         match self {
             Self::Unreadable { path, .. } => path.clone(),
