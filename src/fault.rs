@@ -105,6 +105,8 @@ pub struct Detail {
     /// Its kind once the budget is spent, if that is another one.
     pub ends_as: Option<Kind>,
     pub outlook: Outlook,
+    /// Whether the key is lost with which this node proves who it is.
+    pub is_key_lost: bool,
 }
 
 /// Whether trying again can help, as far as it does not follow from the kind.
@@ -146,6 +148,7 @@ impl Fault {
             retry_after: None,
             ends_as: None,
             outlook: Outlook::default(),
+            is_key_lost: false,
         });
         Self { kind, detail }
     }
@@ -214,6 +217,13 @@ impl Fault {
     #[must_use]
     pub fn about_time(mut self) -> Self {
         self.detail.outlook = Outlook::Clock;
+        self
+    }
+
+    /// Notes that the key is lost with which this node proves who it is.
+    #[must_use]
+    pub fn key_lost(mut self) -> Self {
+        self.detail.is_key_lost = true;
         self
     }
 

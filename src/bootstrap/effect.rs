@@ -94,8 +94,9 @@ pub struct Signing {
 /// Where a key to sign with is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SigningKeyPlace {
-    /// The node's key: the installed one, else the staged one.
-    Node(KeySpec),
+    /// The node's key: the installed one, else the staged one. SHA-256 of the public key that the
+    /// authority knows, where there is a record of it: no other key signs then.
+    Node(Box<KeySpec>, Option<String>),
     /// A key of the settings, and the setting that says where it is.
     Secret(SecretSource, &'static str),
 }
@@ -108,26 +109,34 @@ impl Signing {
             SigningKey::Secret { source, setting } => SigningKeyPlace::Secret(source, setting),
             SigningKey::Node => {
                 let spec = engine.key(node)?;
-                SigningKeyPlace::Node(
-                    spec.ok_or_else(|| invariant("there is no key to sign with"))?,
-                )
+                let spec = spec.ok_or_else(|| invariant("there is no key to sign with"))?;
+                SigningKeyPlace::Node(Box::new(spec), node.key.map(|key| key.public.fingerprint()))
             }
         };
         Ok(Self { key, bytes: to_sign.bytes })
+    }
+
+    /// Signs only with the node's key of this SHA-256, if it is known.
+    #[must_use]
+    pub fn by(mut self, sha256: Option<&str>) -> Self {
+        if let SigningKeyPlace::Node(_, known) = &mut self.key {
+            *known = sha256.map(str::to_owned);
+        }
+        self
     }
 
     /// The secret of the settings that has to be read for it.
     #[must_use]
     pub fn secret(&self) -> Option<&SecretSource> {
         match &self.key {
-            SigningKeyPlace::Node(_) => None,
+            SigningKeyPlace::Node(..) => None,
             SigningKeyPlace::Secret(source, _) => Some(source),
         }
     }
 
     fn key_name(&self) -> &'static str {
         match self.key {
-            SigningKeyPlace::Node(_) => "the node's key",
+            SigningKeyPlace::Node(..) => "the node's key",
             SigningKeyPlace::Secret(_, setting) => setting,
         }
     }

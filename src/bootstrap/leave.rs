@@ -111,7 +111,10 @@ impl Leave {
         if !matches!(record.phase, Phase::Leaving { .. }) {
             self.journal.enter(now, Phase::Leaving { grant, was_attempted, is_told: false });
         }
-        self.journal.step_done(StepKind::Departed, why);
+        let kind = if self.remains.is_some() { StepKind::Remains } else { StepKind::Departed };
+        let todo = self.remains.iter().map(|todo| format!("; to do: {todo}"));
+        let result = format!("{why}{}", todo.collect::<String>());
+        self.journal.step_done(kind, result);
         self.progress = Progress::Gone;
     }
 
@@ -165,7 +168,9 @@ impl Leave {
                         result
                     }
                 };
-                self.journal.step_done(StepKind::Departed, result);
+                let kind =
+                    if self.remains.is_some() { StepKind::Remains } else { StepKind::Departed };
+                self.journal.step_done(kind, result);
                 // On disk before the files go: without its key, the node could not ask again.
                 if let Phase::Leaving { is_told, .. } = &mut self.journal.working.phase {
                     *is_told = true;
@@ -292,7 +297,9 @@ impl Steps for Leave {
 
     fn fail(&mut self, now: Now, fault: Fault) {
         let is_retried = fault.is_retried() && !self.journal.schedule.is_spent(now);
-        if self.is_forced && !is_retried && self.progress == Progress::Member {
+        // A member without its key can't prove who it is, and no later attempt could.
+        let is_alone = fault.is_key_lost || (self.is_forced && !is_retried);
+        if is_alone && self.progress == Progress::Member {
             self.clear_alone(now, &format!("the authority was not told: {}", fault.sentence()));
             return;
         }

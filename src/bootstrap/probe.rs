@@ -92,7 +92,8 @@ pub(super) fn sign(
         will_renew: false,
         state_dir: &state_dir(&record.target),
     };
-    Signing::of(to_sign, engine, &node).map(Effect::sign)
+    let signing = Signing::of(to_sign, engine, &node)?;
+    Ok(Effect::sign(signing.by(record.key.as_ref().map(|key| key.sha256.as_str()))))
 }
 
 /// What a target is told of this node's membership.

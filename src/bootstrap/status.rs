@@ -104,6 +104,7 @@ pub enum StepKind {
     Settings,
     /// The authority has removed this node.
     Departed,
+    Remains,
     Left,
 }
 
@@ -123,6 +124,7 @@ impl fmt::Display for StepKind {
             Self::Repair => "repair",
             Self::Settings => "settings",
             Self::Departed => "left the authority",
+            Self::Remains => "not removed at the authority",
             Self::Left => "left",
         })
     }

@@ -26,7 +26,12 @@ pub struct Log {
 impl Log {
     fn steps(&mut self, status: &Status) {
         for step in status.steps.iter().skip(self.steps) {
-            tracing::info!(step = %step.kind, result = %step.result, "{}: {}", step.kind, step.result);
+            let (kind, result) = (step.kind, &step.result);
+            if kind == StepKind::Remains {
+                tracing::warn!(step = %kind, %result, "{kind}: {result}");
+            } else {
+                tracing::info!(step = %kind, %result, "{kind}: {result}");
+            }
         }
         self.steps = status.steps.len();
     }

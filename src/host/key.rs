@@ -112,7 +112,17 @@ pub(super) fn missing(root: &Root, spec: &KeySpec) -> Fault {
     let on = root.shown(&spec.at.path);
     let todo =
         "restore it from a backup; to join with a new key, `enlist leave`, then `enlist join`";
-    Fault::new(Kind::Host, "the private key of this member is missing", on, todo)
+    Fault::new(Kind::Host, "the private key of this member is missing", on, todo).key_lost()
+}
+
+/// The key on disk is not the recorded one. Both are SHA-256 of the public key.
+pub(super) fn other(path: &str, found: &str, recorded: &str) -> Fault {
+    let what = "the private key on disk is not the one that the authority was asked with";
+    let on = format!("{path}: SHA-256 {found} on disk, {recorded} in the record");
+    let todo = format!(
+        "restore the former key; to leave without it, `mv {path} {path}.other`, then `enlist leave`"
+    );
+    Fault::new(Kind::Data, what, on, todo)
 }
 
 #[expect(clippy::disallowed_methods, reason = "a key is made while network calls go on")]

@@ -13,7 +13,7 @@ use crate::targets::Signature;
 /// Signs with RSASSA-PKCS1-v1_5 and SHA-256 (RFC 8017, section 8.2). `secret` is what the settings name.
 ///
 /// # Errors
-/// `Host` where the node has no key, `Data` where its key can't be used. `Config` where the key of a
+/// `Host` where the node has no key, `Data` where its key can't be used, or is not the one of the record. `Config` where the key of a
 /// setting can't be used.
 pub fn sign(
     root: &Root,
@@ -21,7 +21,7 @@ pub fn sign(
     secret: Option<Secret>,
 ) -> Result<Signature, Fault> {
     let (key, on) = match key {
-        SigningKeyPlace::Node(spec) => of_node(root, &spec)?,
+        SigningKeyPlace::Node(spec, recorded) => of_node(root, &spec, recorded.as_deref())?,
         SigningKeyPlace::Secret(source, setting) => {
             of_settings(&source, setting, &secret.unwrap_or_default())?
         }
@@ -35,14 +35,32 @@ pub fn sign(
     }
 }
 
-/// The installed key, else the staged one.
-fn of_node(root: &Root, spec: &KeySpec) -> Result<(PrivateKey, String), Fault> {
+/// The installed key, else the staged one; where `recorded` is known, the one of them that it is of.
+fn of_node(
+    root: &Root,
+    spec: &KeySpec,
+    recorded: Option<&str>,
+) -> Result<(PrivateKey, String), Fault> {
+    let mut unusable = None;
     for path in [&spec.at.path, &spec.staged] {
-        if let Some((key, _)) = key::load(root, path)? {
-            return Ok((key, root.shown(path)));
+        match key::load(root, path) {
+            Ok(None) => {}
+            Ok(Some((key, _))) => {
+                let found = key.public().fingerprint();
+                match recorded.filter(|recorded| *recorded != found) {
+                    None => return Ok((key, root.shown(path))),
+                    Some(recorded) => {
+                        unusable = Some(key::other(&root.shown(path), &found, recorded));
+                    }
+                }
+            }
+            Err(fault) if fault.kind == Kind::Data => {
+                unusable.get_or_insert(fault.key_lost());
+            }
+            Err(fault) => return Err(fault),
         }
     }
-    Err(key::missing(root, spec))
+    Err(unusable.unwrap_or_else(|| key::missing(root, spec)))
 }
 
 fn of_settings(

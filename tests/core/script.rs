@@ -189,7 +189,7 @@ impl Script {
                 Effect::Sign(signing) => {
                     let Signing { key, bytes } = *signing;
                     let key = match key {
-                        SigningKeyPlace::Node(spec) => spec.at.path,
+                        SigningKeyPlace::Node(spec, _) => spec.at.path,
                         SigningKeyPlace::Secret(_, setting) => setting.to_owned(),
                     };
                     self.signed.push((key, bytes.clone()));

@@ -170,7 +170,7 @@ fn read_key(root: &Root, path: &str) -> Result<Zeroizing<String>, Fault> {
         let todo =
             "restore it from a backup; to join with a new key, `enlist leave`, then `enlist join`";
         let what = "the private key of this member is missing";
-        Fault::new(Kind::Host, what, root.shown(path), todo)
+        Fault::new(Kind::Host, what, root.shown(path), todo).key_lost()
     })
 }
 

@@ -12,6 +12,14 @@ pub fn name(name: &str, authority: &str) -> Fault {
     Fault::new(Kind::Config, "the node's name can't be the name of a Chef client", on, todo)
 }
 
+/// Another client or user has this name for good.
+pub fn reserved_name(name: &str, authority: &str) -> Fault {
+    let todo = "set node.name to a name that only this node has, for example \"{instance_id}\" or \"{fqdn}\"";
+    let on = format!("{name:?}, for {authority}");
+    let what = "the node's name is that of the validator, or of the server's administrator";
+    Fault::new(Kind::Config, what, on, todo)
+}
+
 /// The URL of a server that has organizations names none.
 pub fn no_organization(url: &ServerUrl) -> Fault {
     let todo = format!(
@@ -41,6 +49,11 @@ pub fn taken_meanwhile(authority: &str) -> Fault {
     let what = "the organization has a client of this name already";
     let todo = "nothing to do: enlist looks whose it is";
     Fault::new(Kind::Transient, what, authority, todo).in_doubt().ends_as(Kind::Rejected)
+}
+
+/// What removes a node of this name and its client.
+pub fn clean(name: &str) -> String {
+    format!("run `knife node delete {name}; knife client delete {name}` as an administrator")
 }
 
 /// The client of this name has another key.
