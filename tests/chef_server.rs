@@ -6,6 +6,8 @@
 #[path = "chef_server/bad_answers.rs"]
 mod bad_answers;
 mod common;
+#[path = "chef_server/leaving.rs"]
+mod leaving;
 #[path = "chef_server/library.rs"]
 mod library;
 #[path = "chef_server/products.rs"]
@@ -271,8 +273,21 @@ fn settings_that_cannot_work_are_refused() {
         node.settings(&good.replace(from, to));
         expect(&enlist(&node, &["join"]), 78, &[word]);
     }
-    node.settings(&good.replace("[node]\n", "[node]\nname = \"a:b\"\n"));
-    expect(&enlist(&node, &["join"]), 78, &["a:b", "letters, digits"]);
+    for (name, word) in [
+        ("a:b", "letters, digits"),
+        (".", "letters, digits"),
+        ("..", "letters, digits"),
+        ("default-validator", "that of the validator"),
+        ("pivotal", "that of the validator"),
+    ] {
+        node.settings(&good.replace("[node]\n", &format!("[node]\nname = \"{name}\"\n")));
+        for command in ["join", "check"] {
+            expect(&enlist(&node, &[command]), 78, &[&format!("\"{name}\""), word, "node.name"]);
+        }
+    }
+    let policy = "policy_name = \"p\"\npolicy_group = \"g\"\nenvironment = \"e\"\n";
+    node.settings(&good.replace("[chef]\n", &format!("[chef]\n{policy}")));
+    expect(&enlist(&node, &["check"]), 78, &["chef.environment", "not both"]);
     assert!(asked(&node).is_empty());
     run(&mut node.command(&["check"]));
 }

@@ -103,6 +103,12 @@ impl Reader<'_> {
             (Some(_), Some(_)) if !self.list(&chef::run_list)?.is_empty() => {
                 Err(self.invalid(&chef::policy_name, "a run list or a policy, not both"))
             }
+            // chef-client refuses every run with both (its source, `policy_builder/policyfile.rb`).
+            (Some(_), Some(_)) if self.chef_name(&chef::environment)?.is_some() => Err(self
+                .invalid(
+                    &chef::environment,
+                    "an environment or a policy, not both: chef-client refuses to run with both",
+                )),
             (Some(name), Some(group)) => Ok(Some((name, group))),
             (None, Some(_)) => {
                 Err(self.invalid(&chef::policy_name, "a policy's name, to go with policy_group"))

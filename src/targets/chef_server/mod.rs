@@ -34,6 +34,9 @@ pub const ID: &str = "chef-server";
 /// The versions of the API that enlist speaks.
 const NEWEST_VERSION: i64 = 2;
 
+/// The name of the administrator that each Chef Infra Server has.
+const SUPERUSER: &str = "pivotal";
+
 /// The setting with the validator's key, for messages.
 const VALIDATOR_KEY: &str = "validator_key in [chef-server]";
 
@@ -66,7 +69,18 @@ impl Target for ChefServer {
     }
 
     fn check(&self, _: &Facts, name: &str) -> Result<(), Fault> {
-        if is_client_name(name) { Ok(()) } else { Err(refusal::name(name, &self.authority_name())) }
+        self.check_name(name)
+    }
+
+    /// The names of the validator and of the server's own administrator are taken.
+    fn check_name(&self, name: &str) -> Result<(), Fault> {
+        if !is_client_name(name) {
+            return Err(refusal::name(name, &self.authority_name()));
+        }
+        if [&self.validator_name, &self.url.validator(), SUPERUSER].contains(&name) {
+            return Err(refusal::reserved_name(name, &self.authority_name()));
+        }
+        Ok(())
     }
 
     fn discover(&self, _: &Facts, answers: &[Answer]) -> Result<Question<Authority>, Fault> {
@@ -165,6 +179,10 @@ impl Target for ChefServer {
         unix: i64,
     ) -> Result<Question<Departure>, Fault> {
         self.depart(member, answers, unix)
+    }
+
+    fn remains(&self, name: Option<&str>, _: Option<&engines::Grant>) -> Option<String> {
+        Some(refusal::clean(name?))
     }
 
     fn probe(
@@ -309,9 +327,10 @@ fn version_of(authority: &Authority) -> u8 {
     }
 }
 
-/// A client's name: `[.[:alnum:]_-]+`, at most 255 characters (Chef Infra Server's `chef_regex`).
+/// A client's name: `[.[:alnum:]_-]+`, at most 255 characters (Chef Infra Server's `chef_regex`). `.`
+/// and `..` would be another place in the path of a URL.
 #[must_use]
 pub fn is_client_name(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    (1..=255).contains(&name.len()) && name.chars().all(plain)
+    (1..=255).contains(&name.len()) && name.chars().all(plain) && !matches!(name, "." | "..")
 }
