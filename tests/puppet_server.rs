@@ -14,6 +14,8 @@ mod password;
 mod refresh;
 #[path = "puppet_server/renewal.rs"]
 mod renewal;
+#[path = "puppet_server/servers.rs"]
+mod servers;
 
 use std::fs;
 use std::io::{Read, Write};

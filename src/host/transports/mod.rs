@@ -7,6 +7,7 @@ mod fingerprints;
 mod opsworks_cm;
 mod opsworks_stacks;
 mod puppet_ca;
+mod server_order;
 mod systems_manager;
 
 use std::rc::Rc;

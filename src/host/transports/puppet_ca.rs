@@ -7,6 +7,7 @@ use http_body_util::Full;
 use hyper::{Request as HttpRequest, Response};
 use zeroize::Zeroizing;
 
+use super::server_order::ServerOrder;
 use crate::fault::{Fault, Kind};
 use crate::host::https::{self, Asked, Connection, HttpsError, Identity, Limits, Server};
 use crate::host::net::HttpClients;
@@ -41,6 +42,7 @@ pub struct PuppetCa {
     root: Root,
     clients: HttpClients,
     kept: Option<Kept>,
+    order: ServerOrder,
 }
 
 /// A connection that may serve the next request.
@@ -61,22 +63,28 @@ struct Whom {
 
 impl PuppetCa {
     pub fn new(root: Root, clients: HttpClients) -> Self {
-        Self { root, clients, kept: None }
+        Self { root, clients, kept: None, order: ServerOrder::default() }
     }
 
-    /// Asks the servers in their order, until a CA answers. A submitted request goes to the next server
-    /// only if it can't have arrived.
+    /// Asks the servers in their order, until a CA answers. A request with an effect goes to the one that
+    /// answered last, and to the next one only if it can't have arrived.
     ///
     /// # Errors
     /// The fault of the first server that is worth retrying, else of the first server. The others become
     /// its causes.
     pub async fn call(&mut self, request: Request) -> Result<Answer, Fault> {
         let mut faults: Vec<Fault> = Vec::new();
-        for server in &request.servers {
-            match self.ask(server, &request).await {
-                Ok(answer) => return Ok(answer),
+        for server in self.order.of(&request, clock::instant()) {
+            match self.ask(&server, &request).await {
+                Ok(answer) => {
+                    self.order.answered(&server);
+                    return Ok(answer);
+                }
                 Err(fault) if fault.may_have_happened => return Err(fault),
-                Err(fault) => faults.push(fault),
+                Err(fault) => {
+                    self.order.failed(&server, clock::instant());
+                    faults.push(fault);
+                }
             }
         }
         if faults.is_empty() {
