@@ -24,6 +24,8 @@ mod others;
 mod program;
 #[path = "autosign/property.rs"]
 mod property;
+#[path = "autosign/refusals.rs"]
+mod refusals;
 #[path = "autosign/sts.rs"]
 mod sts;
 

@@ -3,6 +3,7 @@
 //! made here, the binding from the very key and name that are judged.
 
 use super::check::{Checks, Refusal};
+use super::json::object;
 use super::regions;
 use super::request::Csr;
 use super::time::{apart, date_of, moment};
@@ -50,7 +51,7 @@ pub fn request(
 
 fn read(text: &str) -> Result<IamProof, Refusal> {
     // An error of JSON would show a part of the token.
-    serde_json::from_str(text).map_err(|_| Refusal::data("the iam proof is not the JSON of one"))
+    object(text).ok_or_else(|| Refusal::data("the iam proof is not the JSON of one"))
 }
 
 /// Stops a proof that names another host than STS, which would answer whatever its owner likes. The

@@ -9,10 +9,12 @@ use serde::Deserialize;
 
 use super::Proven;
 use super::check::{Checks, Refusal};
+use super::json::object;
 use super::regions::{self, RegionKey};
 use super::sts::{is_account, is_instance_id};
 use super::time::rfc3339;
 use crate::fault::Kind;
+use crate::pki::proof::sts_host;
 
 /// The members of the document that matter here.
 #[derive(Deserialize)]
@@ -35,8 +37,8 @@ pub fn region_of(document: &str) -> Result<String, Refusal> {
 }
 
 fn parse(document: &str) -> Result<Document, Refusal> {
-    serde_json::from_str(document)
-        .map_err(|_| Refusal::data("the instance identity document is not the JSON of one"))
+    object(document)
+        .ok_or_else(|| Refusal::data("the instance identity document is not the JSON of one"))
 }
 
 /// Verifies a document, and returns what it says. `added` is the certificate of its region that the
@@ -69,6 +71,10 @@ fn key(region: &str, added: Option<&str>) -> Result<RegionKey, Refusal> {
             );
             Refusal::new(Kind::Config, why)
         });
+    }
+    // Nobody has signed this text yet, and it is part of the advice.
+    if sts_host(region).is_none() {
+        return Err(Refusal::data("the region of the instance identity document is none of AWS's"));
     }
     regions::key_of(region).ok_or_else(|| {
         Refusal::rejected(format!(

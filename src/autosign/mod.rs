@@ -13,7 +13,9 @@ mod audit;
 mod check;
 mod iam;
 mod identity;
+mod json;
 mod pattern;
+mod places;
 mod region_keys;
 pub mod regions;
 mod request;
@@ -295,8 +297,13 @@ impl Policy {
     fn no_proof(&self) -> Refusal {
         let ids: BTreeSet<&str> = self.rules.iter().map(|rule| rule.proof.id()).collect();
         let ids: Vec<&str> = ids.into_iter().collect();
+        let keys = match ids.as_slice() {
+            [settings::PASSWORD] => "challenge_password",
+            ids if ids.contains(&settings::PASSWORD) => "proof or challenge_password",
+            _ => "proof",
+        };
         Refusal::rejected(format!(
-            "the request has no proof of the kind {}: set proof in [puppet-server] on the node",
+            "the request has no proof of the kind {}: set {keys} in [puppet-server] on the node",
             ids.join(" or ")
         ))
     }

@@ -87,6 +87,12 @@ impl Pattern {
         Ok(Self { text: text.to_owned(), parts })
     }
 
+    /// Whether it names one text: it has neither a star nor what is proven.
+    #[must_use]
+    pub fn is_named(&self) -> bool {
+        matches!(self.parts.as_slice(), [Part::Text(_)])
+    }
+
     /// The pattern as it was written.
     #[must_use]
     pub fn text(&self) -> &str {

@@ -5,7 +5,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::region_keys::KEYS;
+use super::{Pattern, Proven};
 use crate::pki::certificate::public_key_bytes;
+use crate::pki::proof::sts_host;
 
 /// The public key of a region: an RSAPublicKey in DER.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +47,40 @@ impl RegionKey {
     }
 }
 
-/// The partition of a region, as ARNs name it.
+/// Whether a text has the form of a region: place, direction, number. AWS may have added it since.
+#[must_use]
+pub fn is_well_formed(region: &str) -> bool {
+    let direction = region.rsplit('-').nth(1).unwrap_or_default();
+    let is_direction = [
+        "north",
+        "south",
+        "east",
+        "west",
+        "central",
+        "northeast",
+        "northwest",
+        "southeast",
+        "southwest",
+    ]
+    .contains(&direction);
+    is_direction && sts_host(region).is_some()
+}
+
+/// Whether a pattern of regions allows this one. A star does not cross partitions of AWS: in another
+/// one, the same account number may be somebody else's.
+#[must_use]
+pub fn allows(pattern: &Pattern, region: &str) -> bool {
+    partition_of(pattern.text()) == partition_of(region)
+        && pattern.matches(region, &Proven::default()) == Ok(true)
+}
+
+/// Whether a pattern allows a region that is built in.
+#[must_use]
+pub fn any_is(pattern: &Pattern) -> bool {
+    all().any(|region| allows(pattern, region))
+}
+
+/// The partition of a region, or of a pattern of regions, as ARNs name it.
 #[must_use]
 pub fn partition_of(region: &str) -> &'static str {
     if region.starts_with("cn-") {
@@ -59,7 +94,7 @@ pub fn partition_of(region: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::{all, is_known, key_of, partition_of};
+    use super::{all, is_known, is_well_formed, key_of, partition_of};
     use crate::pki::proof::sts_host;
 
     #[test]
@@ -67,9 +102,13 @@ mod tests {
         assert_eq!(all().count(), 36);
         for region in all() {
             assert!(is_known(region) && key_of(region).is_some(), "{region}");
-            assert!(sts_host(region).is_some(), "{region}");
+            assert!(sts_host(region).is_some() && is_well_formed(region), "{region}");
         }
         assert!(!is_known("moon-north-1") && key_of("moon-north-1").is_none());
+        assert!(is_well_formed("eu-south-9"));
+        for bad in ["eu-centrl-1", "eu-central-1a", "eu-central", "EU-CENTRAL-1", "central-1", ""] {
+            assert!(!is_well_formed(bad), "{bad}");
+        }
         assert_eq!(partition_of("cn-north-1"), "aws-cn");
         assert_eq!(partition_of("eu-central-1"), "aws");
     }

@@ -10,8 +10,8 @@ use aws_lc_rs::signature::{
 use super::check::{Checks, Refusal};
 use super::strict_pem;
 use crate::pki::der::{self, NotDer, Reader, Value};
-use crate::pki::oid;
 use crate::pki::public_key::sha256;
+use crate::pki::{oid, proof};
 use crate::secret::Secret;
 
 /// The largest request that is read, in bytes. One with a key of 8192 bits, a session token and an
@@ -246,10 +246,16 @@ fn check_attributes(mut list: Reader<'_>) -> Result<Vec<Attribute<'_>>, Refusal>
         let only = values.any().and_then(|only| values.finish().map(|()| only));
         let only =
             only.map_err(|NotDer| Refusal::data(format!("the attribute {oid} has not one value")))?;
+        if PROOFS.contains(&oid.as_str()) && only.tag != der::UTF8_STRING {
+            return Err(Refusal::data(format!("the attribute {oid} is not a UTF8String")));
+        }
         found.push((oid, only));
     }
     Ok(found)
 }
+
+/// Attributes of one type only. Of others, such as Puppet's, more types of texts are in use.
+const PROOFS: [&str; 3] = [proof::IAM, proof::IDENTITY_DOCUMENT, proof::IDENTITY_SIGNATURE];
 
 fn pair<'a>(list: &mut Reader<'a>) -> Result<(String, Reader<'a>), NotDer> {
     let mut attribute = list.enter(der::SEQUENCE)?;
@@ -300,6 +306,10 @@ fn extensions(list: Value<'_>) -> Result<Vec<(String, Vec<u8>)>, NotDer> {
         let oid = oid::of_content(extension.take(der::OID)?.content).ok_or(NotDer)?;
         let mut content = extension.any()?;
         if content.tag == der::BOOLEAN {
+            // FALSE is the default, which DER leaves out.
+            if content.content != [0xff] {
+                return Err(NotDer);
+            }
             content = extension.any()?;
         }
         extension.finish()?;

@@ -80,7 +80,7 @@ fn check_region(regions: &[super::Pattern], proven: &Proven) -> Result<String, R
     let is_allowed = if regions.is_empty() {
         proven.partition.as_deref() == Some("aws")
     } else {
-        regions.iter().any(|pattern| pattern.matches(region, proven) == Ok(true))
+        regions.iter().any(|pattern| super::regions::allows(pattern, region))
     };
     if is_allowed {
         return Ok(region.to_owned());
@@ -122,8 +122,11 @@ fn check_password(file: &str, case: Case<'_>) -> Result<String, Refusal> {
         None => return Err(Refusal::new(Kind::Invariant, "the password was not read")),
     };
     let known = known.expose().trim_end_matches(['\r', '\n']);
-    if known.is_empty() {
-        return Err(Refusal::new(Kind::Config, format!("the password in {file} is empty")));
+    if known.trim().is_empty() {
+        return Err(Refusal::new(
+            Kind::Config,
+            format!("the password in {file} is empty, or blanks"),
+        ));
     }
     let [known, shown] = [known, shown].map(|text| Sha256::digest(text.as_bytes()));
     match verify_slices_are_equal(&known, &shown) {

@@ -5,6 +5,8 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::pattern::{Pattern, Placeholder};
+use super::places;
+use super::regions;
 use super::sts::is_account;
 use crate::pki::oid;
 
@@ -154,9 +156,9 @@ impl Policy {
             rules: rules?,
             sts: Sts {
                 timeout: duration(sts.timeout, "timeout in [sts]", TIMEOUT, 1, 60)?,
-                endpoint: sts.endpoint.map(|value| endpoint(&value)).transpose()?,
+                endpoint: places::endpoint(sts.endpoint)?,
                 ca_file: path(sts.ca_file, "ca_file in [sts]")?,
-                proxy: sts.proxy.map(|value| proxy(&value)).transpose()?,
+                proxy: places::proxy(sts.proxy)?,
             },
             audit: path(audit.file, "file in [audit]")?,
             certificates: path(identity.certificates, "certificates in [identity]")?,
@@ -164,7 +166,7 @@ impl Policy {
     }
 }
 
-fn invalid<T>(what: &str, allowed: &str) -> Result<T, SettingsError> {
+pub(super) fn invalid<T>(what: &str, allowed: &str) -> Result<T, SettingsError> {
     Err(SettingsError(format!("{what} can't be that: {allowed}")))
 }
 
@@ -181,11 +183,18 @@ fn rule(number: usize, table: RuleTable) -> Result<Rule, SettingsError> {
             unfit("max_age", max_age.is_some())?;
             unfit("password", password.is_some())?;
             let roles = patterns(role, &of("role"), &[])?;
-            if roles.is_empty() {
-                return invalid(&of("role"), "a role, a pattern such as \"web-*\", or a list");
+            if roles.is_empty() || !roles.iter().all(|role| is_role(role.text())) {
+                return invalid(
+                    &of("role"),
+                    "the name of a role alone, without a path or ARN, a pattern such as \"web-*\", or a list",
+                );
             }
             let accounts = accounts(account, &of("account"))?;
-            let regions = patterns(regions, &of("regions"), &[])?;
+            let regions = regions_of(regions, &of("regions"))?;
+            // STS is asked in a region that AWS has, or that is named whole.
+            if !regions.iter().all(|region| region.is_named() || regions::any_is(region)) {
+                return invalid(&of("regions"), REGIONS);
+            }
             let proof = Proof::Iam { accounts, roles, regions };
             (proof, "{instance_id}", [&proven[..], &[Placeholder::Role]].concat())
         }
@@ -193,7 +202,7 @@ fn rule(number: usize, table: RuleTable) -> Result<Rule, SettingsError> {
             unfit("role", role.is_some())?;
             unfit("password", password.is_some())?;
             let accounts = accounts(account, &of("account"))?;
-            let regions = patterns(regions, &of("regions"), &[])?;
+            let regions = regions_of(regions, &of("regions"))?;
             let max_age = duration(max_age, &of("max_age"), MAX_AGE, 1, 31 * 86_400)?;
             let proof = Proof::InstanceIdentity { accounts, regions, max_age };
             (proof, "{instance_id}", [&proven[..], &[Placeholder::Region]].concat())
@@ -222,7 +231,10 @@ fn rule(number: usize, table: RuleTable) -> Result<Rule, SettingsError> {
     })
 }
 
-fn text(value: Option<toml::Value>, what: &str) -> Result<Option<String>, SettingsError> {
+pub(super) fn text(
+    value: Option<toml::Value>,
+    what: &str,
+) -> Result<Option<String>, SettingsError> {
     match value {
         None => Ok(None),
         Some(toml::Value::String(text)) => Ok(Some(text)),
@@ -358,25 +370,17 @@ fn duration(
     )
 }
 
-/// A URL with a host, an optional port, and no path.
-fn endpoint(value: &toml::Value) -> Result<String, SettingsError> {
-    let host = value.as_str().and_then(|url| url.strip_prefix("https://"));
-    let is_host = |host: &&str| {
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
-        !host.is_empty() && host.len() < 300 && host.chars().all(plain)
-    };
-    match host.map(|host| host.trim_end_matches('/')).filter(is_host) {
-        Some(host) => Ok(format!("https://{host}")),
-        None => invalid("endpoint in [sts]", "https://HOST or https://HOST:PORT"),
+const REGIONS: &str = "regions of AWS such as \"eu-central-1\", or patterns such as \"eu-*\"; for China \"cn-*\", for GovCloud \"us-gov-*\"";
+
+fn regions_of(value: Option<toml::Value>, what: &str) -> Result<Vec<Pattern>, SettingsError> {
+    let regions = patterns(value, what, &[])?;
+    if regions.iter().all(|region| !region.is_named() || regions::is_well_formed(region.text())) {
+        return Ok(regions);
     }
+    invalid(what, REGIONS)
 }
 
-fn proxy(value: &toml::Value) -> Result<String, SettingsError> {
-    let url = value.as_str().filter(|url| {
-        (url.starts_with("http://") || url.starts_with("https://"))
-            && url.len() < 1000
-            && url.bytes().all(|b| b.is_ascii_graphic())
-    });
-    let allowed = "http://HOST:PORT or https://HOST:PORT";
-    url.map_or_else(|| invalid("proxy in [sts]", allowed), |url| Ok(url.to_owned()))
+/// What IAM accepts as the name of a role, with stars.
+fn is_role(text: &str) -> bool {
+    text.chars().all(|c| c.is_ascii_alphanumeric() || "_+=,.@-*".contains(c))
 }

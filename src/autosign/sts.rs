@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::Proven;
 use super::check::Refusal;
+use super::json::nested;
 use crate::fault::Kind;
 
 /// An answer, as far as it is read.
@@ -62,7 +63,8 @@ pub fn meaning(answer: &StsAnswer) -> Result<Proven, NotIdentified> {
     let final_one = |refusal| NotIdentified { refusal, is_passing: false };
     match answer.status {
         200 => {
-            let whole: Whole = serde_json::from_slice(&answer.body).map_err(|_| {
+            const RESULT: &str = "/GetCallerIdentityResponse/GetCallerIdentityResult";
+            let whole: Whole = nested(&answer.body, RESULT).ok_or_else(|| {
                 final_one(Refusal::new(Kind::Protocol, "what answered is not STS: no JSON of it"))
             })?;
             let result = whole.get_caller_identity_response.get_caller_identity_result;
@@ -74,7 +76,7 @@ pub fn meaning(answer: &StsAnswer) -> Result<Proven, NotIdentified> {
 
 /// The meaning of an error. Its message is not shown: it may repeat the request, the token included.
 fn refused(status: u16, body: &[u8]) -> NotIdentified {
-    let code = serde_json::from_slice::<Failure>(body).ok().map(|failure| failure.error.code);
+    let code = nested::<Failure>(body, "/Error").map(|failure| failure.error.code);
     let is_code =
         |code: &String| code.len() < 64 && code.bytes().all(|b| b.is_ascii_alphanumeric());
     let code = code.filter(is_code);
@@ -114,6 +116,11 @@ fn refused(status: u16, body: &[u8]) -> NotIdentified {
 fn caller(identity: &CallerIdentity) -> Result<Proven, Refusal> {
     let CallerIdentity { account, arn, user_id } = identity;
     let inconsistent = || Refusal::new(Kind::Protocol, "the answer of STS contradicts itself");
+    if !arn.bytes().chain(user_id.bytes()).all(|byte| byte.is_ascii_graphic()) {
+        let why =
+            "the answer of STS names a caller with characters that no role and no session has";
+        return Err(Refusal::new(Kind::Protocol, why));
+    }
     let mut parts = arn.splitn(6, ':');
     let parts =
         [parts.next(), parts.next(), parts.next(), parts.next(), parts.next(), parts.next()];
@@ -207,6 +214,18 @@ mod tests {
             ("210987654321", ARN, USER, Kind::Protocol),
             ("123456789012", ARN, "AROAEXAMPLE:i-0fffffffffffffff0", Kind::Protocol),
             ("123456789012", "nonsense", USER, Kind::Protocol),
+            (
+                "123456789012",
+                "arn:aws:sts::123456789012:assumed-role/web/a\\nb",
+                "A:a\\nb",
+                Kind::Protocol,
+            ),
+            (
+                "123456789012",
+                "arn:aws:sts::123456789012:assumed-role/w\\u007f/a",
+                "A:a",
+                Kind::Protocol,
+            ),
         ] {
             let refused = meaning(&identity(account, arn, user)).unwrap_err();
             assert_eq!((refused.refusal.kind, refused.is_passing), (kind, false), "{arn}");
@@ -226,6 +245,9 @@ mod tests {
             (403, "<html>".to_owned(), Kind::Protocol, false),
             (200, "<html>".to_owned(), Kind::Protocol, false),
             (200, error("x"), Kind::Protocol, false),
+            (200, r#"[[["123456789012","arn","id"]]]"#.to_owned(), Kind::Protocol, false),
+            (403, r#"[["ExpiredToken"]]"#.to_owned(), Kind::Protocol, false),
+            (403, r#"{"Error":["ExpiredToken"]}"#.to_owned(), Kind::Protocol, false),
             (302, String::new(), Kind::Protocol, false),
             (403, error("a b\\nc"), Kind::Protocol, false),
         ] {

@@ -32,6 +32,22 @@ pub async fn pause(duration: Duration) {
     tokio::time::sleep(duration).await;
 }
 
+/// Does some work on a thread of its own, and waits for it no longer than this. Work that takes longer
+/// is left behind.
+///
+/// # Errors
+/// `TimedOut`, or why there is no thread.
+pub fn within<T: Send + 'static>(
+    limit: Duration,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<T> {
+    let (send, done) = std::sync::mpsc::channel();
+    // The receiver may be gone.
+    std::thread::Builder::new().spawn(move || drop(send.send(work())))?;
+    let late = |_| io::Error::new(io::ErrorKind::TimedOut, format!("not in {} s", limit.as_secs()));
+    done.recv_timeout(limit).map_err(late)
+}
+
 /// Blocks the thread for this long, where there is no runtime.
 #[expect(clippy::disallowed_methods, reason = "the one place that waits")]
 pub fn block_for(duration: Duration) {

@@ -168,6 +168,24 @@ fn other_accounts_roles_sessions_and_partitions_are_refused() {
 }
 
 #[test]
+fn a_star_does_not_cross_partitions() {
+    let gov = Proof {
+        region: "us-gov-west-1".to_owned(),
+        host: "sts.us-gov-west-1.amazonaws.com".to_owned(),
+        ..proof()
+    };
+    let request = Request::new(ID).iam(&gov.json()).pem(Key::one());
+    let answer = caller().replace("arn:aws:", "arn:aws-us-gov:");
+    for (regions, is_signed) in
+        [("us-*", false), ("*", false), ("us-gov-*", true), ("us-gov-west-1", true)]
+    {
+        let named = format!("{RULE}regions = [\"{regions}\"]\n");
+        let decision = judge(&named, ID, &request, NOW, &answer);
+        assert_eq!(decision.verdict.is_ok(), is_signed, "{regions}: {decision:?}");
+    }
+}
+
+#[test]
 fn an_extension_must_be_named_or_proven() {
     let role = puppet_oid(1, 13);
     let is = |settings: &str, request: Request| {
@@ -233,7 +251,17 @@ fn a_request_without_a_proof_is_refused_with_the_setting_to_make() {
     // A proof that is no text.
     let mut bytes = Request::new(ID);
     bytes.attributes.push((proof_oid(1), vec![tlv(4, proof().json().as_bytes())]));
-    is_refused(&bytes, Kind::Rejected, "no proof of the kind iam");
+    is_refused(&bytes, Kind::Data, "is not a UTF8String");
+    let password =
+        "[[allow]]\nproof = \"challenge-password\"\npassword = { file = \"/psk\" }\n".to_owned();
+    let without = Request::new(ID).pem(Key::one());
+    for (rules, said) in [
+        (password.clone(), "set challenge_password in [puppet-server]"),
+        (format!("{RULE}{password}"), "set proof or challenge_password in [puppet-server]"),
+    ] {
+        let (_, why) = refused(&judge(&rules, ID, &without, NOW, &caller()));
+        assert!(why.contains(said), "{why}");
+    }
 }
 
 #[test]

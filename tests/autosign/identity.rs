@@ -168,6 +168,10 @@ fn a_region_that_is_a_path_selects_no_file() {
         let policy = Policy::parse(RULE).unwrap();
         let pem = request(&document, "x").pem(Key::one());
         assert_eq!(Judge::begin(&policy, ID, pem.as_bytes(), NOW).needs().certificate, None);
+        // It is in no advice: nobody has signed it.
+        let judge = Judge::begin(&policy, ID, pem.as_bytes(), NOW);
+        let (_, why) = refused(&judge.decide(&Found::default()));
+        assert!(why.contains("is none of AWS's") && !why.contains("passwd"), "{why}");
     }
 }
 
@@ -206,6 +210,7 @@ fn a_challenge_password_is_compared_whole() {
         ("", "correct horse", "the challenge password is wrong"),
         ("", "", "is empty"),
         ("x", "\n", "is empty"),
+        ("  ", "  \n", "is empty, or blanks"),
     ] {
         let (_, said) = refused(&by_password(rule, &with(shown), known));
         assert!(said.contains(why), "{said}");

@@ -3,7 +3,7 @@
 use enlist::autosign::{LARGEST, Policy};
 use enlist::fault::Kind;
 
-use crate::csr::{Key, Proof, Request, pem, tlv};
+use crate::csr::{EXTENSION_REQUEST, Key, Proof, Request, pem, proof_oid, puppet_oid, tlv, utf8};
 use crate::{DATE, ID, NOW, RULE, caller, good, judge, refused};
 
 fn said(text: &str) -> String {
@@ -114,6 +114,10 @@ fn settings_that_say_nothing_or_too_much_are_named() {
         assert!(error.contains(why) && !error.contains("hunter2"), "{error}");
         assert_eq!(error.lines().count(), 1, "{error}");
     }
+}
+
+#[test]
+fn settings_that_allow_nothing_are_named() {
     for (line, why) in [
         ("name = \"{role}\"\nregions = 7\n", "regions of rule 1"),
         ("name = \"{region}\"\n", "{region} is not one of"),
@@ -127,10 +131,23 @@ fn settings_that_say_nothing_or_too_much_are_named() {
         ("[sts]\ntimeout = \"2m\"\n", "timeout in [sts]"),
         ("[sts]\nendpoint = \"http://sts.example\"\n", "endpoint in [sts]"),
         ("[sts]\nproxy = \"socks5://x\"\n", "proxy in [sts]"),
+        ("[sts]\nproxy = \"http://\"\n", "proxy in [sts]"),
+        ("[sts]\nproxy = \"http://u:hunter2@:8080\"\n", "proxy in [sts]"),
+        ("[sts]\nproxy = \"http://proxy:99999\"\n", "proxy in [sts]"),
+        ("[sts]\nendpoint = \"https://sts.example:99999\"\n", "endpoint in [sts]"),
+        ("[sts]\nendpoint = \"https://sts.example:\"\n", "endpoint in [sts]"),
+        ("regions = [\"eu-centrl-1\"]\n", "regions of AWS such as"),
+        ("regions = \"eu-central-1a\"\n", "regions of AWS such as"),
+        ("regions = \"eu-centrl-*\"\n", "regions of AWS such as"),
+        ("regions = \"us-gov*\"\n", "for GovCloud \"us-gov-*\""),
         ("[audit]\nfile = \"relative\"\n", "an absolute path"),
     ] {
         let error = Policy::parse(&format!("{RULE}{line}")).unwrap_err().to_string();
-        assert!(error.contains(why), "{error}");
+        assert!(error.contains(why) && !error.contains("hunter2"), "{error}");
+    }
+    for role in ["path/web", "arn:aws:iam::123456789012:role/web", "web-?", "web-[a-z]", "web 1"] {
+        let error = Policy::parse(&RULE.replace("web-*", role)).unwrap_err().to_string();
+        assert!(error.contains("role of rule 1") && error.contains("without a path"), "{error}");
     }
     let whole = format!(
         "{RULE}name = \"{{instance_id}}.{{account}}.{{role}}\"\n[[allow]]\nproof = \"challenge-password\"\npassword = {{ file = \"/psk\" }}\n[sts]\ntimeout = \"3s\"\nproxy = \"http://proxy:3128\"\nendpoint = \"https://vpce-1.sts.eu-central-1.vpce.amazonaws.com\"\n[audit]\nfile = \"/a\"\n"
@@ -152,6 +169,31 @@ fn the_packaged_example_is_valid() {
     let policy = Policy::parse(&whole).unwrap();
     assert_eq!(policy.rules.len(), 3);
     assert!(policy.audit.is_some() && policy.sts.proxy.is_some());
+}
+
+/// What serde and lenient readers take, and the format does not allow.
+#[test]
+fn the_format_is_held() {
+    let json = Proof::new(&Key::one().spki, ID, DATE).json();
+    let proof: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let names = ["region", "authorization", "x-amz-date", "x-amz-security-token"];
+    let array: Vec<_> = names.iter().map(|name| proof[name].clone()).collect();
+    let array = Request::new(ID).iam(&serde_json::to_string(&array).unwrap());
+    let said_of = |request: &Request| said(&request.pem(Key::one()));
+    assert!(said_of(&array).contains("not the JSON of one"), "{}", said_of(&array));
+    for tag in [0x13, 0x16] {
+        let mut request = Request::new(ID);
+        request.attributes.push((proof_oid(1), vec![tlv(tag, json.as_bytes())]));
+        assert!(said_of(&request).contains("is not a UTF8String"), "{}", said_of(&request));
+    }
+    for (critical, is_der) in [(0xff, true), (1, false), (0, false)] {
+        let extension = [tlv(6, &puppet_oid(1, 2)), tlv(1, &[critical]), tlv(4, &utf8(ID))];
+        let list = tlv(0x30, &tlv(0x30, &extension.concat()));
+        let mut request = good();
+        request.attributes.push((EXTENSION_REQUEST.to_vec(), vec![list]));
+        let decision = judge(RULE, ID, &request.pem(Key::one()), NOW, &caller());
+        assert_eq!(decision.verdict.is_ok(), is_der, "{critical}: {decision:?}");
+    }
 }
 
 #[test]

@@ -51,7 +51,7 @@ impl Authority {
         self.directory.path().join(name)
     }
 
-    fn audit(&self) -> Vec<serde_json::Value> {
+    pub fn audit(&self) -> Vec<serde_json::Value> {
         let text = fs::read_to_string(self.path("audit.jsonl")).unwrap_or_default();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }

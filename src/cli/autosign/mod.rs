@@ -11,13 +11,14 @@ mod sts;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read as _, Write as _};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser};
 
 use super::{Global, printer};
 use crate::autosign::{Checks, Decision, Found, Judge, LARGEST, Needs, Policy, Refusal};
 use crate::fault::{Fault, Kind};
-use crate::host::{Root, clock, core_dumps, files};
+use crate::host::{Root, clock, core_dumps, files, timer};
 use crate::secret::Secret;
 use crate::text;
 
@@ -31,7 +32,13 @@ pub const SETTINGS: &str = "/etc/enlist/autosign.toml";
 /// its pipe closed.
 const DRAINED: u64 = 16 * 1024 * 1024;
 
-#[derive(Debug, Args)]
+/// Until the request must have come. A server writes it at once.
+const READING: Duration = Duration::from_secs(10);
+
+/// Until the decision must be made, whatever hangs. STS may take a minute.
+const JUDGING: Duration = Duration::from_secs(90);
+
+#[derive(Clone, Debug, Args)]
 pub struct Options {
     /// Print each check with its result, and write no audit line
     #[arg(long)]
@@ -43,6 +50,8 @@ pub struct Options {
 /// Decides whether a Puppet Server signs a certificate request: exit code 0 signs
 ///
 /// The request, PEM, is read from standard input. The settings are in /etc/enlist/autosign.toml.
+/// The autosign setting of the server must be exactly /usr/bin/enlist-autosign: under any other name, a
+/// copy or a link of it is the program enlist, whose help ends with 0, and that signs.
 #[derive(Debug, Parser)]
 #[command(name = PROGRAM, version, max_term_width = 100)]
 pub struct Program {
@@ -80,7 +89,7 @@ impl Program {
                 return Kind::Usage.exit_code();
             }
         };
-        run(&Root::running_system(), program.config, &program.options).unwrap_or_else(|fault| {
+        judge(Root::running_system(), program.config, program.options).unwrap_or_else(|fault| {
             printer::error(&fault);
             fault.kind.exit_code()
         })
@@ -88,8 +97,27 @@ impl Program {
 }
 
 /// Runs the command. `--root` applies to all files.
+///
+/// # Errors
+/// `Usage` for `--set`: whoever starts it does not change the rules.
 pub fn command(global: &Global, options: &Options) -> Result<u8, Fault> {
-    run(&global.root()?, global.config.clone(), options)
+    if !global.set.is_empty() {
+        let todo =
+            format!("write it to a file, and name that with --config; else {SETTINGS} is read");
+        let what = "enlist autosign takes no settings from --set";
+        return Err(Fault::new(Kind::Usage, what, "--set", todo));
+    }
+    judge(global.root()?, global.config.clone(), options.clone())
+}
+
+/// Runs it, with an end.
+fn judge(root: Root, config: Option<PathBuf>, options: Options) -> Result<u8, Fault> {
+    let certname = options.certname.clone();
+    let judged = timer::within(JUDGING, move || run(&root, config, &options));
+    judged.unwrap_or_else(|error| {
+        say(&format!("{certname}: not signed: the judgement has no result: {error}"));
+        Ok(Kind::Transient.exit_code())
+    })
 }
 
 /// Judges the request on standard input, and says the decision. Every problem of settings, request and
@@ -183,12 +211,19 @@ fn settings(root: &Root, path: &str) -> Result<Policy, Refusal> {
 
 /// The request from standard input, at most one byte more than is accepted.
 fn request() -> Result<Vec<u8>, Refusal> {
+    let why = |error: io::Error| match error.kind() {
+        io::ErrorKind::TimedOut => format!("standard input has not ended: {error}"),
+        _ => format!("standard input can't be read: {error}"),
+    };
+    let read = timer::within(READING, read).and_then(|read| read);
+    read.map_err(|error| Refusal::new(Kind::Host, why(error)))
+}
+
+fn read() -> io::Result<Vec<u8>> {
     let mut stdin = io::stdin().lock();
     let mut request = Vec::new();
     let limit = u64::try_from(LARGEST).unwrap_or(u64::MAX).saturating_add(1);
-    (&mut stdin).take(limit).read_to_end(&mut request).map_err(|error| {
-        Refusal::new(Kind::Host, format!("standard input can't be read: {error}"))
-    })?;
+    (&mut stdin).take(limit).read_to_end(&mut request)?;
     if request.len() > LARGEST {
         let _ = io::copy(&mut stdin.take(DRAINED), &mut io::sink());
     }
@@ -209,7 +244,7 @@ fn find(root: &Root, policy: &Policy, needs: Needs) -> Found {
 }
 
 fn password(root: &Root, path: &str) -> Result<Secret, Refusal> {
-    let read = files::read_secret(root, path);
+    let read = files::read_closed_secret(root, path);
     read.map(|text| Secret::new(text.to_string()))
         .map_err(|error| unreadable("password", root, path, &error))
 }
@@ -222,8 +257,15 @@ fn certificate(root: &Root, path: &str) -> Option<Result<String, Refusal>> {
     }
 }
 
+/// The refusal for a file that the settings name, with what to do.
 fn unreadable(what: &str, root: &Root, path: &str, error: &io::Error) -> Refusal {
-    let todo = files::advice(error).map(|todo| format!("; {todo}")).unwrap_or_default();
-    let path = root.shown(path);
+    let (path, me) = (root.shown(path), root.expected_owner());
+    let todo = match error.kind() {
+        io::ErrorKind::NotFound => "; put it there, or correct its path in the settings".to_owned(),
+        _ => match files::advice(error) {
+            Some(todo) => format!("; {todo}"),
+            None => format!("; {me} must be able to read it"),
+        },
+    };
     Refusal::new(Kind::Config, format!("the {what} in {path} can't be read: {error}{todo}"))
 }

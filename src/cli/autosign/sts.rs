@@ -50,13 +50,7 @@ const VARIABLES: [&str; 11] = [
 pub fn ask(root: &Root, settings: &Sts, request: &StsRequest) -> Result<Proven, Refusal> {
     let deadline = clock::instant() + settings.timeout;
     let clients = clients(settings).map_err(|fault| of_fault(&fault))?;
-    let ca = settings.ca_file.as_deref().map(|path| {
-        files::read_trusted_text(root, path, files::LARGEST).map_err(|error| {
-            let path = root.shown(path);
-            Refusal::new(Kind::Config, format!("the CA of STS in {path} can't be read: {error}"))
-        })
-    });
-    let ca = ca.transpose()?;
+    let ca = settings.ca_file.as_deref().map(|path| ca(root, path)).transpose()?;
     let (host, port) = place(settings, request)?;
     let trust = ca.as_deref().map_or(Trust::System, Trust::Ca);
     let server = Server { host: &host, port, trust, identity: None };
@@ -69,6 +63,21 @@ pub fn ask(root: &Root, settings: &Sts, request: &StsRequest) -> Result<Proven, 
     // Looking up a name may take longer than there is time. It is not waited for.
     runtime.shutdown_background();
     answered.unwrap_or_else(|_| Err(late(settings)))
+}
+
+/// The text of `ca_file`. One without a certificate would trust nobody.
+fn ca(root: &Root, path: &str) -> Result<String, Refusal> {
+    let text = files::read_trusted_text(root, path, files::LARGEST)
+        .map_err(|error| super::unreadable("CA of STS", root, path, &error))?;
+    let blocks = pem::parse_many(&text).unwrap_or_default();
+    if blocks.iter().any(|block| block.tag() == "CERTIFICATE") {
+        return Ok(text);
+    }
+    let path = root.shown(path);
+    Err(Refusal::new(
+        Kind::Config,
+        format!("there is no certificate in {path}: correct ca_file in [sts], a file in PEM"),
+    ))
 }
 
 fn late(settings: &Sts) -> Refusal {
@@ -132,14 +141,14 @@ fn unanswered(error: &HttpsError, server: Server<'_>) -> NotIdentified {
         url: &url,
         service: "STS",
         settings: "endpoint and proxy in [sts]",
-        if_untrusted: "set ca_file in [sts] if a proxy has a CA of its own",
+        if_untrusted: "check ca_file in [sts], which must have the CA of that server, or of a proxy between",
     };
     let fault = error.fault(&asked);
     NotIdentified { is_passing: fault.is_retried(), refusal: of_fault(&fault) }
 }
 
 fn of_fault(fault: &Fault) -> Refusal {
-    Refusal::new(fault.kind, fault.line())
+    Refusal::new(fault.kind, format!("{}; {}", fault.line(), fault.todo))
 }
 
 /// Adds the difference of the clocks to a refusal, if it may be the reason.

@@ -167,6 +167,20 @@ pub fn read_secret(root: &Root, path: &str) -> io::Result<zeroize::Zeroizing<Str
         .map_err(|_| io::Error::other("it is not UTF-8"))
 }
 
+/// Likewise, and refuses a secret that everybody can read.
+///
+/// # Errors
+/// As for [`read_secret`], and if everybody can read it, with the command that corrects that.
+pub fn read_closed_secret(root: &Root, path: &str) -> io::Result<zeroize::Zeroizing<String>> {
+    let found = read_whole(root, path, Purpose::Trusted, LARGEST)?;
+    if found.mode & 0o004 != 0 {
+        return Err(Refusal::readable(&root.at(path)));
+    }
+    String::from_utf8(found.content)
+        .map(zeroize::Zeroizing::new)
+        .map_err(|_| io::Error::other("it is not UTF-8"))
+}
+
 /// Whether an executable program exists there. It must be trusted, like settings.
 ///
 /// # Errors

@@ -115,6 +115,12 @@ impl Refusal {
         Self::error(path, what, todo)
     }
 
+    /// A secret that everybody can read.
+    pub fn readable(path: &Path) -> io::Error {
+        let todo = format!("check who knows it by now, then run: chmod o-r {}", shown(path));
+        Self::error(path, "all users of this machine can read it".to_owned(), todo)
+    }
+
     /// It is not a regular file.
     pub fn not_regular(path: &Path, kind: FileType) -> io::Error {
         let word = match kind {
