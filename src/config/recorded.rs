@@ -211,7 +211,7 @@ mod tests {
         );
         let now = of(
             &input(
-                "[opsworks-cm]\nserver = \"s\"\n[chef]\nconfdir = \"/etc/chef\"\n[puppet]\nenvironment = \"e\"\nssldir = \"/s\"\n",
+                "[opsworks-cm]\nserver = \"s\"\n[chef]\n[puppet]\ntag_prefix = \"pp_\"\nenvironment = \"e\"\nssldir = \"/s\"\n",
             ),
             "opsworks-cm",
         );
@@ -222,7 +222,7 @@ mod tests {
         let after = applied(&before, &found);
         let left = changes(&after, &now, Some(EngineId::Puppet));
         assert_eq!(left.len(), 1, "{left:?}");
-        // The default that is written out is no change; a run list that is taken away is one.
+        // A run list that is taken away is a change. (The default that is written out was none.)
         let found = changes(&before, &now, Some(EngineId::Chef));
         assert_eq!(found.len(), 1, "{found:?}");
         assert!(found[0].is_applied && found[0].wanted.is_none());

@@ -21,6 +21,7 @@ use serde::Deserialize;
 
 use super::net::HttpClients;
 use super::root::Root;
+use super::timer;
 use crate::facts::{Ec2, InstanceIdentity};
 use crate::fault::{Fault, Kind};
 use answer::Failure;
@@ -29,9 +30,12 @@ use endpoint::Endpoint;
 pub use firmware::{instance_id, may_be_ec2};
 pub use notices::Notices;
 
-/// The service is on the same host: it begins to answer within a second, and ends within three.
-const READ_TIMEOUT: Duration = Duration::from_secs(1);
+/// The service is on the same host: it accepts a connection within a second. An answer may take three.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The pause between two definite answers of which an instance is none.
+const BEFORE_CONCLUSION: Duration = Duration::from_millis(500);
 
 /// An instance has 50 tags at most (EC2 user guide, "Tag restrictions").
 const MOST_TAGS: usize = 50;
@@ -83,8 +87,11 @@ pub async fn ask(root: &Root, net: &HttpClients) -> Result<Option<Ec2>, Fault> {
 
 async fn ask_at(endpoint: &Endpoint, net: &HttpClients) -> Result<Ec2, Failure> {
     let (client, document, parsed) = match session(endpoint, net).await {
-        // The conclusion is permanent, so a definite answer must come twice.
-        Err(Failure::Definite(_)) => session(endpoint, net).await?,
+        // The conclusion is permanent, so a definite answer must come twice, and not in one moment.
+        Err(Failure::Definite(_)) => {
+            timer::sleep(BEFORE_CONCLUSION).await;
+            session(endpoint, net).await?
+        }
         other => other?,
     };
     let (signature, public_ip, tags) = tokio::try_join!(
@@ -190,8 +197,8 @@ fn is_region(text: &str) -> bool {
 fn client(net: &HttpClients, endpoint: &Endpoint) -> Result<Client, Failure> {
     let builder = Client::builder()
         .configure(&net.local_config(guard::guard))
-        .connect_timeout(READ_TIMEOUT)
-        .read_timeout(READ_TIMEOUT)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(REQUEST_TIMEOUT)
         // The read timeout ends with the headers. These limit the time for a slow body.
         .operation_attempt_timeout(REQUEST_TIMEOUT)
         .operation_timeout(REQUEST_TIMEOUT)

@@ -6,8 +6,9 @@ use std::ffi::OsString;
 use std::process::Stdio;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 use super::files;
 use super::root::Root;
@@ -75,13 +76,34 @@ pub async fn run(
     command.env_clear().envs(environment(network, variables::all()));
     // As for a service: relative paths do not depend on the directory that enlist was started in.
     command.current_dir("/");
+    // A group of its own, so that what the program has started ends with it.
+    command.process_group(0);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let mut group = Group::of(&child);
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let ended = async { tokio::try_join!(child.wait(), tail(stdout), tail(stderr)) };
     let (status, stdout, stderr) = tokio::time::timeout(limit, ended).await.map_err(|_| {
         std::io::Error::other(format!("it did not end within {} s", limit.as_secs()))
     })??;
+    group.0 = None;
     Ok(Output { code: status.code(), stdout, stderr })
+}
+
+/// The processes of a program that has not ended. They are killed when this is dropped.
+struct Group(Option<Pid>);
+
+impl Group {
+    fn of(child: &Child) -> Self {
+        Self(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw))
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(leader) = self.0 {
+            let _ = kill_process_group(leader, Signal::KILL);
+        }
+    }
 }
 
 /// The environment of a child, made from ours.
@@ -197,6 +219,30 @@ mod tests {
     async fn children_start_in_the_root_directory() {
         let ended = run("/bin/pwd", &[], Duration::from_secs(9), Network::Unused).await.unwrap();
         assert_eq!(ended.stdout.trim(), "/");
+    }
+
+    #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "the files are the test's own and the kernel's")]
+    async fn what_a_program_has_started_ends_with_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("pid");
+        let script = format!(
+            "sh -c 'trap \"\" TERM; echo $$ >{}; while :; do sleep 1; done' & wait",
+            file.display()
+        );
+        let ended = run("/bin/sh", &["-c", &script], Duration::from_secs(1), Network::Unused).await;
+        assert!(ended.unwrap_err().to_string().contains("did not end within 1 s"));
+        let id = std::fs::read_to_string(&file).unwrap();
+        let state = || std::fs::read_to_string(format!("/proc/{}/stat", id.trim()));
+        // A killed process stays until it is reaped.
+        let is_over = || state().is_err() || state().is_ok_and(|text| text.contains(") Z "));
+        for _ in 0..100 {
+            if is_over() {
+                return;
+            }
+            crate::host::timer::pause(Duration::from_millis(50)).await;
+        }
+        panic!("process {id} runs on");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `credential_process`: a program that prints credentials, such as the helper of IAM Roles
 //! Anywhere.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
@@ -64,6 +65,7 @@ fn last_line(stderr: &str, command: &str) -> String {
     for word in given {
         text = text.replace(word, "(hidden)");
     }
+    text = without_named_secrets(&without_login(&text));
     let is_part = |c: char| c.is_ascii_alphanumeric() || "+/=_-".contains(c);
     let mut shown = String::new();
     for run in text.split_inclusive(|c: char| !is_part(c)) {
@@ -73,6 +75,43 @@ fn last_line(stderr: &str, command: &str) -> String {
         shown.push_str(rest);
     }
     shown.chars().take(SHOWN).collect()
+}
+
+/// Words that name a secret.
+const NAMES: [&str; 6] = ["password", "passwd", "passphrase", "secret", "token", "authorization"];
+
+/// The text up to what such a word names, as `password: x`, `"Token":"x"`, `--secret x` or `Bearer x` do.
+fn without_named_secrets(text: &str) -> String {
+    let lower = text.to_ascii_lowercase();
+    let ends = NAMES.iter().flat_map(|name| lower.match_indices(name)).filter_map(|(at, name)| {
+        let is_option = lower.get(..at).is_some_and(|before| before.ends_with('-'));
+        let rest = lower.get(at + name.len()..)?;
+        let word = rest.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || "_-".contains(c));
+        let value = word.trim_start_matches(['"', '\'', ' ']);
+        let is_named = is_option
+            || value.starts_with([':', '='])
+            || word.starts_with([' ', ':', '=']) && value.len() < word.trim_start().len();
+        is_named.then_some(text.len() - word.len())
+    });
+    let bearer = lower.find("bearer ").map(|at| at + "bearer".len());
+    match ends.chain(bearer).min() {
+        Some(end) => format!("{} (hidden)", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+/// The text without what precedes the @ of a URL.
+fn without_login(text: &str) -> String {
+    let mut shown = String::new();
+    for word in text.split_inclusive(' ') {
+        match word.split_once("://").map(|(scheme, rest)| (scheme, rest.rsplit_once('@'))) {
+            Some((scheme, Some((_, host)))) => {
+                let _ = write!(shown, "{scheme}://(hidden)@{host}");
+            }
+            _ => shown.push_str(word),
+        }
+    }
+    shown
 }
 
 /// Whether it looks like a key or token of AWS: long, with digits, upper case and lower case.
@@ -99,12 +138,32 @@ mod tests {
         let key = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
         assert_eq!(
             said(&format!("{{\"SecretAccessKey\":\"{key}\"}}")),
-            "{\"SecretAccessKey\":\"(hidden)\"}"
+            "{\"SecretAccessKey (hidden)"
         );
         assert_eq!(
             said("AccessDeniedException: no trust anchor\u{1b}[0m"),
             "AccessDeniedException: no trust anchor [0m"
         );
+        for line in [
+            "password: Tr0ub4dor&3",
+            "password=Tr0ub4dor&3",
+            "PASSWORD = Tr0ub4dor&3",
+            "{\"password\":\"Tr0ub4dor&3\"}",
+            "https://u:Tr0ub4dor&3@h/ failed",
+            "Authorization: Bearer Tr0ub4dor&3",
+            "used --password Tr0ub4dor&3",
+            "the passphrase \"Tr0ub4dor&3\" is wrong",
+            "secret_key=Tr0ub4dor&3",
+            "session_token 'Tr0ub4dor&3'",
+            "bearer Tr0ub4dor&3",
+        ] {
+            let shown = said(line);
+            assert!(!shown.contains("Tr0ub") && shown.contains("(hidden)"), "{line}: {shown}");
+        }
+        assert_eq!(said("https://u:p@h/ failed"), "https://(hidden)@h/ failed");
+        for line in ["the token has expired", "no password was given", "wrong secret"] {
+            assert_eq!(said(line), line);
+        }
         assert_eq!(said(""), "");
     }
 }
