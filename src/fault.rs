@@ -105,8 +105,17 @@ pub struct Detail {
     /// Its kind once the budget is spent, if that is another one.
     pub ends_as: Option<Kind>,
     pub outlook: Outlook,
-    /// Whether the key is lost with which this node proves who it is.
-    pub is_key_lost: bool,
+    /// What it shows of this node's membership, if anything.
+    pub shows: Option<Shows>,
+}
+
+/// What a fault shows of this node's membership.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shows {
+    /// No creating call has taken effect, those in doubt included.
+    NothingCreated,
+    /// The key is lost with which this node proves who it is.
+    KeyLost,
 }
 
 /// Whether trying again can help, as far as it does not follow from the kind.
@@ -148,7 +157,7 @@ impl Fault {
             retry_after: None,
             ends_as: None,
             outlook: Outlook::default(),
-            is_key_lost: false,
+            shows: None,
         });
         Self { kind, detail }
     }
@@ -220,10 +229,17 @@ impl Fault {
         self
     }
 
+    /// Notes that no creating call has taken effect.
+    #[must_use]
+    pub fn without_effect(mut self) -> Self {
+        self.detail.shows = Some(Shows::NothingCreated);
+        self
+    }
+
     /// Notes that the key is lost with which this node proves who it is.
     #[must_use]
     pub fn key_lost(mut self) -> Self {
-        self.detail.is_key_lost = true;
+        self.detail.shows = Some(Shows::KeyLost);
         self
     }
 

@@ -6,6 +6,8 @@
 #[path = "chef_server/bad_answers.rs"]
 mod bad_answers;
 mod common;
+#[path = "chef_server/corrected.rs"]
+mod corrected;
 #[path = "chef_server/leaving.rs"]
 mod leaving;
 #[path = "chef_server/library.rs"]

@@ -3,7 +3,7 @@
 
 use super::{Bootstrap, Now, Phase, PhaseName, clock_skew};
 use crate::engines::Bundle;
-use crate::fault::Fault;
+use crate::fault::{Fault, Shows};
 
 impl Bootstrap {
     pub(super) fn take_fault(&mut self, now: Now, fault: Fault) {
@@ -18,6 +18,7 @@ impl Bootstrap {
         if phase == PhaseName::Creating {
             self.calls.were_refused &= !fault.may_have_happened;
             self.calls.is_in_doubt |= fault.may_have_happened;
+            self.calls.were_refused |= fault.shows == Some(Shows::NothingCreated);
         }
         // An installation that failed may have used up the secret, so another grant is asked for.
         if phase == PhaseName::Installing && self.secret.take().is_some() {

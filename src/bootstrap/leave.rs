@@ -15,7 +15,7 @@ use super::{Effect, Event, Now, Outcome, Phase, Record, StateMachine, Status, St
 use crate::engines::{Authority, Engine, Engines, FactsWanted, Installed, Observed};
 use crate::facts::Facts;
 use crate::facts::machine::Difference;
-use crate::fault::{Fault, Kind};
+use crate::fault::{Fault, Kind, Shows};
 use crate::targets::{Answer, Departure, LONGEST_POLL, Question, Target, invariant, state_dir};
 
 /// Takes this node out of one target.
@@ -298,7 +298,7 @@ impl Steps for Leave {
     fn fail(&mut self, now: Now, fault: Fault) {
         let is_retried = fault.is_retried() && !self.journal.schedule.is_spent(now);
         // A member without its key can't prove who it is, and no later attempt could.
-        let is_alone = fault.is_key_lost || (self.is_forced && !is_retried);
+        let is_alone = fault.shows == Some(Shows::KeyLost) || (self.is_forced && !is_retried);
         if is_alone && self.progress == Progress::Member {
             self.clear_alone(now, &format!("the authority was not told: {}", fault.sentence()));
             return;

@@ -162,6 +162,10 @@ pub fn resume(plan: Plan, record: Option<Record>, seed: u64, now: Now) -> Bootst
     let new_record = || Record::new(id, &authority_name, now.unix);
     let mut working = record.clone().unwrap_or_else(new_record);
     let mut outcome = None;
+    // The authority has nothing of this node, so the settings count again: authority, name, version.
+    if working.phase == Phase::Creating && working.was_refused && !working.is_member() {
+        working.phase = Phase::New;
+    }
     if working.phase.name() == PhaseName::Leaving {
         outcome = Some(Outcome::Failed(is_leaving(&working)));
     } else if working.authority_name != authority_name {

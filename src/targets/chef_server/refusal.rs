@@ -1,7 +1,7 @@
 //! What a Chef server has refused, and what to do. Its words are shown, and decide nothing here.
 
 use super::url::ServerUrl;
-use super::{ChefServer, api};
+use super::{ChefServer, ID, api};
 use crate::fault::{Fault, Kind};
 use crate::targets::{Target, mismatch};
 
@@ -60,9 +60,10 @@ pub fn clean(name: &str) -> String {
 pub fn other_machine(name: &str, authority: &str, said: &str) -> Fault {
     let what = "the organization has a client of this name for another key";
     let todo = format!(
-        "if this machine was rebuilt, or the other one is gone, run `knife client delete {name}; knife node delete {name}`, then `enlist join`; if both are there, give this node another name: node.name, for example \"{{instance_id}}\""
+        "if this machine was rebuilt, or the other one is gone, run `knife client delete {name}; knife node delete {name}`, then `enlist join`; if both are there, set node.name to another name, for example \"{{instance_id}}\", then `enlist join`"
     );
-    let fault = Fault::new(Kind::Rejected, what, format!("node {name}, {authority}"), todo);
+    let on = format!("node {name}, {authority}");
+    let fault = Fault::new(Kind::Rejected, what, on, todo).without_effect();
     if said.is_empty() { fault } else { fault.cause(format!("the server's words: {said}")) }
 }
 
@@ -79,7 +80,7 @@ pub fn strange_client(name: &str, shown: Option<&str>, target: &ChefServer) -> F
 pub fn stale_node(name: &str, target: &ChefServer, said: &str) -> Fault {
     let what = "the organization has a node of this name that this client may not change; chef-client would do its work and then fail to save the node";
     let todo = format!(
-        "if it is left from an earlier machine, run `knife node delete {name}`, then `enlist join`; else give this node another name in node.name"
+        "if it is left from an earlier machine, run `knife node delete {name}`, then `enlist join`; else run `enlist leave --target {ID}`, set node.name to another name, then `enlist join`"
     );
     Fault::new(Kind::Rejected, what, on(name, target), todo)
         .cause(format!("the server's words: {said}"))

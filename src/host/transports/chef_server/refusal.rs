@@ -10,7 +10,7 @@ use crate::bootstrap::clock_skew;
 use crate::fault::{Fault, Kind};
 use crate::host::net::HttpClients;
 use crate::targets::Call;
-use crate::targets::chef_server::api::Unauthenticated;
+use crate::targets::chef_server::api::{Action, Unauthenticated};
 
 /// How far a clock may be off, in seconds: a constant of Chef Infra Server.
 const ALLOWED_SKEW: u64 = 900;
@@ -88,7 +88,14 @@ impl Exchange<'_> {
         let (oldest, newest) = (number("min_version"), number("max_version"));
         let what =
             format!("{} is of a version that the server does not speak", self.request.action());
-        let todo = "run `enlist join` again, which asks for the versions first; if it lasts, update enlist";
+        let todo = match self.request.action {
+            Action::CreateClient { .. } => {
+                "run `enlist join` again, which asks for the versions first; if it lasts, update enlist"
+            }
+            _ => {
+                "the version is that of the join; run `enlist leave --local --target chef-server`, and on the server what it says, then `enlist join`"
+            }
+        };
         Fault::new(Kind::Protocol, what, &self.on, todo)
             .cause(format!("it speaks versions {oldest} to {newest}: {said}"))
     }
