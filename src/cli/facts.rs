@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::{Global, printer, runtime};
+use super::{Global, printer, rehearsal, runtime};
 use crate::daemon;
 use crate::engines::{Engines, FactsWanted, Observed, Proof};
 use crate::facts::{Ec2, Facts};
@@ -66,23 +66,8 @@ pub fn run(global: &Global, options: &Options) -> Result<u8, Fault> {
 
 /// What a certificate request would prove, or why it can't.
 async fn proven(host: &mut Host, proof: Proof, facts: &Facts) -> Option<String> {
-    match proof {
-        Proof::None => None,
-        Proof::Iam => Some(match host.caller().await {
-            Ok(caller) => format!("iam: {}", caller.describe()),
-            Err(fault) => format!("iam: not possible: {}", fault.line()),
-        }),
-        Proof::InstanceIdentity => Some(match &facts.ec2 {
-            Some(ec2) if ec2.identity.signature.is_some() => format!(
-                "instance-identity: {} of account {} in {}",
-                ec2.instance_id,
-                ec2.account.as_deref().unwrap_or("?"),
-                ec2.region.as_deref().unwrap_or("?")
-            ),
-            Some(_) => "instance-identity: not possible: the document has no signature".to_owned(),
-            None => "instance-identity: not possible: this is not an EC2 instance".to_owned(),
-        }),
-    }
+    let possible = rehearsal::proof(host, proof, facts).await.transpose()?;
+    Some(possible.unwrap_or_else(|fault| format!("{proof}: not possible: {}", fault.line())))
 }
 
 fn text(facts: &Facts, observed: &Observed, proof: Option<&str>) -> String {

@@ -2,9 +2,10 @@
 //! `enlist doctor` and `enlist join --plan`.
 
 use crate::config::Settings;
+use crate::engines::puppet::csr::check_identity;
 use crate::engines::{
-    Action, Authority, Bundle, EngineId, FactsWanted, NodeContext, Observed, RequiredSettings,
-    Written,
+    Action, Authority, Bundle, EngineId, FactsWanted, NodeContext, Observed, Proof,
+    RequiredSettings, Written,
 };
 use crate::facts::Facts;
 use crate::fault::Fault;
@@ -37,6 +38,29 @@ pub async fn gather(
         settings.engines.get(target.engine()).wanted(&crate::engines::EngineRecord::default());
     let (facts, observed) = host.gather(FactsWanted { engine, early_key: None }).await?;
     Ok(Rehearsal { facts, observed, authority: stand_in(target), is_known: false })
+}
+
+/// What a certificate request would prove, for people; none if it proves nothing.
+///
+/// # Errors
+/// Why it could prove nothing.
+pub async fn proof(host: &mut Host, proof: Proof, facts: &Facts) -> Result<Option<String>, Fault> {
+    let shown = match proof {
+        Proof::None => return Ok(None),
+        Proof::Iam => host.caller().await?.describe(),
+        Proof::InstanceIdentity => {
+            check_identity(facts)?;
+            let Some(ec2) = &facts.ec2 else { return Ok(None) };
+            let [account, region] = [&ec2.account, &ec2.region];
+            format!(
+                "{} of account {} in {}",
+                ec2.instance_id,
+                account.as_deref().unwrap_or("?"),
+                region.as_deref().unwrap_or("?")
+            )
+        }
+    };
+    Ok(Some(format!("{proof}: {shown}")))
 }
 
 /// An authority of the engine that the target expects, with nothing in it that only the authority knows.

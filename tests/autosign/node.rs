@@ -120,6 +120,33 @@ fn facts_show_what_would_be_proven_without_a_secret() {
 }
 
 #[test]
+fn the_doctor_looks_at_the_proof() {
+    let node = node("iam");
+    let said = enlist(&node, &["doctor"]).stdout;
+    let wanted = format!("ms  iam: the caller with access key {ACCESS_KEY} (a role)");
+    assert!(said.contains(&wanted) && !said.contains(SECRET_KEY), "{said}");
+    let without = |node: &Node| {
+        let mut command = node.command(&["doctor"]);
+        command.env_remove("AWS_ENDPOINT_URL").env_remove("AWS_EC2_METADATA_SERVICE_ENDPOINT");
+        command.env("AWS_REGION", "eu-central-1").env("AWS_EC2_METADATA_DISABLED", "true");
+        common::run(&mut command)
+    };
+    let run = without(&node);
+    assert!(
+        run.code == 77 && run.stdout.contains("failed   puppet-server: proof"),
+        "{}",
+        run.stdout
+    );
+    node.settings(&node.read("etc/enlist/enlist.toml").replace("\"iam\"", "\"instance-identity\""));
+    let run = without(&node);
+    assert!(run.code == 78 && run.stdout.contains("this is not an EC2 instance"), "{}", run.stdout);
+    node.settings(
+        &node.read("etc/enlist/enlist.toml").replace("\"instance-identity\"", "\"none\""),
+    );
+    assert!(!without(&node).stdout.contains(": proof"));
+}
+
+#[test]
 fn without_credentials_or_an_instance_the_join_says_so() {
     let node = node("iam");
     node.settings(&node.read("etc/enlist/enlist.toml").replace("\"2s\"", "\"1s\""));

@@ -131,7 +131,7 @@ fn autosign_page(date: &str, source: &str) -> Outcome<String> {
         roff.text([
             roman("In [server] of puppet.conf: "),
             bold("autosign = /usr/bin/enlist-autosign"),
-            roman(". The server runs it as its own user, and writes its line to its log."),
+            roman(". It is exactly this path: under another name, a copy or a link is the program enlist, whose help ends with 0, which signs. The server runs it as its own user, and writes its line to its log."),
         ]);
     });
     let codes = [
@@ -139,7 +139,7 @@ fn autosign_page(date: &str, source: &str) -> Outcome<String> {
         ("64", "bad arguments"),
         ("65", "no certificate request, or one that contradicts itself"),
         ("69", "no rule allows it, or its proof is not accepted"),
-        ("74", "the audit line can't be written"),
+        ("74", "the audit line can't be written, or the request does not end in 10 s"),
         ("75", "STS can't be reached, or has a problem"),
         ("76", "what answered is not STS"),
         ("78", "settings that can't be used, or that others may write"),

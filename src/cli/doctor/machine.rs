@@ -65,6 +65,11 @@ pub async fn node(
     };
     checks.note("metadata", began, found);
     let gathered = gathered?;
+    let began = clock::instant();
+    let proven = rehearsal::proof(host, target.additions().proof, &gathered.facts).await;
+    if let Some(proven) = proven.transpose() {
+        checks.note("proof", began, proven.map(Found::Good));
+    }
     // The metadata service may know more of this machine than the firmware.
     if let Err(fault) = record(root, target.id(), &gathered.facts.machine())
         && record(root, target.id(), &here).is_ok()

@@ -67,6 +67,14 @@ pub fn add_identity(spec: &mut CsrSpec, facts: &Facts) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Whether a request can have the identity document.
+///
+/// # Errors
+/// As for [`add_identity`].
+pub fn check_identity(facts: &Facts) -> Result<(), Fault> {
+    add_identity(&mut CsrSpec::default(), facts)
+}
+
 /// The extension requests, each with its source.
 ///
 /// # Errors
