@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
 
+#[path = "puppet_server/authority.rs"]
+mod authority;
 mod common;
 #[path = "puppet_server/leaving.rs"]
 mod leaving;

@@ -106,11 +106,15 @@ impl Bootstrap {
             Continue(authority) => authority,
             Break(effect) => return Ok(Some(effect)),
         };
+        self.plan.target.check_authority(&authority, now.unix)?;
         if has_asked {
             self.journal.step_done(StepKind::Authority, self.plan.target.authority_name());
         }
         if self.applies_settings() {
             self.check_change(&authority, now)?;
+        }
+        // In phase New, the record gets it when the authority is first asked to accept the node.
+        if self.journal.working.phase != Phase::New {
             self.journal.working.authority = Some(authority.clone());
         }
         self.authority = Some(authority);

@@ -180,7 +180,7 @@ pub fn resume(plan: Plan, record: Option<Record>, seed: u64, now: Now) -> Bootst
     if working.fault.as_ref().is_some_and(|fault| fault.is_final) {
         working.elapsed_ms = 0;
     }
-    let authority_was_asked = working.phase != Phase::New;
+    let keeps_authority = working.phase != Phase::New && !doubts_authority(&working);
     let is_renewal = working.former.is_some();
     let schedule =
         RetrySchedule::new(seed, plan.budget, Duration::from_millis(working.elapsed_ms), now);
@@ -188,7 +188,7 @@ pub fn resume(plan: Plan, record: Option<Record>, seed: u64, now: Now) -> Bootst
         state_dir: state_dir(id),
         name: working.name.clone(),
         // In phase New the recorded authority may be out of date, so it is discovered again.
-        authority: working.authority.clone().filter(|_| authority_was_asked),
+        authority: working.authority.clone().filter(|_| keeps_authority),
         calls: CreatingCalls {
             is_in_doubt: working.phase == Phase::Creating,
             were_refused: working.attempts == 0 || working.was_refused,
@@ -289,6 +289,14 @@ impl Key {
             Self::Unknown | Self::NotNeeded => None,
         }
     }
+}
+
+/// Whether what the record has of the authority may be the reason why the last start ended: a CA or lists that
+/// can't be used. The authority may have better ones now.
+fn doubts_authority(record: &Record) -> bool {
+    let is_waiting = matches!(record.phase, Phase::Creating | Phase::Watching { .. });
+    let is_data = |fault: &FaultNote| fault.is_final && fault.kind == Kind::Data;
+    is_waiting && record.fault.as_ref().is_some_and(is_data)
 }
 
 fn not_gathered() -> Fault {

@@ -73,7 +73,7 @@ pub enum CertificateError {
 }
 
 /// The time in RFC 3339 form, in UTC, or the seconds if they are out of range.
-fn moment(unix: i64) -> String {
+pub(super) fn moment(unix: i64) -> String {
     let moment = time::OffsetDateTime::from_unix_timestamp(unix).ok();
     let text = moment.and_then(|it| it.format(&time::format_description::well_known::Rfc3339).ok());
     text.unwrap_or_else(|| format!("{unix} s after 1970"))

@@ -2,6 +2,7 @@
 //!
 //! `rsa` parses and encodes the private key; AWS-LC makes it and signs with it.
 
+pub mod authority;
 pub mod certificate;
 pub mod chain;
 pub mod crl;

@@ -214,6 +214,14 @@ pub trait Target: Send {
         self.discover(facts, answers)
     }
 
+    /// Whether the authority that was found can work. `unix` is the time in seconds.
+    ///
+    /// # Errors
+    /// `Data` where its CA or its lists can't be used.
+    fn check_authority(&self, _found: &Authority, _unix: i64) -> Result<(), Fault> {
+        Ok(())
+    }
+
     /// Whether the authority may know this node already although no record does. Then `reconcile`
     /// is asked before anything is created.
     fn shows_registration(&self, observed: &Observed) -> bool {

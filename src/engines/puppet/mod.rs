@@ -24,7 +24,8 @@ use super::{
 };
 use crate::fault::{Fault, Kind};
 use crate::pki::certificate::{self, CertificateError, Expectation};
-use crate::pki::{CaBundle, crl, name};
+use crate::pki::crl::{self, CrlError};
+use crate::pki::{CaBundle, name};
 use crate::secret::Secret;
 use agent_settings::Expected;
 
@@ -269,8 +270,10 @@ pub fn accept(
     let expected = Expectation { key: &node.key()?.public, name: node.name, ca: &ca, now: unix };
     let checked = certificate::check(certificate, &expected).map_err(|error| refused(&error))?;
     if let Some(lists) = node.authority.crl() {
-        crl::check(&checked, &ca, lists, unix)
-            .map_err(|error| unacceptable(node, certificate, who, &error))?;
+        crl::check(&checked, &ca, lists, unix).map_err(|error| match error {
+            CrlError::Revoked => unacceptable(node, certificate, who, &error),
+            error => unusable_lists(node, lists, who, &error),
+        })?;
     }
     Ok(Grant::Certificate {
         pem: checked.pem,
@@ -288,6 +291,15 @@ pub fn unacceptable(
     error: &(dyn Error + 'static),
 ) -> Fault {
     refused(node, who).because(error).with_evidence("certificate", certificate)
+}
+
+/// The fault where the lists are, not the certificate.
+fn unusable_lists(node: &NodeContext<'_>, lists: &str, who: &str, error: &CrlError) -> Fault {
+    let what = "the CA's revocation lists can't be used, and nothing was installed";
+    let todo = "have the server give a valid list of each CA up to the root; then `enlist join`, which fetches them again";
+    Fault::new(Kind::Data, what, format!("node {}, {who}", node.name), todo)
+        .because(error)
+        .with_evidence("crl", lists)
 }
 
 /// The fault where the returned certificate is not acceptable.

@@ -9,6 +9,7 @@
 //! the name is taken, both are fetched and compared again.
 
 pub mod api;
+mod authority;
 mod membership;
 mod refusal;
 
@@ -101,6 +102,10 @@ impl Target for PuppetServer {
             }
             _ => self.discover(facts, answers),
         }
+    }
+
+    fn check_authority(&self, found: &Authority, unix: i64) -> Result<(), Fault> {
+        self.check_found(found, unix)
     }
 
     /// The CA may have a certificate or a request of this name, ours or somebody else's.
