@@ -272,6 +272,7 @@ fn settings_that_cannot_work_are_refused() {
     for (from, to, word) in [
         ("\"localhost\"", "\"a host\"", "puppet-server.server"),
         ("\"localhost\"", "[]", "puppet-server.server"),
+        ("\"localhost\"", "\"127.1\"", "puppet-server.server"),
         ("/ca.pem", "/none.pem", "puppet-server.ca_file"),
         (port(&node), "0", "puppet-server.port"),
         ("port =", "dns_alt_names = [\"*.a\"]\nport =", "puppet-server.dns_alt_names"),

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use rustls_pki_types::ServerName;
+
 /// The longest region. It becomes a label of a host name (RFC 1035, 2.3.4).
 const LONGEST_REGION: usize = 63;
 /// The longest host name (RFC 1035, 2.3.4), and the longest URL that is accepted.
@@ -215,7 +217,13 @@ pub fn check_host(host: &str) -> Result<&str, UrlError> {
 /// What is wrong with it.
 pub fn host(text: &str) -> Result<&str, UrlError> {
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
-    if bare.parse::<Ipv6Addr>().is_ok() { Ok(bare) } else { check_host(text) }
+    if bare.parse::<Ipv6Addr>().is_ok() {
+        return Ok(bare);
+    }
+    // TLS verifies no other name: `127.1` is one to a resolver.
+    let is_verified = ServerName::try_from(text).is_ok();
+    check_host(text)
+        .and_then(|host| is_verified.then_some(host).ok_or(UrlError::Host(text.to_owned())))
 }
 
 /// A host as it is in a URL, and before a port: an IPv6 address has brackets.
@@ -235,8 +243,19 @@ mod tests {
         {
             assert_eq!(host(text), Ok(wanted));
         }
-        for text in ["", "[a]", "[::1", "::1]", "::1:8140x", "[10.0.0.1]", "a:8140", "fe80::1%eth0"]
-        {
+        for text in [
+            "",
+            "[a]",
+            "[::1",
+            "::1]",
+            "::1:8140x",
+            "[10.0.0.1]",
+            "a:8140",
+            "fe80::1%eth0",
+            "127.1",
+            "2130706433",
+            "-a.b",
+        ] {
             assert!(host(text).is_err(), "{text}");
         }
         assert_eq!((bracketed("::1").as_str(), bracketed("a").as_str()), ("[::1]", "a"));

@@ -129,6 +129,13 @@ fn a_redirect_is_reported_and_not_followed() {
 }
 
 #[test]
+fn a_request_that_the_server_forbids_is_not_tried_again() {
+    let node = node(Autosign::On, &["puppet-ca:GetCertificate=denied*99"]);
+    expect(&enlist(&node, &["join"]), 77, &["GET certificate was denied", "auth.conf"]);
+    assert_eq!(node.asked("GetCertificate"), 1);
+}
+
+#[test]
 fn a_server_with_too_much_to_do_is_asked_again() {
     for fault in ["throttle", "503"] {
         let faults = [

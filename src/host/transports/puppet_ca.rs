@@ -251,7 +251,10 @@ impl Place<'_> {
     fn read(&self, answer: &Response<Bytes>) -> Result<Answer, Fault> {
         let status = answer.status().as_u16();
         if answer.headers().get(VERSION).is_none() {
-            return Err(self.not_a_ca(answer));
+            // The server's auth.conf answers before the CA does.
+            let is_forbidden =
+                matches!(status, 401 | 403) && said(answer).starts_with("Forbidden request");
+            return Err(if is_forbidden { self.failed(answer) } else { self.not_a_ca(answer) });
         }
         let document = || {
             let text = String::from_utf8_lossy(answer.body()).into_owned();
@@ -298,7 +301,7 @@ impl Place<'_> {
             429 => self.busy(format!("{action} was throttled"), answer).throttled(),
             401 | 403 => {
                 let todo = "allow this request in the server's auth.conf, as the packaged one does";
-                Fault::new(Kind::Denied, format!("{action} was denied"), on, todo)
+                Fault::new(Kind::Denied, format!("{action} was denied"), on, todo).finally()
             }
             _ => {
                 let todo = "check server and port in [puppet-server]";

@@ -141,7 +141,9 @@ impl Target for PuppetServer {
     ) -> Result<Created, Fault> {
         match super::api::of_service(std::slice::from_ref(answer))?.as_slice() {
             [api::Answer::Submitted { name }] => Ok(Created::Ticket(name.clone())),
-            [api::Answer::Refused(reason)] => Err(refusal::fault(reason, &self.authority_name())),
+            [api::Answer::Refused(reason)] => {
+                Err(refusal::fault(reason, node.name, &self.authority_name()))
+            }
             [api::Answer::Renewed(found)] => {
                 Ok(Created::Granted(self.renewed(node, &found.text, unix)?, None))
             }

@@ -4,7 +4,7 @@
 use crate::fault::{Fault, Kind};
 
 /// A part of the server's text, and what to do.
-const ADVICE: [(&str, &str); 8] = [
+const ADVICE: [(&str, &str); 9] = [
     (
         "subject alternative names",
         "ask for no alternative names, or set allow-subject-alt-names in the server's ca.conf, run `puppetserver ca clean --certname NAME` there, then `enlist join`",
@@ -17,6 +17,10 @@ const ADVICE: [(&str, &str); 8] = [
         "extensions that are not permitted",
         "take the named extensions out of extension_requests in [puppet] and csr_attributes.yaml; run `puppetserver ca clean --certname NAME` on the server, then `enlist join`",
     ),
+    (
+        REVOKED,
+        "run `puppetserver ca clean --certname NAME` on the server, then `enlist join`: a name of a revoked certificate is not signed again",
+    ),
     ("lower case", "set node.name to a name in lower case"),
     ("wildcard", "set node.name to a name without *"),
     ("hostname format is invalid", "set node.name to a host name: letters, digits, - and ."),
@@ -27,22 +31,31 @@ const ADVICE: [(&str, &str); 8] = [
 /// The text of the answer contains this if the CA has a certificate or a request of the name.
 const TAKEN: &str = "ignoring certificate request";
 
-/// The fault for a refusal. A request is sent only when the CA has nothing of this name. If the name is
+/// The certificate of this name is revoked and was not removed. No look changes that.
+const REVOKED: &str = "already has a revoked certificate";
+
+const UNKNOWN: &str = "correct what the server's reason names";
+const NO_REASON: &str = "look into the server's log: it gave no reason";
+
+/// The fault for a refusal of the request of the node `name`. A request is sent only when the CA has nothing of this name. If the name is
 /// taken now, an earlier request of ours may have arrived, or another machine took the name. The fault
 /// is then in doubt, so that the CA is asked again.
 #[must_use]
-pub fn fault(reason: &str, authority: &str) -> Fault {
+pub fn fault(reason: &str, name: &str, authority: &str) -> Fault {
+    let named = |todo: &str| todo.replace("NAME", name);
+    let caused = |fault: Fault| if reason.is_empty() { fault } else { fault.cause(reason) };
     // A server in another language words it otherwise. Then the CA is asked what it has, too.
-    if reason.contains(TAKEN) || !reason.is_ascii() {
+    if (reason.contains(TAKEN) && !reason.contains(REVOKED)) || !reason.is_ascii() {
         let what = "the CA has refused the request, and may have one of this name already";
         let todo = "if it lasts, run `puppetserver ca clean --certname NAME` on the server, then `enlist join`";
-        let fault = Fault::new(Kind::Transient, what, authority, todo).cause(reason);
+        let fault = caused(Fault::new(Kind::Transient, what, authority, named(todo)));
         return fault.in_doubt().ends_as(Kind::Rejected);
     }
     let known = ADVICE.iter().find(|(part, _)| reason.contains(part));
-    let todo = known.map_or("correct what the server's reason names", |(_, todo)| todo);
+    let todo = known.map_or(UNKNOWN, |(_, todo)| todo);
+    let todo = if reason.is_empty() { NO_REASON } else { todo };
     let what = "the CA has refused the certificate request";
-    Fault::new(Kind::Rejected, what, authority, todo).cause(reason).with_evidence("answer", reason)
+    caused(Fault::new(Kind::Rejected, what, authority, named(todo))).with_evidence("answer", reason)
 }
 
 #[cfg(test)]
@@ -62,8 +75,12 @@ mod tests {
             ("Certificate names must be lower case.", "lower case"),
             ("Subject hostname format is invalid", "node.name"),
             ("something new", "reason names"),
+            (
+                "n already has a revoked certificate; ignoring certificate request",
+                "`puppetserver ca clean --certname n` on",
+            ),
         ] {
-            let fault = fault(reason, "the server");
+            let fault = fault(reason, "n", "the server");
             assert!(fault.todo.contains(todo), "{reason}: {}", fault.todo);
             assert_eq!(fault.causes, [reason]);
             assert_eq!(fault.kind, Kind::Rejected);
@@ -71,9 +88,15 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_without_a_reason_has_no_cause() {
+        let fault = fault("", "n", "the server");
+        assert!(fault.causes.is_empty() && fault.todo.contains("gave no reason"), "{fault:?}");
+    }
+
+    #[test]
     fn a_text_in_another_language_leads_to_a_look() {
         let reason = "n にはすでに署名された証明書があります";
-        let fault = fault(reason, "the server");
+        let fault = fault(reason, "n", "the server");
         assert!(fault.is_retried() && fault.may_have_happened);
         assert_eq!(
             (fault.causes.as_slice(), fault.final_kind()),
@@ -84,7 +107,7 @@ mod tests {
     #[test]
     fn a_name_that_was_taken_meanwhile_is_looked_at_again() {
         let reason = "n already has a signed certificate; ignoring certificate request";
-        let fault = fault(reason, "the server");
+        let fault = fault(reason, "n", "the server");
         assert!(fault.is_retried() && fault.may_have_happened);
         assert_eq!(fault.causes, [reason]);
     }
