@@ -174,11 +174,14 @@ fn the_validator_key_is_read_in_both_forms_and_refused_with_the_reason() {
     let encrypted = openssl(&["pkcs8", "-topk8", "-passout", "pass:x", "-in", &path]);
     let old = openssl(&["pkey", "-in", &path, "-traditional", "-aes128", "-passout", "pass:x"]);
     let ec = openssl(&["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]);
+    let with_parameters = openssl(&["ecparam", "-name", "prime256v1", "-genkey"]);
+    assert!(with_parameters.contains("BEGIN EC PARAMETERS"), "{with_parameters}");
     let calls = node.asked("CreateClient");
     for (pem, word) in [
         (encrypted.as_str(), "encrypted"),
         (&old, "encrypted"),
         (&ec, "not an RSA key"),
+        (&with_parameters, "not an RSA key"),
         ("nothing", "no PEM"),
         (&pkcs1[..pkcs1.len() / 2], "PEM"),
     ] {
@@ -267,7 +270,7 @@ fn settings_that_cannot_work_are_refused() {
         (&url, "https://c.example/organizations", "organization"),
         (&url, "https://c.example/organizations/a/clients", "end with"),
         (&url, "c.example", "scheme"),
-        ("{ file = \"/validator.pem\" }", "\"plain\"", "chef-server.validator_key"),
+        ("{ file = \"/validator.pem\" }", "\"/v.pem\"", "{ file = \"/path\" }"),
         ("{ file = \"/validator.pem\" }", "{ path = \"/x\" }", "{ file ="),
         ("/ca.pem", "/none.pem", "chef-server.ca_file"),
         ("[chef-server]\n", "[chef-server]\nvalidator_name = \"a b\"\n", "validator_name"),
@@ -287,6 +290,12 @@ fn settings_that_cannot_work_are_refused() {
             expect(&enlist(&node, &[command]), 78, &[&format!("\"{name}\""), word, "node.name"]);
         }
     }
+    node.settings(&good.replace("https://", "https://admin:hunter2@"));
+    let said = enlist(&node, &["check"]);
+    expect(&said, 78, &["chef-server.url", "login"]);
+    assert!(!said.stderr.contains("hunter2"), "{}", said.stderr);
+    node.settings(&format!("{good}[opsworks-cm]\nserver = \"s\"\nengine = \"chef\"\n"));
+    expect(&enlist(&node, &["check"]), 78, &["opsworks-cm.engine", "[chef-server]"]);
     let policy = "policy_name = \"p\"\npolicy_group = \"g\"\nenvironment = \"e\"\n";
     node.settings(&good.replace("[chef]\n", &format!("[chef]\n{policy}")));
     expect(&enlist(&node, &["check"]), 78, &["chef.environment", "not both"]);

@@ -105,11 +105,14 @@ pub fn from_json(
 }
 
 fn invalid(key: &Setting, found: &str, origin: &Origin) -> ConfigError {
+    // A setting that says where a secret is.
+    let is_source = key.help.contains("{ file = ");
+    let allowed = if is_source { super::settings::SECRET } else { describe(key.form) };
     ConfigError::Invalid {
         origin: origin.clone(),
         key: format!("{}.{}", key.table, key.name),
         found: found.to_owned(),
-        allowed: describe(key.form).to_owned(),
+        allowed: allowed.to_owned(),
     }
 }
 

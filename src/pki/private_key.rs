@@ -77,6 +77,10 @@ impl PrivateKey {
         let block = match blocks.as_slice() {
             [] => return Err(KeyError::NotPem),
             [one] => one,
+            // `openssl ecparam -genkey` writes the parameters first.
+            many if many.iter().any(|block| block.tag() == "EC PRIVATE KEY") => {
+                return Err(KeyError::NotRsa);
+            }
             many => return Err(KeyError::ManyBlocks(many.len())),
         };
         // The older form of encryption (RFC 1421 §4.6.1.1), as of `openssl rsa -traditional`.

@@ -18,13 +18,14 @@ use std::time::Duration;
 use super::ConfigError;
 use super::input::Input;
 use super::recorded::{self, Recorded};
-use super::setting_table::{aws, node};
+use super::setting_table::{self, aws, node};
 use crate::engines::Engines;
 use crate::targets::address::{self, Url};
-use crate::targets::{NameTemplate, Target};
+use crate::targets::{self, NameTemplate, Target};
 use reader::Reader;
 
 pub use reader::ReadFile;
+pub(in crate::config) use reader::SECRET;
 pub use registry::{Registered, TARGETS, TargetSettings, target_ids};
 pub use run::{LeaveOn, Metrics, Ready, Run};
 
@@ -68,6 +69,7 @@ impl Settings {
             return Err(ConfigError::NoTarget { searched: input.searched.clone() });
         }
         let engines = reader.engines()?;
+        reader.one_target_of_each_engine()?;
         let ids = target_ids().filter(|id| input.table(id).is_some());
         Ok(Self {
             recorded: ids.map(|id| (id, recorded::of(input, id))).collect(),
@@ -124,6 +126,25 @@ impl Settings {
 }
 
 impl Reader<'_> {
+    /// Two memberships of one engine would have the same files.
+    fn one_target_of_each_engine(&self) -> Result<(), ConfigError> {
+        let engine = self.text(&setting_table::opsworks_cm::engine)?.unwrap_or_default();
+        for (name, other) in
+            [("chef", targets::chef_server::ID), ("puppet", targets::puppet_server::ID)]
+        {
+            if engine == name
+                && self.input.table("opsworks-cm").is_some()
+                && self.input.table(other).is_some()
+            {
+                let allowed = format!(
+                    "another engine than that of [{other}], which has the same files; remove one of the two tables"
+                );
+                return Err(self.invalid(&setting_table::opsworks_cm::engine, &allowed));
+            }
+        }
+        Ok(())
+    }
+
     fn aws(&self) -> Result<Aws, ConfigError> {
         let profile = self.parsed(&aws::profile, "a name on one line", |text| {
             let is_name = !text.is_empty() && !text.contains(char::is_control);

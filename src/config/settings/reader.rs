@@ -189,7 +189,7 @@ impl Reader<'_> {
 }
 
 /// How the settings say where a secret is.
-pub(super) const SECRET: &str =
+pub(in crate::config) const SECRET: &str =
     "{ file = \"/path\" }, { credential = \"name\" } or { ssm_parameter = \"/name\" }";
 
 /// A name of the Parameter Store, with or without a version or label, or an ARN (Systems Manager API
