@@ -67,7 +67,7 @@ puppet_server "puppet-server" {
     challenge_password: Map, "", "Where the challenge password of the certificate request is: { file = \"/path\" }, { credential = \"name\" } of systemd, or { ssm_parameter = \"/name\" } of the Parameter Store. It is read when the request is made, and stored nowhere.";
     dns_alt_names: List, "", "DNS names for the certificate beside the node's own, such as [\"www.example.com\"]. The server refuses them unless allow-subject-alt-names is set in its ca.conf. By default none is asked for.";
     give_up_unsigned: Text, "never", "How long `enlist run` waits for a person to sign the request: \"never\": it never gives up; or a duration such as \"7d\". A join waits for node.budget.";
-    proof: Text, "none", "What the certificate request proves to enlist-autosign on the server: \"iam\": whose AWS credentials this node has; \"instance-identity\": which EC2 instance it is; or \"none\" (docs/autosign.md).";
+    proof: Text, "none", "What the certificate request proves to enlist-autosign on the server: \"iam\": whose AWS credentials this node has; \"instance-identity\": which EC2 instance it is; or \"none\" (docs/trust.md).";
 }
 
 chef_server "chef-server" {

@@ -51,7 +51,7 @@ pub struct RequestAdditions {
     pub dns_names: Vec<String>,
 }
 
-/// What the request proves about who asks (docs/autosign.md).
+/// What the request proves about who asks (docs/trust.md).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Display, EnumString, VariantNames)]
 #[strum(serialize_all = "kebab-case")]
 pub enum Proof {

@@ -1,5 +1,5 @@
 //! The proof `iam`: signs an `sts:GetCallerIdentity` for a certificate request, and does not send it
-//! (docs/autosign.md, decision 0017).
+//! (docs/trust.md, decision 0017).
 //!
 //! Source: "Signature Version 4 for API requests", IAM User Guide; `aws-sigv4`, under the SDK, signs.
 

@@ -1,5 +1,5 @@
 //! What a certificate request carries to prove who asks, as a node writes it and an authority reads it.
-//! docs/autosign.md has the whole format.
+//! docs/trust.md has the whole format.
 //!
 //! The proofs are attributes of the request, below an OID of enlist's own. An attribute is dropped when
 //! the request is signed; an extension would end up in the certificate, which everybody can read.

@@ -198,7 +198,7 @@ fn settings(root: &Root, path: &str) -> Result<Policy, Refusal> {
     let shown = root.shown(path);
     let text = files::read_trusted_text(root, path, files::LARGEST).map_err(|error| {
         let todo = match error.kind() {
-            io::ErrorKind::NotFound => Some("docs/autosign.md says what to write there"),
+            io::ErrorKind::NotFound => Some("docs/trust.md says what to write there"),
             _ => files::advice(&error),
         };
         let todo = todo.map(|todo| format!("; {todo}")).unwrap_or_default();

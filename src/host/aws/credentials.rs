@@ -104,7 +104,10 @@ impl CredentialCache {
             }
             return Box::pin(self.of(source, by)).await;
         }
-        Err(none("environment, profile, container, instance metadata"))
+        // Nothing was asked, so nothing changes by waiting.
+        let todo = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or profile in [aws]; credential_process in a profile gives credentials to machines outside of AWS";
+        let on = "environment, profile, container; this is not an EC2 instance";
+        Err(Fault::new(Kind::Denied, "there are no usable credentials", on, todo).finally())
     }
 
     async fn of(&self, source: &Source, by: &str) -> Result<Credentials, Fault> {
