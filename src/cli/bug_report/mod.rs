@@ -22,7 +22,7 @@ use redact::Redactor;
 #[command(after_help = "Examples:
   enlist bug-report                       into this directory
   enlist bug-report --list                what it would hold; writes nothing
-  enlist bug-report --output /root/r.tar")]
+  enlist bug-report --output /run/r.tar")]
 pub struct Options {
     /// The archive to write [default: enlist-bug-report-TIME.tar in this directory]
     #[arg(long, value_name = "FILE")]
