@@ -1,6 +1,5 @@
 //! `enlist doctor`: checks, one after the other, everything that a join or a member needs. Changes
-//! nothing. The checks stand in the order in which one failure causes the next, so the first that fails is
-//! the one to mend.
+//! nothing. A failed check can make later ones fail, so the last line names the first that failed.
 
 mod engine;
 mod machine;
@@ -203,6 +202,6 @@ fn text(checks: &[Check]) -> String {
     let first = checks.iter().find(|check| check.code != 0);
     text + &match first {
         None => "nothing is wrong\n".to_owned(),
-        Some(check) => format!("to mend first: {}\n", name(check)),
+        Some(check) => format!("first failed check: {}\n", name(check)),
     }
 }
