@@ -1,7 +1,10 @@
 //! Links the release build without unwind tables, which take 1 MB and which a program that aborts on a
 //! panic never reads (docs/decisions/0016-no-unwind-tables.md).
 
-#![allow(clippy::disallowed_methods, reason = "cargo passes everything to a build script in its environment")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "cargo passes everything to a build script in its environment"
+)]
 
 use std::env;
 
