@@ -8,11 +8,10 @@ use clap::Args;
 use super::drive::{self, Scope, Selection};
 use super::{Global, printer, runtime};
 use crate::bootstrap::{Effect, Event, Now, Outcome, Phase, Plan, Record, StateMachine, resume};
-use crate::daemon;
 use crate::engines::{Authority, EngineId, Grant, KeyReport, NodeContext, RequestAdditions};
 use crate::facts::Facts;
 use crate::fault::{Fault, Kind};
-use crate::host::{Host, HttpClients, Store, facts, lock};
+use crate::host::{Host, Store, facts, lock};
 use crate::targets::{Answer, Created, Creation, Departure, Member, Permissions, Question, Target};
 
 #[derive(Debug, Args)]
@@ -32,9 +31,7 @@ pub fn run(global: &Global, options: &Options) -> Result<u8, Fault> {
     };
     let (target, settings) = known.target()?;
     let target = Offline::new(target)?;
-    let environment = daemon::environment(settings)?;
-    let http = HttpClients::new(&environment);
-    let mut host = Host::new(root.clone(), known.id, environment, http);
+    let mut host = settings.access()?.host(&root, known.id);
     let csr = runtime()?.block_on(async {
         let _lock = lock::acquire(&root, settings.budget).await?;
         let record = Store::new(root.clone(), known.id).load()?;

@@ -11,13 +11,13 @@ use tracing::Instrument;
 use super::progress::Progress;
 use super::{Global, printer, runtime};
 use crate::bootstrap::{Now, Outcome, Record, StateMachine};
+use crate::config::recorded::Change;
 use crate::config::settings::target_ids;
-use crate::config::{ConfigError, Settings, recorded};
-use crate::daemon;
+use crate::config::{ConfigError, Settings};
 use crate::daemon::memberships::{self, Known};
 use crate::driver::{drive, span};
 use crate::fault::Fault;
-use crate::host::{Host, HttpClients, Root, Store, facts, lock};
+use crate::host::{Host, Root, Store, facts, lock};
 use crate::targets::Target;
 
 #[derive(Clone, Debug, Default, Args)]
@@ -58,7 +58,7 @@ pub struct Begin<'a> {
 impl Begin<'_> {
     /// The settings that have changed since the membership was made.
     #[must_use]
-    pub fn changes(&self) -> Vec<recorded::Change> {
+    pub fn changes(&self) -> Vec<Change> {
         let changes = |record| memberships::changes(self.root, self.settings, record);
         self.record.as_ref().map_or_else(Vec::new, changes)
     }
@@ -75,12 +75,12 @@ pub fn run<M: StateMachine>(
 ) -> Result<u8, Fault> {
     let root = global.root()?;
     let selected = select(global, &root, selection, scope)?;
+    let in_force = || selected.iter().filter_map(|known| known.settings.as_ref());
     // A malformed variable is a fault before anything is written, the lock file included.
-    for settings in selected.iter().filter_map(|known| known.settings.as_ref()) {
-        daemon::environment(settings)?;
+    for settings in in_force() {
+        settings.access()?;
     }
-    let budget =
-        selected.iter().filter_map(|known| known.settings.as_ref()).map(|s| s.budget).max();
+    let budget = in_force().map(|settings| settings.budget).max();
     runtime()?.block_on(async {
         let _lock = lock::acquire(&root, budget.unwrap_or_default()).await?;
         let several = selected.len() > 1;
@@ -165,12 +165,32 @@ fn start<M>(
         known.follow(root, record);
     }
     let (target, settings) = known.target()?;
-    let environment = daemon::environment(settings)?;
-    let http = HttpClients::new(&environment);
-    let host = Host::new(root.clone(), id, environment, http);
+    let host = settings.access()?.host(root, id);
     let (seed, now) = (facts::seed(root, id), host.now());
     let machine = begin(Begin { root, target, settings, record, seed, now })?;
     Ok((machine, host))
+}
+
+/// The targets that the records know, where they are enough without the settings.
+fn recorded(root: &Root, error: ConfigError, scope: Scope) -> Result<Vec<Known>, Fault> {
+    let has_no_target = matches!(error, ConfigError::NoTarget { .. });
+    let is_enough = match scope {
+        Scope::Configured => false,
+        Scope::Known => has_no_target,
+        // To leave, a record is enough.
+        Scope::Members => has_no_target || !error.is_of_command_line(),
+    };
+    let known = if is_enough { memberships::all(root, None) } else { Vec::new() };
+    if known.is_empty() {
+        return Err(error.into());
+    }
+    if !has_no_target {
+        tracing::warn!(
+            "the settings can't be used, so those are used that each record was made with: {}",
+            Fault::from(error).sentence()
+        );
+    }
+    Ok(known)
 }
 
 /// The targets of this node that a command works on.
@@ -183,32 +203,11 @@ pub fn select(
     selection: &Selection,
     scope: Scope,
 ) -> Result<Vec<Known>, Fault> {
-    let settings = global.settings(root);
-    let configured = match settings {
-        Ok(settings) => Some(Rc::new(settings)),
-        Err(error) if scope == Scope::Configured => return Err(error.into()),
-        Err(ConfigError::NoTarget { searched }) => {
-            if memberships::all(root, None).is_empty() {
-                return Err(ConfigError::NoTarget { searched }.into());
-            }
-            None
-        }
-        // To leave, a record is enough.
-        Err(error)
-            if scope == Scope::Members
-                && !error.is_of_command_line()
-                && !memberships::all(root, None).is_empty() =>
-        {
-            tracing::warn!(
-                "the settings can't be used, so those are used that each record was made with: {}",
-                Fault::from(error).sentence()
-            );
-            None
-        }
-        Err(error) => return Err(error.into()),
+    let mut known = match global.settings(root).map(|settings| Rc::new(settings.into())) {
+        Ok(settings) if scope == Scope::Configured => memberships::configured(&settings),
+        Ok(settings) => memberships::all(root, Some(&settings)),
+        Err(error) => recorded(root, error, scope)?,
     };
-    let mut known = memberships::all(root, configured.as_ref());
-    known.retain(|known| scope != Scope::Configured || known.is_configured);
     let ids: Vec<&str> = known.iter().map(|known| known.id).collect();
     if let Some(id) = selection.targets.iter().find(|id| !ids.contains(&id.as_str())) {
         return Err(

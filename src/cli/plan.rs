@@ -5,11 +5,10 @@ use serde::Serialize;
 use super::drive::{self, Scope, Selection};
 use super::rehearsal;
 use super::{Global, printer, runtime};
-use crate::daemon;
 use crate::daemon::memberships::Known;
 use crate::engines::{Action, Place, Requested};
 use crate::fault::Fault;
-use crate::host::{Host, HttpClients, Root, Store};
+use crate::host::{Root, Store};
 use crate::targets::state_dir;
 
 /// The version of the JSON.
@@ -61,9 +60,7 @@ pub fn run(global: &Global, selection: &Selection, is_json: bool) -> Result<u8, 
 
 async fn plan(root: &Root, known: &Known) -> Result<Plan, Fault> {
     let (target, settings) = known.target()?;
-    let environment = daemon::environment(settings)?;
-    let clients = HttpClients::new(&environment);
-    let mut host = Host::new(root.clone(), known.id, environment, clients);
+    let mut host = settings.access()?.host(root, known.id);
     let node = rehearsal::gather(&mut host, &*target, settings).await?;
     let record = Store::new(root.clone(), known.id).load()?;
     let member = record.as_ref().filter(|record| record.is_member());

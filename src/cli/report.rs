@@ -11,9 +11,9 @@ use crate::daemon::memberships::{self, Known};
 use crate::driver::{Observer, drive};
 use crate::engines::{EngineRecord, Finding};
 use crate::fault::{Fault, Kind};
-use crate::host::{Host, HttpClients, Root, Store, clock, engines, facts, inspect};
+use crate::host::{Root, Store, clock, engines, facts, inspect};
 use crate::targets::{Standing, state_dir};
-use crate::{daemon, text};
+use crate::text;
 
 /// The targets that are reported.
 ///
@@ -166,9 +166,7 @@ pub async fn probe(root: &Root, known: &[Known], reports: &mut [Report]) -> Resu
 pub async fn ask(root: &Root, known: &Known) -> Result<Standing, Fault> {
     let (target, settings) = known.target()?;
     let record = Store::new(root.clone(), known.id).load()?;
-    let environment = daemon::environment(settings)?;
-    let http = HttpClients::new(&environment);
-    let mut host = Host::new(root.clone(), known.id, environment, http);
+    let mut host = settings.access()?.host(root, known.id);
     let mut machine = Probe::new(target, settings.engines.clone(), record, host.now());
     match Box::pin(drive(&mut machine, &mut host, &mut Silent)).await {
         Outcome::Probed(standing) => Ok(standing),

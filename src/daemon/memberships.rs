@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 
+use super::access::InForce;
 use crate::bootstrap::{Phase, Record};
 use crate::config::settings::target_ids;
 use crate::config::{Settings, recorded};
@@ -18,7 +19,7 @@ pub struct Known {
     pub id: &'static str,
     /// Its settings: those in force now, else those of its record. None: the record is of an earlier
     /// version and has none.
-    pub settings: Option<Rc<Settings>>,
+    pub settings: Option<Rc<InForce>>,
     pub is_configured: bool,
 }
 
@@ -27,7 +28,7 @@ impl Known {
     ///
     /// # Errors
     /// `Config` where nothing says any more how the authority is reached.
-    pub fn target(&self) -> Result<(Box<dyn Target>, &Settings), Fault> {
+    pub fn target(&self) -> Result<(Box<dyn Target>, &InForce), Fault> {
         let settings = self.settings.as_deref();
         let found = settings.and_then(|settings| Some((settings.target(self.id)?, settings)));
         found.ok_or_else(|| {
@@ -39,16 +40,14 @@ impl Known {
             Fault::new(Kind::Config, what, format!("target {}", self.id), todo)
         })
     }
-}
 
-impl Known {
     /// Turns to the authority that the node joined, if the settings name another one by now.
     pub fn follow(&mut self, root: &Root, record: &Record) {
         let named = self.target().map(|(target, _)| target.authority_name());
         if named.is_ok_and(|name| name != record.authority_name)
             && let Some(settings) = recall(root, self.id, record)
         {
-            self.settings = Some(Rc::new(settings));
+            self.settings = Some(settings);
         }
     }
 }
@@ -76,19 +75,26 @@ fn is_same_name(root: &Root, settings: &Settings, record: &Record) -> bool {
     name.ok() == record.name
 }
 
+/// Every target of the settings, in the order of the registry.
+#[must_use]
+pub fn configured(settings: &Rc<InForce>) -> Vec<Known> {
+    let known = |id| Known { id, settings: Some(settings.clone()), is_configured: true };
+    settings.target_ids().into_iter().map(known).collect()
+}
+
 /// Every target of the settings, and every other one that this node is a member of, in the order of the
 /// registry.
 #[must_use]
-pub fn all(root: &Root, settings: Option<&Rc<Settings>>) -> Vec<Known> {
+pub fn all(root: &Root, settings: Option<&Rc<InForce>>) -> Vec<Known> {
+    let configured = settings.map(configured).unwrap_or_default();
     let known = |id| {
-        let configured = settings.filter(|settings| settings.target_ids().contains(&id));
-        if let Some(settings) = configured {
-            return Some(Known { id, settings: Some(settings.clone()), is_configured: true });
+        if let Some(known) = configured.iter().find(|known| known.id == id) {
+            return Some(known.clone());
         }
         let settings = match Store::new(root.clone(), id).load() {
             Ok(record) => {
                 let record = record.filter(is_membership)?;
-                recall(root, id, &record).map(Rc::new)
+                recall(root, id, &record)
             }
             // A record that can't be read may be of a membership.
             Err(_) => None,
@@ -105,8 +111,7 @@ pub fn is_membership(record: &Record) -> bool {
 }
 
 /// The settings that a membership was made with.
-#[must_use]
-pub fn recall(root: &Root, id: &'static str, record: &Record) -> Option<Settings> {
+fn recall(root: &Root, id: &'static str, record: &Record) -> Option<Rc<InForce>> {
     if record.settings.is_empty() {
         return None;
     }
@@ -118,7 +123,7 @@ pub fn recall(root: &Root, id: &'static str, record: &Record) -> Option<Settings
     };
     let path = Store::new(root.clone(), id).record_path();
     match recorded::recall(id, &record.settings, &path, &read) {
-        Ok(settings) => Some(settings),
+        Ok(settings) => Some(Rc::new(settings.into())),
         Err(error) => {
             tracing::warn!("{}", Fault::from(error).sentence());
             None

@@ -195,10 +195,10 @@ mod tests {
 
     #[test]
     fn each_target_has_its_metrics() {
-        let mut entry = Entry::new("a-target");
+        let mut entry = Entry::new("a-target", true);
         entry.not_after = Some(4_000_000_000);
         entry.faults.insert("transient", 2);
-        let text = text(&[entry, Entry::new("another")]);
+        let text = text(&[entry, Entry::new("another", true)]);
         for part in [
             "# HELP enlist_joined Whether this node is a member.\n# TYPE enlist_joined gauge\n\
              enlist_joined{target=\"a-target\"} 0\nenlist_joined{target=\"another\"} 0\n",

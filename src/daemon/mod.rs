@@ -7,6 +7,7 @@
 
 #![allow(clippy::disallowed_types, reason = "it measures and waits")]
 
+mod access;
 pub mod memberships;
 mod metrics;
 mod observers;
@@ -24,12 +25,12 @@ use crate::config::settings::LeaveOn;
 use crate::driver::milestones;
 use crate::fault::Fault;
 use crate::host::imds::Notices;
-use crate::host::{HttpClients, Root, files, power};
+use crate::host::{Root, files, power};
 use service_manager::ServiceManager;
 use signals::{Command, Signals};
 use supervisor::{Ended, Supervisor};
 
-pub use supervisor::environment;
+pub use access::{InForce, environment};
 
 /// The budget for leaving before this machine ends. A Spot instance ends two minutes after the
 /// notice.
@@ -49,8 +50,8 @@ pub async fn run(
 ) -> Result<(), Fault> {
     let mut signals = Signals::new()?;
     let manager = ServiceManager::from_environment();
-    let ended = until_stopped(root, read, first.map(Rc::new), &manager, &mut signals).await;
-    let (settings, ended) = ended;
+    let first = first.map(in_force);
+    let (settings, ended) = until_stopped(root, read, first, &manager, &mut signals).await;
     if let Some(socket) = settings.as_ref().and_then(|settings| settings.metrics.socket.as_deref())
         && let Err(fault) = files::remove(root, socket)
     {
@@ -63,10 +64,10 @@ pub async fn run(
 async fn until_stopped(
     root: &Root,
     read: ReadSettings<'_>,
-    mut settings: Option<Rc<Settings>>,
+    mut settings: Option<Rc<InForce>>,
     manager: &ServiceManager,
     signals: &mut Signals,
-) -> (Option<Rc<Settings>>, Result<(), Fault>) {
+) -> (Option<Rc<InForce>>, Result<(), Fault>) {
     loop {
         let ended = match Supervisor::new(root, settings.as_ref(), manager) {
             Err(fault) => return (settings, Err(fault)),
@@ -96,6 +97,10 @@ async fn until_stopped(
     }
 }
 
+fn in_force(settings: Settings) -> Rc<InForce> {
+    Rc::new(settings.into())
+}
+
 /// No target is configured: the package is installed, and its settings are not there yet.
 async fn idle(manager: &ServiceManager, signals: &mut Signals) -> Ended {
     let text = "idle: no target is configured; add the table of a target to /etc/enlist/enlist.toml, then run `systemctl reload enlist.service`";
@@ -120,15 +125,15 @@ async fn wait_for_the_end(manager: &ServiceManager, signals: &mut Signals) {
 }
 
 /// Settings that can't be used change nothing.
-fn reload(read: ReadSettings<'_>, former: Option<Rc<Settings>>) -> Option<Rc<Settings>> {
+fn reload(read: ReadSettings<'_>, former: Option<Rc<InForce>>) -> Option<Rc<InForce>> {
     let usable = read().and_then(|settings| {
-        settings.as_ref().map(environment).transpose()?;
+        let settings = settings.map(in_force);
+        settings.as_ref().map(|settings| settings.access()).transpose()?;
         Ok(settings)
     });
     match usable {
         Ok(settings) => {
             tracing::info!("the settings have been reloaded");
-            let settings = settings.map(Rc::new);
             warn_of_removed(former.as_deref(), settings.as_deref());
             settings
         }
@@ -144,8 +149,8 @@ fn reload(read: ReadSettings<'_>, former: Option<Rc<Settings>>) -> Option<Rc<Set
 }
 
 /// A target whose table is removed from the settings stays joined.
-fn warn_of_removed(former: Option<&Settings>, settings: Option<&Settings>) {
-    let ids = |settings: Option<&Settings>| settings.map(Settings::target_ids).unwrap_or_default();
+fn warn_of_removed(former: Option<&InForce>, settings: Option<&InForce>) {
+    let ids = |settings: Option<&InForce>| settings.map(|s| s.target_ids()).unwrap_or_default();
     let configured = ids(settings);
     for id in ids(former).into_iter().filter(|id| !configured.contains(id)) {
         tracing::warn!(
@@ -158,14 +163,14 @@ fn warn_of_removed(former: Option<&Settings>, settings: Option<&Settings>) {
 /// Leaves before stopping, if the settings ask for it and this machine is about to end.
 async fn stop(
     root: &Root,
-    settings: Option<&Rc<Settings>>,
+    settings: Option<&Rc<InForce>>,
     manager: &ServiceManager,
 ) -> Result<(), Fault> {
     let Some(settings) = settings else { return Ok(()) };
     let leave_on = settings.run.leave_on;
     let mut reason = None;
     if leave_on >= LeaveOn::Termination
-        && let Some(mut notices) = Notices::new(root, &HttpClients::new(&environment(settings)?))
+        && let Some(mut notices) = Notices::new(root, &settings.access()?.http)
     {
         reason = notices.termination().await;
     }
@@ -182,7 +187,7 @@ async fn stop(
 /// Leaves every target, all at the same time.
 async fn leave(
     root: &Root,
-    settings: Option<&Rc<Settings>>,
+    settings: Option<&Rc<InForce>>,
     manager: &ServiceManager,
     reason: &str,
 ) -> Result<(), Fault> {

@@ -56,10 +56,10 @@ pub enum MembershipState {
 }
 
 impl Entry {
-    pub fn new(id: &'static str) -> Self {
+    pub fn new(id: &'static str, is_configured: bool) -> Self {
         Self {
             id,
-            is_configured: true,
+            is_configured,
             state: MembershipState::Pending,
             doing: "starting".to_owned(),
             phase: PhaseName::New,
@@ -71,11 +71,6 @@ impl Entry {
             last_success: None,
             failures: 0,
         }
-    }
-
-    /// Notes whether the settings have it.
-    pub fn of_settings(self, is_configured: bool) -> Self {
-        Self { is_configured, ..self }
     }
 
     pub fn is_member(&self) -> bool {

@@ -10,18 +10,18 @@ use futures_util::future::join_all;
 use tokio::net::UnixListener;
 use tokio::sync::Notify;
 
+use super::access::{Access, InForce};
 use super::memberships::{self, Known};
 use super::metrics::{self, Publisher};
 use super::service_manager::ServiceManager;
 use super::signals::{Command, Signals};
 use super::status_table::{Entry, StatusTable};
 use super::worker::TargetWorker;
-use crate::config::Settings;
 use crate::config::settings::LeaveOn;
 use crate::driver::milestones;
 use crate::fault::Fault;
 use crate::host::imds::Notices;
-use crate::host::{AwsSettings, Environment, Host, HttpClients, Root, lock, timer};
+use crate::host::{HttpClients, Root, lock, timer};
 
 /// How often the metadata service is asked for notices: a Spot instance is told two minutes before
 /// it ends. Together with an inspection every ten minutes, this wakes the process less than sixty
@@ -33,23 +33,15 @@ const START_PAUSE: Duration = Duration::from_secs(30);
 /// A target to work on, and how its services are reached.
 pub struct Member {
     pub known: Known,
-    environment: Environment,
-    http: HttpClients,
+    pub access: Access,
 }
 
 impl Member {
     /// # Errors
-    /// `Config` where its settings or the environment can't be used; with its id.
-    fn new(known: Known) -> Result<Self, (&'static str, Fault)> {
-        let read = |known: &Known| environment(known.target()?.1);
-        let environment = read(&known).map_err(|fault| (known.id, fault))?;
-        let http = HttpClients::new(&environment);
-        Ok(Self { known, environment, http })
-    }
-
-    /// A host for this target.
-    pub fn host(&self, root: &Root) -> Host {
-        Host::new(root.clone(), self.known.id, self.environment.clone(), self.http.clone())
+    /// `Config` where its settings or the environment can't be used.
+    fn new(known: Known) -> Result<Self, Fault> {
+        let access = known.target()?.1.access()?.clone();
+        Ok(Self { known, access })
     }
 }
 
@@ -66,7 +58,7 @@ pub enum Ended {
 pub struct Supervisor<'a> {
     pub root: &'a Root,
     /// For what all targets share.
-    pub settings: Rc<Settings>,
+    pub settings: Rc<InForce>,
     members: Vec<Member>,
     manager: &'a ServiceManager,
     http: HttpClients,
@@ -83,27 +75,25 @@ impl<'a> Supervisor<'a> {
     /// `Config` for a value in the environment or in an AWS profile that can't be used.
     pub fn new(
         root: &'a Root,
-        configured: Option<&Rc<Settings>>,
+        configured: Option<&Rc<InForce>>,
         manager: &'a ServiceManager,
     ) -> Result<Option<Self>, Fault> {
         let mut members = Vec::new();
         for known in memberships::all(root, configured) {
+            let (id, is_configured) = (known.id, known.is_configured);
             match Member::new(known) {
                 Ok(member) => members.push(member),
+                Err(fault) if is_configured => return Err(fault),
                 // The other targets go on.
-                Err((id, fault)) if configured.is_none_or(|s| !s.target_ids().contains(&id)) => {
-                    tracing::warn!(enlist_target = id, "{}", fault.sentence());
-                }
-                Err((_, fault)) => return Err(fault),
+                Err(fault) => tracing::warn!(enlist_target = id, "{}", fault.sentence()),
             }
         }
         let Some(first) = members.first() else { return Ok(None) };
-        let http = first.http.clone();
         let recalled = || first.known.settings.clone();
         let Some(settings) = configured.cloned().or_else(recalled) else { return Ok(None) };
+        let http = settings.access()?.http.clone();
         let publisher = Publisher::new(root, settings.metrics.textfile.clone());
-        let entry =
-            |Member { known, .. }: &Member| Entry::new(known.id).of_settings(known.is_configured);
+        let entry = |Member { known, .. }: &Member| Entry::new(known.id, known.is_configured);
         let entries = members.iter().map(entry).collect();
         let ready = settings.run.ready;
         Ok(Some(Self {
@@ -233,18 +223,4 @@ impl<'a> Supervisor<'a> {
             }
         }
     }
-}
-
-/// What the environment and the shared AWS configuration say, besides the settings.
-///
-/// # Errors
-/// `Config` for what can't be used.
-pub fn environment(settings: &Settings) -> Result<Environment, Fault> {
-    let aws = settings.aws.clone();
-    Environment::read(&AwsSettings {
-        region: aws.region,
-        profile: aws.profile,
-        endpoint_url: aws.endpoint_url,
-        allow_http: aws.allow_http,
-    })
 }

@@ -76,12 +76,13 @@ impl<'a> TargetWorker<'a> {
 
     async fn tell_authority(&self, budget: Duration) -> Result<(), Fault> {
         let _lock = self.supervisor.lock().await?;
-        let (record, mut host) = (self.store().load()?, self.host());
+        let record = self.store().load()?;
         let mut known = self.member.known.clone();
         if let Some(record) = &record {
             known.follow(self.supervisor.root, record);
         }
         let (target, settings) = known.target()?;
+        let mut host = settings.access()?.host(self.supervisor.root, self.id);
         let engines = settings.engines.clone();
         let mut leave = Leave::new(target, engines, record, budget, self.seed, host.now());
         if let Outcome::Failed(fault) = self.drive(&mut leave, &mut host).await {
@@ -244,7 +245,7 @@ impl<'a> TargetWorker<'a> {
     }
 
     fn host(&self) -> Host {
-        self.member.host(self.supervisor.root)
+        self.member.access.host(self.supervisor.root, self.id)
     }
 
     fn store(&self) -> Store {

@@ -14,7 +14,6 @@ use serde::Serialize;
 use super::drive::{self, Scope, Selection};
 use super::{Global, printer, runtime};
 use crate::bootstrap::Problem;
-use crate::daemon;
 use crate::daemon::memberships::Known;
 use crate::fault::Fault;
 use crate::host::{Host, HttpClients, Root, clock};
@@ -153,10 +152,9 @@ async fn all(global: &Global, root: &Root, selection: &Selection, checks: &mut C
 /// The checks of one target. Returns the paths that it writes.
 async fn target(root: &Root, known: &Known, checks: &mut Checks) -> Vec<String> {
     let began = clock::instant();
-    let prepared = known.target().and_then(|(target, settings)| {
-        let environment = daemon::environment(settings)?;
-        Ok((target, settings, environment))
-    });
+    let prepared = known
+        .target()
+        .and_then(|(target, settings)| Ok((target, settings, &settings.access()?.environment)));
     let (target, settings, environment) = match prepared {
         Ok(prepared) => prepared,
         Err(fault) => {
@@ -167,9 +165,10 @@ async fn target(root: &Root, known: &Known, checks: &mut Checks) -> Vec<String> 
     let shown = environment.shown.len();
     let found = format!("{shown} values of the environment and the AWS profile are used");
     checks.note("environment", began, Ok(Found::Good(found)));
-    let clients = HttpClients::new(&environment);
-    let trusted = network::trusted(&environment);
-    let mut host = Host::new(root.clone(), known.id, environment, clients.clone());
+    // Not those of the other targets, whose servers may have shown another time.
+    let clients = HttpClients::new(environment);
+    let trusted = network::trusted(environment);
+    let mut host = Host::new(root.clone(), known.id, environment.clone(), clients.clone());
     let node = machine::node(root, &mut host, &*target, settings, checks).await;
     let reached = network::reach(&host, &clients, &*target, &trusted, checks).await;
     if reached {
