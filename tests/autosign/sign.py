@@ -1,9 +1,15 @@
 #!/usr/bin/env python3
 # Signs a GetCallerIdentity with botocore, at a given time: JSON in, the Authorization header out.
 import json, sys
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
+try:
+    from botocore.auth import SigV4Auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import Credentials
+except ModuleNotFoundError:
+    # Version 2 of the AWS CLI has a botocore of its own (Debian 12's package awscli).
+    from awscli.botocore.auth import SigV4Auth
+    from awscli.botocore.awsrequest import AWSRequest
+    from awscli.botocore.credentials import Credentials
 
 asked = json.load(sys.stdin)
 headers = {

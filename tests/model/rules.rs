@@ -83,7 +83,11 @@ impl Rules {
     }
 
     pub fn written(before: Option<&Record>, after: &Record) {
-        let from = before.map_or(PhaseName::New, |record| record.phase.name());
+        // A start after a refused join begins anew: the authority has nothing of this node.
+        let from = before
+            .map(|record| record.phase.name())
+            .filter(|phase| *phase != PhaseName::Creating || !before.is_some_and(|r| r.was_refused))
+            .unwrap_or(PhaseName::New);
         let (_, to) = TRANSITIONS.iter().find(|(phase, _)| *phase == from).unwrap();
         let after_name = after.phase.name();
         assert!(to.contains(&after_name), "{from:?} became {after_name:?}");
