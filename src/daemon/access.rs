@@ -7,7 +7,7 @@ use crate::config::Settings;
 use crate::fault::Fault;
 use crate::host::{AwsSettings, Environment, Host, HttpClients, Root};
 
-/// Settings in force. Every target of them shares one [`Access`], which is made when it is first needed.
+/// Settings in force. Every target of them shares one `Access`, which is made when it is first needed.
 pub struct InForce {
     settings: Settings,
     access: OnceCell<Access>,

@@ -34,6 +34,10 @@ pub use notices::Notices;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// The read timeout ends with the headers, so a slow body has a limit of its own. It must be longer: it
+/// counts for the request and its token together, and a token that never comes is reported as such.
+const WHOLE_TIMEOUT: Duration = Duration::from_secs(6);
+
 /// The pause between two definite answers of which an instance is none.
 const BEFORE_CONCLUSION: Duration = Duration::from_millis(500);
 
@@ -199,9 +203,8 @@ fn client(net: &HttpClients, endpoint: &Endpoint) -> Result<Client, Failure> {
         .configure(&net.local_config(guard::guard))
         .connect_timeout(CONNECT_TIMEOUT)
         .read_timeout(REQUEST_TIMEOUT)
-        // The read timeout ends with the headers. These limit the time for a slow body.
-        .operation_attempt_timeout(REQUEST_TIMEOUT)
-        .operation_timeout(REQUEST_TIMEOUT)
+        .operation_attempt_timeout(WHOLE_TIMEOUT)
+        .operation_timeout(WHOLE_TIMEOUT)
         .max_attempts(1);
     endpoint.set(builder).map(aws_config::imds::client::Builder::build)
 }
