@@ -74,7 +74,9 @@ fn key(region: &str, added: Option<&str>) -> Result<RegionKey, Refusal> {
     }
     // Nobody has signed this text yet, and it is part of the advice.
     if sts_host(region).is_none() {
-        return Err(Refusal::data("the region of the instance identity document is none of AWS's"));
+        return Err(Refusal::data(
+            "the region of the instance identity document is not a region of AWS",
+        ));
     }
     regions::key_of(region).ok_or_else(|| {
         Refusal::rejected(format!(
