@@ -4,6 +4,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::path::PathBuf;
 
 use enlist::config::schema::{Form, SETTINGS};
 use enlist::config::settings::target_ids;
@@ -158,6 +159,28 @@ fn the_justfile_has_the_stages_of_ci() {
         assert_eq!(*command, format!("    .ci/run {stage}"));
     }
     assert_eq!(recipes.next(), None);
+}
+
+/// A link to a file of this repository leads to one.
+#[test]
+fn every_link_of_a_page_leads_to_a_file() {
+    let pages = |directory: &str| -> Vec<PathBuf> {
+        let paths = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+        paths.filter(|path| path.extension().is_some_and(|it| it == "md")).collect()
+    };
+    let mut links = 0;
+    for page in [".", "docs", "docs/decisions"].into_iter().flat_map(pages) {
+        let text = fs::read_to_string(&page).unwrap();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let file = link.split('#').next().unwrap();
+            if file.is_empty() || file.contains("://") {
+                continue;
+            }
+            assert!(page.with_file_name(file).exists(), "{}: {link}", page.display());
+            links += 1;
+        }
+    }
+    assert!(links > 50, "{links}");
 }
 
 /// Decisions are cited by their number, so each has one of its own, the same in its name and its title.
