@@ -2,14 +2,15 @@
 # Signs a GetCallerIdentity with botocore, at a given time: JSON in, the Authorization header out.
 import json, sys
 try:
-    from botocore.auth import SigV4Auth
-    from botocore.awsrequest import AWSRequest
-    from botocore.credentials import Credentials
+    import botocore.session
 except ModuleNotFoundError:
     # Version 2 of the AWS CLI has a botocore of its own (Debian 12's package awscli).
-    from awscli.botocore.auth import SigV4Auth
-    from awscli.botocore.awsrequest import AWSRequest
-    from awscli.botocore.credentials import Credentials
+    import awscli.botocore
+    # Its modules import each other, so this one must be first.
+    import botocore.session
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 asked = json.load(sys.stdin)
 headers = {
