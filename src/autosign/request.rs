@@ -127,7 +127,7 @@ fn check_subject(subject: Value<'_>, certname: &str) -> Result<String, Refusal> 
         let oid = pair.take(der::OID)?;
         let value = pair.any()?;
         pair.finish()?;
-        if oid::of_content(oid.content).as_deref() != Some("2.5.4.3") {
+        if oid::of_content(oid.content).as_deref() != Some(oid::COMMON_NAME) {
             return Err(NotDer);
         }
         text_of(value).ok_or(NotDer)
@@ -197,7 +197,7 @@ fn algorithm(
     let [signed, null] = identifier(parts.algorithm)?;
     let [key, of_key] = identifier(Reader::new(parts.spki.content).take(der::SEQUENCE)?)?;
     Ok(match [key.as_str(), &of_key, &signed, &null] {
-        [RSA, NULL, "1.2.840.113549.1.1.11", NULL] => {
+        [RSA, NULL, oid::SHA256_WITH_RSA, NULL] => {
             Some((&RSA_PKCS1_2048_8192_SHA256, "RSA, SHA-256"))
         }
         [RSA, NULL, "1.2.840.113549.1.1.12", NULL] => {
@@ -265,15 +265,14 @@ fn pair<'a>(list: &mut Reader<'a>) -> Result<(String, Reader<'a>), NotDer> {
     Ok((oid, values))
 }
 
-/// `extensionRequest`, and Microsoft's attribute for the same, which nobody reads here.
-const EXTENSION_REQUEST: &str = "1.2.840.113549.1.9.14";
+/// Microsoft's attribute for a list of extensions, which is not read here.
 const MICROSOFTS: &str = "1.3.6.1.4.1.311.2.1.14";
 
 /// Tells the lists of extensions from all other attributes.
 type Lists<'a> = Vec<(String, Value<'a>)>;
 fn split(found: Vec<Attribute<'_>>) -> (Vec<(String, Option<Secret>)>, Lists<'_>) {
     let is_list =
-        |(oid, _): &Attribute<'_>| [EXTENSION_REQUEST, MICROSOFTS].contains(&oid.as_str());
+        |(oid, _): &Attribute<'_>| [oid::EXTENSION_REQUEST, MICROSOFTS].contains(&oid.as_str());
     let (lists, others): (Vec<_>, Vec<_>) = found.into_iter().partition(is_list);
     let text = |(oid, value): Attribute<'_>| (oid, text_of(value).map(Secret::new));
     (others.into_iter().map(text).collect(), lists)
@@ -283,7 +282,7 @@ fn split(found: Vec<Attribute<'_>>) -> (Vec<(String, Option<Secret>)>, Lists<'_>
 fn check_extensions(lists: Lists<'_>) -> Result<Vec<(String, Vec<u8>)>, Refusal> {
     let mut found: Vec<(String, Vec<u8>)> = Vec::new();
     for (oid, list) in lists {
-        if oid != EXTENSION_REQUEST {
+        if oid != oid::EXTENSION_REQUEST {
             return Err(Refusal::data(format!("there is a second list of extensions ({oid})")));
         }
         for (oid, content) in extensions(list).map_err(|NotDer| no_request())? {

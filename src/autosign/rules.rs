@@ -15,9 +15,6 @@ use crate::pki::oid;
 /// How far a start of an instance may be ahead of this machine's clock, in seconds.
 const AHEAD: i64 = 5 * 60;
 
-/// `subjectAltName`: with it, a node could pass for the server.
-const ALTERNATIVE_NAMES: &str = "2.5.29.17";
-
 /// What a rule is checked against.
 #[derive(Clone, Copy)]
 pub struct Case<'a> {
@@ -172,7 +169,8 @@ fn check_extension(
             Some(told) => {
                 Err(Refusal::rejected(format!("the extension {shown} is not {told:?}, as proven")))
             }
-            None if dotted == ALTERNATIVE_NAMES => Err(Refusal::rejected(
+            // With them, a node could pass for the server.
+            None if dotted == oid::ALTERNATIVE_NAMES => Err(Refusal::rejected(
                 "the request has alternative names, which only a person may sign: a proof tells nothing of them",
             )),
             None => Err(Refusal::rejected(format!(

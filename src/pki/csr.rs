@@ -36,12 +36,6 @@ pub enum CsrError {
     Encoding(String),
 }
 
-/// `commonName`, `extensionRequest`, `subjectAltName`, `sha256WithRSAEncryption`.
-const COMMON_NAME: &str = "2.5.4.3";
-const EXTENSION_REQUEST: &str = "1.2.840.113549.1.9.14";
-const ALTERNATIVE_NAMES: &str = "2.5.29.17";
-const SHA256_WITH_RSA: &str = "1.2.840.113549.1.1.11";
-
 /// Makes and signs a request (RFC 2986), in PEM.
 ///
 /// # Errors
@@ -49,7 +43,7 @@ const SHA256_WITH_RSA: &str = "1.2.840.113549.1.1.11";
 pub fn build(spec: &CsrSpec, key: &PrivateKey) -> Result<Secret, CsrError> {
     let info = info(spec, key)?;
     let signature = key.sign(&info).map_err(|error| CsrError::Encoding(error.to_string()))?;
-    let algorithm = sequence(&[oid_of(SHA256_WITH_RSA)?, der::encode(der::NULL, &[])]);
+    let algorithm = sequence(&[oid_of(oid::SHA256_WITH_RSA)?, der::encode(der::NULL, &[])]);
     let signature = der::encode(der::BIT_STRING, &[&[0], signature.as_slice()].concat());
     let request = sequence(&[info, algorithm, signature]);
     let block = pem::Pem::new("CERTIFICATE REQUEST", request);
@@ -58,13 +52,13 @@ pub fn build(spec: &CsrSpec, key: &PrivateKey) -> Result<Secret, CsrError> {
 
 /// What is signed: version, subject, public key, attributes.
 fn info(spec: &CsrSpec, key: &PrivateKey) -> Result<Vec<u8>, CsrError> {
-    let name = sequence(&[oid_of(COMMON_NAME)?, oid::utf8_string(&spec.name)]);
+    let name = sequence(&[oid_of(oid::COMMON_NAME)?, oid::utf8_string(&spec.name)]);
     let subject = sequence(&[der::encode(der::SET, &name)]);
     let mut attributes = Vec::new();
     let extensions = extensions(spec)?;
     if !extensions.is_empty() {
         let values = der::encode(der::SET, &sequence(&extensions));
-        attributes.push(sequence(&[oid_of(EXTENSION_REQUEST)?, values]));
+        attributes.push(sequence(&[oid_of(oid::EXTENSION_REQUEST)?, values]));
     }
     for (dotted, value) in &spec.attributes {
         attributes.push(sequence(&[oid_of(dotted)?, oid::attribute_values(value.expose())]));
@@ -79,7 +73,7 @@ fn extensions(spec: &CsrSpec) -> Result<Vec<Vec<u8>>, CsrError> {
     let mut extensions = Vec::new();
     if !spec.dns_names.is_empty() {
         let names: Result<Vec<_>, _> = spec.dns_names.iter().map(|name| dns_name(name)).collect();
-        extensions.push(extension(ALTERNATIVE_NAMES, &sequence(&names?))?);
+        extensions.push(extension(oid::ALTERNATIVE_NAMES, &sequence(&names?))?);
     }
     for (dotted, value) in &spec.extensions {
         extensions.push(extension(dotted, &oid::utf8_string(value.expose()))?);

@@ -11,6 +11,18 @@ use super::der;
 pub(super) const RSA_ENCRYPTION: ObjectIdentifier =
     ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 
+/// `commonName` (RFC 5280 A.1).
+pub const COMMON_NAME: &str = "2.5.4.3";
+
+/// `subjectAltName` (RFC 5280 §4.2.1.6).
+pub const ALTERNATIVE_NAMES: &str = "2.5.29.17";
+
+/// PKCS#9 extensionRequest (RFC 2985 §5.4.2).
+pub const EXTENSION_REQUEST: &str = "1.2.840.113549.1.9.14";
+
+/// `sha256WithRSAEncryption` (RFC 4055 §5).
+pub const SHA256_WITH_RSA: &str = "1.2.840.113549.1.1.11";
+
 /// PKCS#9 challengePassword (RFC 2985 §5.4.1).
 pub const CHALLENGE_PASSWORD: &str = "1.2.840.113549.1.9.7";
 
