@@ -9,9 +9,6 @@ use super::request::Csr;
 use super::time::{apart, date_of, moment};
 use crate::pki::proof::{self, IamProof};
 
-/// How far the proof's date may be from this machine's clock, in seconds. STS has the same limit.
-const LONGEST_APART: i64 = 15 * 60;
-
 /// The largest session token, in bytes. Those of AWS have 1 to 2 KiB.
 const LONGEST_TOKEN: usize = 16 * 1024;
 
@@ -135,13 +132,13 @@ fn check_date(date: &str, now: i64) -> Result<String, Refusal> {
         Refusal::data("the date of the iam proof is not one of Signature Version 4")
     })?;
     let shown = format!("{} by this machine's clock", apart(then, now));
-    if (then - now).abs() <= LONGEST_APART {
+    if (then - now).abs() <= proof::GOOD_FOR {
         return Ok(format!("signed {shown}"));
     }
     Err(Refusal::rejected(format!(
         "the iam proof was signed {shown} ({}), which is more than {} minutes: if it is new, the node's clock or this machine's is wrong",
         moment(now),
-        LONGEST_APART / 60
+        proof::GOOD_FOR / 60
     )))
 }
 

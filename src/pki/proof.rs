@@ -27,8 +27,8 @@ pub const ACCEPT: &str = "application/json";
 /// The header with [`binding`].
 pub const BINDING_HEADER: &str = "x-enlist-binding";
 
-/// How long STS accepts the signed request, in seconds.
-pub const GOOD_FOR: u64 = 15 * 60;
+/// How far the date of the signed request may be from the clock of STS, in seconds.
+pub const GOOD_FOR: i64 = 15 * 60;
 
 /// What of the signed request differs from node to node. All the rest is known to the authority.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,23 +67,22 @@ pub fn binding(spki: &[u8], certname: &str) -> String {
 /// has other names.
 #[must_use]
 pub fn sts_host(region: &str) -> Option<String> {
-    let (partition, number) = (region.split('-').next()?, region.rsplit('-').next()?);
-    let words = region.split('-').count();
-    let is_word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase());
-    let mut middle = region.split('-').skip(1).take(words.saturating_sub(2));
+    let words: Vec<&str> = region.split('-').collect();
+    let [partition, middle @ .., number] = words.as_slice() else { return None };
+    let is_word = |word: &&str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase());
     let is_number = matches!(number.len(), 1 | 2) && number.bytes().all(|b| b.is_ascii_digit());
-    let is_region = (3..=4).contains(&words)
+    let is_region = matches!(middle.len(), 1 | 2)
         && region.len() <= 32
         && partition.len() == 2
         && is_word(partition)
-        && middle.all(is_word)
+        && middle.iter().all(is_word)
         && is_number;
     // Partitions whose endpoints have other domains; none of them is reached from a public network.
-    let is_isolated = region.split('-').nth(1).is_some_and(|word| word.starts_with("iso"));
+    let is_isolated = middle.first().is_some_and(|word| word.starts_with("iso"));
     if !is_region || is_isolated {
         return None;
     }
-    let domain = if partition == "cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
+    let domain = if *partition == "cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
     Some(format!("sts.{region}.{domain}"))
 }
 
