@@ -1,10 +1,13 @@
-//! Makes text from outside safe to show. Pure.
+//! Text for people: makes text from outside safe to show, and writes times. Pure.
 //!
 //! The message of a server, the tag of an instance, the content of a file or the output of a program
 //! may hold characters that move the cursor, colour the screen, hide text or reverse its order. They
 //! are replaced where the text enters the program: where a fault is made, and in `host::sanitize`.
 
 use std::fmt::Write as _;
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// The text as one line. Control characters and line separators become blanks, invisible characters
 /// become U+FFFD.
@@ -46,6 +49,14 @@ pub fn json(text: &str) -> String {
         }
     }
     escaped
+}
+
+/// A time in UTC as RFC 3339, from Unix seconds; the seconds if it is out of range.
+#[must_use]
+pub fn time(unix: i64) -> String {
+    let moment = OffsetDateTime::from_unix_timestamp(unix).ok();
+    let text = moment.and_then(|moment| moment.format(&Rfc3339).ok());
+    text.unwrap_or_else(|| format!("{unix} s after 1970"))
 }
 
 fn shown(c: char) -> char {

@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::time::moment;
 use super::{Checks, Decision};
 use crate::text;
 
@@ -32,7 +31,7 @@ impl Decision {
     #[must_use]
     pub fn audit_line(&self) -> String {
         let line = Line {
-            time: moment(self.now),
+            time: text::time(self.now),
             certname: &self.certname,
             key: self.key.as_deref(),
             verdict: if self.verdict.is_ok() { "signed" } else { "refused" },

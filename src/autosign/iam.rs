@@ -6,8 +6,9 @@ use super::check::{Checks, Refusal};
 use super::json::object;
 use super::regions;
 use super::request::Csr;
-use super::time::{apart, date_of, moment};
+use super::time::{apart, date_of};
 use crate::pki::proof::{self, IamProof};
+use crate::text;
 
 /// The largest session token, in bytes. Those of AWS have 1 to 2 KiB.
 const LONGEST_TOKEN: usize = 16 * 1024;
@@ -137,7 +138,7 @@ fn check_date(date: &str, now: i64) -> Result<String, Refusal> {
     }
     Err(Refusal::rejected(format!(
         "the iam proof was signed {shown} ({}), which is more than {} minutes: if it is new, the node's clock or this machine's is wrong",
-        moment(now),
+        text::time(now),
         proof::GOOD_FOR / 60
     )))
 }

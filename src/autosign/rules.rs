@@ -6,11 +6,12 @@ use sha2::{Digest, Sha256};
 use super::check::{Checks, Refusal};
 use super::request::{Csr, named, text_of};
 use super::settings::{Allowed, Proof, Rule};
-use super::time::{apart, moment};
+use super::time::apart;
 use super::{Found, Proven};
 use crate::fault::Kind;
 use crate::pki::der::Reader;
 use crate::pki::oid;
+use crate::text;
 
 /// How far a start of an instance may be ahead of this machine's clock, in seconds.
 const AHEAD: i64 = 5 * 60;
@@ -96,14 +97,14 @@ fn check_age(max_age: u64, proven: &Proven, now: i64) -> Result<String, Refusal>
     let began = proven.began.unwrap_or_default();
     let shown = format!("the instance began {} by this machine's clock", apart(began, now));
     if began > now.saturating_add(AHEAD) {
-        let why = format!("{shown} ({}): this machine's clock is behind", moment(now));
+        let why = format!("{shown} ({}): this machine's clock is behind", text::time(now));
         return Err(Refusal::rejected(why));
     }
     let limit = i64::try_from(max_age).unwrap_or(i64::MAX);
     if now.saturating_sub(began) <= limit {
         return Ok(shown);
     }
-    Err(Refusal::rejected(format!("{shown} ({}), and max_age is {max_age} s", moment(now))))
+    Err(Refusal::rejected(format!("{shown} ({}), and max_age is {max_age} s", text::time(now))))
 }
 
 /// Compares in constant time, so that how long it takes tells nothing about the password. The digests

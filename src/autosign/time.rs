@@ -1,4 +1,4 @@
-//! Times as proofs write them, and as messages show them.
+//! Times as proofs write them, and how far they are from now.
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -26,14 +26,6 @@ pub fn rfc3339(text: &str) -> Option<i64> {
     OffsetDateTime::parse(text, &Rfc3339).ok().map(OffsetDateTime::unix_timestamp)
 }
 
-/// A time as `2026-07-14T12:00:00Z`.
-#[must_use]
-pub fn moment(unix: i64) -> String {
-    let moment = OffsetDateTime::from_unix_timestamp(unix).ok();
-    let text = moment.and_then(|moment| moment.format(&Rfc3339).ok());
-    text.unwrap_or_else(|| format!("{unix} s after 1970"))
-}
-
 /// How far a time is from now: `3 min 20 s ago`, `1 h 0 min in the future`.
 #[must_use]
 pub fn apart(then: i64, now: i64) -> String {
@@ -49,12 +41,13 @@ pub fn apart(then: i64, now: i64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{apart, date_of, moment};
+    use super::{apart, date_of};
+    use crate::text;
 
     #[test]
     fn a_date_of_a_signature_is_read_strictly() {
         assert_eq!(
-            date_of("20260714T120000Z").map(moment).as_deref(),
+            date_of("20260714T120000Z").map(text::time).as_deref(),
             Some("2026-07-14T12:00:00Z")
         );
         for bad in [

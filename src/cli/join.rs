@@ -116,7 +116,7 @@ pub fn summary(root: &Root, record: &Record, already: bool) -> String {
         .map(|file| (file.item.to_string(), root.shown(&file.path)))
         .collect();
     if let Some((_, not_after)) = record.certificate() {
-        rows.push(("valid until".to_owned(), printer::time(not_after)));
+        rows.push(("valid until".to_owned(), crate::text::time(not_after)));
     }
     if let Some(id) = record.member_id() {
         rows.push(("id".to_owned(), id.to_owned()));

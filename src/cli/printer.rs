@@ -75,12 +75,3 @@ fn one_line(text: &str) -> String {
         None => clean,
     }
 }
-
-/// A time in UTC as RFC 3339, from Unix seconds.
-#[must_use]
-pub fn time(unix: i64) -> String {
-    let moment = time::OffsetDateTime::from_unix_timestamp(unix).ok();
-    let text = moment
-        .and_then(|moment| moment.format(&time::format_description::well_known::Rfc3339).ok());
-    text.unwrap_or_else(|| unix.to_string())
-}

@@ -116,7 +116,7 @@ async fn activation(
     if registered.is_some() && registered != record.engine.former_registration.as_deref() {
         return Ok((None, None));
     }
-    let at = super::printer::time(until);
+    let at = crate::text::time(until);
     let place = root.shown(&state_dir(known.id));
     if clock::unix_now() < until {
         let next = format!("use the activation in {place}/activation.json before {at}");

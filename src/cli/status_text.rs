@@ -2,6 +2,7 @@
 
 use super::printer;
 use crate::bootstrap::{MembershipName, Report};
+use crate::text::time;
 
 /// The lines of one target, at this time in Unix seconds.
 pub fn text(report: &Report, now: i64) -> String {
@@ -50,15 +51,15 @@ fn membership(rows: &mut Rows, report: &Report, now: i64) {
     }
     rows.some("machine", report.other_machine.clone());
     rows.some("name", report.name.clone());
-    rows.some("since", report.since.map(printer::time));
+    rows.some("since", report.since.map(time));
     rows.some("key", report.key_sha256.as_ref().map(|key| format!("SHA-256 {key}")));
     let serial = report.certificate_serial.as_ref();
     rows.some("certificate", serial.map(|serial| format!("serial {serial}")));
     if let Some(end) = report.certificate_not_after {
-        rows.add(if end > now { "valid until" } else { "expired" }, printer::time(end));
+        rows.add(if end > now { "valid until" } else { "expired" }, time(end));
     }
     if let Some(at) = report.renewal_at {
-        rows.add(if at > now { "renewal at" } else { "renewal due" }, printer::time(at));
+        rows.add(if at > now { "renewal at" } else { "renewal due" }, time(at));
     }
     rows.some("id", report.member_id.clone());
 }
@@ -88,7 +89,7 @@ fn problems(rows: &mut Rows, report: &Report) {
 fn fault(rows: &mut Rows, report: &Report) {
     let Some(fault) = &report.fault else { return };
     let ended = if fault.is_final { "stopped at" } else { "tried again since" };
-    let (what, kind, at) = (&fault.what, fault.kind.word(), printer::time(fault.at));
+    let (what, kind, at) = (&fault.what, fault.kind.word(), time(fault.at));
     rows.add("fault", format!("{what} ({kind}), {ended} {at}"));
     rows.add("on", fault.on.clone());
     for cause in &fault.causes {

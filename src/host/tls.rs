@@ -3,10 +3,9 @@
 use std::error::Error;
 
 use rustls::CertificateError;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use crate::fault::{Fault, Kind, chain};
+use crate::text;
 
 /// What went wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,10 +68,7 @@ fn of_another(name: &str) -> String {
 }
 
 fn shown(unix: u64) -> String {
-    let moment =
-        i64::try_from(unix).ok().and_then(|unix| OffsetDateTime::from_unix_timestamp(unix).ok());
-    let text = moment.and_then(|moment| moment.format(&Rfc3339).ok());
-    text.unwrap_or_else(|| unix.to_string())
+    text::time(i64::try_from(unix).unwrap_or(i64::MAX))
 }
 
 /// The fault for a failed TLS connection. `if_untrusted` says what to do about a certificate that is

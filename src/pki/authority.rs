@@ -8,7 +8,8 @@ use x509_parser::revocation_list::CertificateRevocationList;
 use rustls_pki_types::CertificateDer;
 
 use super::CaBundle;
-use super::certificate::{moment, parse};
+use super::certificate::parse;
+use crate::text::time;
 
 /// The longest way from a CA to its root.
 const LONGEST_PATH: usize = 10;
@@ -90,10 +91,10 @@ impl<'a> Known<'a> {
         let (name, validity) = (ca.subject().to_string(), ca.validity());
         let (begin, end) = (validity.not_before.timestamp(), validity.not_after.timestamp());
         if self.now < begin {
-            return Err(AuthorityError::NotYetValid(name, moment(begin)));
+            return Err(AuthorityError::NotYetValid(name, time(begin)));
         }
         if self.now >= end {
-            return Err(AuthorityError::Expired(name, moment(end)));
+            return Err(AuthorityError::Expired(name, time(end)));
         }
         let own =
             |list: &&CertificateRevocationList<'_>| list.issuer().as_raw() == ca.subject().as_raw();

@@ -7,6 +7,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::chain::{self, ChainError};
 use super::public_key::{PublicKey, hex, pem_lines, sha256};
+use crate::text::time;
 
 /// The certificates of a CA: the self-signed root, and the intermediates below it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,12 +53,12 @@ pub enum CertificateError {
     NotRsa,
     #[error("it is for the name {0:?}")]
     OtherName(String),
-    #[error("it expired at {}, and this node's clock says {}", moment(*not_after), moment(*now))]
+    #[error("it expired at {}, and this node's clock says {}", time(*not_after), time(*now))]
     Expired { not_after: i64, now: i64 },
     #[error(
         "it is valid from {} on, and this node's clock says {}: is the clock behind?",
-        moment(*not_before),
-        moment(*now)
+        time(*not_before),
+        time(*now)
     )]
     NotYetValid { not_before: i64, now: i64 },
     #[error("it is a CA's certificate, not a node's")]
@@ -70,13 +71,6 @@ pub enum CertificateError {
     BadCa(usize),
     #[error("the CA bundle has no self-signed root, so no chain can be verified")]
     NoRoot,
-}
-
-/// The time in RFC 3339 form, in UTC, or the seconds if they are out of range.
-pub(super) fn moment(unix: i64) -> String {
-    let moment = time::OffsetDateTime::from_unix_timestamp(unix).ok();
-    let text = moment.and_then(|it| it.format(&time::format_description::well_known::Rfc3339).ok());
-    text.unwrap_or_else(|| format!("{unix} s after 1970"))
 }
 
 impl CertificateError {

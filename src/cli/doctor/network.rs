@@ -96,7 +96,7 @@ pub async fn authority(
     if needs.iter().any(|list| !list.is_empty()) {
         let began = clock::instant();
         let found = host.credentials().await.map(|(source, end)| {
-            let end = end.map(|end| format!(", until {}", super::super::printer::time(end)));
+            let end = end.map(|end| format!(", until {}", crate::text::time(end)));
             Found::Good(format!("{source}{}", end.unwrap_or_else(|| ", without an end".to_owned())))
         });
         if !checks.note("credentials", began, found) {
