@@ -269,7 +269,7 @@ fn a_clock_that_is_off_by_an_hour_is_said() {
         let answer = whole("403 Forbidden", MISMATCH);
         answer.replacen("\r\n", "\r\ndate: Tue, 14 Jul 2026 12:00:00 GMT\r\n", 1)
     });
-    expect(&authority.judge(request(0).as_bytes()), 69, "minutes ahead of that of STS");
+    expect(&authority.judge(request(0).as_bytes()), 69, "h ahead of the endpoint's");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use hyper::Request;
 
 use crate::autosign::settings::Sts;
 use crate::autosign::{NotIdentified, Proven, Refusal, StsAnswer, StsRequest, meaning};
+use crate::bootstrap::clock_skew;
 use crate::fault::{Fault, Kind};
 use crate::host::aws::environment::Proxies;
 use crate::host::https::{self, Asked, HttpsError, Limits, Server, Trust};
@@ -23,10 +24,6 @@ const LONGEST: Duration = Duration::from_mins(2);
 
 /// The first pause before the request is repeated; each next one is twice as long.
 const PAUSE: Duration = Duration::from_millis(200);
-
-/// From this difference on, a refusal says that this machine's clock differs from that of STS, in
-/// seconds. The proof is good for 15 minutes.
-const SKEW: i64 = 5 * 60;
 
 /// The variables of the environment that matter: proxies, and the CAs that are trusted.
 const VARIABLES: [&str; 11] = [
@@ -151,18 +148,13 @@ fn of_fault(fault: &Fault) -> Refusal {
     Refusal::new(fault.kind, format!("{}; {}", fault.line(), fault.todo))
 }
 
-/// Adds the difference of the clocks to a refusal, if it may be the reason.
+/// Adds the difference of the clocks to a refusal, if it may be the reason: the proof is good for 15
+/// minutes.
 fn with_skew(refusal: Refusal, skew: i64) -> Refusal {
-    if skew.abs() < SKEW || refusal.kind != Kind::Rejected {
-        return refusal;
+    match clock_skew::describe(skew).filter(|_| refusal.kind == Kind::Rejected) {
+        Some(wrong) => Refusal::new(refusal.kind, format!("{} ({wrong})", refusal.why)),
+        None => refusal,
     }
-    let direction = if skew > 0 { "behind" } else { "ahead of" };
-    let minutes = skew.abs() / 60;
-    let why = format!(
-        "{} (this machine's clock is {minutes} minutes {direction} that of STS)",
-        refusal.why
-    );
-    Refusal::new(refusal.kind, why)
 }
 
 /// The host and port to connect to.

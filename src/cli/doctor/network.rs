@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::super::report;
 use super::{Checks, Found};
-use crate::bootstrap::{Effect, Event};
+use crate::bootstrap::{Effect, Event, clock_skew};
 use crate::daemon::memberships::Known;
 use crate::fault::{Fault, Kind};
 use crate::host::reach::{self, Contact};
@@ -67,7 +67,7 @@ async fn one(clients: &HttpClients, contact: &Contact, trusted: &str, checks: &m
     let began = clock::instant();
     let clock = reach::clock(clients, contact).await;
     // Without an answer, the next check says why.
-    let is_wrong = clients.skew().seconds().unsigned_abs() >= 300;
+    let is_wrong = clock_skew::describe(clients.skew().seconds()).is_some();
     match clock {
         Err(fault) if !is_wrong => {
             checks.note("connection", began, Err(fault));
