@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::lookup_host;
 use tokio::time::timeout;
 
 use super::https::{self, Asked, HttpsError, Limits, Server, Trust};
@@ -15,7 +15,7 @@ use crate::bootstrap::clock_skew;
 use crate::fault::{Fault, Kind, deepest};
 use crate::targets::address::Url;
 
-/// How long an answer of the resolver, or a connection, may take.
+/// How long an answer of the resolver, or of a server, may take.
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// The largest answer that is read, in bytes.
@@ -32,26 +32,11 @@ pub struct Contact {
     pub is_unchecked: bool,
 }
 
-struct Parts<'a> {
-    host: &'a str,
-    port: u16,
-    is_plain: bool,
-}
-
-impl Contact {
-    fn parts(&self) -> Result<Parts<'_>, Fault> {
-        parts(&self.url)
-    }
-}
-
-fn parts(url: &str) -> Result<Parts<'_>, Fault> {
-    let parsed = Url::parse(url).map_err(|error| {
+fn parsed(url: &str) -> Result<Url<'_>, Fault> {
+    Url::parse(url).map_err(|error| {
         let todo = "correct the URL; `enlist check` shows where it is set";
         Fault::new(Kind::Config, "this is not a URL", url, todo).cause(error.to_string())
-    })?;
-    let is_plain = parsed.is_plain;
-    let port = parsed.port.unwrap_or(if is_plain { 80 } else { 443 });
-    Ok(Parts { host: parsed.host, port, is_plain })
+    })
 }
 
 /// The addresses of the host, or of the proxy that finds them; with the name that was resolved.
@@ -60,7 +45,8 @@ fn parts(url: &str) -> Result<Parts<'_>, Fault> {
 /// `Transient` if the name can't be resolved.
 pub async fn resolve(clients: &HttpClients, contact: &Contact) -> Result<String, Fault> {
     let proxy = clients.proxy_of(&contact.url);
-    let Parts { host, port, .. } = parts(proxy.as_deref().unwrap_or(&contact.url))?;
+    let url = parsed(proxy.as_deref().unwrap_or(&contact.url))?;
+    let host = url.host;
     if host.parse::<IpAddr>().is_ok() {
         return Ok(format!("{host} is an address"));
     }
@@ -70,7 +56,7 @@ pub async fn resolve(clients: &HttpClients, contact: &Contact) -> Result<String,
         );
         Fault::new(Kind::Transient, "this name can't be resolved", host, todo).cause(cause)
     };
-    let found = timeout(LIMIT, lookup_host((host, port))).await;
+    let found = timeout(LIMIT, lookup_host((host, url.port_or_default()))).await;
     let found = found.map_err(|_| fault(format!("no answer in {} s", LIMIT.as_secs())))?;
     let mut found: Vec<String> =
         found.map_err(|error| fault(deepest(&error)))?.map(|at| at.ip().to_string()).collect();
@@ -93,12 +79,9 @@ pub async fn proxy(clients: &HttpClients, contact: &Contact) -> Result<Option<St
             "correct HTTPS_PROXY or HTTP_PROXY, start the proxy, or add the host to NO_PROXY";
         Fault::new(Kind::Transient, "the proxy can't be reached", shown.as_str(), todo).cause(cause)
     };
-    let Parts { host, port, .. } = parts(&proxy)?;
-    match timeout(LIMIT, TcpStream::connect((host, port))).await {
-        Ok(Ok(_)) => Ok(Some(shown)),
-        Ok(Err(error)) => Err(fault(deepest(&error))),
-        Err(_) => Err(fault(format!("no connection in {} s", LIMIT.as_secs()))),
-    }
+    let url = parsed(&proxy)?;
+    https::tcp(url.host, url.port_or_default()).await.map_err(fault)?;
+    Ok(Some(shown))
 }
 
 /// Compares the clocks by the date of an answer, whose sender is not verified. The answer itself may be
@@ -108,11 +91,11 @@ pub async fn proxy(clients: &HttpClients, contact: &Contact) -> Result<Option<St
 /// `Transient` if there is no answer, or if this clock is wrong.
 pub async fn clock(clients: &HttpClients, contact: &Contact) -> Result<String, Fault> {
     let before = clients.skew().seconds();
-    let Parts { host, port, is_plain } = contact.parts()?;
-    if is_plain {
+    let url = parsed(&contact.url)?;
+    if url.is_plain {
         ask_plain(clients, &contact.url).await?;
     } else {
-        let answer = get(clients, host, port, Trust::Unchecked).await;
+        let answer = get(clients, &url, Trust::Unchecked).await;
         if let Err(error) = answer.as_ref().map_err(|error| unanswered(error, contact, ""))
             && clients.skew().seconds() == before
         {
@@ -140,8 +123,8 @@ pub async fn clock(clients: &HttpClients, contact: &Contact) -> Result<String, F
 /// # Errors
 /// As a call would end.
 pub async fn tls(clients: &HttpClients, contact: &Contact, trusted: &str) -> Result<String, Fault> {
-    let Parts { host, port, is_plain } = contact.parts()?;
-    if is_plain {
+    let url = parsed(&contact.url)?;
+    if url.is_plain {
         ask_plain(clients, &contact.url).await?;
         return Ok("http://: nothing to verify".to_owned());
     }
@@ -160,7 +143,7 @@ pub async fn tls(clients: &HttpClients, contact: &Contact, trusted: &str) -> Res
             "if a proxy or a private endpoint has a CA of its own: AWS_CA_BUNDLE=/FILE in /etc/default/enlist or /etc/sysconfig/enlist"
         }
     };
-    match get(clients, host, port, trust).await {
+    match get(clients, &url, trust).await {
         Ok(()) | Err(HttpsError::Redirect(..) | HttpsError::TooLarge(_)) => {
             Ok(format!("{}: verified with {with}", contact.url))
         }
@@ -168,12 +151,8 @@ pub async fn tls(clients: &HttpClients, contact: &Contact, trusted: &str) -> Res
     }
 }
 
-async fn get(
-    clients: &HttpClients,
-    host: &str,
-    port: u16,
-    trust: Trust<'_>,
-) -> Result<(), HttpsError> {
+async fn get(clients: &HttpClients, url: &Url<'_>, trust: Trust<'_>) -> Result<(), HttpsError> {
+    let (host, port) = (url.host, url.port_or_default());
     let request = hyper::Request::builder()
         .uri("/")
         .header("host", https::place(host, port))
@@ -203,5 +182,5 @@ async fn ask_plain(clients: &HttpClients, url: &str) -> Result<(), Fault> {
         Fault::new(Kind::Transient, "the endpoint does not answer", url, todo).cause(cause)
     };
     let answer = clients.date_of(url, LIMIT).await;
-    answer.map_err(|error| fault(crate::fault::deepest(&error)))
+    answer.map_err(|error| fault(deepest(&error)))
 }

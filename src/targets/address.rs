@@ -140,6 +140,12 @@ impl<'a> Url<'a> {
         Ok(Self { is_plain, host, port, login, path })
     }
 
+    /// The port, or else that of the scheme.
+    #[must_use]
+    pub fn port_or_default(&self) -> u16 {
+        self.port.unwrap_or(if self.is_plain { 80 } else { 443 })
+    }
+
     /// Whether it leads to this machine.
     #[must_use]
     pub fn is_loopback(&self) -> bool {

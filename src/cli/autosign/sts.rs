@@ -163,7 +163,7 @@ fn place(settings: &Sts, request: &StsRequest) -> Result<(String, u16), Refusal>
     let url = Url::parse(endpoint).map_err(|error| {
         Refusal::new(Kind::Config, format!("endpoint in [sts] can't be {endpoint:?}: {error}"))
     })?;
-    Ok((url.host.to_owned(), url.port.unwrap_or(443)))
+    Ok((url.host.to_owned(), url.port_or_default()))
 }
 
 /// The proxy of the settings, else that of the environment. AWS profiles are not read.

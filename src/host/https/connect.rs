@@ -49,7 +49,7 @@ async fn through(
     let shown = proxy::shown(url);
     let failed = |why: String| HttpsError::NoProxy(shown.clone(), why);
     let parsed = Url::parse(url).map_err(|error| failed(error.to_string()))?;
-    let port = parsed.port.unwrap_or(if parsed.is_plain { 80 } else { 443 });
+    let port = parsed.port_or_default();
     let stream = tcp(parsed.host, port).await.map_err(failed)?;
     let mut stream: Box<dyn Stream> = if parsed.is_plain {
         Box::new(stream)
@@ -68,7 +68,11 @@ async fn through(
     }
 }
 
-async fn tcp(host: &str, port: u16) -> Result<TcpStream, String> {
+/// Connects without TLS.
+///
+/// # Errors
+/// Why there is no connection.
+pub(in crate::host) async fn tcp(host: &str, port: u16) -> Result<TcpStream, String> {
     let connected = timeout(CONNECT_LIMIT, TcpStream::connect((host, port))).await;
     let connected = connected.map_err(|_| format!("not in {} s", CONNECT_LIMIT.as_secs()))?;
     connected.map_err(|error| deepest(&error))

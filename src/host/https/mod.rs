@@ -23,6 +23,7 @@ use crate::fault::{Fault, deepest};
 use crate::targets::address::bracketed;
 use connect::connect;
 
+pub(super) use connect::tcp;
 pub use fault::{Asked, retry_after};
 
 /// A server, how it is verified, and as whom the node shows itself.

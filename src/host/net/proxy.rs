@@ -107,9 +107,9 @@ pub async fn refusal(proxy: &str, url: &str) -> Option<u16> {
     if !proxy.is_plain {
         return None;
     }
-    let place = format!("{}:{}", bracketed(url.host), url.port.unwrap_or(443));
+    let place = format!("{}:{}", bracketed(url.host), url.port_or_default());
     let answer = async {
-        let mut stream = TcpStream::connect((proxy.host, proxy.port.unwrap_or(80))).await.ok()?;
+        let mut stream = TcpStream::connect((proxy.host, proxy.port_or_default())).await.ok()?;
         tunnel(&mut stream, proxy.login, &place).await.ok()
     };
     tokio::time::timeout(TIMEOUT, answer).await.ok()?

@@ -39,7 +39,7 @@ impl ServerUrl {
             },
         };
         let prefix = parts.iter().map(|part| format!("/{part}")).collect();
-        let (host, port) = (url.host.to_owned(), url.port.unwrap_or(443));
+        let (host, port) = (url.host.to_owned(), url.port_or_default());
         Ok(Self { host, port, prefix, organization })
     }
 
