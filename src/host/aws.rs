@@ -110,17 +110,6 @@ impl Session {
         config(&self.base, &self.endpoints, &self.current, service)
     }
 
-    /// Fetches credentials. Returns when they expire, in Unix seconds.
-    ///
-    /// # Errors
-    /// As for a call.
-    pub async fn credentials_end(&self) -> Result<Option<i64>, Fault> {
-        self.credentials.refresh().await?;
-        let end = self.current.get().and_then(|credentials| credentials.expiry());
-        let unix = |end: std::time::SystemTime| end.duration_since(std::time::UNIX_EPOCH).ok();
-        Ok(end.and_then(unix).and_then(|end| i64::try_from(end.as_secs()).ok()))
-    }
-
     /// Prepares a call for this request. `not_found` makes the answer where its resource does not exist.
     pub fn of<A>(&self, request: &impl Call, not_found: fn(String) -> A) -> SessionCall<'_, A> {
         let action = Action {

@@ -1,5 +1,7 @@
 //! Where the services are, for `enlist doctor`.
 
+use aws_smithy_types::DateTime;
+
 use super::{ServiceId, Transports};
 use crate::host::https;
 use crate::host::reach::Contact;
@@ -61,7 +63,8 @@ impl Transports {
     pub async fn credentials(&mut self) -> Result<(String, Option<i64>), crate::fault::Fault> {
         let described = self.environment.credential_sources.first();
         let described = described.map(|(source, by)| format!("{} ({by})", source.describe()));
-        let end = self.session()?.credentials_end().await?;
+        let end = self.session()?.credentials().await?.expiry();
+        let end = end.map(|end| DateTime::from(end).secs());
         Ok((described.unwrap_or_else(|| "no source".to_owned()), end))
     }
 }
