@@ -10,16 +10,16 @@ use crate::host::root::Root;
 
 const LIMIT: Duration = Duration::from_mins(1);
 
-/// The program, the option that prints its version, and the least major version that works with what
-/// enlist installs.
-fn program_of(id: EngineId) -> Option<(&'static str, &'static str, u32)> {
+/// The names of the program, the option that prints its version, and the least major version that works
+/// with what enlist installs.
+fn program_of(id: EngineId) -> Option<(&'static [&'static str], &'static str, u32)> {
     match id {
         // Puppet Server 5 to 8.
-        EngineId::Puppet => Some(("puppet", "--version", 5)),
-        // trusted_certs_dir, and policies without a compatibility mode.
-        EngineId::Chef => Some(("chef-client", "--version", 12)),
+        EngineId::Puppet => Some((&["puppet"], "--version", 5)),
+        // trusted_certs_dir, and policies without a compatibility mode. Cinc is Chef under another name.
+        EngineId::Chef => Some((&["chef-client", "cinc-client"], "--version", 12)),
         // Its -register has -y.
-        EngineId::SsmAgent => Some((crate::engines::ssm_agent::PROGRAM, "-version", 2)),
+        EngineId::SsmAgent => Some((&[crate::engines::ssm_agent::PROGRAM], "-version", 2)),
         EngineId::OpsworksAgent => None,
     }
 }
@@ -34,9 +34,7 @@ pub async fn version(
     id: EngineId,
     set: Option<&str>,
 ) -> Result<Option<String>, Fault> {
-    let Some((name, option, least)) = program_of(id) else { return Ok(None) };
-    // Cinc is Chef under another name.
-    let names: &[&str] = if id == EngineId::Chef { &[name, "cinc-client"] } else { &[name] };
+    let Some((names, option, least)) = program_of(id) else { return Ok(None) };
     let Some(path) = program::find(root, names, set)? else { return Ok(None) };
     let shown = root.shown(&path);
     let output = match process::run(&shown, &[option], LIMIT, Network::Unused).await {
