@@ -154,17 +154,15 @@ pub fn read_trusted(root: &Root, path: &str) -> io::Result<Vec<u8>> {
 /// # Errors
 /// As for [`read_trusted_text`].
 pub fn read_secret(root: &Root, path: &str) -> io::Result<zeroize::Zeroizing<String>> {
-    let found = read_whole(root, path, Purpose::Trusted, LARGEST)?;
-    if found.mode & 0o004 != 0 {
+    let (text, is_open) = secret(root, path)?;
+    if is_open {
         let path = root.shown(path);
         tracing::warn!(
             path,
             "all users of this machine can read this secret; run: chmod o-r {path}"
         );
     }
-    String::from_utf8(found.content)
-        .map(zeroize::Zeroizing::new)
-        .map_err(|_| io::Error::other("it is not UTF-8"))
+    Ok(text)
 }
 
 /// Likewise, and refuses a secret that everybody can read.
@@ -172,13 +170,15 @@ pub fn read_secret(root: &Root, path: &str) -> io::Result<zeroize::Zeroizing<Str
 /// # Errors
 /// As for [`read_secret`], and if everybody can read it, with the command that corrects that.
 pub fn read_closed_secret(root: &Root, path: &str) -> io::Result<zeroize::Zeroizing<String>> {
+    let (text, is_open) = secret(root, path)?;
+    if is_open { Err(Refusal::readable(&root.at(path))) } else { Ok(text) }
+}
+
+/// A secret, and whether everybody can read it.
+fn secret(root: &Root, path: &str) -> io::Result<(zeroize::Zeroizing<String>, bool)> {
     let found = read_whole(root, path, Purpose::Trusted, LARGEST)?;
-    if found.mode & 0o004 != 0 {
-        return Err(Refusal::readable(&root.at(path)));
-    }
-    String::from_utf8(found.content)
-        .map(zeroize::Zeroizing::new)
-        .map_err(|_| io::Error::other("it is not UTF-8"))
+    let text = String::from_utf8(found.content).map_err(|_| io::Error::other("it is not UTF-8"))?;
+    Ok((zeroize::Zeroizing::new(text), found.mode & 0o004 != 0))
 }
 
 /// Whether an executable program exists there. It must be trusted, like settings.
