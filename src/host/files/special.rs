@@ -59,12 +59,13 @@ pub fn append_line(root: &Root, path: &str, mode: u32, line: &str) -> io::Result
     let mut file = open_or_create(root, path, OFlags::RDWR | OFlags::APPEND, mode)?;
     rustix::fs::flock(&file, FlockOperation::LockExclusive)?;
     let mut last = [b'\n'];
-    if let Some(at) = file.metadata()?.len().checked_sub(1) {
+    let length = file.metadata()?.len();
+    if let Some(at) = length.checked_sub(1) {
         file.read_exact_at(&mut last, at)?;
     }
-    let place = place(root, path)?;
-    let holder = place.directory.stat();
-    if rustix::process::geteuid().is_root() && file.metadata()?.len() == 0 {
+    if length == 0 && rustix::process::geteuid().is_root() {
+        let holder = place(root, path)?.directory;
+        let holder = holder.stat();
         let (user, group) = (Uid::from_raw(holder.st_uid), Gid::from_raw(holder.st_gid));
         rustix::fs::fchown(&file, Some(user), Some(group))?;
     }
