@@ -58,8 +58,14 @@ fn advice_in(unit: &str, path: &Path, is_there: &dyn Fn(&Path) -> bool) -> Strin
     } else {
         format!("`mkdir -p {}`, ", directory.display())
     };
+    let rest = drop_in(unit, &directory);
+    format!("the sandbox of {unit} keeps this path read-only: {first}{rest}")
+}
+
+/// The commands that let a unit write a directory.
+pub(super) fn drop_in(unit: &str, directory: &Path) -> String {
     format!(
-        "the sandbox of {unit} keeps this path read-only: {first}`systemctl edit {unit}` with the two lines `[Service]` and `ReadWritePaths={}`, then `systemctl restart {unit}`",
+        "`systemctl edit {unit}` with the two lines `[Service]` and `ReadWritePaths={}`, then `systemctl restart {unit}`",
         directory.display()
     )
 }

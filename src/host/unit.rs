@@ -1,11 +1,13 @@
 //! The state of enlist's systemd units, for `enlist doctor`.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use super::process::{self, Network};
 use super::program;
 use super::root::Root;
+use super::sandbox;
 use crate::fault::{Fault, Kind};
 
 const LIMIT: Duration = Duration::from_secs(10);
@@ -97,15 +99,13 @@ pub fn check_sandbox(name: &str, unit: &Unit, paths: &[String]) -> Result<String
     let is_writable = |path: &String| {
         unit.writable()
             .chain(["/var/lib/enlist", "/run/enlist"])
-            .any(|known| std::path::Path::new(path).starts_with(known))
+            .any(|known| Path::new(path).starts_with(known))
     };
     match paths.iter().find(|path| !is_writable(path)) {
         None => Ok(format!("{name} may write all {} paths", paths.len())),
         Some(path) => {
-            let directory = path.rsplit_once('/').map_or("/", |(directory, _)| directory);
-            let todo = format!(
-                "`systemctl edit {name}` with the two lines `[Service]` and `ReadWritePaths={directory}`, then `systemctl restart {name}`"
-            );
+            let directory = Path::new(path).parent().unwrap_or(Path::new("/"));
+            let todo = sandbox::drop_in(name, directory);
             let what = format!("the sandbox of {name} does not let it write this path");
             Err(Fault::new(Kind::Host, what, path.as_str(), todo))
         }
