@@ -10,11 +10,12 @@ use crate::pki::private_key::KeyError;
 use crate::secret::{Secret, SecretSource};
 use crate::targets::Signature;
 
-/// Signs with RSASSA-PKCS1-v1_5 and SHA-256 (RFC 8017, section 8.2). `secret` is what the settings name.
+/// Signs with RSASSA-PKCS1-v1_5 and SHA-256 (RFC 8017, section 8.2). `secret` is the text of
+/// a key that the settings name.
 ///
 /// # Errors
-/// `Host` where the node has no key, `Data` where its key can't be used, or is not the one of the record. `Config` where the key of a
-/// setting can't be used.
+/// `Host` where the node has no key, `Data` where its key can't be used or is not the recorded one.
+/// `Config` where the key of a setting can't be used.
 pub fn sign(
     root: &Root,
     Signing { key, bytes }: Signing,
@@ -35,7 +36,7 @@ pub fn sign(
     }
 }
 
-/// The installed key, else the staged one; where `recorded` is known, the one of them that it is of.
+/// The installed key, else the staged one. `recorded` is the fingerprint that the key must have; none: any.
 fn of_node(
     root: &Root,
     spec: &KeySpec,
