@@ -80,9 +80,11 @@ fn an_audit_file_of_root_is_handed_over() {
             fs::write(authority.path("audit.jsonl"), "").unwrap();
         }
         let command = authority.command(&[ID]);
-        // A copy, where that account can start it.
+        // A copy, where that account can start it. Another process makes it: a child of another
+        // test would hold a descriptor of this process open, and the copy would be busy (ETXTBSY).
         let program = authority.path("enlist");
-        fs::copy(command.get_program(), &program).unwrap();
+        let mut cp = std::process::Command::new("cp");
+        assert!(cp.arg(command.get_program()).arg(&program).status().unwrap().success());
         let mut copied = std::process::Command::new(program);
         copied.args(command.get_args()).uid(65534).gid(65534);
         let run = judge(copied, request(0).as_bytes());
