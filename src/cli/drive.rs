@@ -11,7 +11,6 @@ use tracing::Instrument;
 use super::progress::Progress;
 use super::{Global, printer, runtime};
 use crate::bootstrap::{Now, Outcome, Record, StateMachine};
-use crate::config::recorded::Change;
 use crate::config::settings::target_ids;
 use crate::config::{ConfigError, Settings};
 use crate::daemon::memberships::{self, Known};
@@ -53,15 +52,6 @@ pub struct Begin<'a> {
     pub record: Option<Record>,
     pub seed: u64,
     pub now: Now,
-}
-
-impl Begin<'_> {
-    /// The settings that have changed since the membership was made.
-    #[must_use]
-    pub fn changes(&self) -> Vec<Change> {
-        let changes = |record| memberships::changes(self.root, self.settings, record);
-        self.record.as_ref().map_or_else(Vec::new, changes)
-    }
 }
 
 /// Drives a state machine for each target to its end; the failure of one does not stop the others.

@@ -10,7 +10,7 @@ use super::drive::{self, Begin, Scope, Selection};
 use super::progress::Progress;
 use super::{Global, plan, printer};
 use crate::bootstrap::{Bootstrap, FaultNote, Finding, Maintenance, Outcome, Plan, Record, resume};
-use crate::config::recorded;
+use crate::daemon::memberships;
 use crate::engines::{EngineId, Item};
 use crate::fault::{Fault, Kind};
 use crate::host::{Root, Store, inspect};
@@ -47,14 +47,11 @@ pub fn run(global: &Global, options: &Options, progress: &Progress) -> Result<u8
         (selection, Scope::Configured),
         progress,
         |begin| {
-            let changes = begin.changes();
-            let is_applied = changes.iter().any(|change| change.is_applied);
-            let record = begin.record.as_ref().filter(|_| is_applied);
-            let apply = record.map(|record| recorded::applied(&record.settings, &changes));
+            let record = begin.record.as_ref();
+            let apply = record.and_then(|r| memberships::to_apply(begin.root, begin.settings, r));
             if apply.is_some() {
                 applies.borrow_mut().insert(begin.target.id());
             }
-            warn_of_changes(begin.target.id(), &changes);
             let renew = Some(RENEWAL_BUDGET);
             Ok(bootstrap(begin, Maintenance { renew, apply, ..Maintenance::default() }))
         },
@@ -94,16 +91,6 @@ pub fn bootstrap(begin: Begin<'_>, maintenance: Maintenance) -> Bootstrap {
 pub fn again(note: &FaultNote) -> Fault {
     let fault = Fault::new(note.kind, &note.what, &note.on, &note.todo);
     note.causes.iter().fold(fault, Fault::cause)
-}
-
-fn warn_of_changes(id: &str, changes: &[recorded::Change]) {
-    for change in changes.iter().filter(|change| !change.is_applied) {
-        tracing::warn!(
-            setting = change.setting,
-            "{} has changed since this node joined, and needs a new membership: `enlist leave --target {id} && enlist join --target {id}`",
-            change.setting
-        );
-    }
 }
 
 /// What was installed, and where.

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::access::InForce;
 use crate::bootstrap::{Phase, Record};
+use crate::config::recorded::Recorded;
 use crate::config::settings::target_ids;
 use crate::config::{Settings, recorded};
 use crate::facts::Ec2;
@@ -62,6 +63,22 @@ pub fn changes(root: &Root, settings: &Settings, record: &Record) -> Vec<recorde
     let mut changes = recorded::changes(&record.settings, &now, record.engine_id());
     changes.retain(|change| change.setting != "node.name" || !is_same_name(root, settings, record));
     changes
+}
+
+/// The settings that the record keeps once `join` has applied what has changed; none if it applies nothing.
+/// Warns of each change that needs a new membership.
+#[must_use]
+pub fn to_apply(root: &Root, settings: &Settings, record: &Record) -> Option<Recorded> {
+    let changes = changes(root, settings, record);
+    for change in changes.iter().filter(|change| !change.is_applied) {
+        let (setting, id) = (&change.setting, &record.target);
+        tracing::warn!(
+            setting,
+            "{setting} has changed since this node joined, and needs a new membership: `enlist leave --target {id} && enlist join --target {id}`"
+        );
+    }
+    let is_any = changes.iter().any(|change| change.is_applied);
+    is_any.then(|| recorded::applied(&record.settings, &changes))
 }
 
 /// Whether the name that the settings give now is the one that the node has: it may be written in

@@ -13,7 +13,6 @@ use super::supervisor::{Member, Supervisor};
 use crate::bootstrap::{
     Leave, Maintenance, Monitor, Need, Outcome, Plan, Record, StateMachine, backoff, resume,
 };
-use crate::config::{Settings, recorded};
 use crate::driver::{drive, milestones, span};
 use crate::fault::{Fault, Kind};
 use crate::host::{Host, Store, clock, facts, timer};
@@ -118,7 +117,11 @@ impl<'a> TargetWorker<'a> {
             will_renew: true,
         };
         let now = host.now();
-        let maintenance = self.with_changes(settings, record.as_ref(), maintenance);
+        let apply = record
+            .as_ref()
+            .filter(|_| self.member.known.is_configured)
+            .and_then(|record| memberships::to_apply(self.supervisor.root, settings, record));
+        let maintenance = Maintenance { apply, ..maintenance };
         let mut bootstrap = resume(plan, record, self.seed, now)
             .with_settings(settings.recorded(self.id))
             .allowing(maintenance, now);
@@ -139,30 +142,6 @@ impl<'a> TargetWorker<'a> {
             Outcome::Failed(fault) => Err(fault),
             Outcome::Left { .. } | Outcome::Due(_) | Outcome::Probed(_) => Err(wrong_outcome()),
         }
-    }
-
-    /// Adds what has to be done because the settings have changed since this node joined.
-    fn with_changes(
-        &self,
-        settings: &Settings,
-        record: Option<&Record>,
-        maintenance: Maintenance,
-    ) -> Maintenance {
-        let Some(record) = record.filter(|_| self.member.known.is_configured) else {
-            return maintenance;
-        };
-        let changes = memberships::changes(self.supervisor.root, settings, record);
-        for change in changes.iter().filter(|change| !change.is_applied) {
-            let (setting, id) = (&change.setting, self.id);
-            tracing::warn!(
-                %setting,
-                "{setting} has changed since this node joined, and needs a new membership: `enlist leave --target {id} && enlist join --target {id}`"
-            );
-        }
-        if !changes.iter().any(|change| change.is_applied) {
-            return maintenance;
-        }
-        Maintenance { apply: Some(recorded::applied(&record.settings, &changes)), ..maintenance }
     }
 
     /// An operator has run `enlist leave`: waits until it is reloaded.
