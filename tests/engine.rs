@@ -292,7 +292,7 @@ fn after_an_interrupted_installation_the_hold_stays_and_is_reported() {
     holder.kill().unwrap();
     holder.wait().unwrap();
     assert_eq!(run.code, 74, "{}", run.stderr);
-    assert!(run.stderr.contains("keeps the engine from running"), "{}", run.stderr);
+    assert!(run.stderr.contains("the engine is kept from running"), "{}", run.stderr);
     assert!(node.path(LOCK).exists());
     expect(&node, &["status"], 74, &["held by", "agent_disabled.lock", "the agent does not run"]);
     node.join();

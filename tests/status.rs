@@ -9,6 +9,8 @@
 )]
 
 mod common;
+#[path = "status/damaged.rs"]
+mod damaged;
 
 use std::fs;
 use std::process::Stdio;

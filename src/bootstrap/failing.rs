@@ -71,12 +71,13 @@ impl Bootstrap {
     /// The cause that is added when an installation was interrupted and the engine stays held.
     fn still_held(&self) -> Option<String> {
         let record = &self.journal.working;
-        if record.phase.name() != PhaseName::Installing {
+        // A member's engine was never held.
+        if record.phase.name() != PhaseName::Installing || record.is_member() {
             return None;
         }
-        let (path, _) = self.engine().held_by(&record.engine)?;
+        self.engine().held_by(&record.engine)?;
         Some(format!(
-            "{path} keeps the engine from running, because its files may be incomplete; `enlist join --target {0}` continues, `enlist leave --target {0}` removes everything",
+            "the engine is kept from running, because its files may be incomplete; `enlist join --target {0}` continues, `enlist leave --target {0}` removes everything",
             record.target
         ))
     }

@@ -40,40 +40,52 @@ impl From<Fault> for Problem {
     }
 }
 
+impl Problem {
+    /// The problem of an installed file, and what to do about it.
+    #[must_use]
+    pub fn of_file(id: &str, finding: &Finding) -> Self {
+        let again = format!("`enlist leave --target {id} && enlist join --target {id}`");
+        let repair = format!("run `enlist repair --target {id}`");
+        let (kind, todo) = match &finding.problem {
+            _ if finding.is_key_lost() => (
+                Kind::Data,
+                format!("restore the key from a backup, or make a new membership: {again}"),
+            ),
+            FileProblem::Missing => (Kind::Host, repair),
+            FileProblem::Loose(_) => (Kind::Config, repair),
+            FileProblem::Diverted(found) if found.iter().all(|one| one.is_corrected) => {
+                (Kind::Host, format!("correct or remove what is named here, or {repair}"))
+            }
+            // What a repair can't correct.
+            FileProblem::Diverted(found) if found.iter().any(|one| one.is_corrected) => {
+                (Kind::Host, format!("correct or remove what is named here, then {repair}"))
+            }
+            FileProblem::Diverted(_) => (
+                Kind::Host,
+                "correct or remove what is named here; a repair does not do it".to_owned(),
+            ),
+            FileProblem::Expired => (
+                Kind::Data,
+                format!(
+                    "run `enlist renew --target {id}`; if the authority gives no new certificate: {again}"
+                ),
+            ),
+            FileProblem::Damaged(_) | FileProblem::Foreign | FileProblem::Unusable(_) => {
+                (Kind::Data, repair)
+            }
+        };
+        let what = format!("the {} {}", finding.what(), finding.problem);
+        Self::from(Fault::new(kind, what, finding.path.as_str(), todo))
+    }
+}
+
 /// The problems of a member: of its files, and of its last renewal.
 #[must_use]
 pub fn problems(record: &Record, findings: &[Finding]) -> Vec<Problem> {
     let id = &record.target;
-    let files = findings.iter().map(|finding| of_file(id, finding));
+    let files = findings.iter().map(|finding| Problem::of_file(id, finding));
     let renewal = record.fault.iter().map(of_renewal);
     files.chain(renewal).collect()
-}
-
-fn of_file(id: &str, finding: &Finding) -> Problem {
-    let again = format!("`enlist leave --target {id} && enlist join --target {id}`");
-    let repair = format!("run `enlist repair --target {id}`");
-    let (kind, todo) = match &finding.problem {
-        _ if finding.is_key_lost() => (
-            Kind::Data,
-            format!("restore the key from a backup, or make a new membership: {again}"),
-        ),
-        FileProblem::Missing => (Kind::Host, repair),
-        FileProblem::Loose(_) => (Kind::Config, repair),
-        FileProblem::Diverted(_) => {
-            (Kind::Host, format!("correct or remove what is named here, or {repair}"))
-        }
-        FileProblem::Expired => (
-            Kind::Data,
-            format!(
-                "run `enlist renew --target {id}`; if the authority gives no new certificate: {again}"
-            ),
-        ),
-        FileProblem::Damaged(_) | FileProblem::Foreign | FileProblem::Unusable(_) => {
-            (Kind::Data, repair)
-        }
-    };
-    let what = format!("the {} {}", finding.what(), finding.problem);
-    Problem::from(Fault::new(kind, what, finding.path.as_str(), todo))
 }
 
 /// A renewal, or a change of settings, that failed. The node keeps what it had.

@@ -9,10 +9,10 @@ use clap::Args;
 use super::drive::{self, Begin, Scope, Selection};
 use super::progress::Progress;
 use super::{Global, plan, printer};
-use crate::bootstrap::{Bootstrap, FaultNote, Finding, Maintenance, Outcome, Plan, Record, resume};
+use crate::bootstrap::{Bootstrap, FaultNote, Maintenance, Outcome, Plan, Problem, Record, resume};
 use crate::daemon::memberships;
 use crate::engines::{EngineId, Item};
-use crate::fault::{Fault, Kind};
+use crate::fault::Fault;
 use crate::host::{Root, Store, inspect};
 
 /// On a member, a join renews the certificate, so that hosts without the daemon can run it at every
@@ -146,19 +146,16 @@ async fn warn_of_findings(root: &Root, record: &Record) -> Result<(), Fault> {
     let Ok((_, findings)) = inspect::findings(root, &store, inspect::Keep::Answers).await else {
         return Ok(());
     };
+    let mut elsewhere = Ok(());
     for finding in &findings {
-        tracing::warn!(
-            path = finding.path,
-            "{finding}; to have it installed again, run `enlist repair --target {id}`"
-        );
+        let problem = Problem::of_file(id, finding);
+        tracing::warn!(path = finding.path, "{finding}; to do: {}", problem.todo);
+        if elsewhere.is_ok() && finding.is_diverted() {
+            let what = "this node has joined, but its engine's own settings now name another server or other files";
+            let on = root.at(&finding.path).display().to_string();
+            let fault = Fault::new(problem.kind, what, on, problem.todo);
+            elsewhere = Err(fault.cause(finding.problem.to_string()));
+        }
     }
-    let elsewhere = findings.into_iter().find(Finding::is_diverted);
-    elsewhere.map_or(Ok(()), |finding| {
-        let what = "this node has joined, but its engine's own settings now name another server or other files";
-        let todo = format!(
-            "correct or remove the line, or run `enlist repair --target {id}`; with run.repair = true, `enlist run` corrects it by itself"
-        );
-        let on = root.at(&finding.path).display().to_string();
-        Err(Fault::new(Kind::Host, what, on, todo).cause(finding.problem.to_string()))
-    })
+    elsewhere
 }

@@ -3,8 +3,8 @@
 
 use std::fmt;
 
-use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
+use serde::{Deserialize, Serialize};
 
 use super::chef::block;
 use super::puppet::agent_settings::Expected;
@@ -42,7 +42,18 @@ pub enum FileState {
     LooseKey(PublicKey, String),
     Text(String),
     /// Settings that something overrides: where, and with what.
-    Diverted(Vec<String>),
+    Diverted(Vec<Diversion>),
+    /// The id in the engine's identity file, empty where there is none.
+    Identity(String),
+}
+
+/// Something that overrides the engine's settings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Diversion {
+    /// Where, and with what: `/etc/puppet/puppet.conf, line 7: server = a`.
+    pub place: String,
+    /// Whether a repair corrects it. Else a person has to.
+    pub is_corrected: bool,
 }
 
 /// An installed file with a problem.
@@ -67,8 +78,8 @@ pub enum Problem {
     Expired,
     /// The certificate does not pass the checks, for this reason.
     Unusable(String),
-    /// Something overrides the settings: where, and with what.
-    Diverted(Vec<String>),
+    /// Something overrides the settings.
+    Diverted(Vec<Diversion>),
 }
 
 impl fmt::Display for Problem {
@@ -80,7 +91,10 @@ impl fmt::Display for Problem {
             Self::Loose(how) => how.clone(),
             Self::Expired => "has expired".to_owned(),
             Self::Unusable(why) => format!("can't be used ({why})"),
-            Self::Diverted(places) => format!("are overridden ({})", places.join("; ")),
+            Self::Diverted(found) => {
+                let places: Vec<&str> = found.iter().map(|one| one.place.as_str()).collect();
+                format!("are overridden ({})", places.join("; "))
+            }
         };
         f.write_str(&text::phrase(&said))
     }
@@ -197,11 +211,22 @@ fn problem(
         }
         FileState::LooseKey(..) => return Some(Problem::Foreign),
         FileState::Text(text) => text,
+        FileState::Identity(id) => return identity_problem(member, id),
         FileState::Diverted(problems) => return Some(Problem::Diverted(problems.clone())),
     };
     match file.file.item {
         Item::Certificate => certificate_problem(member, text, key?, ca, unix),
         Item::Ca => ca_problem(member, text, unix),
+        _ => None,
+    }
+}
+
+fn identity_problem(member: &Membership<'_>, found: &str) -> Option<Problem> {
+    match member.grant {
+        Some(Grant::Instance { .. }) if found.is_empty() => {
+            Some(Problem::Damaged("it has no identity".to_owned()))
+        }
+        Some(Grant::Instance { id }) if found != id => Some(Problem::Foreign),
         _ => None,
     }
 }

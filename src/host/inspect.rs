@@ -106,6 +106,10 @@ fn look(root: &Root, store: &Store, file: &Installed, engines_account: Option<&s
             Ok(text) => FileState::Text(text.to_owned()),
             Err(_) => FileState::Damaged("it is not UTF-8 text".to_owned()),
         },
+        Item::AgentIdentity => {
+            let text = std::str::from_utf8(&content).unwrap_or_default();
+            FileState::Identity(engines::identity(text))
+        }
         // The admin or the engine may change the content of the other files.
         _ => FileState::Text(String::new()),
     }

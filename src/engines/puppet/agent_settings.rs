@@ -156,26 +156,23 @@ impl Expected {
     }
 
     /// The problems that `puppet.conf` itself shows, for where Puppet can't be asked. A value that
-    /// contains a variable is not judged.
+    /// contains a variable is not judged. Each has the setting that corrects it.
     #[must_use]
-    pub fn read(&self, text: &str) -> Vec<Problem> {
+    pub fn read(&self, text: &str) -> Vec<((&'static str, String), Problem)> {
         let needed = self.settings();
         let is_needed = |name: &str| needed.iter().any(|(known, _)| *known == name);
-        // Paths of files are not judged: they derive from other settings, and defaults differ.
-        let places = self.places();
-        let all = self
-            .all()
-            .into_iter()
-            .filter(|(name, _)| !places.iter().any(|(place, _)| place == name));
+        // A line in puppet.conf can't change which file Puppet reads.
+        let all = self.all().into_iter().filter(|(name, _)| *name != "config");
         let problems = all.filter_map(|(setting, wanted)| {
             let Some((line, value)) = value_of(text, setting) else {
                 let missing = format!("{}: {setting} = {wanted} is missing", self.conf());
-                return is_needed(setting).then_some(Problem(missing));
+                return is_needed(setting).then_some(((setting, wanted), Problem(missing)));
             };
             let is_well = value == wanted
                 || value.contains('$')
                 || (setting == "server_list" && (value.is_empty() || value == self.host()));
-            (!is_well).then(|| self.problem(line, &format!("{setting} = {value}")))
+            let problem = || self.problem(line, &format!("{setting} = {value}"));
+            (!is_well).then(|| ((setting, wanted), problem()))
         });
         problems.collect()
     }
@@ -384,14 +381,17 @@ mod tests {
             ("use_srv_records = true\n", 4),
             ("[agent]\ncertname = other\n", 5),
             ("[agent]\nserver = p.example # ours\n", 5),
+            ("ssldir = /elsewhere\n", 4),
+            ("[agent]\nhostprivkey = /elsewhere/key.pem\n", 5),
         ] {
             let found = expected().read(&format!("{well}{more}"));
-            let [Problem(problem)] = found.as_slice() else { panic!("{more:?}: {found:?}") };
+            let [(_, Problem(problem))] = found.as_slice() else { panic!("{more:?}: {found:?}") };
             assert!(
                 problem.starts_with(&format!("/etc/puppet/puppet.conf, line {line}: ")),
                 "{problem}"
             );
         }
+        assert!(expected().read(&format!("{well}ssldir = $vardir/ssl\n")).is_empty());
         assert_eq!(expected().read("[main]\n").len(), 2);
     }
 }

@@ -11,6 +11,7 @@ use super::install;
 use super::root::Root;
 use super::sanitize::clean;
 use super::store::Store;
+use crate::engines::inspection::Diversion;
 use crate::engines::{EngineId, HandOver, Observed, RequiredSettings, Wanted};
 use crate::fault::{Fault, Kind};
 
@@ -112,14 +113,24 @@ pub async fn diversions(
     store: &Store,
     required: &RequiredSettings,
     answers: &mut EngineAnswers,
-) -> Vec<String> {
+) -> Vec<Diversion> {
     match required {
         RequiredSettings::Puppet(expected) => puppet::look(root, store, expected, answers).await,
         RequiredSettings::Chef { content, .. } if content.is_empty() => {
-            vec!["the settings that enlist wrote are gone".to_owned()]
+            let place = "the settings that enlist wrote are gone".to_owned();
+            vec![Diversion { place, is_corrected: true }]
         }
-        RequiredSettings::Chef { client_rb, content } => chef::problems(root, client_rb, content),
+        RequiredSettings::Chef { client_rb, content } => {
+            let problems = chef::problems(root, client_rb, content).into_iter();
+            problems.map(|place| Diversion { place, is_corrected: false }).collect()
+        }
     }
+}
+
+/// The id in an engine's identity file. Empty where it has none.
+#[must_use]
+pub fn identity(text: &str) -> String {
+    opsworks_agent::identity(text).unwrap_or_default()
 }
 
 fn judge(required: &RequiredSettings, problems: Vec<String>, state: &str) -> Result<(), Fault> {

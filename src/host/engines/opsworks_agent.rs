@@ -9,3 +9,9 @@ pub fn site(root: &Root) -> Option<OpsworksSite> {
     let text = zeroize::Zeroizing::new(root.text(&opsworks_agent::agent_file().path)?);
     Some(opsworks_agent::read(&text))
 }
+
+/// The id as which this node is registered, in `instance-agent.yml`.
+#[must_use]
+pub fn identity(text: &str) -> Option<String> {
+    opsworks_agent::read(text).instance
+}

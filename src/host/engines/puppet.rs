@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::engines::puppet::agent_settings::{self, Expected, Printed, arguments};
+use crate::engines::inspection::Diversion;
+use crate::engines::puppet::agent_settings::{self, Expected, Printed, Problem, arguments};
 use crate::engines::puppet::reading;
 use crate::engines::puppet::service::{OPTIONS_FILES, OptionsFile, ServiceOption, service_options};
 use crate::engines::puppet::{PuppetSite, PuppetWanted};
@@ -37,7 +38,7 @@ const NOTE: &str = "puppet.json";
 pub struct SavedAnswer {
     /// SHA-256 over everything that the answer depends on.
     of: String,
-    problems: Vec<String>,
+    problems: Vec<Diversion>,
 }
 
 /// Puppet's directories: from the settings, else from an installed Puppet, else by the layouts of its
@@ -158,7 +159,7 @@ pub async fn confirm(
         let values: Vec<(&str, &str)> =
             corrections.iter().map(|(name, value)| (*name, value.as_str())).collect();
         for problem in &problems {
-            tracing::info!("corrected in puppet.conf: {problem}");
+            tracing::info!("corrected in puppet.conf: {}", problem.place);
         }
         set(&values)?;
         seen = Seen::now(root, expected);
@@ -167,7 +168,7 @@ pub async fn confirm(
     if problems.is_empty() && seen.program.is_some() {
         SavedAnswer { of: seen.fingerprint, problems: Vec::new() }.keep(store);
     }
-    Ok(problems)
+    Ok(problems.into_iter().map(|problem| problem.place).collect())
 }
 
 /// Finds what overrides a member's settings. Puppet is asked only if something changed since the last
@@ -177,10 +178,10 @@ pub async fn look(
     store: &Store,
     expected: &Expected,
     saved: &mut SavedAnswer,
-) -> Vec<String> {
+) -> Vec<Diversion> {
     let seen = Seen::now(root, expected);
     if seen.program.is_none() {
-        return seen.read(expected);
+        return seen.read(expected).0;
     }
     if saved.of != seen.fingerprint {
         *saved = SavedAnswer::recall(store);
@@ -201,6 +202,9 @@ struct Seen {
     fingerprint: String,
 }
 
+/// What overrides the settings, and the settings that would correct it.
+type Judged = (Vec<Diversion>, Vec<(&'static str, String)>);
+
 impl Seen {
     fn now(root: &Root, expected: &Expected) -> Self {
         let text = root.text(&expected.conf()).unwrap_or_default();
@@ -218,43 +222,47 @@ impl Seen {
         Self { text, options, program, fingerprint }
     }
 
-    /// The problems that `puppet.conf` itself shows.
-    fn read(&self, expected: &Expected) -> Vec<String> {
-        let unread = unreadable(&expected.conf(), &self.text);
-        let read = expected.read(&self.text).into_iter().map(|problem| problem.0);
-        unread.into_iter().chain(read).collect()
+    /// The problems that `puppet.conf` itself shows, and the settings that would correct them.
+    fn read(&self, expected: &Expected) -> Judged {
+        if let Some(place) = unreadable(&expected.conf(), &self.text) {
+            return (vec![Diversion { place, is_corrected: false }], Vec::new());
+        }
+        let read = expected.read(&self.text);
+        let corrected =
+            |problem: &Problem| Diversion { place: problem.0.clone(), is_corrected: true };
+        let problems = read.iter().map(|(_, problem)| corrected(problem)).collect();
+        (problems, read.into_iter().map(|(correction, _)| correction).collect())
     }
 
     /// The problems, and the settings that would correct them.
-    async fn judge(
-        &self,
-        root: &Root,
-        expected: &Expected,
-    ) -> (Vec<String>, Vec<(&'static str, String)>) {
-        let Some(program) = &self.program else { return (self.read(expected), Vec::new()) };
+    async fn judge(&self, root: &Root, expected: &Expected) -> Judged {
+        let uncorrected = |place| (vec![Diversion { place, is_corrected: false }], Vec::new());
+        let Some(program) = &self.program else { return self.read(expected) };
         let printed = match ask(root, program, &self.options).await {
             Ok(printed) => printed,
             Err(error) => {
-                return (vec![format!("{program} could not be run ({error})")], Vec::new());
+                return uncorrected(format!("{program} could not be run ({error})"));
             }
         };
         if let Some(complaint) = &printed.complaint {
             let line = unreadable(&expected.conf(), &self.text);
             let blamed = line.or_else(|| expected.blame_complaint(complaint, &self.text));
-            return (
-                vec![blamed.unwrap_or_else(|| format!("{}: {complaint}", expected.conf()))],
-                Vec::new(),
-            );
+            let place = blamed.unwrap_or_else(|| format!("{}: {complaint}", expected.conf()));
+            return uncorrected(place);
         }
         let differences = expected.differences(&printed);
-        let blame = |difference| expected.blame(difference, &self.text, &self.options).0;
-        let mut problems: Vec<String> = Vec::new();
-        for problem in differences.iter().map(blame) {
-            if !problems.contains(&problem) {
-                problems.push(problem);
+        let corrections = expected.corrections(&differences);
+        let mut problems: Vec<Diversion> = Vec::new();
+        for difference in &differences {
+            let place = expected.blame(difference, &self.text, &self.options).0;
+            // An option of Puppet's service is stronger than every line of puppet.conf.
+            let is_option = self.options.iter().any(|option| option.place == place);
+            let is_ours = corrections.iter().any(|(name, _)| *name == difference.setting);
+            if !problems.iter().any(|known| known.place == place) {
+                problems.push(Diversion { place, is_corrected: is_ours && !is_option });
             }
         }
-        (problems, expected.corrections(&differences))
+        (problems, corrections)
     }
 }
 
