@@ -18,6 +18,7 @@ mod products;
 mod ruby;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use common::chef_node::{self, NAME_OF_RECORD, enlist, names, node, settings, validator_pem};
 use common::{NAME, Node, OtherMachine, expect, list, mode, openssl, run, text};
@@ -242,6 +243,23 @@ fn a_probe_finds_a_client_that_was_deleted() {
     let said = enlist(&node, &probe);
     assert!(format!("{}{}", said.stdout, said.stderr).contains("another key"));
     assert_eq!(enlist(&node, &["doctor"]).code, said.code);
+}
+
+#[test]
+fn the_doctor_reads_the_validator_key() {
+    let node = node("", &[]);
+    let path = node.files().into_iter().find(|file| file.contains("valid")).unwrap();
+    let said = enlist(&node, &["doctor"]);
+    assert!(said.code == 78 && said.stdout.contains("chmod 0600"), "{}", said.stdout);
+    let only_ours = fs::Permissions::from_mode(0o600);
+    fs::set_permissions(node.path(&path), only_ours).unwrap();
+    expect(&enlist(&node, &["doctor"]), 0, &[]);
+    node.write(&path, "none\n");
+    let said = enlist(&node, &["doctor"]);
+    assert!(said.code == 78 && said.stdout.contains("no PEM block"), "{}", said.stdout);
+    fs::remove_file(node.path(&path)).unwrap();
+    let said = enlist(&node, &["doctor"]);
+    assert!(said.code == 78 && said.stdout.contains("can't be read"), "{}", said.stdout);
 }
 
 #[test]

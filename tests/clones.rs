@@ -219,7 +219,7 @@ fn a_copy_with_the_same_machine_id_is_recognized_by_its_firmware() {
         let said = status(&node, copied.root.path(), arguments);
         assert_eq!(said.code, 75, "{}", said.stdout);
         assert!(said.stdout.starts_with("opsworks-cm: not joined\n"), "{}", said.stdout);
-        for word in ["another machine", UUID.trim(), OTHER_UUID.trim(), "run `enlist join`"] {
+        for word in ["another machine", UUID.trim(), OTHER_UUID.trim(), "run `enlist join --root"] {
             assert!(said.stdout.contains(word), "{word}: {}", said.stdout);
         }
     }

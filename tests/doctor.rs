@@ -320,3 +320,14 @@ fn a_dead_unit_and_a_sandbox_that_is_too_narrow() {
     program(&node, "usr/bin/systemctl", &show("active", all));
     assert_eq!(doctor(&node, &[]).first, "", "{}", doctor(&node, &[]).text);
 }
+
+#[test]
+fn a_name_that_puppet_server_refuses_and_an_authority_that_says_nothing() {
+    let node = puppet();
+    node.settings(&format!("[node]\nname = \"-bad\"\n{PUPPET}"));
+    names(&node, &[], "name", 78, &["does not begin or end with -"]);
+    let node = puppet();
+    node.join();
+    let said = doctor(&node, &[]);
+    assert!(said.code == 0 && said.text.contains("does not say whether"), "{}", said.text);
+}

@@ -205,7 +205,7 @@ fn on_premises_without_a_proof_it_stops_and_shows_what_it_found() {
     let run = on_premises(&node, "join");
     let [id] = &instances(&node)[..] else { panic!("one instance") };
     let command =
-        format!("`aws opsworks deregister-instance --instance-id {id}`, then `enlist join`");
+        format!("`aws opsworks deregister-instance --instance-id {id}`, then `enlist join");
     expect(
         &run,
         69,

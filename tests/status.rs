@@ -167,7 +167,7 @@ fn changed_settings_are_shown_and_applied_where_that_is_possible() {
     node.settings(&format!("{base}environment = \"staging\"\n"));
     let said = node.enlist(&["status"]);
     assert_eq!(said.code, 78, "{}", said.stdout);
-    let line = "puppet.environment: in force not set, wanted \"staging\"; run `enlist join --target opsworks-cm`";
+    let line = "puppet.environment: in force not set, wanted \"staging\"; run `enlist join --target opsworks-cm --root";
     assert!(said.stdout.contains(line), "{}", said.stdout);
     let serial = node.record()["grant"]["serial"].clone();
     let since = node.record()["since"].clone();
@@ -176,8 +176,7 @@ fn changed_settings_are_shown_and_applied_where_that_is_possible() {
     assert_eq!((&node.record()["grant"]["serial"], &node.record()["since"]), (&serial, &since));
     assert_eq!(node.asked("AssociateNode"), 1);
     assert_eq!(node.enlist(&["status"]).code, 0);
-    let (leave, again) =
-        ("enlist leave --target opsworks-cm && enlist join", "needs a new membership");
+    let (leave, again) = ("&& enlist join --target opsworks-cm --root", "needs a new membership");
     for (text, line) in [
         (
             "[node]\nname = \"other\"\n[opsworks-cm]\nserver = \"puppet-test\"\n[puppet]\nenvironment = \"staging\"\n",
@@ -252,7 +251,11 @@ fn another_server_is_joined_after_the_former_one_is_left() {
     let said = node.enlist(&["status"]);
     let line = "opsworks-cm.server: in force \"puppet-test\", wanted \"chef-test\"";
     assert!(said.code == 78 && said.stdout.contains(line), "{}", said.stdout);
-    expect(&node.enlist(&["join"]), 78, &["enlist leave --target opsworks-cm && enlist join"]);
+    expect(
+        &node.enlist(&["join"]),
+        78,
+        &["enlist leave --target opsworks-cm --root", "&& enlist join"],
+    );
     let left = node.enlist(&["leave", "--target", "opsworks-cm"]);
     assert!(left.stdout.starts_with("left: server puppet-test"), "{}{}", left.stdout, left.stderr);
     assert!(list(&node.emulator.state(), "associations").is_empty());

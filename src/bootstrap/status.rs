@@ -132,6 +132,7 @@ impl fmt::Display for StepKind {
 
 /// A record as `enlist status` reports it. `docs/status.schema.json` describes its JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "they are members of the JSON")]
 pub struct Report {
     pub target: String,
     /// Whether the settings have this target. Without them, the record knows it.
@@ -170,6 +171,9 @@ pub struct Report {
     pub other_machine: Option<String>,
     /// What happens next, or what to do.
     pub next: String,
+    /// Whether the record can't be read, so that nothing is known of the membership.
+    #[serde(skip)]
+    pub is_unreadable: bool,
 }
 
 /// A setting with another value than the membership was made with.
@@ -217,7 +221,8 @@ impl Report {
             held_by: None,
             fault: record.fault.clone(),
             other_machine: None,
-            next: next(record.phase.name()).to_owned(),
+            next: next(record),
+            is_unreadable: false,
         }
     }
 
@@ -242,6 +247,13 @@ impl Report {
         Self { since: None, ..Self::of(&record) }
     }
 
+    /// The report where the record can't be read.
+    #[must_use]
+    pub fn unreadable(self, problem: Problem) -> Self {
+        let next = problem.todo.clone();
+        Self { next, problems: vec![problem], is_unreadable: true, ..self }
+    }
+
     /// Adds problems. The first one says what to do next.
     #[must_use]
     pub fn with_problems(mut self, problems: Vec<Problem>) -> Self {
@@ -253,14 +265,15 @@ impl Report {
         self
     }
 
-    /// The exit code of `enlist status`: 0 if this node is a member and nothing is wrong.
+    /// The exit code of `enlist status`: 0 if this node is a member and nothing is wrong. Else that of the first
+    /// problem; without one, of the last fault.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         let fault = self.fault.as_ref().filter(|_| self.other_machine.is_none());
         match self.problems.first() {
-            _ if !self.joined => fault.map_or(Kind::Transient, |fault| fault.kind).exit_code(),
             Some(problem) => problem.kind.exit_code(),
-            None => 0,
+            None if self.joined => 0,
+            None => fault.map_or(Kind::Transient, |fault| fault.kind).exit_code(),
         }
     }
 }
@@ -276,8 +289,13 @@ fn membership(record: &Record) -> MembershipName {
     }
 }
 
-fn next(phase: PhaseName) -> &'static str {
-    match phase {
+fn next(record: &Record) -> String {
+    let phase = record.phase.name();
+    let ended = record.fault.as_ref().filter(|fault| fault.is_final && !record.is_member());
+    if let (Some(fault), true) = (ended, phase != PhaseName::Leaving) {
+        return fault.todo.clone();
+    }
+    let next = match phase {
         PhaseName::New => "run `enlist join`, or start enlist.service",
         PhaseName::Creating => {
             "`enlist join` or enlist.service finds out whether the authority accepted this node, and asks again with the same key if not"
@@ -290,7 +308,8 @@ fn next(phase: PhaseName) -> &'static str {
         }
         PhaseName::Joined => "nothing to do: this node has joined",
         PhaseName::Leaving => "run `enlist leave` to finish leaving",
-    }
+    };
+    next.to_owned()
 }
 
 #[cfg(test)]

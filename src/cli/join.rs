@@ -149,7 +149,11 @@ async fn warn_of_findings(root: &Root, record: &Record) -> Result<(), Fault> {
     let mut elsewhere = Ok(());
     for finding in &findings {
         let problem = Problem::of_file(id, finding);
-        tracing::warn!(path = finding.path, "{finding}; to do: {}", problem.todo);
+        tracing::warn!(
+            path = finding.path,
+            "{finding}; to do: {}",
+            printer::pasteable(&problem.todo)
+        );
         if elsewhere.is_ok() && finding.is_diverted() {
             let what = "this node has joined, but its engine's own settings now name another server or other files";
             let on = root.at(&finding.path).display().to_string();

@@ -148,6 +148,7 @@ pub fn run(cli: Cli) -> Result<u8, Fault> {
     if let Command::Autosign(options) = &cli.command {
         return autosign::command(&cli.global, options);
     }
+    printer::remember(cli.global.config.as_deref(), &cli.global.root);
     let progress = progress::Progress::new(
         &cli.global,
         matches!(

@@ -1,7 +1,7 @@
 //! Reads what `status` reports of each target: its record, its files, and its settings.
 
-use super::Global;
 use super::drive::{self, Scope, Selection};
+use super::{Global, printer};
 use crate::bootstrap::{
     ChangedSetting, Now, Outcome, Probe, Probed, Problem, Record, Report, Status, other_authority,
     problems,
@@ -15,6 +15,9 @@ use crate::host::{Root, Store, clock, engines, facts, inspect};
 use crate::targets::{Standing, state_dir};
 use crate::text;
 
+/// Where a service can't be asked about a single node.
+pub const NOT_SAID: &str = "the authority answers, and does not say whether it has this node";
+
 /// The targets that are reported.
 ///
 /// # Errors
@@ -23,16 +26,37 @@ pub fn known(global: &Global, root: &Root, selection: &Selection) -> Result<Vec<
     drive::select(global, root, selection, Scope::Known)
 }
 
-/// Reads the reports of these targets.
-///
-/// # Errors
-/// Where a record can't be read.
-pub async fn read(root: &Root, known: &[Known]) -> Result<Vec<Report>, Fault> {
+/// Reads the reports of these targets. One that can't be read is a problem of its own target.
+pub async fn read(root: &Root, known: &[Known]) -> Vec<Report> {
     let mut reports = Vec::new();
     for known in known {
-        reports.push(Box::pin(of(root, known)).await?);
+        let report = Box::pin(of(root, known)).await.unwrap_or_else(|fault| {
+            let authority = known.target().map(|(target, _)| target.authority_name());
+            let authority = authority.unwrap_or_else(|_| "unknown".to_owned());
+            let absent = Report::absent(known.id, &authority);
+            Report { configured: known.is_configured, ..absent }.unreadable(fault.into())
+        });
+        reports.push(pasteable(report));
     }
-    Ok(reports)
+    reports
+}
+
+/// The report with commands that work on the same node where they are pasted.
+fn pasteable(mut report: Report) -> Report {
+    let carried = |text: &mut String| *text = printer::pasteable(text);
+    carried(&mut report.next);
+    for problem in &mut report.problems {
+        carried(&mut problem.todo);
+        problem.causes.iter_mut().for_each(carried);
+    }
+    if let Some(fault) = &mut report.fault {
+        carried(&mut fault.todo);
+        fault.causes.iter_mut().for_each(carried);
+    }
+    for change in &mut report.changes {
+        change.command = printer::pasteable_command(&change.command);
+    }
+    report
 }
 
 async fn of(root: &Root, known: &Known) -> Result<Report, Fault> {
@@ -132,18 +156,15 @@ async fn activation(
 }
 
 /// Asks the authority and the engine now.
-///
-/// # Errors
-/// Where a record can't be read.
-pub async fn probe(root: &Root, known: &[Known], reports: &mut [Report]) -> Result<(), Fault> {
+pub async fn probe(root: &Root, known: &[Known], reports: &mut [Report]) {
     for (known, report) in known.iter().zip(reports) {
-        if report.other_machine.is_some() {
+        if report.other_machine.is_some() || report.is_unreadable {
             continue;
         }
         let asked = ask(root, known).await;
         let (standing, says, problem) = match asked {
             Ok(Standing::Present(what)) => ("present", what, None),
-            Ok(Standing::Reachable) => ("reachable", "the authority answers".to_owned(), None),
+            Ok(Standing::Reachable) => ("reachable", NOT_SAID.to_owned(), None),
             Ok(Standing::NotAsked) => ("not asked", "there is nothing to ask it".to_owned(), None),
             Ok(Standing::Absent { what, todo }) => {
                 let fault =
@@ -154,9 +175,8 @@ pub async fn probe(root: &Root, known: &[Known], reports: &mut [Report]) -> Resu
         };
         report.probe = Some(Probed { standing, says: text::phrase(&says) });
         let problems = problem.into_iter().map(Problem::from).collect();
-        *report = report.clone().with_problems(problems);
+        *report = pasteable(report.clone().with_problems(problems));
     }
-    Ok(())
 }
 
 /// What the authority says of this node. Read-only.

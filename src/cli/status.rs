@@ -49,16 +49,16 @@ struct Json<'a> {
 }
 
 /// The exit code is 0 if every target has joined and is healthy. Else it is that of the first that is
-/// not: of its last fault (75 without one) if it has not joined, or of its first problem.
+/// not: of its first problem; where it has none and has not joined, of its last fault (75 without one).
 pub fn run(global: &Global, options: &Options) -> Result<u8, Fault> {
     let root = global.root()?;
     let known = report::known(global, &root, &options.selection)?;
     let runtime = runtime()?;
     let read = || runtime.block_on(report::read(&root, &known));
     let mut reports =
-        if options.wait { wait(&root, limit(options, &known), &read)? } else { read()? };
+        if options.wait { wait(&root, limit(options, &known), &read)? } else { read() };
     if options.probe {
-        runtime.block_on(report::probe(&root, &known, &mut reports))?;
+        runtime.block_on(report::probe(&root, &known, &mut reports));
     }
     let code = reports.iter().map(Report::exit_code).find(|code| *code != 0).unwrap_or(0);
     if options.json {
@@ -88,17 +88,17 @@ fn limit(options: &Options, known: &[Known]) -> Duration {
 fn wait(
     root: &Root,
     limit: Duration,
-    read: &dyn Fn() -> Result<Vec<Report>, Fault>,
+    read: &dyn Fn() -> Vec<Report>,
 ) -> Result<Vec<Report>, Fault> {
     let (began, began_unix) = (clock::instant(), clock::unix_now());
     let mut was_at_work = false;
     loop {
         let is_at_work = lock::is_held(root)?;
         was_at_work |= is_at_work;
-        let reports = read()?;
+        let reports = read();
         let has_failed = |report: &Report| {
             let fault = report.fault.as_ref().filter(|fault| fault.is_final && !report.joined);
-            fault.is_some_and(|fault| was_at_work || fault.at >= began_unix)
+            report.is_unreadable || fault.is_some_and(|fault| was_at_work || fault.at >= began_unix)
         };
         if reports.iter().all(|report| report.joined)
             || (!is_at_work && reports.iter().any(has_failed))

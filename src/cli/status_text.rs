@@ -9,6 +9,7 @@ pub fn text(report: &Report, now: i64) -> String {
     let state = match (report.membership, report.healthy) {
         (MembershipName::Member, true) => "joined, healthy",
         (MembershipName::Member, false) => "joined, not healthy",
+        _ if report.is_unreadable => "unknown, its record can't be read",
         _ => "not joined",
     };
     let mut rows = Rows(Vec::new());
@@ -20,7 +21,7 @@ pub fn text(report: &Report, now: i64) -> String {
     if report.attempts > 1 {
         rows.add("attempts", report.attempts.to_string());
     }
-    if !report.joined {
+    if !report.joined && report.other_machine.is_none() {
         fault(&mut rows, report);
     }
     if let Some(probe) = &report.probe {

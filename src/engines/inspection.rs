@@ -119,6 +119,10 @@ impl Finding {
     pub fn what(&self) -> String {
         match self.problem {
             Problem::Loose(_) => format!("{}'s mode", self.item),
+            // "The settings are overridden", and "the settings file is missing".
+            Problem::Diverted(_) => self.item.to_string(),
+            _ if self.item == Item::Settings => "settings file".to_owned(),
+            _ if self.item == Item::AgentIdentity => "agent's identity file".to_owned(),
             _ => self.item.to_string(),
         }
     }

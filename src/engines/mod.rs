@@ -6,7 +6,7 @@ pub mod authority;
 pub mod bundle;
 pub mod chef;
 pub mod inspection;
-mod node;
+pub mod node;
 pub mod opsworks_agent;
 pub mod puppet;
 pub mod ssm_agent;

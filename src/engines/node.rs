@@ -8,7 +8,7 @@ use super::puppet::{PuppetSite, PuppetWanted};
 use super::ssm_agent::{SsmSite, SsmWanted};
 use super::{Authority, Bundle, Place, Proof, RequestAdditions, invariant};
 use crate::facts::Facts;
-use crate::fault::Fault;
+use crate::fault::{Fault, Kind};
 use crate::pki::{CsrSpec, PublicKey};
 use crate::secret::{Secret, SecretSource};
 
@@ -218,4 +218,30 @@ pub struct EarlyKey {
     pub staged: String,
     /// Where it will be installed. None: in [`Observed::key_directory`], under a name not yet known.
     pub at: Option<String>,
+}
+
+/// Checks a challenge password: a text of one line, 1 to 255 characters (PKCS #9, `challengePassword`).
+///
+/// # Errors
+/// `Config`, without the password.
+pub fn check_password(text: &str, on: &str) -> Result<(), Fault> {
+    if (1..=255).contains(&text.chars().count()) && !text.contains(char::is_control) {
+        return Ok(());
+    }
+    let what = "the challenge password can't be used";
+    let todo = "put a text of one line, of 1 to 255 characters, where challenge_password says";
+    Err(Fault::new(Kind::Config, what, on, todo))
+}
+
+/// Checks a secret of the settings for a request with these additions.
+///
+/// # Errors
+/// `Config`, without the secret. `on` is where it is.
+pub fn check_secret(additions: &RequestAdditions, text: &str, on: &str) -> Result<(), Fault> {
+    if text.is_empty() {
+        let todo = "put the secret into it, or correct the setting";
+        return Err(Fault::new(Kind::Config, "a secret of the settings is empty", on, todo));
+    }
+    let password = additions.challenge_password.as_ref();
+    password.map_or(Ok(()), |_| check_password(text, on))
 }

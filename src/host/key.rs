@@ -8,7 +8,7 @@ use super::files;
 use super::proof::Caller;
 use super::root::Root;
 use super::store::Store;
-use crate::engines::{EarlyKey, KeyReport, KeySpec};
+use crate::engines::{EarlyKey, KeyReport, KeySpec, node};
 use crate::fault::{Fault, Kind};
 use crate::pki::private_key::KeyError;
 use crate::pki::{CsrSpec, PrivateKey, csr, oid, proof};
@@ -93,16 +93,11 @@ pub async fn ensure(
     Ok(KeyReport { public: key.public().clone(), csr })
 }
 
-/// The request with this challenge password in place of any other: a text of one line, 1 to 255 characters
-/// (PKCS #9, `challengePassword`).
+/// The request with this challenge password in place of any other.
 fn with_password(mut csr: CsrSpec, password: Option<Secret>) -> Result<CsrSpec, Fault> {
     let Some(password) = password else { return Ok(csr) };
     let text = password.expose();
-    if !(1..=255).contains(&text.chars().count()) || text.contains(char::is_control) {
-        let what = "the challenge password can't be used";
-        let todo = "put a text of one line, of 1 to 255 characters, where challenge_password says";
-        return Err(Fault::new(Kind::Config, what, format!("node {}", csr.name), todo));
-    }
+    node::check_password(text, &format!("node {}", csr.name))?;
     csr.attributes.retain(|(dotted, _)| dotted != oid::CHALLENGE_PASSWORD);
     csr.attributes.push((oid::CHALLENGE_PASSWORD.to_owned(), password));
     Ok(csr)

@@ -33,7 +33,7 @@ pub mod reach;
 pub mod root;
 pub mod sandbox;
 mod sanitize;
-mod secrets;
+pub mod secrets;
 pub mod signing;
 pub mod store;
 pub mod timer;
@@ -172,7 +172,11 @@ impl Host {
         signing::sign(&self.root, signing, secret)
     }
 
-    async fn secret(&mut self, source: Option<&SecretSource>) -> Result<Option<Secret>, Fault> {
+    /// Reads a secret of the settings, if there is one.
+    ///
+    /// # Errors
+    /// `Config` where it can't be read.
+    pub async fn secret(&mut self, source: Option<&SecretSource>) -> Result<Option<Secret>, Fault> {
         match source {
             Some(source) => secrets::read(&self.root, &mut self.transports, source).await.map(Some),
             None => Ok(None),

@@ -6,7 +6,6 @@ use crate::bootstrap::{Signing, SigningKeyPlace};
 use crate::engines::KeySpec;
 use crate::fault::{Fault, Kind};
 use crate::pki::PrivateKey;
-use crate::pki::private_key::KeyError;
 use crate::secret::{Secret, SecretSource};
 use crate::targets::Signature;
 
@@ -71,12 +70,7 @@ fn of_settings(
 ) -> Result<(PrivateKey, String), Fault> {
     let on = format!("{}, {setting}", secrets::shown(source));
     let key = PrivateKey::from_pem(secret.expose().as_bytes()).map_err(|error| {
-        let todo = match error {
-            KeyError::Encrypted => {
-                "store it without a pass phrase: `openssl rsa -in FILE -out NEW`, with mode 0600"
-            }
-            _ => "an RSA key in PEM form is needed, as PKCS#1 or PKCS#8, of 2048 bits or more",
-        };
+        let todo = error.advice();
         Fault::new(Kind::Config, "the private key can't be used", &on, todo).because(&error)
     })?;
     Ok((key, on))

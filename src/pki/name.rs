@@ -16,8 +16,8 @@ pub enum NameError {
     NotInCertname(char),
     #[error("\"ca\" is the name of Puppet's own CA")]
     IsCa,
-    #[error("a Puppet certname does not end in -")]
-    EndsInDash,
+    #[error("a Puppet certname does not begin or end with -")]
+    Dash,
 }
 
 /// Checks a name for AssociateNode: `^[\-\p{Alnum}_:.]+$` (OpsWorks CM API Reference, `NodeName`;
@@ -58,8 +58,9 @@ pub fn check_certname(name: &str) -> Result<(), NameError> {
     if name.starts_with('.') {
         return Err(NameError::NotInCertname('.'));
     }
-    if name.ends_with('-') {
-        return Err(NameError::EndsInDash);
+    // Puppet Server refuses both (`certificate_authority.clj`, `validate-subject!`).
+    if name.starts_with('-') || name.ends_with('-') {
+        return Err(NameError::Dash);
     }
     Ok(())
 }
@@ -90,7 +91,8 @@ mod tests {
             ("a/b", NameError::NotInCertname('/')),
             ("..", NameError::NotInCertname('.')),
             ("ca", NameError::IsCa),
-            ("a-", NameError::EndsInDash),
+            ("a-", NameError::Dash),
+            ("-a", NameError::Dash),
             (too_long.as_str(), NameError::TooLong(LONGEST + 1)),
         ] {
             assert_eq!(check_certname(bad), Err(error), "{bad}");

@@ -49,6 +49,19 @@ pub enum KeyError {
     Signature(String),
 }
 
+impl KeyError {
+    /// What to do about a key that was given.
+    #[must_use]
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::Encrypted => {
+                "store it without a pass phrase: `openssl rsa -in FILE -out NEW`, with mode 0600"
+            }
+            _ => "an RSA key in PEM form is needed, as PKCS#1 or PKCS#8, of 2048 bits or more",
+        }
+    }
+}
+
 impl PrivateKey {
     /// Makes a key. It takes tenths of a second at 4096 bits: do not call it on an async thread.
     ///

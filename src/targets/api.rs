@@ -1,8 +1,8 @@
 //! Requests and answers of all services, as the core passes them on. Each service defines its own, in
 //! the terms of its API. The enums here only say which service it is.
 
-use super::{chef_server, invariant, opsworks, opsworks_cm, puppet_server, ssm};
-use crate::fault::Fault;
+use super::{chef_server, opsworks, opsworks_cm, puppet_server, ssm};
+use crate::fault::{Fault, Kind};
 
 /// What the core, the log and the host need to know of any request.
 pub trait Call {
@@ -131,3 +131,12 @@ service!(OpsworksStacks, opsworks);
 service!(SystemsManager, ssm);
 service!(PuppetCa, puppet_server);
 service!(ChefServer, chef_server);
+
+/// The fault where an answer is of another action than this one.
+pub(crate) fn mismatch(action: &str) -> Fault {
+    invariant(&format!("the answer to {action} belongs to another action"))
+}
+
+pub(crate) fn invariant(what: &str) -> Fault {
+    Fault::new(Kind::Invariant, what, "the target", "this is a bug in enlist; please report it")
+}

@@ -23,6 +23,7 @@ pub mod ssm;
 mod standing;
 
 pub use api::{Answer, Call, Request};
+pub(crate) use api::{invariant, mismatch};
 pub use name::NameTemplate;
 pub use standing::{Permissions, Standing};
 
@@ -32,7 +33,7 @@ use crate::engines::{
     Authority, Bundle, EngineId, Grant, Identity, NodeContext, Observed, RequestAdditions,
 };
 use crate::facts::{Facts, MachineIdentity};
-use crate::fault::{Fault, Kind};
+use crate::fault::Fault;
 use crate::secret::{Secret, SecretSource};
 
 /// The directory of records, staged keys, evidence and backups.
@@ -240,6 +241,14 @@ pub trait Target: Send {
         self.additions().challenge_password.iter().collect()
     }
 
+    /// Checks a secret of the settings, as far as it can be without the authority. `on` is where it is.
+    ///
+    /// # Errors
+    /// `Config` with the rule that is broken. Nothing of the secret is in it.
+    fn check_secret(&self, secret: &Secret, on: &str) -> Result<(), Fault> {
+        crate::engines::node::check_secret(self.additions(), secret.expose(), on)
+    }
+
     /// The creating call. Where `node.former` is set, it renews the membership. `mark` is a text that is
     /// unique to this node and target, for finding later what the call created. `unix` is the time in
     /// seconds. `answers` are the signatures that it asked for.
@@ -334,13 +343,7 @@ pub trait Target: Send {
         unix: i64,
     ) -> Result<Question<Standing>, Fault> {
         let _ = unix;
-        Ok(match self.discover(member.facts, answers)? {
-            Question::Ask(request) => Question::Ask(request),
-            Question::AskLater(request) => Question::AskLater(request),
-            Question::Sign(bytes) => Question::Sign(bytes),
-            Question::Done(_) if answers.is_empty() => Question::Done(Standing::NotAsked),
-            Question::Done(_) => Question::Done(Standing::Reachable),
-        })
+        Ok(standing::of_discovery(self.discover(member.facts, answers)?, answers))
     }
 
     /// Read-only requests that show whether the authority can be reached and permits what it is asked. By
@@ -388,13 +391,4 @@ pub trait Target: Send {
 #[must_use]
 pub fn state_dir(id: &str) -> String {
     format!("{STATE_DIR}/{id}")
-}
-
-/// The fault where an answer is of another action than this one.
-pub(crate) fn mismatch(action: &str) -> Fault {
-    invariant(&format!("the answer to {action} belongs to another action"))
-}
-
-pub(crate) fn invariant(what: &str) -> Fault {
-    Fault::new(Kind::Invariant, what, "the target", "this is a bug in enlist; please report it")
 }

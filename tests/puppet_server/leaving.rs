@@ -1,6 +1,7 @@
 //! Leaving: with the node's own certificate where the server lets it, else by an admin's command.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use enlist_emulator::Options;
@@ -104,4 +105,49 @@ fn the_certificate_of_another_key_is_left_alone() {
     other.off_ec2(&["join"]);
     leaves(&node);
     assert_eq!(node.asked("DeleteCertificateStatus"), 0);
+}
+
+/// What the CA has of a member is asked for, without the member's certificate.
+#[test]
+fn a_probe_finds_a_certificate_that_was_revoked_or_cleaned() {
+    let probe = ["status", "--probe"];
+    for (word, says) in [("revoke", "has revoked"), ("clean", "has no certificate of this node")] {
+        let node = member(autosigned());
+        let said = enlist(&node, &probe);
+        expect(&said, 0, &[]);
+        assert!(said.stdout.contains("not revoked"), "{}", said.stdout);
+        admin(&node, word);
+        let said = enlist(&node, &probe);
+        assert_eq!(said.code, 69, "{}{}", said.stdout, said.stderr);
+        let clean = format!("puppetserver ca clean --certname {NAME}");
+        assert!(said.stdout.contains(says) && said.stdout.contains(&clean), "{}", said.stdout);
+        let doctor = enlist(&node, &["doctor"]);
+        assert!(doctor.code == 69 && doctor.stdout.contains(says), "{}", doctor.stdout);
+    }
+}
+
+/// A secret that can't be used is found before the join, and not shown.
+#[test]
+fn the_doctor_reads_the_challenge_password() {
+    let node = member(CaPolicy::default());
+    expect(&enlist(&node, &["leave", "--local"]), 0, &[]);
+    let base = settings(&node, "\"localhost\"", "2s");
+    let table = "[puppet-server]\n";
+    assert!(base.contains(table), "{base}");
+    let with = format!("{table}challenge_password = {{ file = \"/password\" }}\n");
+    node.settings(&base.replace(table, &with));
+    let says = |code: i32, word: &str| {
+        let said = enlist(&node, &["doctor"]);
+        assert_eq!(said.code, code, "{}{}", said.stdout, said.stderr);
+        assert!(said.stdout.contains(word), "{}", said.stdout);
+        assert!(!said.stdout.contains("correct horse"), "{}", said.stdout);
+    };
+    says(78, "a secret of the settings can't be read");
+    node.write("password", "correct horse\nand another line\n");
+    fs::set_permissions(node.path("password"), fs::Permissions::from_mode(0o600)).unwrap();
+    says(78, "the challenge password can't be used");
+    node.write("password", "correct horse\n");
+    says(0, "password can be used");
+    fs::set_permissions(node.path("password"), fs::Permissions::from_mode(0o644)).unwrap();
+    says(78, "all users of this machine can read");
 }

@@ -123,7 +123,7 @@ fn version(root: &Root) -> String {
 async fn statuses(global: &Global, root: &Root, selection: &Selection) -> Value {
     let read = async {
         let known = report::known(global, root, selection)?;
-        report::read(root, &known).await
+        Ok::<_, Fault>(report::read(root, &known).await)
     };
     match read.await {
         Ok(reports) => status::json(&reports),

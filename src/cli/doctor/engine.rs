@@ -47,7 +47,11 @@ pub async fn all(
         for one in &written {
             preflight::check(root, &mounts, one)?;
         }
-        Ok(Found::Good(format!("all {} paths can be written", written.len())))
+        Ok(match written.len() {
+            0 => Found::Skipped("nothing is written for it".to_owned()),
+            1 => Found::Good("its path can be written".to_owned()),
+            count => Found::Good(format!("all {count} paths can be written")),
+        })
     });
     checks.run("engine disk", || match paths.last() {
         Some(path) => disk::check(root, path).map(Found::Good),
@@ -75,7 +79,7 @@ fn program(engines: &Engines, id: EngineId) -> Option<&str> {
     }
 }
 
-fn is_member(root: &Root, id: &str) -> bool {
+pub fn is_member(root: &Root, id: &str) -> bool {
     let record = Store::new(root.clone(), id).load();
     record.is_ok_and(|record| record.is_some_and(|record| record.is_member()))
 }
@@ -83,14 +87,8 @@ fn is_member(root: &Root, id: &str) -> bool {
 /// What `status` says of the membership.
 async fn member(root: &Root, known: &Known, target: &dyn Target, checks: &mut Checks) {
     let began = clock::instant();
-    let report = match report::read(root, std::slice::from_ref(known)).await {
-        Ok(reports) => reports.into_iter().next(),
-        Err(fault) => {
-            checks.note("membership", began, Err(fault));
-            return;
-        }
-    };
-    let Some(report) = report else { return };
+    let reports = report::read(root, std::slice::from_ref(known)).await;
+    let Some(report) = reports.into_iter().next() else { return };
     let result = if let Some(problem) = report.problems.first() {
         let fault = Fault::new(problem.kind, &problem.what, &problem.on, &problem.todo);
         Err(problem.causes.iter().fold(fault, Fault::cause))

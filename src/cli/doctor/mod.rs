@@ -4,6 +4,7 @@
 mod engine;
 mod machine;
 mod network;
+mod secrets;
 
 use std::fmt::Write as _;
 use std::time::Instant;
@@ -88,7 +89,7 @@ impl Checks {
             name,
             result: word,
             found: found.map(|found| crate::text::phrase(&found)),
-            problem: fault.map(Problem::from),
+            problem: fault.map(|fault| pasteable(fault.into())),
             milliseconds: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
             code,
         });
@@ -100,6 +101,14 @@ impl Checks {
         let began = clock::instant();
         self.note(name, began, work())
     }
+}
+
+fn pasteable(mut problem: Problem) -> Problem {
+    problem.todo = printer::pasteable(&problem.todo);
+    for cause in &mut problem.causes {
+        *cause = printer::pasteable(cause);
+    }
+    problem
 }
 
 /// The exit code is 0, or that of the first check that failed.
@@ -170,6 +179,9 @@ async fn target(root: &Root, known: &Known, checks: &mut Checks) -> Vec<String> 
     let trusted = network::trusted(environment);
     let mut host = Host::new(root.clone(), known.id, environment.clone(), clients.clone());
     let node = machine::node(root, &mut host, &*target, settings, checks).await;
+    if !engine::is_member(root, known.id) {
+        secrets::all(root, &mut host, &*target, settings, checks).await;
+    }
     let reached = network::reach(&host, &clients, &*target, &trusted, checks).await;
     if reached {
         Box::pin(network::authority(root, known, &mut host, &*target, checks)).await;

@@ -131,13 +131,15 @@ pub async fn authority(
         Ok(Found::Good(format!("granted: {tried}{rest}")))
     });
     let began = clock::instant();
+    let is_member = super::engine::is_member(root, known.id);
     let asked = report::ask(root, known).await;
-    checks.note("authority", began, asked.and_then(|standing| found(standing, target)));
+    checks.note("authority", began, asked.and_then(|standing| found(standing, target, is_member)));
 }
 
-fn found(standing: Standing, target: &dyn Target) -> Result<Found, Fault> {
+fn found(standing: Standing, target: &dyn Target, is_member: bool) -> Result<Found, Fault> {
     match standing {
         Standing::Present(what) => Ok(Found::Good(format!("it has this node: {what}"))),
+        Standing::Reachable if is_member => Ok(Found::Good(report::NOT_SAID.to_owned())),
         Standing::Reachable => Ok(Found::Good(format!("{} is ready", target.authority_name()))),
         Standing::NotAsked => Ok(Found::Skipped("there is nothing to ask it now".to_owned())),
         Standing::Absent { what, todo } => {

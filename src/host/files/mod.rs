@@ -181,6 +181,15 @@ fn secret(root: &Root, path: &str) -> io::Result<(zeroize::Zeroizing<String>, bo
     Ok((zeroize::Zeroizing::new(text), found.mode & 0o004 != 0))
 }
 
+/// Whether all users of this machine can read this file.
+#[must_use]
+pub fn is_readable_by_all(root: &Root, path: &str) -> bool {
+    read_whole(root, path, Purpose::Trusted, LARGEST).is_ok_and(|mut found| {
+        zeroize::Zeroize::zeroize(&mut found.content);
+        found.mode & 0o004 != 0
+    })
+}
+
 /// Whether an executable program exists there. It must be trusted, like settings.
 ///
 /// # Errors

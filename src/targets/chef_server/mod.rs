@@ -21,9 +21,9 @@ use super::{
 };
 use crate::engines::{self, Authority, Bundle, EngineId, NodeContext};
 use crate::facts::Facts;
-use crate::fault::Fault;
-use crate::pki::{CaBundle, PublicKey};
-use crate::secret::SecretSource;
+use crate::fault::{Fault, Kind};
+use crate::pki::{CaBundle, PrivateKey, PublicKey};
+use crate::secret::{Secret, SecretSource};
 use api::{Action, Request, Unauthenticated};
 pub use node::NodeObject;
 use signature::Signer;
@@ -93,6 +93,14 @@ impl Target for ChefServer {
 
     fn secrets(&self) -> Vec<&SecretSource> {
         vec![&self.validator_key]
+    }
+
+    fn check_secret(&self, secret: &Secret, on: &str) -> Result<(), Fault> {
+        let on = format!("{on}, {VALIDATOR_KEY}");
+        PrivateKey::from_pem(secret.expose().as_bytes()).map(|_| ()).map_err(|error| {
+            Fault::new(Kind::Config, "the private key can't be used", on, error.advice())
+                .because(&error)
+        })
     }
 
     fn create(

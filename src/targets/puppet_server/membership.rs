@@ -193,7 +193,7 @@ fn own(identity: &Identity<'_>) -> Own {
     Own { certificate: identity.certificate.to_owned(), key: identity.key.to_owned() }
 }
 
-fn is_revoked(lists: Option<&str>, ca: &str, former: &Identity<'_>, unix: i64) -> bool {
+pub(super) fn is_revoked(lists: Option<&str>, ca: &str, former: &Identity<'_>, unix: i64) -> bool {
     let (Some(lists), Ok(ca)) = (lists, CaBundle::from_pem(ca)) else { return false };
     let certificate = Certificate {
         pem: former.certificate.to_owned(),
@@ -204,7 +204,7 @@ fn is_revoked(lists: Option<&str>, ca: &str, former: &Identity<'_>, unix: i64) -
 }
 
 /// What a person does for a new certificate.
-fn rejoin(name: &str) -> String {
+pub(super) fn rejoin(name: &str) -> String {
     format!(
         "run `{}` on the server, then here `enlist leave --target {1} && enlist join --target {1}`",
         clean(name),

@@ -10,6 +10,7 @@
 
 pub mod api;
 mod authority;
+mod look;
 mod membership;
 mod refusal;
 
@@ -247,6 +248,19 @@ impl Target for PuppetServer {
         unix: i64,
     ) -> Result<Question<Departure>, Fault> {
         self.depart(member, &super::api::of_service(answers)?, unix)
+    }
+
+    fn probe(
+        &self,
+        member: &Member<'_>,
+        answers: &[Answer],
+        unix: i64,
+    ) -> Result<Question<super::Standing>, Fault> {
+        let known = member.authority.and_then(Authority::ca);
+        if let Some(name) = member.name.filter(|_| member.is_installed && known.is_some()) {
+            return self.look(name, member, &super::api::of_service(answers)?, unix);
+        }
+        Ok(super::standing::of_discovery(self.discover(member.facts, answers)?, answers))
     }
 
     fn permissions(&self) -> Permissions {
