@@ -20,7 +20,11 @@ fn after_a_name_clash_another_name_is_enough() {
     assert_eq!(other.off_ec2(&["join"]).code, 0);
     node.settings(&named("web-1"));
     for _ in 0..2 {
-        expect(&enlist(&node, &["join"]), 69, &["set node.name to another name", "`enlist join`"]);
+        expect(
+            &enlist(&node, &["join"]),
+            69,
+            &["set node.name to another name", "`enlist join --root "],
+        );
     }
     node.settings(&named(OTHER));
     expect(&enlist(&node, &["join"]), 0, &[]);

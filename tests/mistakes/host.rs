@@ -100,7 +100,11 @@ fn a_damaged_record_is_an_error() {
     ] {
         node.write(path, bad);
         expect(&node.enlist(&["join"]), 70, &[word, "record.json"]);
-        expect(&node.enlist(&["status"]), 70, &[word]);
+        // A damaged record is a problem of its target, in the result.
+        let status = node.enlist(&["status"]);
+        assert_eq!(status.code, 70, "{}{}", status.stdout, status.stderr);
+        assert!(status.stdout.contains(word), "{word:?} is not in: {}", status.stdout);
+        assert!(status.stdout.contains("\n  to do   "), "{}", status.stdout);
     }
 }
 
