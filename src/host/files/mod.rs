@@ -184,10 +184,7 @@ fn secret(root: &Root, path: &str) -> io::Result<(zeroize::Zeroizing<String>, bo
 /// Whether all users of this machine can read this file.
 #[must_use]
 pub fn is_readable_by_all(root: &Root, path: &str) -> bool {
-    read_whole(root, path, Purpose::Trusted, LARGEST).is_ok_and(|mut found| {
-        zeroize::Zeroize::zeroize(&mut found.content);
-        found.mode & 0o004 != 0
-    })
+    secret(root, path).is_ok_and(|(_, is_open)| is_open)
 }
 
 /// Whether an executable program exists there. It must be trusted, like settings.
