@@ -9,7 +9,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 
-use common::{Node, STACK, openssl, run, target_node, text};
+use common::{Node, STACK, run, self_signed, target_node, text};
 use enlist_emulator::Options;
 use enlist_emulator::control::CaPolicy;
 use serde_json::Value;
@@ -209,21 +209,7 @@ fn a_broken_way_to_the_authority() {
     let port =
         node.emulator.puppet_url().unwrap().rsplit(':').next().unwrap().trim_end_matches('/');
     let (key, ca) = (node.path("ca.key"), node.path("ca.pem"));
-    openssl(&[
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-subj",
-        "/CN=other",
-        "-days",
-        "9",
-        "-keyout",
-        text(&key),
-        "-out",
-        text(&ca),
-    ]);
+    self_signed("other", &key, &ca, &[]);
     node.settings(&format!(
         "[puppet-server]\nserver = \"localhost\"\nport = {port}\nca_file = \"/ca.pem\"\n"
     ));

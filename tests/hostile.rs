@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use common::server::{Server, whole};
-use common::{Node, Run, openssl, text};
+use common::{Node, Run, self_signed, text};
 
 const SECRET_KEY: &str = "wJalrXUtnFEMI-K7MDENG-bPxRfiCY-EXAMPLEKEY";
 
@@ -223,21 +223,7 @@ fn a_connection_that_is_not_secure_is_not_used() {
 
     let directory = tempfile::tempdir().unwrap();
     let [key, certificate] = ["key.pem", "cert.pem"].map(|name| directory.path().join(name));
-    openssl(&[
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-subj",
-        "/CN=127.0.0.1",
-        "-addext",
-        "subjectAltName=IP:127.0.0.1",
-        "-keyout",
-        text(&key),
-        "-out",
-        text(&certificate),
-    ]);
+    self_signed("127.0.0.1", &key, &certificate, &["-addext", "subjectAltName=IP:127.0.0.1"]);
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let mut server = Command::new("openssl")
         .args(["s_server", "-quiet", "-accept", &format!("127.0.0.1:{port}"), "-www"])

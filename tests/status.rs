@@ -16,7 +16,7 @@ use std::fs;
 use std::process::Stdio;
 use std::time::Duration;
 
-use common::{Node, Run, STACK, expect, list, off_ec2, openssl, run, target_node, text};
+use common::{Node, Run, STACK, expect, list, off_ec2, run, self_signed, target_node};
 use enlist_emulator::Options;
 use serde_json::{Value, json};
 
@@ -216,21 +216,7 @@ fn an_endpoint_is_applied_and_one_of_another_ca_is_not() {
     assert!(node.read("etc/puppetlabs/puppet/puppet.conf").contains("server = puppet2.example"));
     assert_eq!(node.enlist(&["status"]).code, 0);
     let (key, other) = (node.path("other.key"), node.path("etc/pki/other.pem"));
-    openssl(&[
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-subj",
-        "/CN=other",
-        "-days",
-        "9",
-        "-keyout",
-        text(&key),
-        "-out",
-        text(&other),
-    ]);
+    self_signed("other", &key, &other, &[]);
     node.settings(&pinned.replace("/ca.pem", "/other.pem"));
     let run = node.enlist(&["join"]);
     expect(

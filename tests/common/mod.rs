@@ -173,6 +173,14 @@ pub fn openssl(arguments: &[&str]) -> String {
     text
 }
 
+/// Makes a key, and a certificate that it signs itself. `more` are further arguments of `openssl req`.
+pub fn self_signed(name: &str, key: &Path, certificate: &Path, more: &[&str]) {
+    let subject = format!("/CN={name}");
+    let new = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", &subject];
+    let written = ["-keyout", text(key), "-out", text(certificate)];
+    openssl(&[&new[..], &written, more].concat());
+}
+
 pub fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }

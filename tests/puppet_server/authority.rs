@@ -6,7 +6,7 @@ use enlist_emulator::control::{Autosign, CaPolicy};
 use enlist_emulator::{CaSource, Emulator, Options};
 use serde_json::Value;
 
-use super::common::{Node, expect, openssl, text};
+use super::common::{Node, expect, openssl, self_signed, text};
 use super::{admin, asked, enlist, node, settings};
 
 const RECORD: &str = "var/lib/enlist/puppet-server/record.json";
@@ -75,18 +75,7 @@ fn foreign_list(directory: &std::path::Path) -> String {
         directory.join("ca.cnf"),
         directory.join("crl.pem"),
     );
-    openssl(&["genpkey", "-algorithm", "RSA", "-out", text(&key)]);
-    openssl(&[
-        "req",
-        "-x509",
-        "-new",
-        "-key",
-        text(&key),
-        "-subj",
-        "/CN=another",
-        "-out",
-        text(&made),
-    ]);
+    self_signed("another", &key, &made, &[]);
     fs::write(directory.join("index.txt"), "").unwrap();
     let said = format!(
         "[ca]\ndefault_ca = it\n[it]\ndatabase = {}\ndefault_md = sha256\ndefault_crl_days = 30\n",
