@@ -12,9 +12,7 @@ use enlist::targets::opsworks::api as stacks;
 use enlist::targets::opsworks_cm::api as cm;
 use enlist::targets::opsworks_cm::endpoint;
 use enlist::targets::ssm::{self, api as sm};
-use enlist::targets::{
-    Answer, Call, Created, Decision, Member, Question, Reconciled, Request, Target,
-};
+use enlist::targets::{Answer, Created, Decision, Member, Question, Reconciled, Request, Target};
 
 use super::wire::{Part, Wire, machine, parts};
 use super::world::{NAME, NOW, STACK, authorities, facts, is_good, key_report, observed, targets};
@@ -29,7 +27,7 @@ pub fn run(data: &[u8]) {
     let mut answers = Vec::new();
     for part in parts(data) {
         let Some(request) = request(&part.word) else { continue };
-        let action = request.action();
+        let action = request.call().action();
         match call(request, &part) {
             Ok(answer) => answers.push(answer),
             Err(fault) => classified(action, &fault, &part),
@@ -246,8 +244,8 @@ fn leaving(target: &dyn Target, answers: &[Answer]) {
 /// No call of `leave` or `reconcile` creates anything.
 fn safe(request: &Request) {
     let creating = ["AssociateNode", "RegisterInstance", "CreateActivation"];
-    assert!(!creating.contains(&request.action()), "{request:?}");
-    assert!(!request.on().contains(char::is_control), "{:?}", request.on());
+    assert!(!creating.contains(&request.call().action()), "{request:?}");
+    assert!(!request.call().on().contains(char::is_control), "{:?}", request.call().on());
 }
 
 fn usable(authority: &Authority) {

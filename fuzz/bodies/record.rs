@@ -7,7 +7,7 @@ use enlist::bootstrap::{
 };
 use enlist::engines::Engines;
 use enlist::fault::{Fault, Kind};
-use enlist::targets::{Call, Request, Signature, Target};
+use enlist::targets::{Request, Signature, Target};
 
 use super::world::{facts, key_report, observed, targets};
 
@@ -109,5 +109,5 @@ fn drive(mut core: impl StateMachine, record: &Record, asked: impl Fn(&Request, 
 }
 
 fn is_creating(request: &Request) -> bool {
-    ["AssociateNode", "RegisterInstance", "CreateActivation"].contains(&request.action())
+    ["AssociateNode", "RegisterInstance", "CreateActivation"].contains(&request.call().action())
 }

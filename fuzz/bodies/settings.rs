@@ -5,9 +5,9 @@ use std::time::Duration;
 use enlist::config::{ConfigError, Input, Settings, Value, fragments};
 use enlist::fault::{Fault, Kind};
 use enlist::pki::private_key;
+use enlist::targets::Question;
 use enlist::targets::opsworks_cm::OpsworksCm;
 use enlist::targets::ssm::Ssm;
-use enlist::targets::{Call, Question};
 
 use super::world::{CA, facts, observed};
 
@@ -86,7 +86,7 @@ fn sound(settings: &Settings) {
             }
         }
         if let Ok(Question::Ask(request)) = target.discover(&facts, &[]) {
-            assert!(!request.on().contains(char::is_control), "{}", request.on());
+            assert!(!request.call().on().contains(char::is_control), "{}", request.call().on());
         }
         assert!(!target.authority_name().contains(char::is_control));
         assert!(!target.permissions().resource.is_empty());

@@ -11,9 +11,7 @@ use super::{
     StepKind,
 };
 use crate::engines::{EngineRecord, FactsWanted, Grant, Installation, KeySpec, Proof};
-use crate::targets::{
-    Call, Creation, Decision, Question, Reconciled, ToSign, Undecided, invariant,
-};
+use crate::targets::{Creation, Decision, Question, Reconciled, ToSign, Undecided, invariant};
 
 /// After this time without a decision, what a person can do about it is said.
 const LONG_WAIT: Duration = Duration::from_mins(1);
@@ -328,7 +326,7 @@ impl Bootstrap {
     ) -> Result<ControlFlow<Effect, T>, Fault> {
         match question {
             Ok(Question::Ask(request)) => {
-                if request.creates() {
+                if request.call().creates() {
                     self.count_attempt();
                 }
                 Ok(Break(Effect::Call(request)))

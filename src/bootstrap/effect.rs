@@ -11,7 +11,7 @@ use crate::engines::{
 use crate::facts::{Facts, MachineIdentity};
 use crate::fault::{Evidence, Fault};
 use crate::secret::SecretSource;
-use crate::targets::{Answer, Call, Request, Signature, SigningKey, Standing, ToSign, invariant};
+use crate::targets::{Answer, Request, Signature, SigningKey, Standing, ToSign, invariant};
 
 /// Both clocks at one moment. The wall clock may jump at the first boot, so waits and budgets use the
 /// monotonic clock. Certificates need the wall clock.
@@ -176,7 +176,7 @@ impl Effect {
             Self::EnsureKey(spec) => format!("reading or making the {}-bit private key", spec.bits),
             Self::Sign(signing) => format!("signing with {}", signing.key_name()),
             Self::Persist(_) => "writing the record".to_owned(),
-            Self::Call(request) => format!("calling {} for {authority}", request.action()),
+            Self::Call(request) => format!("calling {} for {authority}", request.call().action()),
             Self::WaitUntil(_) => "waiting".to_owned(),
             Self::Hold(_) => "checking what will be written".to_owned(),
             Self::Release(_) => "releasing the engine".to_owned(),

@@ -58,7 +58,9 @@ pub enum Answer {
 }
 
 impl Request {
-    fn call(&self) -> &dyn Call {
+    /// The request, as every service has it.
+    #[must_use]
+    pub fn call(&self) -> &dyn Call {
         match self {
             Self::OpsworksCm(request) => request,
             Self::OpsworksStacks(request) => request,
@@ -69,35 +71,18 @@ impl Request {
     }
 }
 
-impl Call for Request {
-    fn action(&self) -> &'static str {
-        self.call().action()
-    }
-
-    fn on(&self) -> String {
-        self.call().on()
-    }
-
-    fn secret(&self) -> Option<&str> {
-        self.call().secret()
-    }
-
-    fn creates(&self) -> bool {
-        self.call().creates()
-    }
-}
-
 /// The answers that belong to one service.
 pub trait ServiceAnswer: Sized {
     fn of(answer: &Answer) -> Option<&Self>;
 }
 
-/// The answers as those of one service. A target calls only one service.
+/// The answers as those of one service, without the signatures. A target calls only one service.
 ///
 /// # Errors
 /// `Invariant` where one belongs to another service.
 pub fn of_service<A: ServiceAnswer>(answers: &[Answer]) -> Result<Vec<&A>, Fault> {
-    let all = answers.iter().map(A::of).collect::<Option<Vec<&A>>>();
+    let answers = answers.iter().filter(|answer| !matches!(answer, Answer::Signature(_)));
+    let all = answers.map(A::of).collect::<Option<Vec<&A>>>();
     all.ok_or_else(|| invariant("an answer belongs to another service"))
 }
 

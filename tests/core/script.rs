@@ -11,7 +11,7 @@ use enlist::fault::{Fault, Kind};
 use enlist::pki::{CsrSpec, PrivateKey, csr};
 use enlist::targets::opsworks_cm::OpsworksCm;
 use enlist::targets::opsworks_cm::api::{self, Server};
-use enlist::targets::{Answer, Call, Request, Signature};
+use enlist::targets::{Answer, Request, Signature};
 
 use super::puppet_node;
 
@@ -102,7 +102,7 @@ pub fn plan(target: (OpsworksCm, Engines)) -> Plan {
 }
 
 pub fn is_call(request: &Request, wanted: &str) -> bool {
-    request.action() == wanted
+    request.call().action() == wanted
 }
 
 pub fn begin(world: &World, record: Option<Record>) -> Bootstrap {
@@ -215,7 +215,7 @@ impl Script {
         if is_call(request, "AssociateNode") {
             assert_eq!(self.disk.as_ref().unwrap().phase, Phase::Creating);
         }
-        self.asked.push(request.action().into());
+        self.asked.push(request.call().action().into());
         self.asked_at.push(world.mono);
         self.phases.push(core.status(world.now()).phase);
         assert!(!self.answers.is_empty(), "more calls than scripted answers: {:?}", self.asked);

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use enlist::bootstrap::{Effect, KeyFingerprints, Outcome, Phase, PhaseName};
 use enlist::engines::Action;
 use enlist::pki::PrivateKey;
+use enlist::targets::Request;
 use enlist::targets::opsworks_cm::api as cm;
-use enlist::targets::{Call, Request};
 use serde_json::Value;
 
 use super::agent;
@@ -122,7 +122,7 @@ pub fn wrote_ahead(node: &Node, case: &Case, effect: &Effect) {
     let phase = state.name();
     let is_leaving = phase == PhaseName::Leaving;
     let as_intended = match effect {
-        Effect::Call(request) if request.action() == case.creating => {
+        Effect::Call(request) if request.call().action() == case.creating => {
             let whole = record.as_ref().is_some_and(|record| {
                 record.name.is_some()
                     && record.attempts > 0
@@ -140,7 +140,7 @@ pub fn wrote_ahead(node: &Node, case: &Case, effect: &Effect) {
             bundle.actions.iter().all(|it| matches!(it, Action::RemoveSecret { .. }))
         }
         Effect::Clear(_) => is_leaving,
-        Effect::Call(request) if request.action() == "DisassociateNode" => is_leaving,
+        Effect::Call(request) if request.call().action() == "DisassociateNode" => is_leaving,
         Effect::Finish(Outcome::Joined { .. }) => phase == PhaseName::Joined,
         Effect::Finish(Outcome::Left { .. }) => record.is_none(),
         _ => true,

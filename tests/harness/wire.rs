@@ -6,7 +6,7 @@ use enlist::secret::Secret;
 use enlist::targets::opsworks::api as stacks;
 use enlist::targets::opsworks_cm::api as cm;
 use enlist::targets::ssm::api as ssm;
-use enlist::targets::{Answer, Call, Request};
+use enlist::targets::{Answer, Request};
 use enlist_emulator::http;
 use enlist_emulator::http::Delivery;
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ const SSM: &str = "AmazonSSM";
 /// The HTTP request of a call, unsigned.
 pub fn call(request: &Request) -> http::Request {
     let (family, body) = body(request);
-    http::Request::call(&format!("{family}.{}", request.action()), &without_nulls(body))
+    http::Request::call(&format!("{family}.{}", request.call().action()), &without_nulls(body))
 }
 
 /// The HTTP request of the SSM agent.
@@ -148,7 +148,7 @@ pub fn answer(request: &Request, response: &http::Response) -> Result<Answer, Fa
     let body: Value = serde_json::from_slice(&response.body).unwrap_or_default();
     let code = text(&body, "__type").unwrap_or_default();
     let message = text(&body, "message").or_else(|| text(&body, "Message")).unwrap_or_default();
-    let said = format!("{}: {code}: {message}", request.action());
+    let said = format!("{}: {code}: {message}", request.call().action());
     match (code.as_str(), response.status) {
         (
             "ResourceNotFoundException"

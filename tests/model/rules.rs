@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use enlist::bootstrap::{Effect, Now, PhaseName, Record};
-use enlist::targets::{Call, Request};
+use enlist::targets::Request;
 
 /// The documented transitions, and each phase to itself.
 const TRANSITIONS: [(PhaseName, &[PhaseName]); 5] = [
@@ -56,12 +56,12 @@ impl Rules {
         assert!(record.name.is_some() && record.machine.is_some());
         self.created += 1;
         assert!(record.attempts >= self.created, "{} attempts on disk", record.attempts);
-        if ["AssociateNode", "PUT certificate_request"].contains(&request.action()) {
+        if ["AssociateNode", "PUT certificate_request"].contains(&request.call().action()) {
             // Decisions 0001 and 0015: repeated with the same name and the same key.
             let first = self.first_call.get_or_insert_with(|| request.clone());
             assert_eq!(first, request, "repeated with other contents");
         }
-        if request.action() != "AssociateNode" {
+        if request.call().action() != "AssociateNode" {
             assert!(!self.is_in_doubt, "created again without reconciling: {request:?}");
         }
     }
@@ -109,5 +109,5 @@ pub fn creates(effect: &Effect) -> bool {
 }
 
 fn asks(effect: &Effect, actions: &[&str]) -> bool {
-    matches!(effect, Effect::Call(request) if actions.contains(&request.action()))
+    matches!(effect, Effect::Call(request) if actions.contains(&request.call().action()))
 }

@@ -9,7 +9,7 @@ use crate::daemon::memberships::Known;
 use crate::fault::{Fault, Kind};
 use crate::host::reach::{self, Contact};
 use crate::host::{Environment, Host, HttpClients, Root, clock};
-use crate::targets::{Call, Standing, Target};
+use crate::targets::{Standing, Target};
 
 /// Which CAs are trusted for servers that have none of their own.
 pub fn trusted(environment: &Environment) -> String {
@@ -105,7 +105,7 @@ pub async fn authority(
     }
     let mut tried = Vec::new();
     for request in target.trials() {
-        let (began, action) = (clock::instant(), request.action());
+        let (began, action) = (clock::instant(), request.call().action());
         match host.perform(Effect::Call(request)).await {
             Event::Failed(fault) => {
                 checks.note("permissions", began, Err(fault));

@@ -20,7 +20,7 @@ use super::net::HttpClients;
 use super::root::Root;
 use crate::fault::Fault;
 use crate::secret::Secret;
-use crate::targets::{Answer, Call, Request};
+use crate::targets::{Answer, Request};
 use opsworks_cm::OpsworksCm;
 use opsworks_stacks::OpsworksStacks;
 use puppet_ca::PuppetCa;
@@ -109,8 +109,9 @@ impl Transports {
     /// # Errors
     /// Classified by the answer, or by how the connection failed. They never contain the request's secret.
     pub async fn call(&mut self, request: Request) -> Result<Answer, Fault> {
-        tracing::debug!(action = request.action(), on = request.on(), "calling");
-        let secret = request.secret().map(|text| crate::secret::Secret::new(text.to_owned()));
+        let call = request.call();
+        tracing::debug!(action = call.action(), on = call.on(), "calling");
+        let secret = call.secret().map(|text| Secret::new(text.to_owned()));
         self.dispatch(request).await.map_err(|fault| match &secret {
             Some(secret) => fault.without(secret.expose()),
             None => fault,

@@ -3,7 +3,7 @@
 //! Source: Puppet Server's documentation, "Puppet CA API", and its source. Versions 5 to 8 and
 //! OpenVox Server have the same calls.
 
-use crate::targets::api::{Call, IF_REFUSED};
+use crate::targets::api::Call;
 
 /// One call, and whom to ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,9 +145,5 @@ impl Call for Request {
             Action::PutCertificateRequest { csr, .. } => Some(csr),
             _ => None,
         }
-    }
-
-    fn if_refused(&self) -> &'static str {
-        IF_REFUSED
     }
 }
