@@ -19,12 +19,14 @@ pub mod name;
 pub mod opsworks;
 pub mod opsworks_cm;
 pub mod puppet_server;
+mod question;
 pub mod ssm;
 mod standing;
 
 pub use api::{Answer, Call, Request};
 pub(crate) use api::{invariant, mismatch};
 pub use name::NameTemplate;
+pub use question::{Question, Signature, SigningKey, ToSign};
 pub use standing::{Permissions, Standing};
 
 use std::time::Duration;
@@ -38,46 +40,6 @@ use crate::secret::{Secret, SecretSource};
 
 /// The directory of records, staged keys, evidence and backups.
 pub const STATE_DIR: &str = "/var/lib/enlist";
-
-/// The next step of a question, given the answers so far. A question may need several calls.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Question<T> {
-    /// Makes this call. Its result is the next answer.
-    Ask(Request),
-    /// Makes this call after a wait. Its result replaces the last answer.
-    AskLater(Request),
-    /// Has bytes signed. The signature is the next answer.
-    Sign(ToSign),
-    /// The result.
-    Done(T),
-}
-
-/// Bytes to be signed (RSASSA-PKCS1-v1_5 with SHA-256, RFC 8017), and with which key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ToSign {
-    pub with: SigningKey,
-    pub bytes: Vec<u8>,
-}
-
-/// A private key. It does not leave the host.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SigningKey {
-    /// The node's own.
-    Node,
-    /// A key of the settings.
-    Secret {
-        source: SecretSource,
-        /// The setting that says where it is, for messages: `validator_key in [chef-server]`.
-        setting: &'static str,
-    },
-}
-
-/// A signature, and what was signed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Signature {
-    pub bytes: Vec<u8>,
-    pub signature: Vec<u8>,
-}
 
 /// How the node asks for its membership.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -343,7 +305,17 @@ pub trait Target: Send {
         unix: i64,
     ) -> Result<Question<Standing>, Fault> {
         let _ = unix;
-        Ok(standing::of_discovery(self.discover(member.facts, answers)?, answers))
+        self.reach(member.facts, answers)
+    }
+
+    /// Whether the authority is there and ready, as far as [`Self::discover`] shows it.
+    ///
+    /// # Errors
+    /// As for [`Self::discover`].
+    fn reach(&self, facts: &Facts, answers: &[Answer]) -> Result<Question<Standing>, Fault> {
+        let asked = !answers.is_empty();
+        let standing = if asked { Standing::Reachable } else { Standing::NotAsked };
+        Ok(self.discover(facts, answers)?.map(|_| standing))
     }
 
     /// Read-only requests that show whether the authority can be reached and permits what it is asked. By

@@ -1,7 +1,5 @@
 //! What an authority says of this node, and what it must permit.
 
-use super::{Answer, Question};
-
 /// What the authority says of this node now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
@@ -13,17 +11,6 @@ pub enum Standing {
     Reachable,
     /// Nothing was asked: the settings say all that could be asked without a membership.
     NotAsked,
-}
-
-/// What can be said from finding the authority alone.
-pub fn of_discovery<T>(discovered: Question<T>, answers: &[Answer]) -> Question<Standing> {
-    match discovered {
-        Question::Ask(request) => Question::Ask(request),
-        Question::AskLater(request) => Question::AskLater(request),
-        Question::Sign(bytes) => Question::Sign(bytes),
-        Question::Done(_) if answers.is_empty() => Question::Done(Standing::NotAsked),
-        Question::Done(_) => Question::Done(Standing::Reachable),
-    }
 }
 
 /// The IAM actions that a target needs, by their purpose.

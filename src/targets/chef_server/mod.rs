@@ -15,6 +15,7 @@ pub mod url;
 
 use serde_json::json;
 
+use super::api::of_service;
 use super::{
     Answer, Created, Creation, Decision, Departure, Member, Permissions, Question, Reconciled,
     SigningKey, Standing, Target, ToSign, Undecided, mismatch,
@@ -84,7 +85,7 @@ impl Target for ChefServer {
     }
 
     fn discover(&self, _: &Facts, answers: &[Answer]) -> Result<Question<Authority>, Fault> {
-        match super::api::of_service(answers)?.as_slice() {
+        match of_service(answers)?.as_slice() {
             [] => Ok(Question::Ask(self.request(Action::GetVersions, None))),
             [api::Answer::Versions(versions)] => self.authority(*versions).map(Question::Done),
             _ => Err(mismatch("GET server_api_version")),
@@ -119,7 +120,7 @@ impl Target for ChefServer {
 
     /// The ticket is the name: the node is created next, with the node's own key.
     fn created(&self, _: &NodeContext<'_>, answer: &Answer, _: i64) -> Result<Created, Fault> {
-        match super::api::of_service(std::slice::from_ref(answer))?.as_slice() {
+        match of_service(std::slice::from_ref(answer))?.as_slice() {
             [api::Answer::Created] => Ok(Created::Ticket("client".to_owned())),
             [api::Answer::Taken] => Err(refusal::taken_meanwhile(&self.authority_name())),
             [other] => Err(refusal::of_validator(other, self)),
@@ -145,7 +146,7 @@ impl Target for ChefServer {
         };
         let pending = || Ok(Question::Done(Reconciled::Pending("client".to_owned())));
         let others = |said: &str| Err(self.other_machine(node.name, said));
-        match answered(answers)?.as_slice() {
+        match of_service(answers)?.as_slice() {
             [] | [Unknown(Unclear, _), Taken] => look(),
             [Client { name, public_key }] | [.., Taken, Client { name, public_key }] => {
                 self.check_client(node, name.as_deref(), public_key.as_deref())?;
@@ -313,19 +314,6 @@ impl ChefServer {
         }
         Ok(())
     }
-}
-
-/// The answers without the signatures.
-fn answered(answers: &[Answer]) -> Result<Vec<&api::Answer>, Fault> {
-    let mut all = Vec::new();
-    for answer in answers {
-        match answer {
-            Answer::Signature(_) => {}
-            Answer::ChefServer(answer) => all.push(answer),
-            _ => return Err(mismatch("a Chef server")),
-        }
-    }
-    Ok(all)
 }
 
 fn version_of(authority: &Authority) -> u8 {

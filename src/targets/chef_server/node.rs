@@ -3,9 +3,10 @@
 use serde_json::json;
 
 use super::api::{self, Action, Unauthenticated};
-use super::{ChefServer, answered, refusal};
+use super::{ChefServer, refusal};
 use crate::engines::{Grant, NodeContext};
 use crate::fault::Fault;
+use crate::targets::api::of_service;
 use crate::targets::{Answer, Decision, Departure, Member, Question, mismatch};
 
 /// What a new node object holds, from `[chef]`.
@@ -32,7 +33,7 @@ impl ChefServer {
         let ask = |action| self.ask_as_node(node.name, node.authority, action, answers, unix);
         let name = || node.name.to_owned();
         let granted = Ok(Question::Done(Decision::Granted(Grant::Client)));
-        match (&self.node, answered(answers)?.as_slice()) {
+        match (&self.node, of_service(answers)?.as_slice()) {
             (Some(object), []) => {
                 ask(Action::CreateNode { name: name(), body: object.body(node.name) })
             }
@@ -71,7 +72,7 @@ impl ChefServer {
         };
         let ask = |action| self.ask_as_node(name, authority, action, answers, unix);
         let name = name.to_owned();
-        match answered(answers)?.as_slice() {
+        match of_service(answers)?.as_slice() {
             [] => ask(Action::DeleteNode { name }),
             [api::Answer::Unauthenticated(reason, _)] => {
                 let departure = match (reason, member.is_installed) {

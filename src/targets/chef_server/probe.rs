@@ -1,9 +1,10 @@
 //! Whether the server still has this node's client.
 
 use super::api::{self, Action, Unauthenticated};
-use super::{ChefServer, ID, answered, refusal};
+use super::{ChefServer, ID, refusal};
 use crate::fault::Fault;
-use crate::targets::{Answer, Member, Question, Standing, mismatch};
+use crate::targets::api::of_service;
+use crate::targets::{Answer, Member, Question, Standing, Target, mismatch};
 
 impl ChefServer {
     /// Looks at the client with a signature of the installed key: as exact as a certificate. A node
@@ -17,9 +18,9 @@ impl ChefServer {
         let (Some(name), Some(authority), true) =
             (member.name, member.authority, member.is_installed)
         else {
-            return self.reach(answers);
+            return self.reach(member.facts, answers);
         };
-        let standing = match answered(answers)?.as_slice() {
+        let standing = match of_service(answers)?.as_slice() {
             [] => {
                 let action = Action::GetClient { name: name.to_owned() };
                 return self.ask_as_node(name, authority, action, answers, unix);
@@ -44,17 +45,6 @@ impl ChefServer {
             _ => return Err(mismatch("GET clients")),
         };
         Ok(Question::Done(standing))
-    }
-
-    fn reach(&self, answers: &[Answer]) -> Result<Question<Standing>, Fault> {
-        match answered(answers)?.as_slice() {
-            [] => Ok(Question::Ask(self.request(Action::GetVersions, None))),
-            [api::Answer::Versions(versions)] => {
-                self.authority(*versions)?;
-                Ok(Question::Done(Standing::Reachable))
-            }
-            _ => Err(mismatch("GET server_api_version")),
-        }
     }
 }
 

@@ -202,17 +202,11 @@ impl Target for Opsworks {
         answers: &[Answer],
         _: i64,
     ) -> Result<Question<Standing>, Fault> {
-        let answers = super::api::of_service(answers)?;
-        let (Some(Grant::Instance { id }), rest) = (member.grant, answers.as_slice()) else {
-            return Ok(match answers.first() {
-                None => Question::Ask(self.ask_stack()),
-                Some(answer) => {
-                    self.read_stacks(member.facts, answer)?;
-                    Question::Done(Standing::Reachable)
-                }
-            });
+        let Some(Grant::Instance { id }) = member.grant else {
+            return self.reach(member.facts, answers);
         };
-        let instances = match rest {
+        let answers = super::api::of_service(answers)?;
+        let instances = match answers.as_slice() {
             [] => return Ok(Question::Ask(self.ask_instances())),
             [api::Answer::Instances(instances), ..] => instances,
             [api::Answer::NotFound(message), ..] => return Err(self.no_stack(message)),

@@ -260,7 +260,7 @@ impl Target for PuppetServer {
         if let Some(name) = member.name.filter(|_| member.is_installed && known.is_some()) {
             return self.look(name, member, &super::api::of_service(answers)?, unix);
         }
-        Ok(super::standing::of_discovery(self.discover(member.facts, answers)?, answers))
+        self.reach(member.facts, answers)
     }
 
     fn permissions(&self) -> Permissions {
