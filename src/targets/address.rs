@@ -238,6 +238,13 @@ pub fn bracketed(host: &str) -> String {
     if host.parse::<Ipv6Addr>().is_ok() { format!("[{host}]") } else { host.to_owned() }
 }
 
+/// `host`, or `host:port` where the port is not the default one. An IPv6 address has brackets.
+#[must_use]
+pub fn endpoint(host: &str, port: u16, default: u16) -> String {
+    let host = bracketed(host);
+    if port == default { host } else { format!("{host}:{port}") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{RegionError, Url, UrlError, bracketed, host, is_loopback, region};

@@ -24,3 +24,12 @@ pub struct Permissions {
     pub reconcile: &'static [&'static str],
     pub leave: &'static [&'static str],
 }
+
+impl Permissions {
+    /// Those of an authority that is not one of AWS's services.
+    #[must_use]
+    pub fn none() -> Self {
+        let resource = "*".to_owned();
+        Self { resource, passes_role: None, join: &[], reconcile: &[], leave: &[] }
+    }
+}

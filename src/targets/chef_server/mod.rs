@@ -209,8 +209,7 @@ impl Target for ChefServer {
     }
 
     fn permissions(&self) -> Permissions {
-        let resource = "*".to_owned();
-        Permissions { resource, passes_role: None, join: &[], reconcile: &[], leave: &[] }
+        Permissions::none()
     }
 }
 

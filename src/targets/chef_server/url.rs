@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::targets::address::Url;
+use crate::targets::address::{self, Url};
 
 const ORGANIZATIONS: &str = "organizations";
 
@@ -61,9 +61,7 @@ impl ServerUrl {
     /// `host`, or `host:port`, as in a URL.
     #[must_use]
     pub fn place(&self) -> String {
-        let host =
-            if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        if self.port == 443 { host } else { format!("{host}:{}", self.port) }
+        address::endpoint(&self.host, self.port, 443)
     }
 
     /// The validator that the server made with the organization.

@@ -16,10 +16,9 @@ mod refusal;
 
 use std::time::Duration;
 
-use super::address::bracketed;
 use super::{
     Answer, Created, Creation, Decision, Departure, Member, Permissions, Question, Reconciled,
-    Target, Undecided, mismatch,
+    Target, Undecided, address, mismatch,
 };
 use crate::engines::puppet;
 use crate::engines::{Authority, EngineId, NodeContext, Observed, RequestAdditions};
@@ -264,16 +263,14 @@ impl Target for PuppetServer {
     }
 
     fn permissions(&self) -> Permissions {
-        let resource = "*".to_owned();
-        Permissions { resource, passes_role: None, join: &[], reconcile: &[], leave: &[] }
+        Permissions::none()
     }
 }
 
 impl PuppetServer {
     /// `host`, or `host:port` where the port is not Puppet's own. An IPv6 address has brackets.
     fn endpoint(&self, host: &str) -> String {
-        let host = bracketed(host);
-        if self.port == PORT { host } else { format!("{host}:{}", self.port) }
+        address::endpoint(host, self.port, PORT)
     }
 
     fn ask(&self, trust: Trust, action: Action) -> super::Request {
