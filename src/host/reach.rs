@@ -156,7 +156,7 @@ async fn get(clients: &HttpClients, url: &Url<'_>, trust: Trust<'_>) -> Result<(
     let request = hyper::Request::builder()
         .uri("/")
         .header("host", https::place(host, port))
-        .header("user-agent", concat!("enlist/", env!("CARGO_PKG_VERSION")))
+        .header("user-agent", https::USER_AGENT)
         .body(Full::new(Bytes::new()))
         .map_err(|error| HttpsError::NotHttp(error.to_string()))?;
     let limits = Limits { time: LIMIT, bytes: LARGEST };

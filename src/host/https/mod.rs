@@ -105,6 +105,9 @@ pub enum HttpsError {
     Redirect(u16, String),
 }
 
+/// As whom enlist asks a server that is not AWS's.
+pub const USER_AGENT: &str = concat!("enlist/", env!("CARGO_PKG_VERSION"));
+
 /// `host:port`, with brackets around an IPv6 address.
 #[must_use]
 pub fn place(host: &str, port: u16) -> String {

@@ -18,9 +18,10 @@ use super::aws::Session;
 use super::aws::environment::Environment;
 use super::net::HttpClients;
 use super::root::Root;
-use crate::fault::Fault;
+use crate::fault::{Fault, Kind};
 use crate::secret::Secret;
 use crate::targets::{Answer, Request};
+use crate::text;
 use opsworks_cm::OpsworksCm;
 use opsworks_stacks::OpsworksStacks;
 use puppet_ca::PuppetCa;
@@ -179,4 +180,16 @@ impl Transports {
         let session = Session::open(&self.root, &self.http, &self.environment, region)?;
         Ok(self.session.insert(Rc::new(session)).clone())
     }
+}
+
+/// The fault where a request can't be written as HTTP.
+fn unsendable(on: &str, error: &hyper::http::Error) -> Fault {
+    let todo = "this is a bug in enlist; please report it";
+    Fault::new(Kind::Invariant, "the request can't be made", on, todo).because(error)
+}
+
+/// The text of an answer, for people: one line, not too long.
+fn excerpt(text: &str) -> String {
+    let text: String = text.chars().take(2000).collect();
+    text::line(text.trim())
 }

@@ -8,6 +8,7 @@ use hyper::{Request as HttpRequest, Response};
 use zeroize::Zeroizing;
 
 use super::server_order::ServerOrder;
+use super::{excerpt, unsendable};
 use crate::fault::{Fault, Kind};
 use crate::host::https::{self, Asked, Connection, HttpsError, Identity, Limits, Server};
 use crate::host::net::HttpClients;
@@ -18,7 +19,6 @@ use crate::targets::Call;
 use crate::targets::puppet_server::api::{
     Action, Answer, Document, NotRenewed, Own, Request, Trust,
 };
-use crate::text;
 
 const ROOT: &str = "/puppet-ca/v1";
 
@@ -99,11 +99,7 @@ impl PuppetCa {
     async fn ask(&mut self, server: &str, request: &Request) -> Result<Answer, Fault> {
         let url = format!("https://{}", https::place(server, request.port));
         let place = Place { request, server, on: request.on(), url };
-        let http = http_request(server, request).map_err(|error| {
-            let todo = "this is a bug in enlist; please report it";
-            Fault::new(Kind::Invariant, "the request can't be made", request.on(), todo)
-                .because(&error)
-        })?;
+        let http = http_request(server, request).map_err(|error| unsendable(&place.on, &error))?;
         let own = request.action.own();
         let key = own.map(|own| read_key(&self.root, &own.key)).transpose()?;
         let whom = Whom {
@@ -218,7 +214,7 @@ fn http_request(
         .uri(format!("{ROOT}/{path}"))
         .header("host", https::place(server, request.port))
         .header("accept", accepted)
-        .header("user-agent", concat!("enlist/", env!("CARGO_PKG_VERSION")));
+        .header("user-agent", https::USER_AGENT);
     let builder = if body.is_empty() { builder } else { builder.header("content-type", content) };
     builder.body(Full::new(Bytes::from(body.to_owned())))
 }
@@ -251,9 +247,7 @@ impl Place<'_> {
     fn read(&self, answer: &Response<Bytes>) -> Result<Answer, Fault> {
         let status = answer.status().as_u16();
         if answer.headers().get(VERSION).is_none() {
-            // The server's auth.conf answers before the CA does.
-            let is_forbidden =
-                matches!(status, 401 | 403) && said(answer).starts_with("Forbidden request");
+            let is_forbidden = matches!(status, 401 | 403) && is_of_auth_conf(&said(answer));
             return Err(if is_forbidden { self.failed(answer) } else { self.not_a_ca(answer) });
         }
         let document = || {
@@ -358,20 +352,21 @@ impl Place<'_> {
     }
 }
 
-/// Two parts of the server answer with 403: its auth.conf before the CA is asked, in words of its own, and
-/// the CA.
+/// Whether the server's auth.conf has refused the request, before the CA was asked.
+fn is_of_auth_conf(text: &str) -> bool {
+    text.starts_with("Forbidden request")
+}
+
+/// Two parts of the server answer with 403: its auth.conf, and the CA.
 fn not_renewed(status: u16, text: String) -> NotRenewed {
     match status {
         404 => NotRenewed::Off,
-        403 if text.starts_with("Forbidden request") => NotRenewed::Forbidden(text),
+        403 if is_of_auth_conf(&text) => NotRenewed::Forbidden(text),
         403 => NotRenewed::OtherCa(text),
         _ => NotRenewed::NoClientCertificate(text),
     }
 }
 
-/// The text of an answer, for people: one line, not too long.
 fn said(answer: &Response<Bytes>) -> String {
-    let text = String::from_utf8_lossy(answer.body());
-    let text: String = text.chars().take(2000).collect();
-    text::line(text.trim())
+    excerpt(&String::from_utf8_lossy(answer.body()))
 }

@@ -137,6 +137,12 @@ pub enum Unauthenticated {
     Unclear,
 }
 
+/// What the server said, as the cause of a fault.
+#[must_use]
+pub fn words(said: &str) -> String {
+    format!("the server's words: {said}")
+}
+
 impl Call for Request {
     fn action(&self) -> &'static str {
         match self.action {

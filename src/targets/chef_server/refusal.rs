@@ -1,5 +1,6 @@
 //! What a Chef server has refused, and what to do. Its words are shown, and decide nothing here.
 
+use super::api::words;
 use super::url::ServerUrl;
 use super::{ChefServer, ID, api};
 use crate::fault::{Fault, Kind};
@@ -64,7 +65,7 @@ pub fn other_machine(name: &str, authority: &str, said: &str) -> Fault {
     );
     let on = format!("node {name}, {authority}");
     let fault = Fault::new(Kind::Rejected, what, on, todo).without_effect();
-    if said.is_empty() { fault } else { fault.cause(format!("the server's words: {said}")) }
+    if said.is_empty() { fault } else { fault.cause(words(said)) }
 }
 
 /// The server showed a client that is not this node's.
@@ -82,8 +83,7 @@ pub fn stale_node(name: &str, target: &ChefServer, said: &str) -> Fault {
     let todo = format!(
         "if it is left from an earlier machine, run `knife node delete {name}`, then `enlist join`; else run `enlist leave --target {ID}`, set node.name to another name, then `enlist join`"
     );
-    Fault::new(Kind::Rejected, what, on(name, target), todo)
-        .cause(format!("the server's words: {said}"))
+    Fault::new(Kind::Rejected, what, on(name, target), todo).cause(words(said))
 }
 
 /// The node was there, and then it was not.
@@ -101,7 +101,7 @@ fn on(name: &str, target: &ChefServer) -> String {
 pub fn forbidden(action: &str, name: &str, target: &ChefServer, said: &str) -> Fault {
     let todo = "allow it in the server's permissions (`knife acl`); the group clients may create and read nodes, and a client may read, change and delete itself";
     Fault::new(Kind::Denied, format!("{action} was denied"), on(name, target), todo)
-        .cause(format!("the server's words: {said}"))
+        .cause(words(said))
         .finally()
 }
 
@@ -112,13 +112,13 @@ pub fn of_node(answer: &api::Answer, name: &str, target: &ChefServer) -> Fault {
         api::Answer::Forbidden(said) => {
             let todo = "let the group clients create nodes (`knife acl add group clients containers nodes create`), or set create_node = false in [chef-server]";
             Fault::new(Kind::Denied, "the client may not create its node", on, todo)
-                .cause(format!("the server's words: {said}"))
+                .cause(words(said))
                 .finally()
         }
         api::Answer::Refused(said) => {
             let todo = "correct run_list, environment, policy_name and policy_group in [chef], then `enlist join`";
             Fault::new(Kind::Rejected, "the server has refused the node object", on, todo)
-                .cause(format!("the server's words: {said}"))
+                .cause(words(said))
         }
         _ => mismatch("POST nodes"),
     }
@@ -128,7 +128,6 @@ pub fn of_node(answer: &api::Answer, name: &str, target: &ChefServer) -> Fault {
 pub fn of_validator(answer: &api::Answer, target: &ChefServer) -> Fault {
     let (validator, authority) = (&target.validator_name, target.authority_name());
     let on = format!("{validator}, {authority}");
-    let words = |said: &str| format!("the server's words: {said}");
     match answer {
         api::Answer::Unauthenticated(reason, said) => {
             let todo = match reason {

@@ -11,13 +11,13 @@ use http_body_util::Full;
 use hyper::{Request as HttpRequest, Response};
 use serde_json::Value;
 
-use crate::fault::{Fault, Kind};
+use super::{excerpt, unsendable};
+use crate::fault::Fault;
 use crate::host::https::{self, Asked, HttpsError, Limits, Server, Trust};
 use crate::host::net::HttpClients;
 use crate::targets::Call;
-use crate::targets::chef_server::api::{Action, Answer, Request, Signed};
+use crate::targets::chef_server::api::{Action, Answer, Request, Signed, words};
 use crate::targets::chef_server::signature;
-use crate::text;
 
 /// How long an answer may take.
 const READ_LIMIT: Duration = Duration::from_secs(30);
@@ -38,11 +38,8 @@ const IF_UNTRUSTED: &str = "check url in [chef-server], and that ca_file is the 
 /// # Errors
 /// Where there is no answer of a Chef server, or one that no caller can do anything with.
 pub async fn call(clients: &HttpClients, request: Request) -> Result<Answer, Fault> {
-    let exchange = Exchange { clients, request: &request, on: request.on() };
-    let http = http_request(&request).map_err(|error| {
-        let todo = "this is a bug in enlist; please report it";
-        Fault::new(Kind::Invariant, "the request can't be made", &exchange.on, todo).because(&error)
-    })?;
+    let exchange = Exchange::of(clients, &request);
+    let http = http_request(&request).map_err(|error| unsendable(&exchange.on, &error))?;
     let server = Server {
         host: &request.url.host,
         port: request.url.port,
@@ -68,7 +65,7 @@ pub fn meaning(
 ) -> Result<Answer, Fault> {
     let answer = Response::builder().status(status).body(Bytes::from(body));
     let answer = answer.unwrap_or_default();
-    Exchange { clients, request, on: request.on() }.read(&answer)
+    Exchange::of(clients, request).read(&answer)
 }
 
 fn http_request(request: &Request) -> Result<HttpRequest<Full<Bytes>>, hyper::http::Error> {
@@ -79,7 +76,7 @@ fn http_request(request: &Request) -> Result<HttpRequest<Full<Bytes>>, hyper::ht
         .header("host", request.url.place())
         .header("accept", "application/json")
         .header("x-chef-version", CHEF_VERSION)
-        .header("user-agent", concat!("enlist/", env!("CARGO_PKG_VERSION")));
+        .header("user-agent", https::USER_AGENT);
     if !body.is_empty() {
         builder = builder.header("content-type", "application/json");
     }
@@ -103,9 +100,14 @@ struct Exchange<'a> {
     clients: &'a HttpClients,
     request: &'a Request,
     on: String,
+    url: String,
 }
 
-impl Exchange<'_> {
+impl<'a> Exchange<'a> {
+    fn of(clients: &'a HttpClients, request: &'a Request) -> Self {
+        Self { clients, request, on: request.on(), url: request.url.to_string() }
+    }
+
     fn read(&self, answer: &Response<Bytes>) -> Result<Answer, Fault> {
         let status = answer.status().as_u16();
         let json: Option<Value> = serde_json::from_slice(answer.body()).ok();
@@ -183,7 +185,7 @@ impl Exchange<'_> {
             400 | 401 if refusal::is_about_headers(&said) => Err(self.headers_lost(&said)),
             401 if refusal::is_about_time(&said) => {
                 let off = refusal::skew(self.clients).unwrap_or_default();
-                Err(self.clock(&off).cause(format!("the server's words: {said}")))
+                Err(self.clock(&off).cause(words(&said)))
             }
             401 => Ok(Answer::Unauthenticated(refusal::unauthenticated(&said), said)),
             403 if refusal::is_about_license(answer, &said) => Err(self.unlicensed(&said)),
@@ -207,24 +209,22 @@ impl Exchange<'_> {
     }
 
     fn unanswered(&self, error: &HttpsError) -> Fault {
-        let url = self.request.url.to_string();
-        let fault = error.fault(&self.asked(&url));
+        let fault = error.fault(&self.asked());
         if error.was_sent() { self.arrived(fault) } else { fault }
     }
 
     /// A fault that may pass, after the time that the server asks for.
     fn busy(&self, how: &str, answer: &Response<Bytes>) -> Fault {
-        let url = self.request.url.to_string();
         let what = format!("{} {how}", self.request.action());
-        let fault = self.asked(&url).passing(what).retry_after(https::retry_after(answer));
+        let fault = self.asked().passing(what).retry_after(https::retry_after(answer));
         fault.cause(self.answered(answer))
     }
 
-    fn asked<'b>(&'b self, url: &'b str) -> Asked<'b> {
+    fn asked(&self) -> Asked<'_> {
         Asked {
             action: self.request.action(),
             on: &self.on,
-            url,
+            url: &self.url,
             service: "a Chef server",
             settings: "url in [chef-server]",
             if_untrusted: IF_UNTRUSTED,
@@ -234,7 +234,7 @@ impl Exchange<'_> {
     /// What was answered, as a cause.
     fn answered(&self, answer: &Response<Bytes>) -> String {
         let status = answer.status().as_u16();
-        format!("{} answered with HTTP status {status}: {}", self.request.url, said(answer))
+        format!("{} answered with HTTP status {status}: {}", self.url, said(answer))
     }
 }
 
@@ -251,6 +251,5 @@ fn said(answer: &Response<Bytes>) -> String {
         },
         _ => String::from_utf8_lossy(answer.body()).into_owned(),
     };
-    let words: String = words.chars().take(2000).collect();
-    text::line(words.trim())
+    excerpt(&words)
 }

@@ -10,7 +10,7 @@ use crate::bootstrap::clock_skew;
 use crate::fault::{Fault, Kind};
 use crate::host::net::HttpClients;
 use crate::targets::Call;
-use crate::targets::chef_server::api::{Action, Unauthenticated};
+use crate::targets::chef_server::api::{Action, Unauthenticated, words};
 
 /// How far a clock may be off, in seconds: a constant of Chef Infra Server.
 const ALLOWED_SKEW: u64 = 900;
@@ -57,29 +57,27 @@ impl Exchange<'_> {
     }
 
     pub(super) fn headers_lost(&self, said: &str) -> Fault {
-        let proxy = self.clients.proxy_of(&self.request.url.to_string());
+        let proxy = self.clients.proxy_of(&self.url);
         let by = match &proxy {
             Some(proxy) => format!("the proxy {}", crate::host::net::proxy::shown(proxy)),
             None => "a proxy or balancer before the server".to_owned(),
         };
         let what = format!("the signature of {} did not reach the server", self.request.action());
         let todo = format!("have {by} pass on all headers that begin with X-Ops-");
-        Fault::new(Kind::Protocol, what, &self.on, todo)
-            .cause(format!("the server's words: {said}"))
+        Fault::new(Kind::Protocol, what, &self.on, todo).cause(words(said))
     }
 
     pub(super) fn unlicensed(&self, said: &str) -> Fault {
         let what =
             format!("{} was refused: the licence of the server has expired", self.request.action());
         let todo = "tell the operator of the server; enlist tries again";
-        Fault::new(Kind::Transient, what, &self.on, todo)
-            .cause(format!("the server's words: {said}"))
+        Fault::new(Kind::Transient, what, &self.on, todo).cause(words(said))
     }
 
     pub(super) fn no_organization(&self, said: &str) -> Fault {
         let todo = "correct url in [chef-server]: it is chef_server_url of a client.rb for this server, with /organizations/NAME at its end (goiardi has none)";
         let what = format!("the server has no place for {}", self.request.action());
-        Fault::new(Kind::Config, what, &self.on, todo).cause(format!("the server's words: {said}"))
+        Fault::new(Kind::Config, what, &self.on, todo).cause(words(said))
     }
 
     pub(super) fn version_refused(&self, answer: &Response<Bytes>, said: &str) -> Fault {
