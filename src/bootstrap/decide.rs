@@ -153,17 +153,36 @@ impl Bootstrap {
         Ok(Some(Effect::EnsureKey(Box::new(spec))))
     }
 
-    /// Records what the authority is asked with, and decides the creating call.
+    /// Decides the creating call.
     fn create(&mut self, now: Now) -> Result<Option<Effect>, Fault> {
         let node = self.node()?;
-        let creation = self.plan.target.create(&node, &self.mark(), &self.answers, now.unix)?;
-        if let Creation::Sign(to_sign) = creation {
-            return self.sign(to_sign).map(Some);
+        match self.plan.target.create(&node, &self.mark(), &self.answers, now.unix)? {
+            Creation::Sign(to_sign) => self.sign(to_sign).map(Some),
+            Creation::Call(_) if self.plan.target.shows_registration(node.observed) => {
+                // The node is registered already, and no record says by whom: reconcile first.
+                self.record_request()?;
+                self.calls.is_in_doubt = true;
+                self.journal.enter(now, Phase::Creating);
+                Ok(None)
+            }
+            Creation::Call(request) => {
+                self.record_request()?;
+                self.count_attempt();
+                self.journal.enter(now, Phase::Creating);
+                Ok(Some(Effect::Call(request)))
+            }
+            Creation::Given(grant) => {
+                self.record_request()?;
+                self.journal.enter(now, Phase::Installing { grant });
+                Ok(None)
+            }
         }
+    }
+
+    /// Records what the authority is asked with.
+    fn record_request(&mut self) -> Result<(), Fault> {
         self.answers.clear();
-        let node = self.node()?;
-        let is_registered = self.plan.target.shows_registration(node.observed);
-        let engine = EngineRecord::of(node.observed);
+        let engine = EngineRecord::of(self.observed()?);
         let key = self.key.report().map(|key| super::KeyFingerprints::of(&key.public));
         let record = &mut self.journal.working;
         (record.engine, record.key) = (engine, key);
@@ -172,24 +191,7 @@ impl Bootstrap {
         if !record.is_member() {
             record.settings.clone_from(&self.settings);
         }
-        match creation {
-            Creation::Call(_) if is_registered => {
-                // The node is registered already, and no record says by whom: reconcile first.
-                self.calls.is_in_doubt = true;
-                self.journal.enter(now, Phase::Creating);
-                Ok(None)
-            }
-            Creation::Call(request) => {
-                self.count_attempt();
-                self.journal.enter(now, Phase::Creating);
-                Ok(Some(Effect::Call(request)))
-            }
-            Creation::Given(grant) => {
-                self.journal.enter(now, Phase::Installing { grant });
-                Ok(None)
-            }
-            Creation::Sign(_) => Err(invariant("a signature was asked for after the call")),
-        }
+        Ok(())
     }
 
     fn create_again(&mut self, now: Now) -> Result<Option<Effect>, Fault> {
@@ -348,7 +350,8 @@ impl Bootstrap {
     }
 
     fn sign(&self, to_sign: ToSign) -> Result<Effect, Fault> {
-        Signing::of(to_sign, self.engine(), &self.node()?).map(Effect::sign)
+        let known = self.key.report().map(|key| key.public.fingerprint());
+        Signing::of(to_sign, self.engine(), &self.node()?, known).map(Effect::sign)
     }
 
     /// The authority has what it needs to decide, and is asked with this ticket.

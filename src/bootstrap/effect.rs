@@ -102,27 +102,25 @@ pub enum SigningKeyPlace {
 }
 
 impl Signing {
+    /// `known` is SHA-256 of the public key that the authority knows.
+    ///
     /// # Errors
     /// `Invariant` where the node has no key.
-    pub fn of(to_sign: ToSign, engine: &dyn Engine, node: &NodeContext<'_>) -> Result<Self, Fault> {
+    pub fn of(
+        to_sign: ToSign,
+        engine: &dyn Engine,
+        node: &NodeContext<'_>,
+        known: Option<String>,
+    ) -> Result<Self, Fault> {
         let key = match to_sign.with {
             SigningKey::Secret { source, setting } => SigningKeyPlace::Secret(source, setting),
             SigningKey::Node => {
                 let spec = engine.key(node)?;
                 let spec = spec.ok_or_else(|| invariant("there is no key to sign with"))?;
-                SigningKeyPlace::Node(Box::new(spec), node.key.map(|key| key.public.fingerprint()))
+                SigningKeyPlace::Node(Box::new(spec), known)
             }
         };
         Ok(Self { key, bytes: to_sign.bytes })
-    }
-
-    /// Signs only with the node's key of this SHA-256, if it is known.
-    #[must_use]
-    pub fn by(mut self, sha256: Option<&str>) -> Self {
-        if let SigningKeyPlace::Node(_, known) = &mut self.key {
-            *known = sha256.map(str::to_owned);
-        }
-        self
     }
 
     /// The secret of the settings that has to be read for it.

@@ -92,8 +92,8 @@ pub(super) fn sign(
         will_renew: false,
         state_dir: &state_dir(&record.target),
     };
-    let signing = Signing::of(to_sign, engine, &node)?;
-    Ok(Effect::sign(signing.by(record.key.as_ref().map(|key| key.sha256.as_str()))))
+    let known = record.key.as_ref().map(|key| key.sha256.clone());
+    Signing::of(to_sign, engine, &node, known).map(Effect::sign)
 }
 
 /// What a target is told of this node's membership.

@@ -156,7 +156,6 @@ pub fn findings(member: &Membership<'_>, files: &[ObservedFile], unix: i64) -> V
         FileState::Text(text) if file.file.item == Item::Ca => Some(text.as_str()),
         _ => None,
     });
-    let ca = ca.filter(|ca| ca_problem(member, ca, unix).is_none());
     let findings = files.iter().filter_map(|file| {
         let problem = problem(member, file, key, ca, unix)?;
         Some(Finding { item: file.file.item, path: file.file.path.clone(), problem })
@@ -246,15 +245,14 @@ fn certificate_problem(
 ) -> Option<Problem> {
     let known = CaBundle::from_pem(member.ca()?).ok()?;
     let name = member.name?;
-    let checked = |ca: &CaBundle| {
+    let check = |ca: &CaBundle| {
         certificate::check(text, &Expectation { key, name, ca, now: unix }).map(|_| ())
     };
-    let installed = installed_ca.and_then(|ca| CaBundle::from_pem(ca).ok());
-    let checked = checked(&known).or_else(|error| match &installed {
-        Some(installed) if *installed != known => checked(installed),
-        _ => Err(error),
-    });
-    match checked {
+    let fetched = || {
+        let ca = installed_ca.filter(|ca| ca_problem(member, ca, unix).is_none())?;
+        CaBundle::from_pem(ca).ok().filter(|ca| *ca != known)
+    };
+    match check(&known).or_else(|error| fetched().map_or(Err(error), |ca| check(&ca))) {
         Ok(()) => None,
         Err(CertificateError::Expired { .. }) => Some(Problem::Expired),
         Err(error) => Some(Problem::Unusable(error.to_string())),
