@@ -356,6 +356,7 @@ impl Bootstrap {
 
     /// The authority has what it needs to decide, and is asked with this ticket.
     pub(super) fn await_decision(&mut self, now: Now, ticket: String) {
+        self.has_effect();
         self.journal.enter(now, Phase::Watching { ticket });
         self.journal
             .schedule
@@ -363,12 +364,19 @@ impl Bootstrap {
     }
 
     pub(super) fn granted(&mut self, now: Now, grant: Grant) {
+        self.has_effect();
         self.journal.step_done(StepKind::Granted, grant.describe());
         self.journal.enter(now, Phase::Installing { grant });
     }
 }
 
 impl Bootstrap {
+    /// A creating call had an effect, whatever becomes of later ones.
+    fn has_effect(&mut self) {
+        self.calls.were_refused = false;
+        self.journal.working.was_refused = false;
+    }
+
     fn ticket_forgotten(&self) -> Fault {
         Fault::new(
             Kind::Transient,

@@ -65,6 +65,23 @@ fn a_forgotten_token_is_replaced_within_the_budget() {
     assert!(endless.asked.len() < 200, "asked {} times", endless.asked.len());
 }
 
+/// The first call had an effect, so the authority may have something of this node.
+#[test]
+fn a_call_that_is_refused_after_one_that_was_not_leaves_no_refused_join() {
+    let mut world = World::new();
+    let mut script = Script::new(vec![
+        Ok(world.healthy()),
+        Ok(token()),
+        Ok(api::Answer::NotFound("no such token".into()).into()),
+        Err(Fault::new(Kind::Rejected, "no", "x", "y")),
+    ]);
+    let mut core = begin(&world, None);
+    assert_eq!(failed(script.run(&mut world, &mut core)).kind, Kind::Rejected);
+    let record = script.disk.unwrap();
+    assert_eq!((record.phase.clone(), record.was_refused), (Phase::Creating, false));
+    assert!(record.may_be_known(), "a leave tells the authority");
+}
+
 #[test]
 fn a_record_that_cannot_be_written_stops_the_join_before_the_creating_call() {
     let world = World::new();
