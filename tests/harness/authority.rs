@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use enlist_emulator::ca::{Authority, Csr, CsrError, Order, Refusal, Revoked, SigningCa};
+use enlist_emulator::ca::{
+    Authority, Csr, CsrError, ListTimes, Order, Refusal, Revoked, SigningCa,
+};
 use enlist_emulator::now::Now;
 
 use super::node::START;
@@ -62,13 +64,13 @@ impl Authority for Registrar {
         once(now, order, SigningCa::issue)
     }
 
-    fn revocation_list(&self, revoked: &[Revoked], at: Now) -> Result<String, Refusal> {
-        with(at, |signer| {
-            let key = format!("{revoked:?} {at:?}");
+    fn revocation_list(&self, revoked: &[Revoked], times: ListTimes) -> Result<String, Refusal> {
+        with(times.made, |signer| {
+            let key = format!("{revoked:?} {times:?}");
             if let Some(known) = signer.lists.get(&key) {
                 return Ok(known.clone());
             }
-            let made = signer.ca.revocation_list(revoked, at)?;
+            let made = signer.ca.revocation_list(revoked, times)?;
             signer.lists.insert(key, made.clone());
             Ok(made)
         })

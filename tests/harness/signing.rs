@@ -3,7 +3,7 @@
 
 use enlist::bootstrap::{Maintenance, Outcome};
 use enlist::fault::Kind;
-use enlist_emulator::ca::Authority as _;
+use enlist_emulator::ca::{Authority as _, ListTimes};
 
 use super::authority::Registrar;
 use super::cases::{Case, PUPPET_SERVER};
@@ -90,7 +90,8 @@ fn a_repair_keeps_newer_revocation_lists() {
     finish_join(&mut node, case);
     let of_join = std::fs::read_to_string(node.path(list)).unwrap();
     let now = node.plane_now();
-    let newer = Registrar::new(now).revocation_list(&[(vec![9], now)], now).unwrap();
+    let times = ListTimes::of_puppet(now);
+    let newer = Registrar::new(now).revocation_list(&[(vec![9], now)], times).unwrap();
     assert_ne!(newer, of_join);
     for (found, kept) in [(newer.as_str(), newer.as_str()), ("half a list", of_join.as_str())] {
         node.write(list, found);

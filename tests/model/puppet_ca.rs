@@ -8,7 +8,7 @@ use enlist::pki::PrivateKey;
 use enlist::pki::csr::{self, CsrSpec};
 use enlist::secret::Secret;
 use enlist::targets::puppet_server::api::{Action, Answer, Document, Request};
-use enlist_emulator::ca::{Authority as _, Csr, Order, SigningCa};
+use enlist_emulator::ca::{Authority as _, Csr, ListTimes, Order, SigningCa};
 use enlist_emulator::now::Now;
 
 use super::Fate;
@@ -41,7 +41,7 @@ impl Made {
         };
         Self {
             certificate: ca.issue(now, &order).unwrap(),
-            lists: ca.revocation_list(&[], now).unwrap(),
+            lists: ca.revocation_list(&[], ListTimes::of_puppet(now)).unwrap(),
             ca: ca.bundle().to_owned(),
             key: KeyReport { public: key.public().clone(), csr: Some(Secret::new(csr.clone())) },
             csr,

@@ -101,6 +101,10 @@ fn change_policy(policy: &mut CaPolicy, name: &str, value: &Value) -> Result<(),
         let wrong = || Problem::Invalid(format!("{name} is no number of seconds: {value}"));
         value.as_u64().ok_or_else(wrong)
     };
+    let moment = || {
+        let wrong = || Problem::Invalid(format!("{name} is no number of seconds: {value}"));
+        value.as_i64().ok_or_else(wrong)
+    };
     match name {
         "autosign" => {
             let text = value.as_str().unwrap_or_default();
@@ -114,6 +118,9 @@ fn change_policy(policy: &mut CaPolicy, name: &str, value: &Value) -> Result<(),
         "ttl" => policy.ttl = seconds()?,
         "self_delete" => policy.self_delete = truth()?,
         "renewal_rule" => policy.renewal_rule = truth()?,
+        "server_is_revoked" => policy.server_is_revoked = truth()?,
+        "list_begins" => policy.list_begins = moment()?,
+        "list_ends" => policy.list_ends = moment()?,
         "version" => value.as_str().unwrap_or_default().clone_into(&mut policy.version),
         _ => return Err(Problem::Invalid(format!("a policy has no '{name}'"))),
     }

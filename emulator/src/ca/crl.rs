@@ -9,8 +9,24 @@ use time::{Duration, OffsetDateTime};
 use super::key;
 use crate::now::Now;
 
-/// Puppet dates lists a day back, as it does certificates.
-const BACKDATED: Duration = Duration::days(1);
+/// When a list was made, and when it is valid.
+#[derive(Clone, Copy, Debug)]
+pub struct ListTimes {
+    /// When it was made.
+    pub made: Now,
+    /// From when it is valid, seen from there.
+    pub begins: Duration,
+    /// Until when it is valid, seen from there.
+    pub ends: Duration,
+}
+
+impl ListTimes {
+    /// As Puppet has them: a list is dated a day back, as certificates are, and good for five years.
+    #[must_use]
+    pub const fn of_puppet(made: Now) -> Self {
+        Self { made, begins: Duration::days(-1), ends: Duration::days(5 * 365) }
+    }
+}
 
 /// A certificate that is revoked: its serial number, and when.
 pub type Revoked = (Vec<u8>, Now);
@@ -23,10 +39,9 @@ pub fn list(
     issuer: &Issuer<'_, KeyPair>,
     revoked: &[Revoked],
     number: u64,
-    now: Now,
-    lifetime: Duration,
+    times: ListTimes,
 ) -> Result<String, Error> {
-    let now = now.datetime();
+    let made = times.made.datetime();
     let entry = |(serial, at): &Revoked| RevokedCertParams {
         serial_number: serial.clone().into(),
         revocation_time: at.datetime(),
@@ -36,8 +51,8 @@ pub fn list(
     };
     let identifier = key::identifier(issuer.key().der_bytes());
     let list = CertificateRevocationListParams {
-        this_update: now.saturating_sub(BACKDATED),
-        next_update: latest(now.saturating_add(lifetime)),
+        this_update: written(made.saturating_add(times.begins)),
+        next_update: written(made.saturating_add(times.ends)),
         crl_number: number.into(),
         issuing_distribution_point: None,
         revoked_certs: revoked.iter().map(entry).collect(),
@@ -46,7 +61,7 @@ pub fn list(
     list.signed_by(issuer)?.pem()
 }
 
-/// X.509 writes no year after 9999.
-fn latest(moment: OffsetDateTime) -> OffsetDateTime {
-    moment.min(Now::from_unix_seconds(u64::MAX).datetime())
+/// X.509 writes no year after 9999, and no list is older than Unix.
+fn written(moment: OffsetDateTime) -> OffsetDateTime {
+    moment.clamp(OffsetDateTime::UNIX_EPOCH, Now::from_unix_seconds(u64::MAX).datetime())
 }

@@ -8,7 +8,7 @@ mod signing;
 
 use std::time::Duration;
 
-pub use crl::Revoked;
+pub use crl::{ListTimes, Revoked};
 pub use request::{Attributes, Csr, CsrError, CsrExtension, Refusal};
 pub(crate) use request::{PUPPET_ARC, SUBJECT_ALT_NAME, dotted, shown_name};
 pub use signing::{CaError, KeptCa, SigningCa};
@@ -116,13 +116,12 @@ pub trait Authority: Send {
         Err(Refusal::Signing { reason: "there is no authority".to_owned() })
     }
 
-    /// The revocation lists in PEM: the authority's own, then those of the ones above. It was last
-    /// changed at `at`.
+    /// The revocation lists in PEM: the authority's own, then those of the ones above.
     ///
     /// # Errors
     /// When it cannot be made.
-    fn revocation_list(&self, revoked: &[Revoked], at: Now) -> Result<String, Refusal> {
-        let _ = (revoked, at);
+    fn revocation_list(&self, revoked: &[Revoked], times: ListTimes) -> Result<String, Refusal> {
+        let _ = (revoked, times);
         Err(Refusal::Signing { reason: "there is no authority".to_owned() })
     }
 }

@@ -11,15 +11,13 @@ use time::Duration;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::{
-    Authority, Order, Refusal, Revoked, ServerIdentity, WrongCertificate, crl, issue, key,
+    Authority, ListTimes, Order, Refusal, Revoked, ServerIdentity, WrongCertificate, crl, issue,
+    key,
 };
 use crate::now::Now;
 
 /// What Puppet gives its own CA certificates: fifteen years.
 const CA_LIFETIME: Duration = Duration::days(15 * 365);
-
-/// What Puppet Server gives its revocation lists: five years.
-const CRL_LIFETIME: Duration = Duration::days(5 * 365);
 
 /// A CA that could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -75,7 +73,8 @@ impl SigningCa {
         let root_params = ca_params(now, &format!("Puppet Root CA: {server_name}"), 1, &root_key);
         let root = root_params.self_signed(&root_key)?;
         let root_issuer = Issuer::new(root_params, root_key);
-        let root_crl = crl::list(&root_issuer, &[], 1, now, CA_LIFETIME)?;
+        let times = ListTimes { ends: CA_LIFETIME, ..ListTimes::of_puppet(now) };
+        let root_crl = crl::list(&root_issuer, &[], 1, times)?;
 
         let key = key::generate()?;
         let params = ca_params(now, &format!("Puppet CA: {server_name}"), 2, &key);
@@ -206,9 +205,9 @@ impl Authority for SigningCa {
         Ok(ServerIdentity { chain, key: key.serialize_der() })
     }
 
-    fn revocation_list(&self, revoked: &[Revoked], at: Now) -> Result<String, Refusal> {
+    fn revocation_list(&self, revoked: &[Revoked], times: ListTimes) -> Result<String, Refusal> {
         let number = u64::try_from(revoked.len()).unwrap_or(u64::MAX).saturating_add(1);
-        let own = crl::list(&self.issuer, revoked, number, at, CRL_LIFETIME);
+        let own = crl::list(&self.issuer, revoked, number, times);
         Ok(own.map_err(unable)? + &self.upper_crls)
     }
 }

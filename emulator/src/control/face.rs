@@ -57,20 +57,23 @@ impl ControlPlane {
     /// # Errors
     /// When they cannot be made.
     pub fn revocation_list(&self, server: &str) -> Result<String, Refusal> {
-        let (revoked, at) = self.puppet_ca.revocations(server, self.authority.bundle());
-        self.authority.revocation_list(&revoked, at)
+        let (revoked, times) = self.puppet_ca.revocations(server, self.authority.bundle());
+        self.authority.revocation_list(&revoked, times)
     }
 
-    /// A key and certificate for a server.
+    /// A key and certificate for this server, at these names.
     ///
     /// # Errors
     /// When it cannot be made.
     pub fn server_identity(
         &mut self,
         now: Now,
+        server: &str,
         names: &[String],
     ) -> Result<ServerIdentity, Refusal> {
-        self.authority.server(now, names)
+        let identity = self.authority.server(now, names)?;
+        self.puppet_ca.note_shown(server, identity.chain.first().map_or(&[], Vec::as_slice));
+        Ok(identity)
     }
 
     /// Answers one request at a server's endpoint.

@@ -107,7 +107,7 @@ fn new_config(greeting: &Greeting, family: Family, shared: &Arc<Shared>) -> Opti
     let names: Vec<_> = greeting.names.iter().chain(&shared.hosts).cloned().collect();
     let (identity, bundle, lists) = {
         let mut control = shared.control();
-        let identity = control.server_identity(shared.now(), &names).ok()?;
+        let identity = control.server_identity(shared.now(), &greeting.server, &names).ok()?;
         let lists = control.revocation_list(&greeting.server).unwrap_or_default();
         (identity, control.ca_bundle().to_owned(), lists)
     };

@@ -84,6 +84,9 @@ impl PuppetCa {
                 "self_delete": policy.self_delete,
                 "renewal_rule": policy.renewal_rule,
                 "version": policy.version,
+                "server_is_revoked": policy.server_is_revoked,
+                "list_begins": policy.list_begins,
+                "list_ends": policy.list_ends,
             },
             "certificates": rows.collect::<Vec<_>>(),
         })
@@ -132,12 +135,9 @@ impl PuppetCa {
         self.revoked.keys().filter(|(known, _)| known == server).count()
     }
 
-    /// The serial numbers that are revoked, and since when the list has been so.
-    pub(in crate::control) fn revocations(
-        &self,
-        server: &str,
-        bundle: &str,
-    ) -> (Vec<crate::ca::Revoked>, Now) {
-        (self.revoked_serials(server), self.list_at(server, bundle))
+    /// Notes the certificate that a server shows.
+    pub(in crate::control) fn note_shown(&mut self, server: &str, certificate: &[u8]) {
+        let serial = super::serial_of(certificate).unwrap_or_default();
+        self.shown.insert(server.to_owned(), serial);
     }
 }

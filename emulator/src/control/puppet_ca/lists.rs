@@ -1,12 +1,13 @@
 //! Certificates and revocation lists, as anybody may fetch them.
 
 use serde_json::{Map, Value};
+use time::Duration;
 use time::macros::format_description;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::revocation_list::CertificateRevocationList;
 
 use super::{Face, JSON, PuppetCa, TEXT, text};
-use crate::ca::Revoked;
+use crate::ca::{ListTimes, Revoked};
 use crate::http::{Request, Response};
 use crate::now::Now;
 
@@ -58,13 +59,30 @@ impl PuppetCa {
     }
 
     fn revocation_list(&self, face: &Face<'_>) -> Result<String, String> {
-        let revoked: Vec<Revoked> = self.revoked_serials(face.server);
-        let made = face.authority.revocation_list(&revoked, self.revocation_list_at(face));
-        made.map_err(|refusal| refusal.to_string())
+        let (mut revoked, times) = self.revocations(face.server, face.authority.bundle());
+        let policy = self.policy_of(face.server);
+        let shown = self.shown.get(face.server).filter(|_| policy.server_is_revoked);
+        revoked.extend(shown.map(|serial| (bytes_of(serial), times.made)));
+        face.authority.revocation_list(&revoked, times).map_err(|refusal| refusal.to_string())
+    }
+
+    /// The serial numbers that are revoked, and the times of the list.
+    pub(in crate::control) fn revocations(
+        &self,
+        server: &str,
+        bundle: &str,
+    ) -> (Vec<Revoked>, ListTimes) {
+        let policy = self.policy_of(server);
+        let times = ListTimes {
+            made: self.list_at(server, bundle),
+            begins: Duration::seconds(policy.list_begins),
+            ends: Duration::seconds(policy.list_ends),
+        };
+        (self.revoked_serials(server), times)
     }
 
     /// The serial numbers that are revoked, and when.
-    pub(super) fn revoked_serials(&self, server: &str) -> Vec<Revoked> {
+    fn revoked_serials(&self, server: &str) -> Vec<Revoked> {
         let of_server = self.revoked.iter().filter(|((known, _), _)| known == server);
         of_server.map(|((_, serial), at)| (bytes_of(serial), *at)).collect()
     }
@@ -74,7 +92,7 @@ impl PuppetCa {
         self.list_at(face.server, face.authority.bundle())
     }
 
-    pub(super) fn list_at(&self, server: &str, bundle: &str) -> Now {
+    fn list_at(&self, server: &str, bundle: &str) -> Now {
         let of_server = self.revoked.iter().filter(|((known, _), _)| known == server);
         of_server.map(|(_, at)| *at).max().unwrap_or_else(|| made_at(bundle))
     }

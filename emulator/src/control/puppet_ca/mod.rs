@@ -42,6 +42,8 @@ pub struct PuppetCa {
     issued: Table<Name, Issued>,
     /// When certificates were revoked, by server and serial number.
     revoked: Table<Name, Now>,
+    /// The serial number of the certificate that each server shows.
+    shown: BTreeMap<String, String>,
 }
 
 /// A request that waits to be signed.
@@ -110,6 +112,7 @@ impl PuppetCa {
             requests: Table::default(),
             issued: Table::default(),
             revoked: Table::default(),
+            shown: BTreeMap::new(),
         }
     }
 

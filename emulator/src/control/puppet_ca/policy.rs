@@ -51,6 +51,7 @@ impl Autosign {
 /// How a CA behaves.
 #[expect(clippy::struct_excessive_bools, reason = "switches of a configuration file")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct CaPolicy {
     /// `autosign`.
     pub autosign: Autosign,
@@ -72,6 +73,13 @@ pub struct CaPolicy {
     pub renewal_rule: bool,
     /// What `X-Puppet-Version` says.
     pub version: String,
+    /// Whether the certificate that the server itself shows is revoked.
+    pub server_is_revoked: bool,
+    /// From when the CA's own revocation list is valid, in seconds after it was made. Puppet dates it
+    /// a day back.
+    pub list_begins: i64,
+    /// Until when, in seconds after it was made: five years.
+    pub list_ends: i64,
 }
 
 const DAY: u64 = 24 * 60 * 60;
@@ -90,6 +98,9 @@ impl Default for CaPolicy {
             self_delete: false,
             renewal_rule: true,
             version: "8.7.0".to_owned(),
+            server_is_revoked: false,
+            list_begins: -DAY.cast_signed(),
+            list_ends: 5 * 365 * DAY.cast_signed(),
         }
     }
 }
