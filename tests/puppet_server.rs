@@ -16,6 +16,8 @@ mod password;
 mod refresh;
 #[path = "puppet_server/renewal.rs"]
 mod renewal;
+#[path = "puppet_server/revoked_server.rs"]
+mod revoked_server;
 #[path = "puppet_server/servers.rs"]
 mod servers;
 

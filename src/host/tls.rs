@@ -14,6 +14,10 @@ pub enum Reason {
     Time(String),
     /// The certificate will not be accepted later either.
     Certificate(String),
+    /// The CA has revoked the certificate.
+    Revoked,
+    /// The CA's revocation lists don't tell whether the certificate is revoked.
+    Lists(String),
     /// Anything else, such as another protocol or a connection that ended.
     Other(String),
 }
@@ -24,6 +28,9 @@ pub fn reason(error: &(dyn Error + 'static)) -> Option<Reason> {
     let typed = chain(error).find_map(|error| error.downcast_ref::<rustls::Error>());
     if let Some(rustls::Error::InvalidCertificate(reason)) = typed {
         return Some(of_certificate(reason));
+    }
+    if let Some(rustls::Error::InvalidCertRevocationList(why)) = typed {
+        return Some(Reason::Lists(format!("the CA's revocation lists can't be used: {why:?}")));
     }
     if let Some(error) = typed {
         return Some(Reason::Other(error.to_string()));
@@ -48,6 +55,10 @@ fn of_certificate(reason: &CertificateError) -> Reason {
         CertificateError::NotValidYet | CertificateError::Expired => {
             Reason::Time("by this node's clock, the certificate is not valid".to_owned())
         }
+        CertificateError::Revoked => Reason::Revoked,
+        CertificateError::UnknownRevocationStatus => Reason::Lists(
+            "the revocation list of the CA that signed the certificate is missing".to_owned(),
+        ),
         CertificateError::UnknownIssuer => {
             Reason::Certificate("the certificate is signed by an unknown CA".to_owned())
         }
@@ -67,6 +78,8 @@ fn of_another(name: &str) -> String {
     format!("the certificate is not accepted: {name}")
 }
 
+const REVOKED: &str = "the CA has revoked the certificate";
+
 fn shown(unix: u64) -> String {
     text::time(i64::try_from(unix).unwrap_or(i64::MAX))
 }
@@ -76,13 +89,15 @@ fn shown(unix: u64) -> String {
 #[must_use]
 pub fn fault(reason: &Reason, action: &str, on: String, place: &str, if_untrusted: &str) -> Fault {
     let what = format!("{action} was not sent: there is no secure connection");
-    let (kind, said, todo) = match reason {
+    let (kind, said, todo): (_, &str, _) = match reason {
         Reason::Time(said) => (
             Kind::Transient,
             said,
             "wait until this node's clock is set; if the clock is right, renew the endpoint's certificate",
         ),
         Reason::Certificate(said) => (Kind::Config, said, if_untrusted),
+        Reason::Revoked => (Kind::Data, REVOKED, if_untrusted),
+        Reason::Lists(said) => (Kind::Data, said, if_untrusted),
         Reason::Other(said) => (
             Kind::Transient,
             said,

@@ -1,5 +1,6 @@
 //! The connection: directly or through a proxy, then TLS.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::verify::client_config;
 use super::{HttpsError, Server, Trust, place};
@@ -31,7 +33,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 pub(super) async fn connect(
     clients: &HttpClients,
     server: Server<'_>,
-) -> Result<Box<dyn Stream>, HttpsError> {
+) -> Result<TlsStream<Box<dyn Stream>>, HttpsError> {
     let url = format!("https://{}", place(server.host, server.port));
     let stream: Box<dyn Stream> = match clients.proxy_of(&url) {
         Some(proxy) => through(clients, &proxy, server).await?,
@@ -56,7 +58,7 @@ async fn through(
     } else {
         let itself = Server { host: parsed.host, port, trust: Trust::System, identity: None };
         let secured = secured(clients, Box::new(stream), itself).await;
-        secured.map_err(|error| failed(error.to_string()))?
+        Box::new(secured.map_err(|error| failed(error.to_string()))?)
     };
     let place = place(server.host, server.port);
     let tunnel = proxy::tunnel(&mut stream, parsed.login, &place);
@@ -82,20 +84,27 @@ async fn secured(
     clients: &HttpClients,
     stream: Box<dyn Stream>,
     server: Server<'_>,
-) -> Result<Box<dyn Stream>, HttpsError> {
-    let name = ServerName::try_from(server.host.to_owned())
-        .map_err(|error| HttpsError::NoConnection(error.to_string()))?;
+) -> Result<TlsStream<Box<dyn Stream>>, HttpsError> {
+    let name = name_of(server.host)?;
     let config = client_config(clients, &server)?;
     let handshake = TlsConnector::from(Arc::new(config)).connect(name, stream);
     match timeout(TLS_LIMIT, handshake).await {
-        Ok(Ok(stream)) => Ok(Box::new(stream)),
-        Ok(Err(error)) => {
-            let reason = tls::reason(&error);
-            Err(HttpsError::NoTls(reason.unwrap_or_else(|| Reason::Other(deepest(&error)))))
-        }
+        Ok(Ok(stream)) => Ok(stream),
+        Ok(Err(error)) => Err(refused(&error)),
         Err(_) => {
             let why = format!("TLS took more than {} s", TLS_LIMIT.as_secs());
             Err(HttpsError::NoTls(Reason::Other(why)))
         }
     }
+}
+
+/// The name that the server's certificate must have.
+pub(super) fn name_of(host: &str) -> Result<ServerName<'static>, HttpsError> {
+    let name = ServerName::try_from(host.to_owned());
+    name.map_err(|error| HttpsError::NoConnection(error.to_string()))
+}
+
+pub(super) fn refused(error: &(dyn Error + 'static)) -> HttpsError {
+    let reason = tls::reason(error);
+    HttpsError::NoTls(reason.unwrap_or_else(|| Reason::Other(deepest(error))))
 }

@@ -15,6 +15,7 @@ use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use rustls_pki_types::CertificateDer;
 use tokio::time::timeout;
 
 use super::net::{HttpClients, ProxyRefused};
@@ -41,6 +42,8 @@ pub struct Server<'a> {
 pub enum Trust<'a> {
     /// With the certificates of this CA, PEM.
     Ca(&'a str),
+    /// With the certificates of this CA, and the revocation list of each CA up to the root, PEM.
+    CaAndLists(&'a str, &'a str),
     /// With the CAs that this system trusts.
     System,
     /// Not at all. Then send no secret, and verify the answer by other means.
@@ -116,6 +119,8 @@ pub fn place(host: &str, port: u16) -> String {
 
 /// A connection to a server, for one request after the other.
 pub struct Connection {
+    /// The server's certificates in DER, its own first.
+    peer: Vec<CertificateDer<'static>>,
     sender: http1::SendRequest<Full<Bytes>>,
     /// Reads and writes while an answer is waited for. None: it has ended.
     driver: Option<Driver>,
@@ -130,9 +135,19 @@ impl Connection {
     /// Why there is no connection. Nothing was sent.
     pub async fn open(clients: &HttpClients, server: Server<'_>) -> Result<Self, HttpsError> {
         let stream = connect(clients, server).await?;
+        let peer = stream.get_ref().1.peer_certificates().unwrap_or_default();
+        let peer = peer.iter().map(|der| der.clone().into_owned()).collect();
         let (sender, driver) =
             http1::handshake(TokioIo::new(stream)).await.map_err(|error| of_hyper(&error))?;
-        Ok(Self { sender, driver: Some(Box::pin(driver)) })
+        Ok(Self { peer, sender, driver: Some(Box::pin(driver)) })
+    }
+
+    /// Verifies the server again, where more is known of its CA than when the connection was made.
+    ///
+    /// # Errors
+    /// `NoTls`, as for a new connection.
+    pub fn verify(&self, clients: &HttpClients, server: &Server<'_>) -> Result<(), HttpsError> {
+        verify::verify(clients, server, &self.peer)
     }
 
     /// Whether another request can be sent, as far as this side knows.

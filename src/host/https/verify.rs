@@ -4,15 +4,22 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use aws_smithy_async::time::TimeSource;
+use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{
     WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature,
 };
+use rustls::server::VerifierBuilderError;
 use rustls::time_provider::TimeProvider;
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+};
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls_pki_types::{
+    CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName, UnixTime,
+};
 
+use super::connect::{name_of, refused};
 use super::{HttpsError, Identity, Server, Trust};
 use crate::host::net::{HttpClients, Since1970};
 use crate::host::tls::Reason;
@@ -25,32 +32,76 @@ pub(super) fn client_config(
     clients: &HttpClients,
     server: &Server<'_>,
 ) -> Result<ClientConfig, HttpsError> {
-    let unusable = |error: rustls::Error| HttpsError::NoTls(Reason::Other(error.to_string()));
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let algorithms = provider.signature_verification_algorithms;
     let builder = ClientConfig::builder_with_details(provider, Arc::new(Since1970))
         .with_safe_default_protocol_versions()
-        .map_err(unusable)?;
-    let builder = match server.trust {
-        Trust::Unchecked => {
-            let anybody = Arc::new(Anybody(algorithms));
-            builder.dangerous().with_custom_certificate_verifier(anybody)
-        }
-        Trust::Ca(pem) => builder.with_root_certificates(roots(pem.as_bytes())),
-        Trust::System => {
-            let pem = clients.system_roots().map_err(HttpsError::NoRoots)?;
-            builder.with_root_certificates(roots(&pem))
-        }
-    };
+        .map_err(|error| unusable(&error))?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier(clients, server.trust)?);
     match server.identity {
         None => Ok(builder.with_no_client_auth()),
         Some(Identity { certificate, key }) => {
             let chain = CertificateDer::pem_slice_iter(certificate.as_bytes()).flatten().collect();
             let key = PrivateKeyDer::from_pem_slice(key.as_bytes());
-            let key = key.map_err(|error| unusable(rustls::Error::General(error.to_string())))?;
-            builder.with_client_auth_cert(chain, key).map_err(unusable)
+            let key = key.map_err(|error| unusable(&error))?;
+            builder.with_client_auth_cert(chain, key).map_err(|error| unusable(&error))
         }
     }
+}
+
+/// Verifies the certificates of a server, its own first. The connection showed that it has their key.
+///
+/// # Errors
+/// `NoTls` where they are not acceptable.
+pub(super) fn verify(
+    clients: &HttpClients,
+    server: &Server<'_>,
+    certificates: &[CertificateDer<'_>],
+) -> Result<(), HttpsError> {
+    let (Some((own, others)), Some(now)) = (certificates.split_first(), Since1970.current_time())
+    else {
+        return Err(HttpsError::NoTls(Reason::Other("it has no certificate".to_owned())));
+    };
+    let name = name_of(server.host)?;
+    let verified =
+        verifier(clients, server.trust)?.verify_server_cert(own, others, &name, &[], now);
+    verified.map(drop).map_err(|error| refused(&error))
+}
+
+/// Whom this trust accepts.
+fn verifier(
+    clients: &HttpClients,
+    trust: Trust<'_>,
+) -> Result<Arc<dyn ServerCertVerifier>, HttpsError> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let (roots, lists) = match trust {
+        Trust::Unchecked => {
+            return Ok(Arc::new(Anybody(provider.signature_verification_algorithms)));
+        }
+        Trust::Ca(pem) => (roots(pem.as_bytes()), ""),
+        Trust::CaAndLists(pem, lists) => (roots(pem.as_bytes()), lists),
+        Trust::System => {
+            let pem = clients.system_roots().map_err(HttpsError::NoRoots)?;
+            (roots(&pem), "")
+        }
+    };
+    let lists = CertificateRevocationListDer::pem_slice_iter(lists.as_bytes()).flatten();
+    // A list that has expired counts: it says no less than no list.
+    let builder = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
+    match builder.with_crls(lists).build() {
+        Ok(verifier) => Ok(verifier),
+        Err(VerifierBuilderError::InvalidCrl(why)) => {
+            Err(refused(&rustls::Error::InvalidCertRevocationList(why)))
+        }
+        Err(_) => Err(refused(&UNKNOWN)),
+    }
+}
+
+/// Without a CA, each is unknown.
+const UNKNOWN: rustls::Error = rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
+
+fn unusable(error: &dyn std::error::Error) -> HttpsError {
+    HttpsError::NoTls(Reason::Other(error.to_string()))
 }
 
 /// The bundle was checked where it was read; what webpki can't take verifies nothing.

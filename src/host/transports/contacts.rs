@@ -24,10 +24,10 @@ impl Transports {
                 let contact = |server: &String| Contact {
                     url: format!("https://{}", https::place(server, request.port)),
                     ca: match &request.trust {
-                        Trust::Ca(ca) => Some(ca.clone()),
+                        Trust::Ca { ca, .. } => Some(ca.clone()),
                         Trust::Pinned | Trust::FirstUse => None,
                     },
-                    is_unchecked: !matches!(request.trust, Trust::Ca(_)),
+                    is_unchecked: !matches!(request.trust, Trust::Ca { .. }),
                 };
                 return request.servers.iter().map(contact).collect();
             }

@@ -13,6 +13,7 @@ use crate::fault::{Fault, Kind};
 use crate::host::https::{self, Asked, Connection, HttpsError, Identity, Limits, Server};
 use crate::host::net::HttpClients;
 use crate::host::root::Root;
+use crate::host::tls::Reason;
 use crate::host::{clock, files};
 use crate::pki::public_key::sha256;
 use crate::targets::Call;
@@ -34,6 +35,10 @@ const SUBMIT_LIMIT: Duration = Duration::from_mins(2);
 const LARGEST: usize = 4 * 1024 * 1024;
 
 const IF_UNTRUSTED: &str = "check server in [puppet-server] and that ca_file is the CA of that server: its root, and every intermediate; a proxy that decrypts TLS can't stand between";
+
+const IF_REVOKED: &str = "somebody may have the key of this server; give it a new one: there, `systemctl stop puppetserver`, remove the files that `puppet config print hostcert hostprivkey hostpubkey --section server` names, `puppetserver ca generate --ca-client --certname $(puppet config print certname --section server)`, `systemctl start puppetserver`; then here `enlist join`";
+
+const IF_NO_LIST: &str = "have the server give a valid list of each CA up to the root: they are in its ca_crl.pem (`puppet config print cacrl --section server` says where); restart the server, then here `enlist join`";
 
 /// A connection is used again this long after its last answer, not longer: a server closes those that idle.
 const REUSE_LIMIT: Duration = Duration::from_secs(2);
@@ -131,8 +136,23 @@ impl PuppetCa {
         http: HttpRequest<Full<Bytes>>,
         limits: Limits,
     ) -> Result<Response<Bytes>, HttpsError> {
-        let kept = self.kept.take().filter(|kept| kept.whom == whom && kept.is_usable());
-        if let Some(mut kept) = kept {
+        let identity = whom.own.as_ref().zip(key);
+        let server = Server {
+            host: &whom.server,
+            port: whom.port,
+            trust: match &whom.trust {
+                Trust::Ca { ca, lists: None } => https::Trust::Ca(ca),
+                Trust::Ca { ca, lists: Some(lists) } => https::Trust::CaAndLists(ca, lists),
+                Trust::Pinned | Trust::FirstUse => https::Trust::Unchecked,
+            },
+            identity: identity.map(|(own, key)| Identity { certificate: &own.certificate, key }),
+        };
+        let kept = self.kept.take().filter(|kept| kept.whom.has_connection_of(&whom));
+        if let Some(mut kept) = kept.filter(Kept::is_usable) {
+            if kept.whom.trust != whom.trust {
+                kept.connection.verify(&self.clients, &server)?;
+                kept.whom.trust = whom.trust.clone();
+            }
             match kept.connection.ask(&self.clients, http.clone(), limits).await {
                 // The server had closed it. Reading twice does no harm.
                 Err(HttpsError::CutShort(_)) if http.method() == "GET" => {}
@@ -143,20 +163,17 @@ impl PuppetCa {
                 }
             }
         }
-        let identity = whom.own.as_ref().zip(key);
-        let server = Server {
-            host: &whom.server,
-            port: whom.port,
-            trust: match &whom.trust {
-                Trust::Ca(ca) => https::Trust::Ca(ca),
-                Trust::Pinned | Trust::FirstUse => https::Trust::Unchecked,
-            },
-            identity: identity.map(|(own, key)| Identity { certificate: &own.certificate, key }),
-        };
         let mut connection = Connection::open(&self.clients, server).await?;
         let answer = connection.ask(&self.clients, http, limits).await?;
         self.kept = Some(Kept { whom, connection, at: clock::instant() });
         Ok(answer)
+    }
+}
+
+impl Whom {
+    /// Whether a connection to this one may serve the other, once the server is verified as the other says.
+    fn has_connection_of(&self, other: &Self) -> bool {
+        (&self.server, self.port, &self.own) == (&other.server, other.port, &other.own)
     }
 }
 
@@ -331,7 +348,13 @@ impl Place<'_> {
     }
 
     fn unanswered(&self, error: &HttpsError) -> Fault {
-        let fault = error.fault(&self.asked());
+        let asked = self.asked();
+        let if_untrusted = match error {
+            HttpsError::NoTls(Reason::Revoked) => IF_REVOKED,
+            HttpsError::NoTls(Reason::Lists(_)) => IF_NO_LIST,
+            _ => asked.if_untrusted,
+        };
+        let fault = error.fault(&Asked { if_untrusted, ..asked });
         if error.was_sent() { self.arrived(fault) } else { fault }
     }
 

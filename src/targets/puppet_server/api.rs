@@ -18,8 +18,8 @@ pub struct Request {
 /// How the server's certificate is verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trust {
-    /// With these CA certificates, PEM.
-    Ca(String),
+    /// With these CA certificates, PEM, and with their revocation lists, PEM, where they are known.
+    Ca { ca: String, lists: Option<String> },
     /// Not at all: what it sends is compared with a pin.
     Pinned,
     /// Not at all: what it sends is believed, and that is logged.

@@ -19,7 +19,8 @@ impl PuppetServer {
     ) -> Result<Question<Standing>, Fault> {
         use api::Answer::{Certificate, CertificateRequest, RevocationLists};
         let ca = member.authority.and_then(Authority::ca).unwrap_or_default();
-        let ask = |action| Ok(Question::Ask(self.ask(api::Trust::Ca(ca.to_owned()), action)));
+        let trust = api::Trust::Ca { ca: ca.to_owned(), lists: None };
+        let ask = |action| Ok(Question::Ask(self.ask(trust.clone(), action)));
         let is_ours = |theirs: Option<String>| theirs.as_deref() == member.key_sha256;
         let present = |what: &str| Ok(Question::Done(Standing::Present(what.to_owned())));
         let absent = |what: &str| {

@@ -154,7 +154,12 @@ impl PuppetServer {
         let Some(name) = member.name.filter(|_| member.was_attempted) else { return complete() };
         let remains = || Ok(Question::Done(Departure::Remains(remains(name))));
         let Some(ca) = member.authority.and_then(Authority::ca) else { return remains() };
-        let ask = |action| Ok(Question::Ask(self.ask(api::Trust::Ca(ca.to_owned()), action)));
+        let lists = answers.iter().find_map(|answer| match answer {
+            RevocationLists(lists) => Some(lists.text.clone()),
+            _ => None,
+        });
+        let trust = api::Trust::Ca { ca: ca.to_owned(), lists };
+        let ask = |action| Ok(Question::Ask(self.ask(trust.clone(), action)));
         let is_ours = |theirs: Option<String>| theirs.as_deref() == member.key_sha256;
         let name = name.to_owned();
         match (answers, member.identity.as_ref()) {

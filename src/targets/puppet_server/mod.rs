@@ -281,7 +281,7 @@ impl PuppetServer {
     fn lists(&self, ca: String, answers: &[&api::Answer]) -> Result<Question<Authority>, Fault> {
         match answers {
             [] => {
-                let trust = Trust::Ca(ca);
+                let trust = Trust::Ca { ca, lists: None };
                 Ok(Question::Ask(self.ask(trust, Action::GetRevocationLists)))
             }
             [api::Answer::RevocationLists(lists)] => {
@@ -294,8 +294,9 @@ impl PuppetServer {
     }
 
     fn ask_of(&self, node: &NodeContext<'_>, action: Action) -> super::Request {
-        let ca = node.authority.ca().unwrap_or_default();
-        self.ask(Trust::Ca(ca.to_owned()), action)
+        let ca = node.authority.ca().unwrap_or_default().to_owned();
+        let lists = node.authority.crl().map(str::to_owned);
+        self.ask(Trust::Ca { ca, lists }, action)
     }
 
     fn ask_ca(&self, trust: Trust) -> super::Request {
