@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
 
+#[path = "engine/chef_files.rs"]
+mod chef_files;
 mod common;
 #[path = "engine/csr_attributes.rs"]
 mod csr_attributes;
@@ -154,71 +156,6 @@ fn a_later_change_of_the_server_is_found_by_status_and_join() {
 
 fn chef() -> Node {
     target_node("[opsworks-cm]\nserver = \"chef-test\"\n[chef]\n", &[])
-}
-
-#[test]
-fn a_file_in_client_d_that_overrides_our_settings_is_named() {
-    for (file, text, line) in [
-        ("client.d/a.rb", "chef_server_url 'https://other.example/organizations/x'\n", 1),
-        ("client.d/z.rb", "# one\nnode_name \"other\"\n", 2),
-        ("client.d/10-key.rb", "log_level :info\n\nclient_key '/elsewhere.pem'\n", 3),
-        ("client.d/x.rb", "Chef::Config[:trusted_certs_dir] = '/elsewhere'\n", 1),
-        ("client.d/x.rb", "node_name \"#{`hostname`}\"\n", 1),
-        ("client.d/x.rb", "local_mode true\n", 1),
-    ] {
-        let node = chef();
-        let path = format!("etc/chef/{file}");
-        node.write(&path, text);
-        let place = format!("/{path}, line {line}: ");
-        expect(&node, &["join"], 74, &[&place, "the authority was not asked"]);
-        assert_eq!(node.asked("AssociateNode"), 0);
-        fs::remove_file(node.path(&path)).unwrap();
-        node.join();
-        // And when it comes later.
-        node.write(&path, text);
-        expect(&node, &["status"], 74, &["problem", &place]);
-        expect(&node, &["join"], 74, &[&place]);
-    }
-    let node = chef();
-    for (file, text) in [
-        ("a.rb", "# node_name 'other'\nlog_level :info\n"),
-        ("b.txt", "node_name 'other'\n"),
-        (".c.rb", "node_name 'other'\n"),
-        ("d.rb", "file_cache_path \"/var/#{node_name}\"\n"),
-    ] {
-        node.write(&format!("etc/chef/client.d/{file}"), text);
-    }
-    node.join();
-    expect(&node, &["join"], 0, &["already joined"]);
-}
-
-#[test]
-fn each_certificate_for_chef_has_a_file_of_its_own() {
-    // The emulator's own CA is a chain: its root and the one that signs.
-    let puppet = Node::new();
-    puppet.join();
-    let bundle = fs::read_to_string(puppet.ssl("certs/ca.pem")).unwrap();
-    assert_eq!(bundle.matches("BEGIN CERTIFICATE").count(), 2);
-    let node = target_node(
-        "[opsworks-cm]\nserver = \"chef-test\"\nca_file = \"/etc/chain.pem\"\n[chef]\n",
-        &[],
-    );
-    node.write("etc/chain.pem", &bundle);
-    node.join();
-    let mut found = String::new();
-    for name in ["enlist-ca.pem", "enlist-ca-2.pem"] {
-        let text = node.read(&format!("etc/chef/trusted_certs/{name}"));
-        assert_eq!(text.matches("BEGIN CERTIFICATE").count(), 1, "{name}");
-        found += &text;
-    }
-    assert_eq!(found, bundle);
-    expect(&node, &["status"], 0, &[]);
-    assert!(!node.enlist(&["status"]).stdout.contains("problem"));
-    fs::write(node.path("etc/chef/trusted_certs/enlist-ca-2.pem"), "x").unwrap();
-    expect(&node, &["status"], 65, &["problem", "enlist-ca-2.pem"]);
-    expect(&node, &["leave"], 0, &[]);
-    assert!(!node.path("etc/chef/trusted_certs/enlist-ca.pem").exists());
-    assert!(!node.path("etc/chef/trusted_certs/enlist-ca-2.pem").exists());
 }
 
 #[test]

@@ -247,6 +247,15 @@ pub fn public_key_bytes(text: &str) -> Option<Vec<u8>> {
     Some(parsed.public_key().subject_public_key.data.to_vec())
 }
 
+/// Whether OpenSSL reads a certificate from the start of this file: DER, or the first block in PEM.
+#[must_use]
+pub fn is_certificate(content: &[u8]) -> bool {
+    let labels = ["CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"];
+    let is_der = |der: &[u8]| X509Certificate::from_der(der).is_ok();
+    let block = pem::parse(content).ok().filter(|block| labels.contains(&block.tag()));
+    is_der(content) || block.is_some_and(|block| is_der(block.contents()))
+}
+
 /// Parses one certificate in DER, with nothing after it.
 pub(super) fn parse(der: &[u8]) -> Option<X509Certificate<'_>> {
     let (rest, parsed) = X509Certificate::from_der(der).ok()?;

@@ -29,6 +29,7 @@ main() {
   values_as_ruby_reads_them
   attributes_as_puppet_reads_them
   chef_loads_later_files
+  chef_reads_our_lines
   chef_trusts_a_chain
   finish
 }
@@ -311,7 +312,13 @@ chef_loads_later_files() {
     "# node_name 'web'" 'self.client_key = "/x"' 'node_name "#{"we" + "b"}"' "log_level :info; node_name 'web'" \
     "node_name '$NAME'" 'file_cache_path "/var/#{node_name}"' "node_name 'web' if true" $'=begin\nnode_name "web"\n=end' \
     $'__END__\nnode_name "web"' "node_name %q(web)" "log_location '/x'" "if true then node_name 'web' end" \
-    "trusted_certs_dir '/x' # ours"; do
+    "trusted_certs_dir '/x' # ours" $'__END__ \nnode_name "web"' $'x = <<A\nnode_name "web"\nA' $'x = <<A; node_name "web"\nA' \
+    $'\xef\xbb\xbflog_level :info' $'# M\xfcller\nlog_level :info' $'x "M\xfcller"' $'# encoding: iso-8859-1\nx "M\xfcller"' \
+    $'# encoding: none\nlog_level :info' $'node_name \\\n "web"' 'node_name(*["web"])' \
+    'x = node_name "web"' 'true and node_name "web"' 'node_name << "x"' '__send__(:node_name, "web")' \
+    "x 'it's'" $'=begin\nlog_level :info' $'if true\n' 'return if true' 'raise "x"' $'x %q(\nnode_name "web"\n)' "x = /a'b/" \
+    'x ? 1 : 2' $'begin\n  raise "x"\nrescue => e\n  x e\nend' 'puts "#{x "}"}"' '[1].each { |a| x a / 2 }' 'x a: 1, if: 2' 'x [] << 1' \
+    '[].class.name' 'class << self; def y(a = {}) a end; end' 'case 1 when 1 then x end' 'while false do x end' 'x ?a' 'x %w(a (b) c)'; do
     n=$((n + 1))
     rm -rf "$WORK/scratch"; ROOT=$WORK/scratch; mkdir -p "$ROOT/etc/chef"
     cp "$WORK/key.pem" "$ROOT/etc/chef/client.pem"
@@ -319,7 +326,7 @@ chef_loads_later_files() {
     join "$ROOT"
     wanted=$(judge chef-loads "$ROOT/etc/chef/client.rb" | jq -cS '{chef_server_url, node_name, client_key, trusted_certs_dir}')
     mkdir -p "$ROOT/etc/chef/client.d"; printf '%s\n' "$line" >"$ROOT/etc/chef/client.d/later.rb"
-    loaded=$(judge chef-loads "$ROOT/etc/chef/client.rb" | jq -cS '{chef_server_url, node_name, client_key, trusted_certs_dir}')
+    loaded=$(judge chef-loads "$ROOT/etc/chef/client.rb" 2>/dev/null | jq -cS '{chef_server_url, node_name, client_key, trusted_certs_dir}') || loaded=refused
     join "$ROOT"
     if [[ $loaded == "$wanted" ]]; then
       quietly "client.d: ${line@Q} changes nothing" equal "$CODE" 0
@@ -329,6 +336,44 @@ chef_loads_later_files() {
     fi
   done
   check "$n files in client.d are taken as Ruby loads them" test "$n" -gt 0
+}
+
+# Lines before ours: they stay, and Ruby reaches ours after them, or the join ends before any request.
+chef_reads_our_lines() {
+  local text n=0 loaded wanted before
+  for text in $'\xef\xbb\xbf# by an editor\nlog_level :info' $'\xef\xbb\xbf\r\nlog_level :info\r' $'log_level :info\n__END__\nif (' \
+    $'=begin\n__END__\n=end\nlog_level :info' $'=begin\nlog_level :info' $'=begin\n=end\n# encoding: none' $'if true' $'x <<A' $'x <<A\nif (\nA' \
+    'return' 'return if true' 'return if false' 'raise "x"' 'raise "x" if false' 'throw :x' $'log_level :info\n\x1a' $'log_level :info\x04' $'# \x1a' \
+    '# encoding: none' $'# x\n# encoding: none' $'#!/x\n# encoding: none' '# -*- coding: utf-8 -*-' '# encoding: us-ascii' \
+    'false &&' 'x.' 'x 1,' "x 'it's'" "x \"#{y" 'node_name "web"' 'def node_name(*) "web" end' $'begin\n  require "x"\nrescue LoadError\nend' \
+    $'if File.exist?("/x")\n  x 1\nelse\n  y 2\nend' $'Dir.glob("/etc/chef/none.d/*.rb").each do |c|\n  from_file(c)\nend' $'x(\n  1\n)' '}' 'end'; do
+    n=$((n + 1))
+    rm -rf "$WORK/scratch"; ROOT=$WORK/scratch; mkdir -p "$ROOT/etc/chef"
+    cp "$WORK/key.pem" "$ROOT/etc/chef/client.pem"
+    printf '[opsworks-cm]\nserver = "chef-test"\n[chef]\n' >"$WORK/enlist.toml"
+    [[ -s $WORK/client.rb ]] || { join "$ROOT"; cp "$ROOT/etc/chef/client.rb" "$WORK/client.rb"; rm -rf "$ROOT/var" "$ROOT/etc/chef/client.rb"; }
+    wanted=$(judge chef-loads "$WORK/client.rb" | jq -cS '{chef_server_url, node_name, client_key, trusted_certs_dir}')
+    # Ruby, with our lines at the end of the program as a person would add them.
+    if [[ $text == *__END__* ]]; then loaded=$wanted; else
+      { printf '%s\n' "$text"; cat "$WORK/client.rb"; } >"$WORK/both.rb"
+      loaded=$(judge chef-loads "$WORK/both.rb" 2>/dev/null | jq -cS '{chef_server_url, node_name, client_key, trusted_certs_dir}') || loaded=refused
+    fi
+    printf '%s\n' "$text" >"$ROOT/etc/chef/client.rb"
+    before=$(calls)
+    join "$ROOT"
+    if [[ $loaded == "$wanted" ]] && ((CODE == 0)); then
+      quietly "client.rb: ${text@Q} stays" equal \
+        "$(judge chef-loads "$ROOT/etc/chef/client.rb" | jq -cS '{chef_server_url, node_name, client_key, trusted_certs_dir}')" "$wanted"
+    elif [[ $loaded == "$wanted" ]]; then
+      # What only Ruby can decide.
+      quietly "client.rb: ${text@Q} is in doubt" contains <(printf '%s' "$text") return
+    else
+      quietly "client.rb: ${text@Q}: exit 74" equal "$CODE" 74
+      quietly "client.rb: ${text@Q}: the line is named" contains "$WORK/said" "/etc/chef/client.rb, line "
+      quietly "client.rb: ${text@Q}: nothing was asked" equal "$(calls)" "$before"
+    fi
+  done
+  check "$n client.rb are read as Ruby reads them, or refused" test "$n" -gt 0
 }
 
 chef_trusts_a_chain() {

@@ -44,11 +44,13 @@ def chef_loads(path)
   later = Dir["#{File.dirname(path)}/client.d/*.rb"].select { |entry| File.file?(entry) }.sort
   settings = {}
   [path, *later].each do |file|
-    config = ChefConfig.new(settings)
-    config.instance_eval(File.read(file, encoding: "UTF-8"), file)
+    from_string(settings, File.read(file, encoding: "UTF-8"), file)
   end
   puts JSON.generate(settings)
 end
+
+# A method of its own, as in Chef: `return` ends this file.
+def from_string(settings, text, file) = ChefConfig.new(settings).instance_eval(text, file)
 
 # As Chef's configuration does it: a name with an argument sets, without one gets.
 class ChefConfig < BasicObject
@@ -61,6 +63,7 @@ class ChefConfig < BasicObject
   end
   def respond_to_missing?(*) = true
   def `(command) = command
+  %i[raise throw exit abort].each { |name| define_method(name) { |*it| ::Kernel.send(name, *it) } }
 end
 
 # Of each file the first certificate (Chef's source, http/ssl_policies.rb).

@@ -1,9 +1,12 @@
 //! A block that enlist writes into a file of the admin's, between two comment lines. Every other line
 //! is kept. Writing the same block again changes nothing.
 
+use std::ops::Range;
+
+use super::ruby;
+
 const BEGIN: &str = "# BEGIN enlist: written anew by each join; put your own lines outside";
 const END: &str = "# END enlist";
-const END_OF_PROGRAM: &str = "__END__";
 
 /// The text with this block: in its place if it is there already, else at the end of the program.
 #[must_use]
@@ -13,7 +16,7 @@ pub fn set(text: &str, content: &str) -> String {
         return format!("{before}{block}{after}");
     }
     // What follows `__END__` is data, which Ruby does not run.
-    let (program, data) = text.split_at(line_start(text, END_OF_PROGRAM).unwrap_or(text.len()));
+    let (program, data) = text.split_at(ruby::read(text.as_bytes()).end);
     let newline = if program.is_empty() || program.ends_with('\n') { "" } else { "\n" };
     format!("{program}{newline}{block}{data}")
 }
@@ -33,10 +36,11 @@ pub fn content(text: &str) -> Option<&str> {
     Some(content.rfind(END).and_then(|end| content.get(..end)).unwrap_or(content))
 }
 
-/// The text after the block. Empty where there is no block, because a new block is put at the end.
+/// Where the block is, with its two comment lines.
 #[must_use]
-pub fn after(text: &str) -> &str {
-    parts(text).map_or("", |(_, after)| after)
+pub fn range(text: &str) -> Option<Range<usize>> {
+    let (before, after) = parts(text)?;
+    Some(before.len()..text.len() - after.len())
 }
 
 /// The text before and after the block. A block whose end line is missing ends with the file.

@@ -1,44 +1,145 @@
-//! Finds settings that `chef-client` reads after enlist's and that override them.
+//! Finds what keeps `chef-client` from using enlist's settings.
 //!
 //! `chef-client` reads `client.rb`, then every `client.d/*.rb` in the order of their names (Chef's
 //! source, `application/client.rb`). The last value counts. These files are Ruby, and are not run
 //! here: each line that sets one of enlist's settings to anything but the plain same value is
-//! reported.
+//! reported, and so is what Ruby would not read at all.
+
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
 
 use super::block;
+use super::ruby::{self, Part, Reading};
+use super::statement::{self, Value};
 
 /// Settings that enlist does not set, and that would change which server or key Chef uses.
-const OTHERS: [(&str, Value<'static>); 3] = [
-    ("client_key_contents", Value::Other),
+const OTHERS: [(&str, Value<'static>); 5] = [
+    ("client_key_contents", Value::Word("nil")),
     ("local_mode", Value::Word("false")),
     ("solo", Value::Word("false")),
+    ("solo_legacy_mode", Value::Word("false")),
+    ("target", Value::Word("nil")),
 ];
 
-/// A file and its text. The path is without the `--root` prefix.
+/// Settings that name a file. Chef makes no request if it does not exist (its source,
+/// `http/ssl_policies.rb`).
+const FILES: [&str; 4] = ["ssl_ca_file", "ssl_ca_path", "ssl_client_cert", "ssl_client_key"];
+
+/// Settings that say which directory is read next.
+const DIRECTORIES: [&str; 2] = ["client_d_dir", "config_dir"];
+
+/// Methods of Chef's configuration that may set anything.
+const SWEEPING: [&str; 12] = [
+    "from_file",
+    "from_string",
+    "from_hash",
+    "merge!",
+    "restore",
+    "reset",
+    "configuration",
+    "configure",
+    "instance_eval",
+    "class_eval",
+    "eval",
+    "load",
+];
+
+/// A file of Chef's. The path is without the `--root` prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
     pub path: String,
-    pub text: String,
+    text: String,
+    is_utf8: bool,
+    reading: Reading,
 }
 
-/// The value that a line gives a setting.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Value<'a> {
-    Text(String),
-    /// `true`, `false`.
-    Word(&'a str),
-    /// Any other Ruby expression.
-    Other,
-}
-
-/// The directory whose files are read after `client.rb`.
-#[must_use]
-pub fn directory(client_rb: &Source) -> String {
-    if let Some((_, Value::Text(path))) = assignments(&client_rb.text, "client_d_dir").pop() {
-        return path;
+impl Source {
+    #[must_use]
+    pub fn new(path: impl Into<String>, content: &[u8]) -> Self {
+        let reading = ruby::read(content);
+        let text = std::str::from_utf8(content).ok().map(str::to_owned);
+        let is_utf8 = text.is_some();
+        // One character for each byte: what decides is ASCII in every encoding that is read.
+        let text = text.unwrap_or_else(|| {
+            let byte = |byte: &u8| if byte.is_ascii() { char::from(*byte) } else { '?' };
+            content.iter().map(byte).collect()
+        });
+        Self { path: path.into(), text, is_utf8, reading }
     }
+
+    fn place(&self, at: usize) -> String {
+        let before = self.text.get(..at).unwrap_or(&self.text);
+        format!("{}, line {}", self.path, before.matches('\n').count() + 1)
+    }
+
+    /// What Ruby would not read.
+    fn unreadable(&self) -> Option<String> {
+        let (at, why) = self.reading.problem.as_ref()?;
+        Some(format!("{}: Ruby does not read this file: {why}", self.place(*at)))
+    }
+
+    /// The lines of code, each with its offset.
+    fn lines(&self, range: Range<usize>) -> impl Iterator<Item = (usize, &str)> {
+        let mut at = range.start;
+        self.text.get(range).unwrap_or_default().split_inclusive('\n').map(move |line| {
+            let begin = at;
+            at += line.len();
+            (begin, line)
+        })
+    }
+
+    /// What this range sets `name` to, each with its offset.
+    fn assigned<'a>(&'a self, name: &str, range: Range<usize>) -> Vec<(usize, Value<'a>)> {
+        let is_code = |at: usize| self.reading.part(at) == Some(Part::Code);
+        let is_text = |at: usize| self.reading.part(at) == Some(Part::Text);
+        self.lines(range)
+            .flat_map(|(begin, line)| {
+                statement::assignments(line, name, &|at| is_code(begin + at), &|at| {
+                    is_text(begin + at)
+                })
+                .into_iter()
+                .map(move |(at, value)| (begin + at, value))
+            })
+            .collect()
+    }
+
+    fn all(&self) -> Range<usize> {
+        0..self.reading.end
+    }
+}
+
+/// The directory whose files are read after `client.rb`. None: no files are read.
+///
+/// # Errors
+/// The line that names it in a way that only Ruby can compute.
+pub fn directory(client_rb: &Source) -> Result<Option<String>, String> {
     let parent = client_rb.path.rsplit_once('/').map_or("", |(parent, _)| parent);
-    format!("{parent}/client.d")
+    let mut found = Some(format!("{parent}/client.d"));
+    for name in DIRECTORIES.iter().rev() {
+        if let Some((at, value)) = client_rb.assigned(name, client_rb.all()).pop() {
+            found = match value {
+                Value::Text(path) if *name == "config_dir" => {
+                    Some(format!("{}/client.d", path.trim_end_matches('/')))
+                }
+                Value::Text(path) => Some(path.trim_end_matches('/').to_owned()),
+                Value::Word("nil" | "false") => None,
+                _ => return Err(format!("{}: {name} is set", client_rb.place(at))),
+            };
+        }
+    }
+    Ok(found)
+}
+
+/// The directory of trusted certificates that the block's `content` names.
+#[must_use]
+pub fn trusted(content: &str) -> Option<String> {
+    let mut settings = content.lines().filter_map(statement::of_line);
+    settings.find_map(|(name, value)| match value {
+        Value::Text(path) if name == "trusted_certs_dir" => Some(path),
+        _ => None,
+    })
 }
 
 /// The names of the files that Chef reads, in its order.
@@ -50,258 +151,158 @@ pub fn read_in_order(mut names: Vec<String>) -> Vec<String> {
     names
 }
 
-/// Each line after enlist's block that sets another value than the block's `content`. `client_rb` is
-/// the present file, with or without the block.
+/// What keeps Chef from using the block's `content`, each with file and line. `client_rb` is the present
+/// file, with or without the block. `exists` tells whether a path exists, or will.
 #[must_use]
-pub fn conflicts(client_rb: &Source, later: &[Source], content: &str) -> Vec<String> {
-    let ours: Vec<(&str, Value<'_>)> =
-        content.lines().filter_map(statement).chain(OTHERS).collect();
+pub fn conflicts(
+    client_rb: &Source,
+    later: &[Source],
+    content: &str,
+    exists: &dyn Fn(&str) -> bool,
+) -> Vec<String> {
+    if !client_rb.is_utf8 {
+        let what = "enlist can't add its lines: this file is not UTF-8";
+        return vec![format!("{}: {what}", client_rb.path)];
+    }
+    let unreadable: Vec<String> =
+        std::iter::once(client_rb).chain(later).filter_map(Source::unreadable).collect();
+    if !unreadable.is_empty() {
+        return unreadable;
+    }
     // The block overrides the lines before it.
-    let after = block::after(&client_rb.text);
-    let skipped = client_rb.text.len() - after.len();
-    let first = client_rb.text.get(..skipped).map_or(0, |before| before.matches('\n').count());
-    let own = found(&client_rb.path, after, first, &ours);
-    let later = later.iter().flat_map(|file| found(&file.path, &file.text, 0, &ours));
-    own.into_iter().chain(later).collect()
+    let whole = client_rb.reading.end;
+    let block = block::range(&client_rb.text).unwrap_or(whole..whole);
+    let mut found = placed(client_rb, &block);
+    let ours: Vec<(&str, Value<'_>)> = content.lines().filter_map(statement::of_line).collect();
+    let names: Vec<&str> = ours.iter().map(|(name, _)| *name).collect();
+    let after = block.end.min(whole)..whole;
+    let mut own = overriding(client_rb, after.clone(), &ours);
+    own.extend(overriding(client_rb, client_rb.all(), &OTHERS));
+    own.extend(redefined(client_rb, &names));
+    own.extend(swept(client_rb, after));
+    found.extend(in_order(client_rb, own));
+    for file in later {
+        let mut own = overriding(file, file.all(), &ours);
+        own.extend(overriding(file, file.all(), &OTHERS));
+        own.extend(redefined(file, &names));
+        own.extend(swept(file, file.all()));
+        // `return` ends this file, and nothing of enlist's is in it.
+        let leaves = file.reading.leaves.iter().filter(|(_, word)| *word != "return");
+        own.extend(leaves.map(|(at, word)| (*at, leaving(word))));
+        found.extend(in_order(file, own));
+    }
+    found.extend(missing(client_rb, later, exists));
+    found
 }
 
-fn found(path: &str, text: &str, first: usize, ours: &[(&str, Value<'_>)]) -> Vec<String> {
-    let mut all: Vec<(usize, String)> = Vec::new();
-    for (name, wanted) in ours {
-        let others = assignments(text, name).into_iter().filter(|(_, value)| value != wanted);
-        all.extend(others.map(|(line, value)| {
+fn in_order(file: &Source, mut found: Vec<(usize, String)>) -> Vec<String> {
+    found.sort();
+    found.into_iter().map(|(at, what)| format!("{}: {what}", file.place(at))).collect()
+}
+
+fn leaving(word: &str) -> String {
+    format!("`{word}` ends chef-client's reading of its settings")
+}
+
+/// What keeps Ruby from running the block as statements of the program.
+fn placed(file: &Source, block: &Range<usize>) -> Vec<String> {
+    let (reading, text) = (&file.reading, &file.text);
+    let before = reading.leaves.iter().filter(|(at, _)| *at < block.start);
+    let left = before.map(|(at, word)| format!("{}: {}", file.place(*at), leaving(word)));
+    let mut found: Vec<String> = left.collect();
+    if !reading.is_start(block.start) || block.start > reading.end {
+        let what =
+            "enlist's lines are not where Ruby runs them; remove them, or what is around them";
+        found.push(format!("{}: {what}", file.place(block.start)));
+    }
+    // A line that begins with a dot goes on with the statement before it.
+    let code = (block.end..reading.end).find(|at| {
+        let is_blank = text.as_bytes().get(*at).is_none_or(u8::is_ascii_whitespace);
+        reading.part(*at) == Some(Part::Code) && !is_blank
+    });
+    let rest = code.and_then(|at| Some((at, text.get(at..)?)));
+    if let Some((at, rest)) = rest
+        && (rest.starts_with("&.") || (rest.starts_with('.') && !rest.starts_with("..")))
+    {
+        found.push(format!("{}: this goes on with enlist's last line", file.place(at)));
+    }
+    found
+}
+
+/// The lines that give one of these settings another value.
+fn overriding(
+    file: &Source,
+    range: Range<usize>,
+    settings: &[(&str, Value<'_>)],
+) -> Vec<(usize, String)> {
+    let mut all = Vec::new();
+    for (name, wanted) in settings {
+        let is_off = |value: &Value<'_>| matches!(value, Value::Word("false" | "nil"));
+        let mut others = file.assigned(name, range.clone());
+        others.retain(|(_, value)| value != wanted && !(is_off(value) && is_off(wanted)));
+        // One for each line.
+        others.dedup_by_key(|(at, _)| file.place(*at));
+        for (at, value) in others {
             let shown = match value {
                 Value::Text(text) => format!("{name} {text:?}"),
                 Value::Word(word) => format!("{name} {word}"),
                 Value::Other => format!("{name} is set"),
             };
-            (line, format!("{path}, line {}: {shown}", first + line))
-        }));
+            all.push((at, shown));
+        }
     }
-    all.sort();
-    all.into_iter().map(|(_, problem)| problem).collect()
+    all
 }
 
-/// Name and value of a line of enlist's block.
-fn statement(line: &str) -> Option<(&str, Value<'_>)> {
-    let (name, rest) = line.split_once(' ')?;
-    Some((name, value(rest)))
+/// Methods with the name of a setting: a line of enlist's would call them.
+fn redefined(file: &Source, names: &[&str]) -> Vec<(usize, String)> {
+    let defined = file.lines(file.all()).filter_map(|(begin, line)| {
+        let code = line.trim_start();
+        let rest = ["def ", "undef ", "alias "].iter().find_map(|word| code.strip_prefix(word))?;
+        let name = rest.trim_start().trim_start_matches("self.").trim_start_matches([':', '$']);
+        let at = begin + line.len() - code.len();
+        let is_code = file.reading.part(at) == Some(Part::Code);
+        let is_part = |c: char| c.is_alphanumeric() || c == '_';
+        let known = names.iter().find(|known| {
+            name.strip_prefix(**known).is_some_and(|rest| !rest.starts_with(is_part))
+        })?;
+        is_code.then(|| (at, format!("{known} is defined anew")))
+    });
+    defined.collect()
 }
 
-/// The lines that set `name`, each with its value.
-fn assignments<'a>(text: &'a str, name: &str) -> Vec<(usize, Value<'a>)> {
+/// Calls that may set anything, as far as the text shows.
+fn swept(file: &Source, range: Range<usize>) -> Vec<(usize, String)> {
     let mut found = Vec::new();
-    let mut is_comment = false;
-    for (index, line) in text.lines().enumerate() {
-        match line.trim_end() {
-            "__END__" => break,
-            _ if line.starts_with("=begin") => is_comment = true,
-            _ if line.starts_with("=end") => is_comment = false,
-            _ if is_comment => {}
-            _ => found.extend(assigned(line, name).map(|value| (index + 1, value))),
+    for (begin, line) in file.lines(range) {
+        for word in SWEEPING {
+            let at = statement::calls(line, word)
+                .into_iter()
+                .find(|at| file.reading.part(begin + at) == Some(Part::Code));
+            found.extend(at.map(|at| (begin + at, format!("`{word}` may set anything"))));
         }
     }
     found
 }
 
-/// The value that this line gives `name`, if it sets it.
-fn assigned<'a>(line: &'a str, name: &str) -> Option<Value<'a>> {
-    let code = line.trim_start();
-    if code.starts_with('#') {
-        return None;
-    }
-    for (at, _) in line.match_indices(name) {
-        let (before, after) = (line.get(..at)?, line.get(at + name.len()..)?);
-        let is_part = |c: char| c.is_alphanumeric() || c == '_';
-        if before.ends_with(is_part) || after.starts_with(is_part) {
-            continue;
-        }
-        // Chef::Config[:name] = value, Chef::Config["name"] = value
-        let index = after.trim_start_matches(['"', '\'']).strip_prefix(']');
-        if let Some(rest) = index.filter(|_| before.ends_with(['"', '\'', ':'])) {
-            match assigned_by_sign(rest) {
-                Some(rest) => return Some(value(rest)),
-                None => continue,
+/// Settings that name files which do not exist.
+fn missing(client_rb: &Source, later: &[Source], exists: &dyn Fn(&str) -> bool) -> Vec<String> {
+    let mut found = Vec::new();
+    for file in std::iter::once(client_rb).chain(later) {
+        let mut own = Vec::new();
+        for name in FILES {
+            for (at, value) in file.assigned(name, file.all()) {
+                match value {
+                    Value::Text(path) if exists(&path) => {}
+                    Value::Text(path) => {
+                        own.push((at, format!("{name} {path:?} does not exist")));
+                    }
+                    Value::Word("nil" | "false") => {}
+                    _ => own.push((at, format!("{name} is set to what only Ruby can compute"))),
+                }
             }
         }
-        // Chef::Config.name = value, self.name(value)
-        if before.ends_with('.') {
-            let rest = assigned_by_sign(after).or_else(|| after.strip_prefix('('));
-            match rest.or_else(|| argument(after)) {
-                Some(rest) => return Some(value(rest)),
-                None => continue,
-            }
-        }
-        // name value, name(value); `name = value` is a variable of the file's, and sets nothing.
-        if begins_statement(before) && assigned_by_sign(after).is_none() {
-            let given = after.strip_prefix('(').or_else(|| argument(after));
-            if let Some(rest) = given {
-                return Some(value(rest));
-            }
-        }
+        found.extend(in_order(file, own));
     }
-    None
-}
-
-fn begins_statement(before: &str) -> bool {
-    let before = before.trim_end();
-    before.is_empty()
-        || before.ends_with([';', '{', '|', '(', '&'])
-        || before.ends_with(" then")
-        || before.ends_with(" do")
-        || matches!(before, "then" | "else" | "begin")
-        || before.ends_with("; else")
-}
-
-/// The text after `=` or `||=`, but not after `==`, `=~` or `=>`.
-fn assigned_by_sign(after: &str) -> Option<&str> {
-    let rest = after.trim_start();
-    let rest = rest.strip_prefix("||=").or_else(|| rest.strip_prefix('='))?;
-    (!rest.starts_with(['=', '~', '>'])).then_some(rest)
-}
-
-/// An argument without brackets: text that begins a value.
-fn argument(after: &str) -> Option<&str> {
-    let rest = after.strip_prefix([' ', '\t'])?.trim_start();
-    let begins = |c: char| c.is_alphanumeric() || "'\"%:@$[_<(".contains(c);
-    let is_word = |word: &str| {
-        rest.strip_prefix(word).is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric()))
-    };
-    let joins = ["if", "unless", "and", "or", "then", "do", "end"].iter().any(|word| is_word(word));
-    (rest.starts_with(begins) && !joins).then_some(rest)
-}
-
-/// Parses a string without interpolation, or a word, if only a comment follows it.
-fn value(rest: &str) -> Value<'_> {
-    let rest = rest.trim_start();
-    let rest = rest.strip_prefix('(').unwrap_or(rest).trim_start();
-    if let Some(text) = rest.strip_prefix('\'') {
-        return quoted(text, '\'')
-            .filter(|(_, rest)| ends(rest))
-            .map_or(Value::Other, |(text, _)| Value::Text(text));
-    }
-    if let Some(text) = rest.strip_prefix('"') {
-        let plain =
-            quoted(text, '"').filter(|(text, rest)| ends(rest) && !text.contains(['\\', '#']));
-        return plain.map_or(Value::Other, |(text, _)| Value::Text(text));
-    }
-    let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
-    let (word, rest) = rest.split_at(end);
-    if matches!(word, "true" | "false") && ends(rest) { Value::Word(word) } else { Value::Other }
-}
-
-fn ends(rest: &str) -> bool {
-    let rest = rest.trim_start().trim_start_matches([')', ';']).trim_start();
-    rest.is_empty() || rest.starts_with('#')
-}
-
-/// The text up to the closing quote, and what follows it. In single quotes, `\\` and `\'` are one
-/// character (Ruby's documentation, "Literals").
-fn quoted(text: &str, quote: char) -> Option<(String, &str)> {
-    let mut plain = String::new();
-    let mut letters = text.char_indices();
-    while let Some((at, letter)) = letters.next() {
-        match letter {
-            _ if letter == quote => return Some((plain, text.get(at + 1..)?)),
-            '\\' if quote == '\'' => match letters.next() {
-                Some((_, next @ ('\\' | '\''))) => plain.push(next),
-                Some((_, next)) => plain.extend(['\\', next]),
-                None => return None,
-            },
-            // Escapes in double quotes are kept, and the caller does not take such a text as plain.
-            '\\' => {
-                plain.push('\\');
-                plain.extend(letters.next().map(|(_, next)| next));
-            }
-            _ => plain.push(letter),
-        }
-    }
-    None
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const OURS: &str = "chef_server_url 'https://c.example/organizations/default'\nnode_name 'it\\'s'\nclient_key '/etc/chef/client.pem'\ntrusted_certs_dir '/etc/chef/trusted_certs'\nuse_policyfile true\n";
-
-    fn source(path: &str, text: &str) -> Source {
-        Source { path: path.to_owned(), text: text.to_owned() }
-    }
-
-    fn later(text: &str) -> Vec<String> {
-        let client_rb = source("/etc/chef/client.rb", &block::set("", OURS));
-        conflicts(&client_rb, &[source("/etc/chef/client.d/a.rb", text)], OURS)
-    }
-
-    #[test]
-    fn later_lines_with_another_value_are_reported() {
-        for line in [
-            "chef_server_url 'https://other.example/organizations/default'",
-            "chef_server_url(\"https://other.example\")",
-            "  node_name \"web\"",
-            "node_name\t'web'",
-            "Chef::Config[:node_name] = 'web'",
-            "Chef::Config['client_key'] = '/x'",
-            "Chef::Config.node_name = 'web'",
-            "Chef::Config.node_name 'web'",
-            "self.client_key = '/x'",
-            "node_name \"#{ENV['HOSTNAME']}\"",
-            "node_name `hostname`.strip if true; node_name 'x'",
-            "log_level :info; node_name 'web'",
-            "if true then node_name 'web' end",
-            "trusted_certs_dir '/x' # ours",
-            "client_key File.join('/x', 'y')",
-            "client_key_contents 'MII'",
-            "local_mode true",
-            "use_policyfile false",
-            "node_name %q(web)",
-            "node_name :web",
-            "node_name 'it\\'s'.upcase",
-        ] {
-            let found = later(&format!("# one\n{line}\n"));
-            let [problem] = found.as_slice() else { panic!("{line}: {found:?}") };
-            assert!(problem.starts_with("/etc/chef/client.d/a.rb, line 2: "), "{problem}");
-        }
-    }
-
-    #[test]
-    fn lines_without_effect_are_not_reported() {
-        for line in [
-            "# node_name 'web'",
-            "node_name 'it\\'s'",
-            "node_name(\"it's\") # the same",
-            "use_policyfile true",
-            "node_name = 'a variable'",
-            "log_location \"/var/log/#{node_name}.log\"",
-            "node_name_of_old 'web'",
-            "old_node_name 'web'",
-            "puts 'x' if node_name == 'web'",
-            "=begin\nnode_name 'web'\n=end",
-            "__END__\nnode_name 'web'",
-            "local_mode false",
-            "file_cache_path '/var/' + node_name",
-            "x = { node_name: 'web' }",
-        ] {
-            assert_eq!(later(line), Vec::<String>::new(), "{line}");
-        }
-    }
-
-    #[test]
-    fn in_client_rb_only_lines_after_the_block_count() {
-        let text = block::set("node_name 'before'\n", OURS) + "\nnode_name 'behind'\n";
-        let found = conflicts(&source("/etc/chef/client.rb", &text), &[], OURS);
-        assert_eq!(found, ["/etc/chef/client.rb, line 10: node_name \"behind\""]);
-        // A new block is put at the end, after these lines.
-        let without = source("/etc/chef/client.rb", "node_name 'before'\n");
-        assert!(conflicts(&without, &[], OURS).is_empty());
-    }
-
-    #[test]
-    fn the_directory_and_the_order_of_later_files() {
-        assert_eq!(directory(&source("/etc/chef/client.rb", "")), "/etc/chef/client.d");
-        assert_eq!(directory(&source("/etc/chef/client.rb", "client_d_dir '/x'\n")), "/x");
-        let names = ["b.rb", "a.rb", ".c.rb", "d.txt"].map(str::to_owned).to_vec();
-        assert_eq!(read_in_order(names), ["a.rb", "b.rb"]);
-    }
+    found
 }

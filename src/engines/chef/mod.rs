@@ -4,6 +4,8 @@
 
 pub mod block;
 pub mod client_rb;
+mod ruby;
+mod statement;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;

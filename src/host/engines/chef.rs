@@ -1,10 +1,13 @@
 //! Chef on this machine: the files that chef-client reads after `client.rb`.
 
+use std::io::ErrorKind;
+
 use crate::engines::chef::client_rb::{self as settings, Source};
 use crate::engines::chef::{ChefWanted, Product};
 use crate::host::files;
 use crate::host::program;
 use crate::host::root::Root;
+use crate::pki::certificate;
 
 /// The product that is wanted, or else installed. None: it was not looked for, or neither is installed.
 #[must_use]
@@ -19,19 +22,64 @@ pub fn product(root: &Root, wanted: ChefWanted) -> Option<Product> {
     }
 }
 
-/// The lines that override enlist's settings: file, line and setting.
+/// What keeps Chef from using enlist's settings: file, line and setting.
 #[must_use]
 pub fn problems(root: &Root, client_rb: &str, content: &str) -> Vec<String> {
-    let text = root.text(client_rb).unwrap_or_default();
-    let client_rb = Source { path: client_rb.to_owned(), text };
-    let directory = settings::directory(&client_rb);
-    let names = settings::read_in_order(files::names(root, &directory).unwrap_or_default());
-    let later: Vec<Source> = names
-        .into_iter()
-        .filter_map(|name| {
+    let read = |path: &str| match files::read_bounded(root, path, files::LARGEST) {
+        Ok(content) => Ok(Some(Source::new(path, &content))),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(vec![format!("{}: it can't be read: {error}", root.shown(path))]),
+    };
+    let client_rb = match read(client_rb) {
+        Ok(found) => found.unwrap_or_else(|| Source::new(client_rb, b"")),
+        Err(problem) => return problem,
+    };
+    let directory = match settings::directory(&client_rb) {
+        Ok(directory) => directory,
+        Err(problem) => return vec![problem],
+    };
+    let mut later = Vec::new();
+    if let Some(directory) = directory {
+        let names = files::names(root, &directory).unwrap_or_default();
+        for name in settings::read_in_order(names) {
             let path = format!("{directory}/{name}");
-            Some(Source { text: root.text(&path)?, path })
-        })
-        .collect();
-    settings::conflicts(&client_rb, &later, content)
+            // Chef leaves out what is not a file.
+            if files::is_directory(root, &path) {
+                continue;
+            }
+            match read(&path) {
+                Ok(found) => later.extend(found),
+                Err(problem) => return problem,
+            }
+        }
+    }
+    let trusted = settings::trusted(content);
+    let exists = |path: &str| {
+        let ours = trusted.as_deref().and_then(|directory| path.strip_prefix(directory));
+        ours.is_some_and(|name| name == "/enlist-ca.pem") || files::exists(root, path)
+    };
+    let mut found = settings::conflicts(&client_rb, &later, content, &exists);
+    found.extend(trusted.iter().flat_map(|directory| no_certificates(root, directory)));
+    found
+}
+
+/// The files in this directory that Chef would read as certificates, and can't. It makes no request then
+/// (its source, `http/ssl_policies.rb`).
+fn no_certificates(root: &Root, directory: &str) -> Vec<String> {
+    let mut names = files::names(root, directory).unwrap_or_default();
+    names.retain(|name| {
+        // As Ruby's `Dir` does: case-sensitive.
+        [".pem", ".crt"].iter().any(|ending| name.strip_suffix(ending).is_some())
+            && !name.starts_with('.')
+            // These are written anew, and checked otherwise.
+            && !name.starts_with("enlist-ca")
+    });
+    let problem = |name: String| {
+        let path = format!("{directory}/{name}");
+        let content = files::read_bounded(root, &path, files::LARGEST);
+        let is_certificate = content.is_ok_and(|content| certificate::is_certificate(&content));
+        let why = "Chef can't read a certificate from this file, and then trusts no server";
+        (!is_certificate).then(|| format!("{}: {why}", root.shown(&path)))
+    };
+    names.into_iter().filter_map(problem).collect()
 }
