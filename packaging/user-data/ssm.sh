@@ -13,7 +13,7 @@ activation_code_file = "enlist.ssm-activation-code"
 END
 (umask 077 && echo 'the-activations-code' >/etc/credstore/enlist.ssm-activation-code)
 file=/run/${PACKAGE##*/}
-curl -fsSL --retry 5 -o "$file" "$PACKAGE"
+curl -fsSL --retry 5 --retry-all-errors --connect-timeout 10 --max-time 60 -o "$file" "$PACKAGE"
 echo "$SHA256  $file" | sha256sum -c
-case $file in *.rpm) dnf install -y "$file" ;; *) apt-get -o DPkg::Lock::Timeout=300 install -y "$file" ;; esac
+case $file in *.rpm) timeout 10m dnf install -y "$file" ;; *) apt-get -o DPkg::Lock::Timeout=300 install -y "$file" ;; esac
 systemctl start enlist.service
