@@ -61,6 +61,13 @@ impl Kind {
         matches!(self, Self::Transient | Self::Denied)
     }
 
+    /// Whether only a person can help. After any other fault a later start may succeed, so the unit
+    /// restarts the service (`RestartPreventExitStatus` in systemd/enlist.service).
+    #[must_use]
+    pub fn needs_person(self) -> bool {
+        matches!(self, Self::Usage | Self::Data | Self::Rejected | Self::Invariant | Self::Config)
+    }
+
     /// Its name in messages, metrics and JSON.
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -335,4 +342,29 @@ pub fn chain<'a>(
 #[must_use]
 pub fn deepest(error: &(dyn Error + 'static)) -> String {
     chain(error).last().map(ToString::to_string).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Kind;
+
+    #[test]
+    fn the_units_restart_after_each_fault_that_needs_no_person() {
+        let kinds = [
+            Kind::Usage,
+            Kind::Data,
+            Kind::Rejected,
+            Kind::Invariant,
+            Kind::Host,
+            Kind::Transient,
+            Kind::Protocol,
+            Kind::Denied,
+            Kind::Config,
+        ];
+        let codes = kinds.into_iter().filter(|kind| kind.needs_person()).map(Kind::exit_code);
+        let codes = codes.map(|code| code.to_string()).collect::<Vec<_>>().join(" ");
+        let line = format!("\nRestartPreventExitStatus={codes}\n");
+        assert!(include_str!("../systemd/enlist.service").contains(&line), "{line}");
+        assert!(include_str!("../systemd/enlist-join.service").contains(&line), "{line}");
+    }
 }

@@ -59,6 +59,17 @@ pub fn time(unix: i64) -> String {
     text.unwrap_or_else(|| format!("{unix} s after 1970"))
 }
 
+/// A moment near `now` (both in Unix seconds): hours and minutes in UTC, with the date unless it is today.
+#[must_use]
+pub fn moment(now: i64, at: i64) -> String {
+    let of = |unix| OffsetDateTime::from_unix_timestamp(unix).ok();
+    let (Some(today), Some(at)) = (of(now), of(at)) else {
+        return "an unknown time".to_owned();
+    };
+    let time = format!("{:02}:{:02} UTC", at.hour(), at.minute());
+    if at.date() == today.date() { time } else { format!("{} {time}", at.date()) }
+}
+
 fn shown(c: char) -> char {
     match c {
         '\u{2028}' | '\u{2029}' => ' ',

@@ -14,9 +14,9 @@ mod upkeep;
 use std::fs;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use common::{Node, STACK, expect, list, openssl, run, text};
+use common::{Node, STACK, expect, list, openssl, run, target_node, text};
 use enlist_emulator::Options;
 
 /// Longer than anything here takes, even on a busy machine.
@@ -35,6 +35,16 @@ struct Daemon<'a> {
 impl<'a> Daemon<'a> {
     fn start(node: &'a Node) -> Self {
         Self::start_with(node, &[])
+    }
+
+    /// In how many minutes the target that gave up is tried again, as its status says.
+    fn next_try(&self) -> i64 {
+        let line = self.notified.iter().rev().find_map(|line| line.split_once("next try is at "));
+        let at: Vec<i64> =
+            line.unwrap().1[..5].split(':').map(|part| part.parse().unwrap()).collect();
+        let minute = 60 * at[0] + at[1];
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().cast_signed();
+        (minute - now / 60 % 1440).rem_euclid(1440)
     }
 
     fn start_with(node: &'a Node, environment: &[(&str, &str)]) -> Self {
@@ -268,6 +278,15 @@ fn a_target_that_gives_up_does_not_delay_the_others() {
     daemon.ready();
     assert!(daemon.says("opsworks-cm: joined"), "{:?}", daemon.notified);
     assert!(daemon.says("opsworks: gave up"), "{:?}", daemon.notified);
+    assert!(daemon.next_try() >= 40, "{:?}", daemon.notified);
+    daemon.stop();
+    // A fault that may pass is tried again as early as the unit would be started again.
+    let settings = format!("{PUPPET}[opsworks]\nstack_id = \"{STACK}\"\n");
+    let later = target_node(&settings, &["DescribeStacks=garbage*forever"]);
+    let mut daemon = Daemon::start(&later);
+    daemon.ready();
+    assert!(daemon.says("opsworks-cm: joined"), "{:?}", daemon.notified);
+    assert!(daemon.next_try() <= 3, "{:?}", daemon.notified);
     daemon.stop();
     // If it is the only target, the daemon ends with the target's exit code.
     node.settings("[opsworks]\nstack_id = \"00000000-0000-4000-8000-000000000000\"\n");

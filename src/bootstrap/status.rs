@@ -5,8 +5,6 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use time::OffsetDateTime;
-
 use super::Now;
 use super::health::{MembershipName, Problem};
 use super::phase::PhaseName;
@@ -14,6 +12,7 @@ use super::record::{FaultNote, Record};
 use crate::engines::{Finding, Installed};
 use crate::facts::machine::Difference;
 use crate::fault::Kind;
+use crate::text;
 
 /// The status of a running state machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +52,10 @@ impl Waiting {
     #[must_use]
     pub fn sentence(&self, now: Now) -> String {
         let seconds = self.until.saturating_sub(now.mono).as_secs_f64();
-        let until = self.ends.map(|ends| format!(", until {}", moment(now, ends)));
+        let until = self.ends.map(|ends| {
+            let rest = i64::try_from(ends.saturating_sub(now.mono).as_secs()).unwrap_or(i64::MAX);
+            format!(", until {}", text::moment(now.unix, now.unix.saturating_add(rest)))
+        });
         let until = until.unwrap_or_default();
         let reason = &self.reason;
         if self.is_fault {
@@ -62,17 +64,6 @@ impl Waiting {
             format!("waiting: {reason}; asking again in {seconds:.1} s{until}")
         }
     }
-}
-
-/// Hours and minutes by this node's clock, with the date unless it is today.
-fn moment(now: Now, at: Duration) -> String {
-    let rest = i64::try_from(at.saturating_sub(now.mono).as_secs()).unwrap_or(i64::MAX);
-    let of = |unix| OffsetDateTime::from_unix_timestamp(unix).ok();
-    let (Some(today), Some(at)) = (of(now.unix), of(now.unix.saturating_add(rest))) else {
-        return "an unknown time".to_owned();
-    };
-    let time = format!("{:02}:{:02} UTC", at.hour(), at.minute());
-    if at.date() == today.date() { time } else { format!("{} {time}", at.date()) }
 }
 
 /// A step that was done, and its result.

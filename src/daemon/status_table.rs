@@ -49,7 +49,7 @@ pub enum MembershipState {
     /// Joining.
     Pending,
     Member,
-    /// Stopped by a fault that trying again does not cure; tried again after an hour.
+    /// Stopped by a fault that trying again within the budget does not cure.
     GivenUp(Fault),
     /// `enlist leave` was run.
     Left,
@@ -166,7 +166,7 @@ impl StatusTable {
             .entries
             .iter()
             .map(|entry| match &entry.state {
-                MembershipState::GivenUp(fault) => format!("{}: gave up: {fault}", entry.id),
+                MembershipState::GivenUp(_) => format!("{}: gave up: {}", entry.id, entry.doing),
                 MembershipState::Left => format!("{}: has left", entry.id),
                 _ => format!("{}: {}", entry.id, entry.doing),
             })

@@ -16,11 +16,13 @@ use crate::bootstrap::{
 use crate::driver::{drive, milestones, span};
 use crate::fault::{Fault, Kind};
 use crate::host::{Host, Store, clock, facts, timer};
+use crate::text;
 
-/// The pause after a fault that trying again can cure, once the budget is spent.
-const AFTER_BUDGET: Duration = Duration::from_mins(1);
-/// The pause after a fault that trying again does not cure, while other targets work.
-const AFTER_FINAL: Duration = Duration::from_hours(1);
+/// The pause after a fault that ended the join, while other targets work: that of the unit, which
+/// restarts the service where no other target does.
+const BETWEEN_JOINS: Duration = Duration::from_mins(1);
+/// The pause if only a person can help.
+const FOR_A_PERSON: Duration = Duration::from_hours(1);
 /// The least time between two repairs: something may damage the files again at once.
 const BETWEEN_REPAIRS: Duration = Duration::from_mins(10);
 
@@ -200,18 +202,20 @@ impl<'a> TargetWorker<'a> {
 
     /// Reports a fault that ended a join, and waits before the next one.
     async fn pause(&self, fault: &Fault, tries: u32) {
-        let pause = if fault.is_retried() { AFTER_BUDGET } else { AFTER_FINAL };
+        let pause = if fault.kind.needs_person() { FOR_A_PERSON } else { BETWEEN_JOINS };
         let pause = backoff::with_jitter(self.seed, backoff::Stream::Rejoin, tries, pause);
+        let now = clock::unix_now();
+        let next = now.saturating_add(i64::try_from(pause.as_secs()).unwrap_or(i64::MAX));
+        let next = text::moment(now, next);
         tracing::error!(
             message_id = milestones::FAILED,
             kind = fault.kind.word(),
-            "{}",
+            "{}; the next try is at {next}",
             fault.sentence()
         );
         self.update(|entry| {
-            if entry.is_member() || fault.is_retried() {
-                entry.doing = format!("{}; retrying in {} s", fault.line(), pause.as_secs());
-            } else {
+            entry.doing = format!("{}; the next try is at {next}", fault.line());
+            if !entry.is_member() && !fault.is_retried() {
                 entry.gave_up(fault);
             }
         });
