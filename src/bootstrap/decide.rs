@@ -104,9 +104,12 @@ impl Bootstrap {
             Continue(authority) => authority,
             Break(effect) => return Ok(Some(effect)),
         };
-        self.plan.target.check_authority(&authority, now.unix)?;
+        let warnings = self.plan.target.check_authority(&authority, self.observed()?, now.unix)?;
         if has_asked {
             self.journal.step_done(StepKind::Authority, self.plan.target.authority_name());
+        }
+        for warning in warnings {
+            self.journal.step_done(StepKind::Warning, warning);
         }
         if self.applies_settings() {
             self.check_change(&authority, now)?;

@@ -70,6 +70,10 @@ impl Problem {
                     "run `enlist renew --target {id}`; if the authority gives no new certificate: {again}"
                 ),
             ),
+            FileProblem::NotCurrent { todo, .. } => (
+                Kind::Data,
+                format!("{todo} `rm {}`: the engine's next run fetches it", finding.path),
+            ),
             FileProblem::Damaged(_) | FileProblem::Foreign | FileProblem::Unusable(_) => {
                 (Kind::Data, repair)
             }

@@ -105,7 +105,7 @@ impl Monitor {
         let is_due = self.record.is_renewal_due(now.unix);
         self.need = if self.repairs && self.findings.iter().any(Finding::is_key_lost) {
             Some(Need::Rejoin)
-        } else if self.repairs && !self.findings.is_empty() {
+        } else if self.repairs && self.findings.iter().any(Finding::is_for_repair) {
             Some(Need::Repair)
         } else {
             is_due.then_some(Need::Renewal)

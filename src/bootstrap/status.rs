@@ -80,6 +80,8 @@ pub enum StepKind {
     Clone,
     Facts,
     Authority,
+    /// Something of the authority that a person has to look at.
+    Warning,
     Key,
     /// The authority was asked to accept this node.
     Association,
@@ -105,6 +107,7 @@ impl fmt::Display for StepKind {
             Self::Clone => "clone",
             Self::Facts => "facts",
             Self::Authority => "authority",
+            Self::Warning => "warning",
             Self::Key => "key",
             Self::Association => "association",
             Self::Granted => "granted",
@@ -153,6 +156,8 @@ pub struct Report {
     pub changes: Vec<ChangedSetting>,
     /// All that is wrong with the membership.
     pub problems: Vec<Problem>,
+    /// What works, and is not as safe as it could be.
+    pub warnings: Vec<String>,
     /// What the authority says of this node, where it was asked.
     pub probe: Option<Probed>,
     /// The file with which enlist keeps the engine from running.
@@ -208,6 +213,7 @@ impl Report {
             findings: Vec::new(),
             changes: Vec::new(),
             problems: Vec::new(),
+            warnings: Vec::new(),
             probe: None,
             held_by: None,
             fault: record.fault.clone(),

@@ -27,7 +27,7 @@ impl Log {
     fn steps(&mut self, status: &Status) {
         for step in status.steps.iter().skip(self.steps) {
             let (kind, result) = (step.kind, &step.result);
-            if kind == StepKind::Remains {
+            if matches!(kind, StepKind::Remains | StepKind::Warning) {
                 tracing::warn!(step = %kind, %result, "{kind}: {result}");
             } else {
                 tracing::info!(step = %kind, %result, "{kind}: {result}");

@@ -8,8 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use super::chef::block;
 use super::puppet::agent_settings::Expected;
+use super::puppet::reading;
 use super::{Authority, EngineRecord, Grant, Installed, Item, RequiredSettings};
+use crate::pki::authority::{self, AuthorityError};
 use crate::pki::certificate::{self, CertificateError, Expectation};
+use crate::pki::crl::{self, Revocation};
 use crate::pki::{CaBundle, PublicKey};
 use crate::text;
 
@@ -80,6 +83,11 @@ pub enum Problem {
     Unusable(String),
     /// Something overrides the settings.
     Diverted(Vec<Diversion>),
+    /// A revocation list is not valid now: what that means, and what to do before the file is removed.
+    NotCurrent {
+        why: String,
+        todo: &'static str,
+    },
 }
 
 impl fmt::Display for Problem {
@@ -95,6 +103,7 @@ impl fmt::Display for Problem {
                 let places: Vec<&str> = found.iter().map(|one| one.place.as_str()).collect();
                 format!("are overridden ({})", places.join("; "))
             }
+            Self::NotCurrent { why, .. } => format!("is not current ({why})"),
         };
         f.write_str(&text::phrase(&said))
     }
@@ -106,6 +115,12 @@ impl Finding {
     #[must_use]
     pub fn is_key_lost(&self) -> bool {
         self.item == Item::Key && !matches!(self.problem, Problem::Loose(_))
+    }
+
+    /// Whether a repair may help. Only the authority can renew its revocation lists.
+    #[must_use]
+    pub fn is_for_repair(&self) -> bool {
+        !matches!(self.problem, Problem::NotCurrent { .. })
     }
 
     /// Whether something overrides the engine's settings.
@@ -156,8 +171,13 @@ pub fn findings(member: &Membership<'_>, files: &[ObservedFile], unix: i64) -> V
         FileState::Text(text) if file.file.item == Item::Ca => Some(text.as_str()),
         _ => None,
     });
+    let conf = files.iter().find_map(|file| match &file.state {
+        FileState::Text(text) if file.file.item == Item::Settings => Some(text.as_str()),
+        _ => None,
+    });
+    let known = Known { key, ca, conf };
     let findings = files.iter().filter_map(|file| {
-        let problem = problem(member, file, key, ca, unix)?;
+        let problem = problem(member, file, &known, unix)?;
         Some(Finding { item: file.file.item, path: file.file.path.clone(), problem })
     });
     findings.collect()
@@ -198,14 +218,25 @@ impl Membership<'_> {
     }
 }
 
+/// What a file is judged by: the node's own key, and the texts of the CA and of the settings.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    key: Option<&'a PublicKey>,
+    ca: Option<&'a str>,
+    conf: Option<&'a str>,
+}
+
 fn problem(
     member: &Membership<'_>,
     file: &ObservedFile,
-    key: Option<&PublicKey>,
-    ca: Option<&str>,
+    known: &Known<'_>,
     unix: i64,
 ) -> Option<Problem> {
     let text = match &file.state {
+        // The agent fetches new ones.
+        FileState::Missing if file.file.item == Item::Crl && has_old_lists(member, unix) => {
+            return None;
+        }
         FileState::Missing => return Some(Problem::Missing),
         FileState::Damaged(why) => return Some(Problem::Damaged(why.clone())),
         FileState::Key(found) => return (!member.is_own(found)).then_some(Problem::Foreign),
@@ -218,8 +249,9 @@ fn problem(
         FileState::Diverted(problems) => return Some(Problem::Diverted(problems.clone())),
     };
     match file.file.item {
-        Item::Certificate => certificate_problem(member, text, key?, ca, unix),
+        Item::Certificate => certificate_problem(member, text, known.key?, known.ca, unix),
         Item::Ca => ca_problem(member, text, unix),
+        Item::Crl => lists_problem(member, text, known, unix),
         _ => None,
     }
 }
@@ -274,6 +306,37 @@ fn ca_problem(member: &Membership<'_>, text: &str, unix: i64) -> Option<Problem>
         return None;
     }
     Some(Problem::Foreign)
+}
+
+/// A list of a CA above the node that is not valid now.
+fn lists_problem(
+    member: &Membership<'_>,
+    lists: &str,
+    known: &Known<'_>,
+    unix: i64,
+) -> Option<Problem> {
+    if crl::are_current(lists, unix) {
+        return None;
+    }
+    let installed = known.ca.and_then(|ca| CaBundle::from_pem(ca).ok());
+    let ca = installed.or_else(|| CaBundle::from_pem(member.ca()?).ok())?;
+    let setting = known.conf.and_then(|conf| reading::value_of(conf, "certificate_revocation"));
+    let revocation = setting.map(|(_, value)| Revocation::of_setting(&value)).unwrap_or_default();
+    let of = |revocation| {
+        let error = authority::check(&ca, lists, revocation, unix).err();
+        error.filter(AuthorityError::is_of_lists_time)
+    };
+    let why = match of(revocation) {
+        Some(error) => format!("{error}; the agent does not run"),
+        None => authority::not_looked_at(&of(Revocation::Chain)?, revocation),
+    };
+    let todo = "if this clock is right, renew the list on the server (Puppet Server 8.4 and later renews its own), then here";
+    Some(Problem::NotCurrent { why, todo })
+}
+
+/// Whether the lists of the record are not valid any more.
+fn has_old_lists(member: &Membership<'_>, unix: i64) -> bool {
+    member.authority.and_then(Authority::crl).is_some_and(|lists| !crl::are_current(lists, unix))
 }
 
 fn verifies(member: &Membership<'_>, ca: &str, unix: i64) -> bool {

@@ -9,6 +9,7 @@ use super::ssm_agent::{SsmSite, SsmWanted};
 use super::{Authority, Bundle, Place, Proof, RequestAdditions, invariant};
 use crate::facts::Facts;
 use crate::fault::{Fault, Kind};
+use crate::pki::crl::Revocation;
 use crate::pki::{CsrSpec, PublicKey};
 use crate::secret::{Secret, SecretSource};
 
@@ -91,6 +92,12 @@ impl Observed {
     #[must_use]
     pub fn key_directory(&self) -> Option<String> {
         self.puppet.as_ref().map(|site| format!("{}/private_keys", site.ssldir))
+    }
+
+    /// Which revocation lists the engine needs.
+    #[must_use]
+    pub fn revocation(&self) -> Revocation {
+        self.puppet.as_ref().map_or(Revocation::Chain, |site| site.revocation)
     }
 
     /// The id under which the SSM agent is registered.

@@ -102,10 +102,12 @@ fn look(root: &Root, store: &Store, file: &Installed, engines_account: Option<&s
             Ok(key) => FileState::Key(key),
             Err(error) => FileState::Damaged(error.to_string()),
         },
-        Item::Certificate | Item::Ca | Item::Settings => match std::str::from_utf8(&content) {
-            Ok(text) => FileState::Text(text.to_owned()),
-            Err(_) => FileState::Damaged("it is not UTF-8 text".to_owned()),
-        },
+        Item::Certificate | Item::Ca | Item::Crl | Item::Settings => {
+            match std::str::from_utf8(&content) {
+                Ok(text) => FileState::Text(text.to_owned()),
+                Err(_) => FileState::Damaged("it is not UTF-8 text".to_owned()),
+            }
+        }
         Item::AgentIdentity => {
             let text = std::str::from_utf8(&content).unwrap_or_default();
             FileState::Identity(engines::identity(text))

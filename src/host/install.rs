@@ -135,10 +135,13 @@ pub fn set(root: &Root, store: &Store, path: &str, values: &[(&str, &str)]) -> R
     edit(root, store, &at, |text| ini::set(text, values))
 }
 
-/// Whether the file has these revocation lists or newer ones: the engine fetches them by itself.
+/// Whether these revocation lists are not installed: the file has them or newer ones, which the engine fetches by
+/// itself, or there is none and these have expired.
 fn has_newer(root: &Root, at: &Place, lists: &str) -> Result<bool, Fault> {
-    let found = files::read_if_there(root, &at.path)?;
-    let found = found.and_then(|found| String::from_utf8(found).ok());
+    let Some(found) = files::read_if_there(root, &at.path)? else {
+        return Ok(!crl::are_current(lists, unix_now()));
+    };
+    let found = String::from_utf8(found).ok();
     Ok(found.is_some_and(|found| crl::is_as_new(&found, lists)))
 }
 

@@ -9,6 +9,7 @@ use rustls_pki_types::CertificateDer;
 
 use super::CaBundle;
 use super::certificate::parse;
+use super::crl::{Revocation, is_current};
 use crate::text::time;
 
 /// The longest way from a CA to its root.
@@ -29,34 +30,50 @@ pub enum AuthorityError {
     NoList(String),
     #[error("the revocation list of the CA {0} is not signed with the key of this CA")]
     WrongSigner(String),
+    #[error("the revocation list of the CA {0} expired at {1}, by this node's clock")]
+    ListExpired(String, String),
+    #[error("the revocation list of the CA {0} is valid from {1} on, by this node's clock")]
+    ListNotYetValid(String, String),
 }
 
 impl AuthorityError {
     /// Whether it would do at another time.
     #[must_use]
     pub fn is_about_time(&self) -> bool {
-        matches!(self, Self::Expired(..) | Self::NotYetValid(..))
+        matches!(self, Self::Expired(..) | Self::NotYetValid(..)) || self.is_of_lists_time()
+    }
+
+    /// Whether a list is not valid now.
+    #[must_use]
+    pub fn is_of_lists_time(&self) -> bool {
+        matches!(self, Self::ListExpired(..) | Self::ListNotYetValid(..))
     }
 
     /// Whether the certificates are good, and a list is not.
     #[must_use]
     pub fn is_of_list(&self) -> bool {
-        matches!(self, Self::NoList(_) | Self::WrongSigner(_))
+        matches!(self, Self::NoList(_) | Self::WrongSigner(_)) || self.is_of_lists_time()
     }
 }
 
-/// Whether one of the CAs that may sign a node's certificate is valid up to a root, with a list of each CA
-/// on the way. `now` is in Unix seconds. Lists that have expired count, as for [`super::crl::check`].
+/// Whether one of the CAs that may sign a node's certificate is valid up to a root, with the lists that
+/// count. `now` is in Unix seconds.
 ///
 /// # Errors
 /// Why the first of them is not.
-pub fn check(bundle: &CaBundle, lists: &str, now: i64) -> Result<(), AuthorityError> {
+pub fn check(
+    bundle: &CaBundle,
+    lists: &str,
+    revocation: Revocation,
+    now: i64,
+) -> Result<(), AuthorityError> {
     let blocks = pem::parse_many(lists).unwrap_or_default();
     let lists = blocks.iter().filter_map(|block| {
         CertificateRevocationList::from_der(block.contents()).ok().map(|(_, list)| list)
     });
     let certificates = bundle.ders().filter_map(|der| Some((der, parse(der)?)));
-    let known = Known { certificates: certificates.collect(), lists: lists.collect(), now };
+    let (certificates, lists) = (certificates.collect(), lists.collect());
+    let known = Known { certificates, lists, revocation, now };
     let mut first = None;
     for (index, _) in known.signers() {
         match known.check(index, &mut Vec::new()) {
@@ -67,9 +84,16 @@ pub fn check(bundle: &CaBundle, lists: &str, now: i64) -> Result<(), AuthorityEr
     first.map_or(Ok(()), Err)
 }
 
+/// What is said of a list that is not valid now and that the agent does not look at.
+#[must_use]
+pub fn not_looked_at(error: &AuthorityError, revocation: Revocation) -> String {
+    format!("{error}; the agent runs, because its certificate_revocation is {revocation}")
+}
+
 struct Known<'a> {
     certificates: Vec<(&'a [u8], X509Certificate<'a>)>,
     lists: Vec<CertificateRevocationList<'a>>,
+    revocation: Revocation,
     now: i64,
 }
 
@@ -96,21 +120,13 @@ impl<'a> Known<'a> {
         if self.now >= end {
             return Err(AuthorityError::Expired(name, time(end)));
         }
-        let own =
-            |list: &&CertificateRevocationList<'_>| list.issuer().as_raw() == ca.subject().as_raw();
-        let mut lists = self.lists.iter().filter(own).peekable();
-        if lists.peek().is_none() {
-            return Err(AuthorityError::NoList(name));
-        }
-        let lists: Vec<_> = lists.filter(|list| has_signed(der, list)).collect();
-        if lists.is_empty() {
-            return Err(AuthorityError::WrongSigner(name));
-        }
-        if let Some((_, lower)) = below.last().and_then(|lower| self.certificates.get(*lower)) {
-            let mut revoked = lists.iter().flat_map(|list| list.iter_revoked_certificates());
-            if revoked.any(|entry| entry.raw_serial() == lower.raw_serial()) {
-                return Err(AuthorityError::Revoked(lower.subject().to_string()));
-            }
+        let counts = match self.revocation {
+            Revocation::Chain => true,
+            Revocation::Leaf => below.is_empty(),
+            Revocation::Off => false,
+        };
+        if counts {
+            self.check_lists(der, ca, below)?;
         }
         if is_self_issued(ca) || below.len() >= LONGEST_PATH {
             return Ok(());
@@ -119,6 +135,46 @@ impl<'a> Known<'a> {
         let result = self.check_above(ca, below);
         below.pop();
         result
+    }
+
+    /// Checks the lists of a CA. One that is good is enough.
+    fn check_lists(
+        &self,
+        der: &[u8],
+        ca: &X509Certificate<'_>,
+        below: &[usize],
+    ) -> Result<(), AuthorityError> {
+        let name = || ca.subject().to_string();
+        let own =
+            |list: &&CertificateRevocationList<'_>| list.issuer().as_raw() == ca.subject().as_raw();
+        let mut lists = self.lists.iter().filter(own).peekable();
+        if lists.peek().is_none() {
+            return Err(AuthorityError::NoList(name()));
+        }
+        let lists: Vec<_> = lists.filter(|list| has_signed(der, list)).collect();
+        if lists.is_empty() {
+            return Err(AuthorityError::WrongSigner(name()));
+        }
+        if let Some((_, lower)) = below.last().and_then(|lower| self.certificates.get(*lower)) {
+            let mut revoked = lists.iter().flat_map(|list| list.iter_revoked_certificates());
+            if revoked.any(|entry| entry.raw_serial() == lower.raw_serial()) {
+                return Err(AuthorityError::Revoked(lower.subject().to_string()));
+            }
+        }
+        if lists.iter().any(|list| is_current(list, self.now)) {
+            return Ok(());
+        }
+        let end =
+            |list: &&CertificateRevocationList<'_>| list.next_update().map(|it| it.timestamp());
+        let newest = lists.into_iter().max_by_key(end);
+        let expired = newest.and_then(|list| end(&list)).filter(|end| *end <= self.now);
+        Err(match (expired, newest) {
+            (Some(end), _) => AuthorityError::ListExpired(name(), time(end)),
+            (None, Some(list)) => {
+                AuthorityError::ListNotYetValid(name(), time(list.last_update().timestamp()))
+            }
+            (None, None) => AuthorityError::NoList(name()),
+        })
     }
 
     /// Checks the CAs that may have issued this one, until one of them will do.
@@ -163,7 +219,7 @@ mod tests {
         IsCa, KeyIdMethod, KeyPair, RevokedCertParams, SerialNumber, date_time_ymd,
     };
 
-    use super::{AuthorityError, check};
+    use super::{AuthorityError, Revocation, check};
     use crate::pki::CaBundle;
 
     type Issuer = CertifiedIssuer<'static, KeyPair>;
@@ -192,6 +248,10 @@ mod tests {
     }
 
     fn list(issuer: &Issuer, revoked: &[u64]) -> String {
+        dated(issuer, revoked, (2020, 2040))
+    }
+
+    fn dated(issuer: &Issuer, revoked: &[u64], (from, until): (i32, i32)) -> String {
         let one = |serial: &u64| RevokedCertParams {
             serial_number: SerialNumber::from(*serial),
             revocation_time: date_time_ymd(2020, 1, 1),
@@ -199,8 +259,8 @@ mod tests {
             invalidity_date: None,
         };
         let list = CertificateRevocationListParams {
-            this_update: date_time_ymd(2020, 1, 1),
-            next_update: date_time_ymd(2021, 1, 1),
+            this_update: date_time_ymd(from, 1, 1),
+            next_update: date_time_ymd(until, 1, 1),
             crl_number: SerialNumber::from(1),
             issuing_distribution_point: None,
             revoked_certs: revoked.iter().map(one).collect(),
@@ -210,8 +270,42 @@ mod tests {
     }
 
     fn checked(certificates: &[&Issuer], lists: &[String]) -> Result<(), AuthorityError> {
+        checked_for(Revocation::Chain, certificates, lists)
+    }
+
+    fn checked_for(
+        revocation: Revocation,
+        certificates: &[&Issuer],
+        lists: &[String],
+    ) -> Result<(), AuthorityError> {
         let bundle: String = certificates.iter().map(|ca| ca.pem()).collect();
-        check(&CaBundle::from_pem(&bundle).unwrap(), &lists.concat(), NOW)
+        check(&CaBundle::from_pem(&bundle).unwrap(), &lists.concat(), revocation, NOW)
+    }
+
+    #[test]
+    fn a_list_that_is_not_valid_now_counts_as_puppets_agent_counts_it() {
+        let root = root("root", 2040);
+        let low = below(&root);
+        let both = [&low, &root];
+        let (good, old, new) = ((2020, 2040), (2020, 2021), (2035, 2040));
+        let lists = |of_low, of_root| [dated(&low, &[], of_low), dated(&root, &[], of_root)];
+        let expired = |name: &str| {
+            let (name, at) = (format!("CN={name}"), "2021-01-01T00:00:00Z".to_owned());
+            Err(AuthorityError::ListExpired(name, at))
+        };
+        assert_eq!(checked(&both, &lists(old, good)), expired("below"));
+        assert_eq!(checked(&both, &lists(good, old)), expired("root"));
+        assert!(matches!(
+            checked(&both, &lists(good, new)),
+            Err(error @ AuthorityError::ListNotYetValid(..)) if error.is_about_time() && error.is_of_list()
+        ));
+        assert_eq!(checked_for(Revocation::Leaf, &both, &lists(good, old)), Ok(()));
+        assert_eq!(checked_for(Revocation::Leaf, &both, &lists(old, good)), expired("below"));
+        assert_eq!(checked_for(Revocation::Off, &both, &lists(old, old)), Ok(()));
+        assert_eq!(checked_for(Revocation::Off, &both, &[]), Ok(()));
+        // An old one beside the new one does no harm.
+        let each = [lists(old, old), lists(good, good)].concat();
+        assert_eq!(checked(&both, &each), Ok(()));
     }
 
     #[test]

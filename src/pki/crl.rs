@@ -16,6 +16,57 @@ use super::certificate::{CaBundle, Certificate, is_root};
 
 const LABEL: &str = "X509 CRL";
 
+/// How far in the future a list may begin, in seconds.
+const TOLERANCE: i64 = 300;
+
+/// Which revocation lists count: Puppet's `certificate_revocation`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, strum::Display)]
+#[strum(serialize_all = "lowercase")]
+pub enum Revocation {
+    /// That of each CA up to the root.
+    #[default]
+    Chain,
+    /// That of the CA that signed the certificate.
+    Leaf,
+    /// None is needed. A certificate that one of them has is refused all the same.
+    #[strum(serialize = "false")]
+    Off,
+}
+
+/// Revocation lists, PEM, and which of them count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lists {
+    pub pem: String,
+    pub revocation: Revocation,
+}
+
+impl Revocation {
+    /// The value of the setting (Puppet's source, `settings/certificate_revocation_setting.rb`). Puppet refuses
+    /// any other text.
+    #[must_use]
+    pub fn of_setting(value: &str) -> Self {
+        match value {
+            "leaf" => Self::Leaf,
+            "false" => Self::Off,
+            _ => Self::Chain,
+        }
+    }
+
+    fn depth(self) -> RevocationCheckDepth {
+        match self {
+            Self::Chain => RevocationCheckDepth::Chain,
+            Self::Leaf | Self::Off => RevocationCheckDepth::EndEntity,
+        }
+    }
+
+    fn of_unknown(self) -> UnknownStatusPolicy {
+        match self {
+            Self::Chain | Self::Leaf => UnknownStatusPolicy::Deny,
+            Self::Off => UnknownStatusPolicy::Allow,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CrlError {
     #[error("it is not PEM")]
@@ -78,6 +129,23 @@ pub fn is_as_new(found: &str, recorded: &str) -> bool {
     recorded.iter().all(is_covered)
 }
 
+/// Whether each list of a text is valid at this time, in Unix seconds. Also true where it has none.
+#[must_use]
+pub fn are_current(text: &str, now: i64) -> bool {
+    let blocks = pem::parse_many(text).unwrap_or_default();
+    blocks.iter().all(|block| {
+        let list = CertificateRevocationList::from_der(block.contents());
+        list.is_ok_and(|(_, list)| is_current(&list, now))
+    })
+}
+
+/// Whether a list is valid now. It may begin a little later: Puppet's agent allows as much (its source,
+/// `ssl/verifier.rb`).
+pub(super) fn is_current(list: &CertificateRevocationList<'_>, now: i64) -> bool {
+    let has_begun = list.last_update().timestamp() <= now.saturating_add(TOLERANCE);
+    has_begun && list.next_update().is_none_or(|end| end.timestamp() > now)
+}
+
 /// Identifies a list: its issuer, the key, and the version.
 struct Edition {
     issuer: Vec<u8>,
@@ -112,8 +180,8 @@ fn edition(der: &[u8]) -> Option<Edition> {
     Some(Edition { issuer, key, number, this_update: list.last_update().timestamp() })
 }
 
-/// Whether the lists of every CA above a certificate are there, and none of them has it or a CA
-/// above it. An expired list is used too: only the authority can renew it.
+/// Whether the lists that count for a certificate are there, and none of them has it or a CA above it. An
+/// expired list is used too: [`super::authority::check`] finds it.
 ///
 /// # Errors
 /// `Revoked`, or what is wrong with the lists. `now` is in Unix seconds.
@@ -121,14 +189,15 @@ pub fn check(
     certificate: &Certificate,
     ca: &CaBundle,
     lists: &str,
+    revocation: Revocation,
     now: i64,
 ) -> Result<(), CrlError> {
     let lists = read(lists)?;
     let lists: Vec<&CertRevocationList<'_>> = lists.iter().collect();
     let revocation = RevocationOptionsBuilder::new(&lists)
         .map_err(|_| CrlError::Empty)?
-        .with_depth(RevocationCheckDepth::Chain)
-        .with_status_policy(UnknownStatusPolicy::Deny)
+        .with_depth(revocation.depth())
+        .with_status_policy(revocation.of_unknown())
         .with_expiration_policy(ExpirationPolicy::Ignore)
         .build();
     let leaf = pem::parse(&certificate.pem).map_err(|_| CrlError::NotPem)?;
@@ -170,7 +239,7 @@ mod tests {
         date_time_ymd,
     };
 
-    use super::{CrlError, check, is_as_new, read};
+    use super::{CrlError, Revocation, check, is_as_new, read};
     use crate::pki::{CaBundle, Certificate};
 
     type Issuer = CertifiedIssuer<'static, KeyPair>;
@@ -221,10 +290,14 @@ mod tests {
         let (issuer, other, forger) = (ca("one"), ca("other"), ca("one"));
         let bundle = CaBundle::from_pem(&issuer.pem()).unwrap();
         let node = leaf(&issuer, 5);
-        assert_eq!(check(&node, &bundle, &list(&issuer, &[6]), NOW), Ok(()));
-        assert_eq!(check(&node, &bundle, &list(&issuer, &[5]), NOW), Err(CrlError::Revoked));
-        assert_eq!(check(&node, &bundle, &list(&other, &[]), NOW), Err(CrlError::Missing));
-        assert_eq!(check(&node, &bundle, &list(&forger, &[]), NOW), Err(CrlError::WrongSigner));
+        let checked = |lists: &str| check(&node, &bundle, lists, Revocation::Chain, NOW);
+        assert_eq!(checked(&list(&issuer, &[6])), Ok(()));
+        assert_eq!(checked(&list(&issuer, &[5])), Err(CrlError::Revoked));
+        assert_eq!(checked(&list(&other, &[])), Err(CrlError::Missing));
+        assert_eq!(checked(&list(&forger, &[])), Err(CrlError::WrongSigner));
+        let without = |lists: &str| check(&node, &bundle, lists, Revocation::Off, NOW);
+        assert_eq!(without(&list(&other, &[])), Ok(()));
+        assert_eq!(without(&list(&issuer, &[5])), Err(CrlError::Revoked));
     }
 
     #[test]

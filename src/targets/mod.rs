@@ -177,12 +177,23 @@ pub trait Target: Send {
         self.discover(facts, answers)
     }
 
-    /// Whether the authority that was found can work. `unix` is the time in seconds.
+    /// Whether the authority that was found can work. Returns warnings. `unix` is the time in seconds.
     ///
     /// # Errors
     /// `Data` where its CA or its lists can't be used.
-    fn check_authority(&self, _found: &Authority, _unix: i64) -> Result<(), Fault> {
-        Ok(())
+    fn check_authority(
+        &self,
+        _found: &Authority,
+        _observed: &Observed,
+        _unix: i64,
+    ) -> Result<Vec<String>, Fault> {
+        Ok(Vec::new())
+    }
+
+    /// What is said of the settings each time that the membership is shown. `known` is its authority.
+    fn warnings(&self, known: Option<&Authority>) -> Vec<String> {
+        let _ = known;
+        Vec::new()
     }
 
     /// Whether the authority may know this node already although no record does. Then `reconcile`

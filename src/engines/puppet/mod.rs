@@ -23,8 +23,9 @@ use super::{
     node,
 };
 use crate::fault::{Fault, Kind};
+use crate::pki::authority;
 use crate::pki::certificate::{self, CertificateError, Expectation};
-use crate::pki::crl::{self, CrlError};
+use crate::pki::crl::{self, CrlError, Revocation};
 use crate::pki::{CaBundle, name};
 use crate::secret::Secret;
 use agent_settings::Expected;
@@ -93,6 +94,9 @@ pub struct PuppetSite {
     /// Puppet's error message, where it can't read its settings and ignores them.
     #[serde(skip)]
     pub complaint: Option<String>,
+    /// Which revocation lists the agent needs, by `puppet.conf`.
+    #[serde(skip)]
+    pub revocation: Revocation,
     /// The file that names the site's own OIDs: its path and its text.
     #[serde(skip)]
     pub oid_mapping: Option<(String, String)>,
@@ -270,10 +274,15 @@ pub fn accept(
     let expected = Expectation { key: &node.key()?.public, name: node.name, ca: &ca, now: unix };
     let checked = certificate::check(certificate, &expected).map_err(|error| refused(&error))?;
     if let Some(lists) = node.authority.crl() {
-        crl::check(&checked, &ca, lists, unix).map_err(|error| match error {
+        let revocation = node.observed.revocation();
+        crl::check(&checked, &ca, lists, revocation, unix).map_err(|error| match error {
             CrlError::Revoked => unacceptable(node, certificate, who, &error),
             error => unusable_lists(node, lists, who, &error),
         })?;
+        // They may have expired since they were fetched.
+        authority::check(&ca, lists, revocation, unix)
+            .or_else(|error| if error.is_of_list() { Err(error) } else { Ok(()) })
+            .map_err(|error| unusable_lists(node, lists, who, &error))?;
     }
     Ok(Grant::Certificate {
         pem: checked.pem,
@@ -294,7 +303,12 @@ pub fn unacceptable(
 }
 
 /// The fault where the lists are, not the certificate.
-fn unusable_lists(node: &NodeContext<'_>, lists: &str, who: &str, error: &CrlError) -> Fault {
+fn unusable_lists(
+    node: &NodeContext<'_>,
+    lists: &str,
+    who: &str,
+    error: &(dyn Error + 'static),
+) -> Fault {
     let what = "the CA's revocation lists can't be used, and nothing was installed";
     let todo = "have the server give a valid list of each CA up to the root; then `enlist join`, which fetches them again";
     Fault::new(Kind::Data, what, format!("node {}, {who}", node.name), todo)

@@ -18,6 +18,7 @@ use crate::host::process::{self, Network};
 use crate::host::program;
 use crate::host::root::Root;
 use crate::host::store::Store;
+use crate::pki::crl::Revocation;
 use crate::pki::public_key::sha256;
 use crate::secret::Secret;
 
@@ -77,6 +78,9 @@ pub async fn site(root: &Root, wanted: Option<PuppetWanted>) -> Result<Option<Pu
             .filter(|value| value.starts_with('/'))
             .unwrap_or_else(|| format!("{}/{default}", site.confdir))
     };
+    let revocation = reading::value_of(&conf, "certificate_revocation");
+    site.revocation =
+        revocation.map_or_else(Revocation::default, |(_, value)| Revocation::of_setting(&value));
     let path = site.csr_attributes_path.clone();
     let path = path.unwrap_or_else(|| named("csr_attributes", "csr_attributes.yaml"));
     let mapping = named("trusted_oid_mapping_file", "custom_trusted_oid_mapping.yaml");

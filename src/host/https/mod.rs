@@ -21,6 +21,7 @@ use tokio::time::timeout;
 use super::net::{HttpClients, ProxyRefused};
 use super::tls::Reason;
 use crate::fault::{Fault, deepest};
+use crate::pki::crl::Lists;
 use crate::targets::address::bracketed;
 use connect::connect;
 
@@ -42,8 +43,8 @@ pub struct Server<'a> {
 pub enum Trust<'a> {
     /// With the certificates of this CA, PEM.
     Ca(&'a str),
-    /// With the certificates of this CA, and the revocation list of each CA up to the root, PEM.
-    CaAndLists(&'a str, &'a str),
+    /// With the certificates of this CA, PEM, and with revocation lists.
+    CaAndLists(&'a str, &'a Lists),
     /// With the CAs that this system trusts.
     System,
     /// Not at all. Then send no secret, and verify the answer by other means.

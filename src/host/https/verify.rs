@@ -23,6 +23,7 @@ use super::connect::{name_of, refused};
 use super::{HttpsError, Identity, Server, Trust};
 use crate::host::net::{HttpClients, Since1970};
 use crate::host::tls::Reason;
+use crate::pki::crl::Revocation;
 
 /// The TLS settings for a server.
 ///
@@ -78,16 +79,25 @@ fn verifier(
         Trust::Unchecked => {
             return Ok(Arc::new(Anybody(provider.signature_verification_algorithms)));
         }
-        Trust::Ca(pem) => (roots(pem.as_bytes()), ""),
-        Trust::CaAndLists(pem, lists) => (roots(pem.as_bytes()), lists),
+        Trust::Ca(pem) => (roots(pem.as_bytes()), None),
+        Trust::CaAndLists(pem, lists) => (roots(pem.as_bytes()), Some(lists)),
         Trust::System => {
             let pem = clients.system_roots().map_err(HttpsError::NoRoots)?;
-            (roots(&pem), "")
+            (roots(&pem), None)
         }
     };
-    let lists = CertificateRevocationListDer::pem_slice_iter(lists.as_bytes()).flatten();
+    let (pem, revocation) =
+        lists.map_or(("", Revocation::Chain), |it| (it.pem.as_str(), it.revocation));
+    let lists = CertificateRevocationListDer::pem_slice_iter(pem.as_bytes()).flatten();
     // A list that has expired counts: it says no less than no list.
     let builder = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
+    let builder = match revocation {
+        Revocation::Chain => builder,
+        Revocation::Leaf => builder.only_check_end_entity_revocation(),
+        Revocation::Off => {
+            builder.only_check_end_entity_revocation().allow_unknown_revocation_status()
+        }
+    };
     match builder.with_crls(lists).build() {
         Ok(verifier) => Ok(verifier),
         Err(VerifierBuilderError::InvalidCrl(why)) => {

@@ -3,6 +3,7 @@
 //! Source: Puppet Server's documentation, "Puppet CA API", and its source. Versions 5 to 8 and
 //! OpenVox Server have the same calls.
 
+use crate::pki::crl::Lists;
 use crate::targets::api::Call;
 
 /// One call, and whom to ask.
@@ -19,7 +20,7 @@ pub struct Request {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trust {
     /// With these CA certificates, PEM, and with their revocation lists, PEM, where they are known.
-    Ca { ca: String, lists: Option<String> },
+    Ca { ca: String, lists: Option<Lists> },
     /// Not at all: what it sends is compared with a pin.
     Pinned,
     /// Not at all: what it sends is believed, and that is logged.

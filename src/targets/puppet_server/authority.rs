@@ -5,15 +5,24 @@ use crate::engines::Authority;
 use crate::fault::{Fault, Kind};
 use crate::pki::CaBundle;
 use crate::pki::authority::{self, AuthorityError};
+use crate::pki::crl::Revocation;
+use crate::pki::public_key::sha256;
 use crate::targets::Target;
 
 impl PuppetServer {
+    /// Returns what is wrong with a list that Puppet's agent does not look at.
+    ///
     /// # Errors
     /// `Data`, with the list or the CA as evidence.
-    pub(super) fn check_found(&self, found: &Authority, unix: i64) -> Result<(), Fault> {
-        let (Some(ca), Some(lists)) = (found.ca(), found.crl()) else { return Ok(()) };
-        let Ok(bundle) = CaBundle::from_pem(ca) else { return Ok(()) };
-        authority::check(&bundle, lists, unix).map_err(|error| {
+    pub(super) fn check_found(
+        &self,
+        found: &Authority,
+        revocation: Revocation,
+        unix: i64,
+    ) -> Result<Vec<String>, Fault> {
+        let (Some(ca), Some(lists)) = (found.ca(), found.crl()) else { return Ok(Vec::new()) };
+        let Ok(bundle) = CaBundle::from_pem(ca) else { return Ok(Vec::new()) };
+        authority::check(&bundle, lists, revocation, unix).map_err(|error| {
             let what = if error.is_of_list() {
                 "the CA's revocation lists can't be used, and nothing was asked of the CA"
             } else {
@@ -24,8 +33,20 @@ impl PuppetServer {
                 .because(&error)
                 .with_evidence(label, text);
             if error.is_about_time() { fault.about_time() } else { fault }
-        })
+        })?;
+        let others = authority::check(&bundle, lists, Revocation::Chain, unix).err();
+        let others = others.filter(AuthorityError::is_of_lists_time);
+        Ok(others.map(|error| authority::not_looked_at(&error, revocation)).into_iter().collect())
     }
+}
+
+/// What is said of a CA that was trusted on first use.
+pub(super) fn unpinned(ca: &str) -> Option<String> {
+    let bundle = CaBundle::from_pem(ca).ok()?;
+    let pin = sha256(bundle.ders().next()?);
+    Some(format!(
+        "the CA was trusted without a check (trust_on_first_use); compare this SHA-256 with that on the server (`openssl x509 -noout -fingerprint -sha256 -in $(puppet config print cacert --section server)`), then write ca_fingerprint = \"{pin}\" in place of trust_on_first_use"
+    ))
 }
 
 fn todo(error: &AuthorityError) -> &'static str {
@@ -44,6 +65,12 @@ fn todo(error: &AuthorityError) -> &'static str {
         }
         AuthorityError::NoList(_) => {
             "append the missing list to the server's ca_crl.pem (`puppet config print cacrl --section server` says where), and restart the server; then `enlist join`"
+        }
+        AuthorityError::ListExpired(..) => {
+            "if this clock is right, renew the list on the server (Puppet Server 8.4 and later renews its own); then `enlist join`. Until then, no agent of this server runs, unless its puppet.conf has certificate_revocation = false"
+        }
+        AuthorityError::ListNotYetValid(..) => {
+            "set this clock (`timedatectl set-ntp true`), or that of the server; then `enlist join`"
         }
         AuthorityError::WrongSigner(_) => {
             "put a list that is signed with the CA's present key into the server's ca_crl.pem (`puppet config print cacrl --section server` says where), and restart the server; then `enlist join`"

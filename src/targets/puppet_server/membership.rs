@@ -13,6 +13,7 @@ use crate::engines::puppet;
 use crate::engines::{Authority, Grant, Identity, NodeContext};
 use crate::fault::{Fault, Kind};
 use crate::pki::certificate::Certificate;
+use crate::pki::crl::{Lists, Revocation};
 use crate::pki::{CaBundle, certificate, crl, csr};
 
 /// How often a server that renews nothing is asked again.
@@ -155,7 +156,10 @@ impl PuppetServer {
         let remains = || Ok(Question::Done(Departure::Remains(remains(name))));
         let Some(ca) = member.authority.and_then(Authority::ca) else { return remains() };
         let lists = answers.iter().find_map(|answer| match answer {
-            RevocationLists(lists) => Some(lists.text.clone()),
+            RevocationLists(lists) => {
+                let revocation = member.observed.revocation();
+                Some(Lists { pem: lists.text.clone(), revocation })
+            }
             _ => None,
         });
         let trust = api::Trust::Ca { ca: ca.to_owned(), lists };
@@ -205,7 +209,7 @@ pub(super) fn is_revoked(lists: Option<&str>, ca: &str, former: &Identity<'_>, u
         serial: former.serial.to_owned(),
         not_after: former.not_after,
     };
-    crl::check(&certificate, &ca, lists, unix) == Err(crl::CrlError::Revoked)
+    crl::check(&certificate, &ca, lists, Revocation::Off, unix) == Err(crl::CrlError::Revoked)
 }
 
 /// What a person does for a new certificate.

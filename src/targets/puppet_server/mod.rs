@@ -24,6 +24,7 @@ use crate::engines::puppet;
 use crate::engines::{Authority, EngineId, NodeContext, Observed, RequestAdditions};
 use crate::facts::Facts;
 use crate::fault::{Fault, Kind};
+use crate::pki::crl::Lists;
 use crate::pki::pin::{Pin, PinError};
 use crate::pki::{CaBundle, certificate, crl, csr};
 use api::{Action, Document, Request, Trust};
@@ -104,8 +105,19 @@ impl Target for PuppetServer {
         }
     }
 
-    fn check_authority(&self, found: &Authority, unix: i64) -> Result<(), Fault> {
-        self.check_found(found, unix)
+    fn check_authority(
+        &self,
+        found: &Authority,
+        observed: &Observed,
+        unix: i64,
+    ) -> Result<Vec<String>, Fault> {
+        self.check_found(found, observed.revocation(), unix)
+    }
+
+    fn warnings(&self, known: Option<&Authority>) -> Vec<String> {
+        let is_unchecked = matches!(self.ca, Ca::FirstUse);
+        let known = known.filter(|_| is_unchecked).and_then(Authority::ca);
+        known.and_then(authority::unpinned).into_iter().collect()
     }
 
     /// The CA may have a certificate or a request of this name, ours or somebody else's.
@@ -295,7 +307,8 @@ impl PuppetServer {
 
     fn ask_of(&self, node: &NodeContext<'_>, action: Action) -> super::Request {
         let ca = node.authority.ca().unwrap_or_default().to_owned();
-        let lists = node.authority.crl().map(str::to_owned);
+        let revocation = node.observed.revocation();
+        let lists = node.authority.crl().map(|pem| Lists { pem: pem.to_owned(), revocation });
         self.ask(Trust::Ca { ca, lists }, action)
     }
 
