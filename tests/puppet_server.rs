@@ -8,6 +8,8 @@ mod authority;
 mod common;
 #[path = "puppet_server/leaving.rs"]
 mod leaving;
+#[path = "puppet_server/list_times.rs"]
+mod list_times;
 #[path = "puppet_server/network.rs"]
 mod network;
 #[path = "puppet_server/password.rs"]
@@ -29,6 +31,7 @@ use common::server::Server;
 use common::{NAME, Node, OtherMachine, expect, openssl, run, text};
 use enlist_emulator::control::{Autosign, CaPolicy};
 use enlist_emulator::{CaSource, Emulator, Options};
+use serde_json::Value;
 
 const LOOK: [&str; 3] = ["GetCertificateRevocationList", "GetCertificate", "GetCertificateRequest"];
 
@@ -154,6 +157,23 @@ fn trust_on_first_use_has_to_be_asked_for_and_is_said_aloud() {
     expect(&enlist(&node, &["join"]), 78, &["trust_on_first_use"]);
     node.settings(&good.replace("ca_file = \"/ca.pem\"", "trust_on_first_use = true"));
     expect(&enlist(&node, &["join"]), 0, &["trusted without a check", "ca_fingerprint"]);
+    // Each time that the membership is shown; the exit code does not depend on it.
+    for _ in 0..2 {
+        let said = enlist(&node, &["status"]);
+        expect(&said, 0, &[]);
+        assert!(said.stdout.contains("trusted without a check (trust_on_first_use)"), "{said:?}");
+    }
+    let json: Value = serde_json::from_str(&enlist(&node, &["status", "--json"]).stdout).unwrap();
+    let warning = json["targets"][0]["warnings"][0].as_str().unwrap();
+    let pin = warning.split('"').nth(1).unwrap();
+    assert_eq!(json["well"], true);
+    // The pin that it names is taken.
+    let pinned = format!("ca_fingerprint = \"{pin}\"");
+    node.settings(&good.replace("ca_file = \"/ca.pem\"", &pinned));
+    expect(&enlist(&node, &["join"]), 0, &[]);
+    let said = enlist(&node, &["status"]);
+    expect(&said, 0, &[]);
+    assert!(!said.stdout.contains("warning"), "{said:?}");
 }
 
 #[test]

@@ -72,7 +72,10 @@ async fn of(root: &Root, known: &Known) -> Result<Report, Fault> {
     let shown = |finding: Finding| Finding { path: root.shown(&finding.path), ..finding };
     let findings: Vec<Finding> = findings.into_iter().map(shown).collect();
     let held_by = inspect::held_by(root, &record);
-    let mut report = Report { held_by, ..report };
+    let target = known.target().ok().map(|(target, _)| target);
+    let warnings = target.map(|target| target.warnings(record.membership().authority));
+    let warnings = warnings.unwrap_or_default();
+    let mut report = Report { warnings, held_by, ..report };
     if !record.is_member() {
         return Ok(report);
     }

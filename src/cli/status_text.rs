@@ -85,6 +85,9 @@ fn problems(rows: &mut Rows, report: &Report) {
         }
         rows.add("to do", problem.todo.clone());
     }
+    for warning in &report.warnings {
+        rows.add("warning", warning.clone());
+    }
 }
 
 fn fault(rows: &mut Rows, report: &Report) {

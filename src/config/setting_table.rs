@@ -63,7 +63,7 @@ puppet_server "puppet-server" {
     port: Integer, "8140", "Port of the Puppet Server.";
     ca_file: Text, "", "PEM file with the CA of the Puppet Server: its root, and every intermediate. Required, or ca_fingerprint, or trust_on_first_use.";
     ca_fingerprint: Text, "", "SHA-256 of the CA that the server sends: of its PEM text, as Puppet's own ca_fingerprint, or of one of its certificates.";
-    trust_on_first_use: Boolean, "false", "Whether the CA that the server sends first is trusted without a check. Each time is logged.";
+    trust_on_first_use: Boolean, "false", "Whether the CA that the server sends first is trusted without a check. Each time is logged, and `enlist status` says so.";
     challenge_password: Map, "", "Where the challenge password of the certificate request is: { file = \"/path\" }, { credential = \"name\" } of systemd, or { ssm_parameter = \"/name\" } of the Parameter Store. It is read when the request is made, and stored nowhere.";
     dns_alt_names: List, "", "DNS names for the certificate beside the node's own, such as [\"www.example.com\"]. The server refuses them unless allow-subject-alt-names is set in its ca.conf. By default none is asked for.";
     give_up_unsigned: Text, "never", "How long `enlist run` waits for a person to sign the request: \"never\": it never gives up; or a duration such as \"7d\". A join waits for node.budget.";

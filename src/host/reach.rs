@@ -28,8 +28,8 @@ pub struct Contact {
     pub url: String,
     /// None: with the CAs that this system trusts.
     pub ca: Option<String>,
-    /// Whether the server's certificate is not checked, because a pin vouches for its answer.
-    pub is_unchecked: bool,
+    /// With what the server is compared instead, where TLS does not verify it.
+    pub unchecked: Option<&'static str>,
 }
 
 fn parsed(url: &str) -> Result<Url<'_>, Fault> {
@@ -128,12 +128,10 @@ pub async fn tls(clients: &HttpClients, contact: &Contact, trusted: &str) -> Res
         ask_plain(clients, &contact.url).await?;
         return Ok("http://: nothing to verify".to_owned());
     }
-    let (trust, with) = match &contact.ca {
-        _ if contact.is_unchecked => {
-            (Trust::Unchecked, "a pin, which is compared when a node joins")
-        }
-        Some(ca) => (Trust::Ca(ca), "the CA of the settings (ca_file)"),
-        None => (Trust::System, trusted),
+    let (trust, with) = match (contact.unchecked, &contact.ca) {
+        (Some(with), _) => (Trust::Unchecked, with),
+        (None, Some(ca)) => (Trust::Ca(ca), "the CA of the settings (ca_file)"),
+        (None, None) => (Trust::System, trusted),
     };
     let todo = match &contact.ca {
         Some(_) => {

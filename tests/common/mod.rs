@@ -23,6 +23,7 @@ pub struct Node {
 }
 
 /// The exit code and the output of a command.
+#[derive(Debug)]
 pub struct Run {
     pub code: i32,
     pub stdout: String,

@@ -18,7 +18,7 @@ impl Transports {
             Request::SystemsManager(_) => ServiceId::SystemsManager,
             Request::ChefServer(request) => {
                 let url = format!("https://{}", request.url.place());
-                return vec![Contact { url, ca: request.ca.clone(), is_unchecked: false }];
+                return vec![Contact { url, ca: request.ca.clone(), unchecked: None }];
             }
             Request::PuppetCa(request) => {
                 let contact = |server: &String| Contact {
@@ -27,14 +27,20 @@ impl Transports {
                         Trust::Ca { ca, .. } => Some(ca.clone()),
                         Trust::Pinned | Trust::FirstUse => None,
                     },
-                    is_unchecked: !matches!(request.trust, Trust::Ca { .. }),
+                    unchecked: match &request.trust {
+                        Trust::Ca { .. } => None,
+                        Trust::Pinned => Some("a pin, which is compared when a node joins"),
+                        Trust::FirstUse => {
+                            Some("nothing: trust_on_first_use takes any CA when a node joins")
+                        }
+                    },
                 };
                 return request.servers.iter().map(contact).collect();
             }
         };
         let url =
             self.environment.endpoints.get(&service).cloned().or_else(|| self.default_of(service));
-        url.into_iter().map(|url| Contact { url, ca: None, is_unchecked: false }).collect()
+        url.into_iter().map(|url| Contact { url, ca: None, unchecked: None }).collect()
     }
 
     /// The SDK's endpoint of a service (AWS General Reference, "Service endpoints").
