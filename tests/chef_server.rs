@@ -14,6 +14,8 @@ mod leaving;
 mod library;
 #[path = "chef_server/products.rs"]
 mod products;
+#[path = "chef_server/rotation.rs"]
+mod rotation;
 #[path = "chef_server/ruby.rs"]
 mod ruby;
 

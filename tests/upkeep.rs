@@ -98,14 +98,14 @@ fn repair(key: &KeyReport, mut failures: u32, mut crash: Option<u32>) -> (Record
 #[test]
 fn a_repair_does_not_move_the_date_of_the_renewal() {
     let key = report();
-    let due = member(&key).renewal_at().unwrap();
+    let due = member(&key).renewal_at(None).unwrap();
     let (record, _) = repair(&key, 0, None);
     assert!(matches!(record.phase, Phase::Joined { .. }));
     assert_eq!(record.since, JOINED);
-    assert_eq!(record.renewal_at(), Some(due));
+    assert_eq!(record.renewal_at(None), Some(due));
     for crash in 1..6 {
         let (record, _) = repair(&key, 2, Some(crash));
-        assert_eq!(record.renewal_at(), Some(due), "stopped after {crash} effects");
+        assert_eq!(record.renewal_at(None), Some(due), "stopped after {crash} effects");
     }
 }
 
@@ -119,9 +119,9 @@ fn a_repair_has_a_budget_of_its_own() {
 #[test]
 fn a_repair_that_fails_leaves_a_member_with_the_fault() {
     let key = report();
-    let due = member(&key).renewal_at();
+    let due = member(&key).renewal_at(None);
     let (record, _) = repair(&key, 1000, None);
     assert!(matches!(record.phase, Phase::Joined { .. }), "{:?}", record.phase);
     assert!(record.fault.as_ref().is_some_and(|fault| fault.is_final));
-    assert_eq!((record.since, record.renewal_at().is_some()), (JOINED, due.is_some()));
+    assert_eq!((record.since, record.renewal_at(None).is_some()), (JOINED, due.is_some()));
 }

@@ -166,6 +166,7 @@ fn meaning(target: &dyn Target, authority: &Authority, answers: &[Answer]) {
         additions: &RequestAdditions::NONE,
         key: Some(&key),
         former: None,
+        former_key: None,
         will_renew: false,
         state_dir: "/var/lib/enlist/x",
     };
@@ -217,6 +218,7 @@ fn leaving(target: &dyn Target, answers: &[Answer]) {
                 identity: None,
                 key_sha1: None,
                 key_sha256: None,
+                has_former_key: was_attempted,
                 name: Some(NAME),
                 authority: None,
                 grant: grant.as_ref(),

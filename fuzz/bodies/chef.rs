@@ -82,6 +82,7 @@ fn taken(target: &ChefServer, answers: &[api::Answer]) {
         additions: &RequestAdditions::NONE,
         key: Some(&key),
         former: None,
+        former_key: None,
         will_renew: false,
         state_dir: "/var/lib/enlist/x",
     };

@@ -125,6 +125,7 @@ fn client_rb(value: &str) -> String {
         additions: &RequestAdditions::NONE,
         key: Some(&key),
         former: None,
+        former_key: None,
         will_renew: false,
         state_dir: "/var/lib/enlist/x",
     };

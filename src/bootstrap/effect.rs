@@ -112,14 +112,16 @@ impl Signing {
         node: &NodeContext<'_>,
         known: Option<String>,
     ) -> Result<Self, Fault> {
-        let key = match to_sign.with {
-            SigningKey::Secret { source, setting } => SigningKeyPlace::Secret(source, setting),
-            SigningKey::Node => {
-                let spec = engine.key(node)?;
-                let spec = spec.ok_or_else(|| invariant("there is no key to sign with"))?;
-                SigningKeyPlace::Node(Box::new(spec), known)
+        let known = match to_sign.with {
+            SigningKey::Secret { source, setting } => {
+                let key = SigningKeyPlace::Secret(source, setting);
+                return Ok(Self { key, bytes: to_sign.bytes });
             }
+            SigningKey::Node => known,
+            SigningKey::Former => node.former_key.map(str::to_owned),
         };
+        let spec = engine.key(node)?.ok_or_else(|| invariant("there is no key to sign with"))?;
+        let key = SigningKeyPlace::Node(Box::new(spec), known);
         Ok(Self { key, bytes: to_sign.bytes })
     }
 

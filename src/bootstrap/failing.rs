@@ -25,11 +25,12 @@ impl Bootstrap {
             self.journal.schedule.count_setback();
             self.replace_grant(now);
         }
+        let shows = fault.shows;
         self.journal.fail(now, fault, self.still_held());
         if self.journal.has_ended() {
             self.journal.working.was_refused =
                 phase == PhaseName::Creating && self.calls.were_refused;
-            self.return_to_former(now);
+            self.return_to_former(now, shows);
         } else if was_refused {
             // The call will be made again; its attempt is recorded before it, like the first.
             self.count_attempt();

@@ -1,19 +1,19 @@
-//! Maintenance of a member: its certificate is renewed, its files are repaired.
+//! Maintenance of a member: its certificate or its key is renewed, its files are repaired.
 
 use std::time::Duration;
 
-use super::{Bootstrap, Former, Now, Phase, SettingValues, StepKind};
-use crate::engines::{Authority, inspection};
-use crate::fault::{Fault, Kind};
+use super::{Bootstrap, Former, KeyFingerprints, Now, Phase, PhaseName, SettingValues, StepKind};
+use crate::engines::{Authority, Grant, inspection};
+use crate::fault::{Fault, Kind, Shows};
 
 /// What a bootstrap may do on a node that has joined already. The default is nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Maintenance {
-    /// Renew a certificate that is due, within this budget.
+    /// Renew a certificate or a key that is due, within this budget.
     pub renew: Option<Duration>,
     /// Repair the installed files: install the grant again, whatever is there.
     pub repair: bool,
-    /// Renew the certificate now, whether or not it is due.
+    /// Renew it now, whether or not it is due.
     pub renew_now: bool,
     /// Apply changed settings: find out the authority again, and install what is in force with them. The
     /// settings that the record keeps afterwards.
@@ -41,8 +41,9 @@ impl Bootstrap {
         let record = &self.journal.working;
         let Phase::Joined { grant } = record.phase.clone() else { return };
         let since = record.since;
-        let is_asked = self.maintenance.renew_now && record.certificate().is_some();
-        let is_due = record.is_renewal_due(now.unix) || is_asked;
+        let target = &self.plan.target;
+        let is_asked = self.maintenance.renew_now && target.renews(&grant);
+        let is_due = record.is_renewal_due(now.unix, target.key_lifetime()) || is_asked;
         match self.maintenance.clone() {
             Maintenance { repair: true, .. } => {
                 self.journal.step_done(StepKind::Repair, "installing the grant's files again");
@@ -55,35 +56,54 @@ impl Bootstrap {
             }
             Maintenance { renew: Some(budget), .. } if is_due => {
                 self.journal.schedule.restart_budget(budget, now);
-                self.journal.step_done(StepKind::Renewal, "the certificate is due for renewal");
+                let replaces_key = self.plan.target.renews_key();
+                let what = if replaces_key { "key" } else { "certificate" };
+                let result = format!("the {what} is due for renewal");
+                self.journal.step_done(StepKind::Renewal, result);
                 self.journal.enter(now, Phase::New);
-                // The authority's endpoint or CA may have changed since the join: discover it again.
-                self.authority = None;
-                self.needs_hold = false;
-                let record = &mut self.journal.working;
-                let authority = record.authority.take();
-                record.former = Some(Former { grant, authority, since });
+                let key = self.journal.working.key.take_if(|_| replaces_key);
+                self.keep_as_former(grant, since, key);
             }
             Maintenance { apply: Some(_), renew, .. } => {
                 self.journal.schedule.restart_budget(renew.unwrap_or(APPLY_BUDGET), now);
                 self.journal
                     .step_done(StepKind::Settings, "applying the settings that have changed");
                 self.journal.enter(now, Phase::Installing { grant: grant.clone() });
-                self.authority = None;
-                self.needs_hold = false;
-                let record = &mut self.journal.working;
-                let authority = record.authority.take();
-                record.former = Some(Former { grant, authority, since });
+                self.keep_as_former(grant, since, None);
             }
             _ => {}
         }
+    }
+
+    /// The node uses this until the maintenance has succeeded. The authority's endpoint or CA may have changed
+    /// since the join: it is discovered again.
+    fn keep_as_former(&mut self, grant: Grant, since: i64, key: Option<KeyFingerprints>) {
+        self.authority = None;
+        self.needs_hold = false;
+        let record = &mut self.journal.working;
+        let authority = record.authority.take();
+        record.former = Some(Former { grant, authority, since, key });
+    }
+
+    /// Whether the authority may have the new key of a renewal. Then there is no way back: the next start
+    /// asks which key it has.
+    fn may_have_new_key(&self, fault: Option<Shows>) -> bool {
+        let record = &self.journal.working;
+        record.former_key().is_some()
+            && fault != Some(Shows::NothingCreated)
+            && match record.phase.name() {
+                PhaseName::Creating => self.calls.is_in_doubt,
+                PhaseName::Watching | PhaseName::Installing => true,
+                PhaseName::New | PhaseName::Joined | PhaseName::Leaving => false,
+            }
     }
 
     /// Whether changed settings are being applied: the grant that is installed is the one in use.
     pub(super) fn applies_settings(&self) -> bool {
         let record = &self.journal.working;
         let former = record.former.as_ref().map(|former| &former.grant);
-        self.maintenance.apply.is_some() && former.is_some() && former == record.phase.grant()
+        let is_kept = former.is_some() && former == record.phase.grant();
+        self.maintenance.apply.is_some() && is_kept && record.former_key().is_none()
     }
 
     /// Whether the certificate in use is valid with the authority that the changed settings name.
@@ -116,7 +136,8 @@ impl Bootstrap {
     pub(super) fn keep_settings(&mut self) {
         let applies = self.applies_settings();
         let record = &mut self.journal.working;
-        let is_renewed = record.former.is_some() && !applies;
+        // What a new key is installed with, the authority may not know.
+        let is_renewed = record.former.is_some() && !applies && record.former_key().is_none();
         if let (true, Some(applied)) = (applies, &self.maintenance.apply) {
             record.settings.clone_from(applied);
         } else if is_renewed && !self.settings.is_empty() {
@@ -129,8 +150,11 @@ impl Bootstrap {
     }
 
     /// Ends a maintenance that failed. The node stays a member. After a renewal it keeps its former grant.
-    /// The record keeps the fault.
-    pub(super) fn return_to_former(&mut self, now: Now) {
+    /// The record keeps the fault. After a key was sent to the authority, the record keeps the phase too.
+    pub(super) fn return_to_former(&mut self, now: Now, shows: Option<Shows>) {
+        if self.may_have_new_key(shows) {
+            return;
+        }
         if let Some(since) = self.journal.working.repaired_since() {
             let Some(grant) = self.journal.working.phase.grant().cloned() else { return };
             let fault = self.journal.working.fault.take();
@@ -140,16 +164,22 @@ impl Bootstrap {
         }
         let applied = self.applies_settings();
         let record = &mut self.journal.working;
-        let Some(Former { grant, authority, since }) = record.former.take() else { return };
+        let Some(Former { grant, authority, since, key }) = record.former.take() else { return };
         let mut fault = record.fault.take();
         if let Some(fault) = &mut fault {
-            let undone =
-                if applied { "the changed settings are not applied" } else { "no new certificate" };
+            let undone = match (applied, &key) {
+                (true, _) => "the changed settings are not applied",
+                (false, Some(_)) => "no new key",
+                (false, None) => "no new certificate",
+            };
             fault.what = format!("{undone}: {}", fault.what);
         }
         self.journal.enter(now, Phase::Joined { grant });
         let record = &mut self.journal.working;
         (record.authority, record.since, record.fault) = (authority, since, fault);
+        if key.is_some() {
+            record.key = key;
+        }
         let outcome = self.joined(true);
         self.journal.end(outcome);
     }

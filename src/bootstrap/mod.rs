@@ -31,6 +31,7 @@ mod record;
 mod retry_schedule;
 mod status;
 mod steps;
+mod waiting;
 
 use std::time::Duration;
 
@@ -264,6 +265,7 @@ impl Bootstrap {
             additions: self.plan.target.additions(),
             key: self.key.report(),
             former: self.journal.working.former.as_ref().and(self.journal.working.identity()),
+            former_key: self.journal.working.former_key(),
             will_renew: self.plan.will_renew,
             state_dir: &self.state_dir,
         })

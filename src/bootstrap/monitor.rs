@@ -13,7 +13,7 @@ use crate::fault::Fault;
 /// Why a monitor ends: what has to be done for the member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Need {
-    /// The certificate is due for renewal.
+    /// The certificate or the key is due for renewal.
     Renewal,
     /// Installed files are missing or damaged.
     Repair,
@@ -28,7 +28,7 @@ pub enum Need {
 impl fmt::Display for Need {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Renewal => "the certificate is due for renewal",
+            Self::Renewal => "the membership is due for renewal",
             Self::Repair => "installed files are missing or damaged; repairing them",
             Self::Rejoin => "the private key is lost; leaving, then joining with a new key",
             Self::Left => "this node has left",
@@ -47,6 +47,8 @@ pub struct Monitor {
     interval: Duration,
     /// Whether missing or damaged files are to be repaired.
     repairs: bool,
+    /// How long a key is used before it is renewed.
+    key_lifetime: Option<Duration>,
     seed: u64,
     /// How many inspections there were; each draws its own jitter.
     inspections: u32,
@@ -74,6 +76,7 @@ impl Monitor {
             record,
             interval,
             repairs,
+            key_lifetime: None,
             seed,
             inspections: 0,
             next: now.mono,
@@ -82,6 +85,13 @@ impl Monitor {
             fault: None,
             need: None,
         }
+    }
+
+    /// Renews a key before it is older than this.
+    #[must_use]
+    pub fn renewing_keys(mut self, lifetime: Option<Duration>) -> Self {
+        self.key_lifetime = lifetime;
+        self
     }
 
     fn inspected(
@@ -102,7 +112,7 @@ impl Monitor {
         }
         self.findings = findings(&record.membership(), files, now.unix);
         self.record = record;
-        let is_due = self.record.is_renewal_due(now.unix);
+        let is_due = self.record.is_renewal_due(now.unix, self.key_lifetime);
         self.need = if self.repairs && self.findings.iter().any(Finding::is_key_lost) {
             Some(Need::Rejoin)
         } else if self.repairs && self.findings.iter().any(Finding::is_for_repair) {
@@ -118,7 +128,7 @@ impl Monitor {
         self.inspections = self.inspections.wrapping_add(1);
         let stream = backoff::Stream::Inspection;
         let pause = backoff::with_jitter(self.seed, stream, self.inspections, self.interval);
-        let until_renewal = self.record.renewal_at().map_or(pause, |at| {
+        let until_renewal = self.record.renewal_at(self.key_lifetime).map_or(pause, |at| {
             Duration::from_secs(u64::try_from(at.saturating_sub(now.unix)).unwrap_or(0).max(1))
         });
         self.next = now.mono + pause.min(until_renewal);

@@ -77,7 +77,7 @@ pub(super) fn sign(
     gathered: Option<&(Facts, Observed)>,
 ) -> Result<Effect, Fault> {
     let (Some((facts, observed)), Some(name), Some(authority)) =
-        (gathered, &record.name, &record.authority)
+        (gathered, &record.name, record.membership().authority)
     else {
         return Err(invariant("there is no key to sign with"));
     };
@@ -89,10 +89,12 @@ pub(super) fn sign(
         additions: target.additions(),
         key: None,
         former: None,
+        former_key: record.former_key(),
         will_renew: false,
         state_dir: &state_dir(&record.target),
     };
-    let known = record.key.as_ref().map(|key| key.sha256.clone());
+    // A renewal that has just begun has no new key yet.
+    let known = record.key_sha256().or(record.former_key()).map(str::to_owned);
     Signing::of(to_sign, engine, &node, known).map(Effect::sign)
 }
 
@@ -104,7 +106,7 @@ pub(super) fn member<'a>(
 ) -> Member<'a> {
     Member {
         name: record.name.as_deref(),
-        authority: record.authority.as_ref(),
+        authority: record.membership().authority,
         grant: record.current_grant(),
         is_installed: !record.installed.is_empty(),
         was_attempted: matches!(record.phase, Phase::Leaving { was_attempted: true, .. }),
@@ -112,7 +114,8 @@ pub(super) fn member<'a>(
         machine: record.machine.as_ref(),
         key_sha1: record.key.as_ref().and_then(|key| key.sha1.as_deref()),
         identity: record.identity(),
-        key_sha256: record.key.as_ref().map(|key| key.sha256.as_str()),
+        key_sha256: record.key_sha256(),
+        has_former_key: record.key.is_some() && record.former_key().is_some(),
         facts,
         observed,
     }

@@ -145,7 +145,7 @@ pub struct Report {
     pub certificate_serial: Option<String>,
     /// Unix seconds.
     pub certificate_not_after: Option<i64>,
-    /// Unix seconds: when the certificate is due for renewal.
+    /// Unix seconds: when the certificate or the key is due for renewal.
     pub renewal_at: Option<i64>,
     /// The authority's id of this node, where that is not its name.
     pub member_id: Option<String>,
@@ -207,7 +207,7 @@ impl Report {
             attempts: record.attempts,
             certificate_serial: record.certificate().map(|(serial, _)| serial.to_owned()),
             certificate_not_after: record.certificate().map(|(_, not_after)| not_after),
-            renewal_at: record.renewal_at(),
+            renewal_at: record.renewal_at(None),
             member_id: record.member_id().map(str::to_owned),
             installed: record.installed.clone(),
             findings: Vec::new(),

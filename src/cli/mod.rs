@@ -113,7 +113,7 @@ pub enum Command {
     Status(status::Options),
     /// Check everything that a join or a member needs; change nothing
     Doctor(doctor::Options),
-    /// Renew the certificates now
+    /// Renew the certificates, and the keys of Chef clients, now
     Renew(drive::Selection),
     /// Restore what is installed from the record, and correct the engine's settings
     Repair(drive::Selection),

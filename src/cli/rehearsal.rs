@@ -111,6 +111,7 @@ impl Rehearsal {
             additions: target.additions(),
             key: None,
             former: None,
+            former_key: None,
             will_renew: false,
             state_dir: directory,
         }

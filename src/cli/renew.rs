@@ -1,4 +1,4 @@
-//! `enlist renew`: what the daemon does when a certificate is due for renewal, now.
+//! `enlist renew`: what the daemon does when a certificate or a key is due for renewal, now.
 
 use super::drive::{self, Begin, Scope, Selection};
 use super::join::{RENEWAL_BUDGET, again, bootstrap, summary};
@@ -7,7 +7,7 @@ use crate::bootstrap::{Maintenance, Outcome, Record};
 use crate::fault::{Fault, Kind};
 use crate::host::Root;
 
-/// Asks for a new certificate, whether or not it is due. The former one stays until the new one is
+/// Asks for a new certificate or key, whether or not it is due. The former one stays until the new one is
 /// installed.
 pub fn run(global: &Global, selection: &Selection, progress: &Progress) -> Result<u8, Fault> {
     drive::run(
@@ -41,8 +41,8 @@ fn check(begin: &Begin<'_>) -> Result<(), Fault> {
     let id = begin.target.id();
     let on = format!("target {id}, {}", begin.target.authority_name());
     let record = member(begin, &on)?;
-    if record.certificate().is_none() {
-        let what = "this membership has no certificate that could be renewed";
+    if !record.current_grant().is_some_and(|grant| begin.target.renews(grant)) {
+        let what = "this membership has no certificate or key that could be renewed";
         let todo =
             format!("for a new key: `enlist leave --target {id} && enlist join --target {id}`");
         return Err(Fault::new(Kind::Usage, what, on, todo));

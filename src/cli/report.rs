@@ -65,7 +65,10 @@ async fn of(root: &Root, known: &Known) -> Result<Report, Fault> {
     let Some(record) = record else {
         return Ok(Report::absent(known.id, &known.target()?.0.authority_name()));
     };
-    let report = Report { configured: known.is_configured, ..Report::of(&record) };
+    let mut report = Report { configured: known.is_configured, ..Report::of(&record) };
+    if let Ok((target, _)) = known.target() {
+        report.renewal_at = record.renewal_at(target.key_lifetime());
+    }
     if let Some(difference) = record.other_machine(&facts::machine(root)) {
         return Ok(report.of_other_machine(&difference));
     }

@@ -118,6 +118,7 @@ chef "chef" {
     license: Text, "", "Value of chef_license in client.rb, such as \"accept\", which the first run of Chef 15 to 18 needs. By default none is written; Cinc needs none.";
     confdir: Text, "", "Configuration directory. By default /etc/chef or /etc/cinc, by the product.";
     key_bits: Integer, "2048", "Size of a new key in bits: 2048, 3072 or 4096.";
+    rotate_key: Text, "never", "How long the key in client.pem is used, such as \"90d\", at least an hour: then `enlist run`, or the next `enlist join`, gives the client a new one. Only with [chef-server]. \"never\": as long as the membership lasts.";
     organization: Text, "default", "Chef organization.";
     key_attribute: Text, "CHEF_NODE_PUBLIC_KEY", "Engine attribute with the public key. Later pages of the API reference call it CHEF_AUTOMATE_NODE_PUBLIC_KEY.";
     run_list: List, "", "Run list of the first run, such as [\"recipe[base]\"].";

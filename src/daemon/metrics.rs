@@ -120,7 +120,7 @@ const GAUGES: [Gauge; 6] = [
     }),
     (
         "enlist_certificate_renewal_seconds",
-        "When a new certificate is asked for, Unix time.",
+        "When a new certificate or key is asked for, Unix time.",
         |entry| entry.renewal_at,
     ),
     (

@@ -1,6 +1,7 @@
 //! The status of every target. Changes are reported to the service manager and in the metrics.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::metrics::Publisher;
 use super::service_manager::ServiceManager;
@@ -32,7 +33,7 @@ pub struct Entry {
     pub attempts: u32,
     /// End of the certificate, Unix seconds.
     pub not_after: Option<i64>,
-    /// When a new certificate is asked for, Unix seconds.
+    /// When a new certificate or key is asked for, Unix seconds.
     pub renewal_at: Option<i64>,
     /// How many of the installed files are missing or damaged.
     pub findings: usize,
@@ -88,12 +89,12 @@ impl Entry {
     }
 
     /// Takes over the record of a member.
-    pub fn joined(&mut self, record: &Record, unix: i64) {
+    pub fn joined(&mut self, record: &Record, key_lifetime: Option<Duration>, unix: i64) {
         self.state = MembershipState::Member;
         self.phase = record.phase.name();
         self.attempts = record.attempts;
         self.not_after = record.certificate().map(|(_, not_after)| not_after);
-        self.renewal_at = record.renewal_at();
+        self.renewal_at = record.renewal_at(key_lifetime);
         self.last_success = Some(unix);
     }
 

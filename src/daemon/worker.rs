@@ -98,11 +98,12 @@ impl<'a> TargetWorker<'a> {
     async fn join(&self, maintenance: Maintenance) -> Result<Record, Fault> {
         // A node that is a member counts as one before it is inspected or renewed.
         let machine = facts::machine(self.supervisor.root);
+        let lifetime = self.key_lifetime();
         let is_member =
             |record: &Record| record.is_member() && record.other_machine(&machine).is_none();
         if let Some(record) = self.store().load()?.filter(is_member) {
             let unix = clock::unix_now();
-            self.update(|entry| entry.joined(&record, unix));
+            self.update(|entry| entry.joined(&record, lifetime, unix));
         }
         let lock = self.supervisor.lock().await?;
         let (record, mut host) = (self.store().load()?, self.host());
@@ -130,7 +131,7 @@ impl<'a> TargetWorker<'a> {
         match self.drive(&mut bootstrap, &mut host).await {
             Outcome::Joined { record, .. } => {
                 let unix = host.now().unix;
-                self.update(|entry| entry.joined(&record, unix));
+                self.update(|entry| entry.joined(&record, lifetime, unix));
                 if let Some(note) = &record.fault {
                     tracing::warn!(
                         message_id = milestones::FAILED,
@@ -163,7 +164,8 @@ impl<'a> TargetWorker<'a> {
         let repairs = run.repair && may_repair;
         let mut host = self.host();
         let mut monitor =
-            Monitor::new(self.id, record, run.inspect, repairs, self.seed, host.now());
+            Monitor::new(self.id, record, run.inspect, repairs, self.seed, host.now())
+                .renewing_keys(self.key_lifetime());
         let mut observer = DriftReporter::new(self);
         match Box::pin(drive(&mut monitor, &mut host, &mut observer)).await {
             Outcome::Due(need) => self.attend_to(need).await,
@@ -194,6 +196,10 @@ impl<'a> TargetWorker<'a> {
         }
         self.update(|entry| entry.state = MembershipState::Pending);
         Maintenance::default()
+    }
+
+    fn key_lifetime(&self) -> Option<Duration> {
+        self.member.known.target().ok()?.0.key_lifetime()
     }
 
     async fn drive(&self, machine: &mut impl StateMachine, host: &mut Host) -> Outcome {

@@ -113,7 +113,8 @@ pub enum Action {
         outdates: Vec<String>,
     },
     /// Moves the private key from the staging path to its place. Its content is never part of a bundle.
-    Key { at: Place, from: String },
+    /// `replaces` is SHA-256 of the public key of the one key that may be overwritten, after a backup.
+    Key { at: Place, from: String, replaces: Option<String> },
     /// Sets `values` in the engine's INI file and keeps every other line. The settings of `overriding`
     /// are changed only where the file has them already.
     Settings {

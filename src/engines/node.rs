@@ -118,6 +118,8 @@ pub struct NodeContext<'a> {
     pub key: Option<&'a KeyReport>,
     /// Set during a renewal: what the node is a member with.
     pub former: Option<Identity<'a>>,
+    /// SHA-256 of the key that this renewal replaces. None: it replaces none.
+    pub former_key: Option<&'a str>,
     /// Whether this program will renew the certificate.
     pub will_renew: bool,
     /// The directory of the target's record, staged key and notes.
@@ -178,6 +180,9 @@ pub struct KeySpec {
     pub notes: Vec<String>,
     /// Whether a missing key is a fault, as for a member; else a new one is made.
     pub must_exist: bool,
+    /// SHA-256 of the key that it replaces. Where that one is installed, the staged key is used, or a new
+    /// one is made.
+    pub replaces: Option<String>,
 }
 
 impl KeySpec {
@@ -195,6 +200,7 @@ impl KeySpec {
             csr_advice: "",
             notes: Vec::new(),
             must_exist: false,
+            replaces: node.former_key.map(str::to_owned),
         }
     }
 }

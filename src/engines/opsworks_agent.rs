@@ -114,7 +114,7 @@ fn install(instance: &str, public_key: &str, fingerprint: &str, staged: &str) ->
     let actions = vec![
         Action::Directory(parent),
         Action::Directory(own),
-        Action::Key { at: key.clone(), from: staged.to_owned() },
+        Action::Key { at: key.clone(), from: staged.to_owned(), replaces: None },
         Action::WithKey {
             item: Item::AgentIdentity,
             at: agent_file(),

@@ -9,7 +9,7 @@ use super::lock::{EngineLock, take_pid_lock};
 use super::process;
 use super::root::Root;
 use super::store::Store;
-use super::{engines, preflight, program};
+use super::{engines, key, preflight, program};
 use crate::engines::{Action, Bundle, Installed, Item, PidLock, Place, Run, block, ini};
 use crate::fault::{Fault, Kind};
 use crate::pki::{CaBundle, crl};
@@ -87,7 +87,7 @@ fn perform_action(root: &Root, store: &Store, action: &Action) -> Result<(), Fau
         Action::File { at, content, outdates, .. } => {
             place_file(root, store, at, content, outdates)
         }
-        Action::Key { at, from } => place_key(root, at, from),
+        Action::Key { at, from, replaces } => place_key(root, store, at, from, replaces.as_deref()),
         Action::Settings { at, values, overriding } => {
             let (values, overriding) = (borrowed(values), borrowed(overriding));
             edit(root, store, at, |text| ini::correct(&ini::set(text, &values), &overriding))
@@ -212,15 +212,50 @@ fn make(root: &Root, place: &Place) -> Result<(), Fault> {
     files::make_directory(root, &place.path, place.mode, ids_of(root, place.owner))
 }
 
-/// Moves the staged key to its place. A key that is there already is never overwritten; it is the one
-/// that `EnsureKey` used.
-fn place_key(root: &Root, at: &Place, from: &str) -> Result<(), Fault> {
-    if !files::try_exists(root, &at.path)? {
+/// Moves the staged key to its place. A key that is there already is not overwritten: it is the one that
+/// `EnsureKey` used. `replaces` is the one that may be overwritten.
+fn place_key(
+    root: &Root,
+    store: &Store,
+    at: &Place,
+    from: &str,
+    replaces: Option<&str>,
+) -> Result<(), Fault> {
+    let is_there = match replaces {
+        None => files::try_exists(root, &at.path)?,
+        Some(former) => makes_room(root, store, &at.path, from, former)?,
+    };
+    if !is_there {
         let content = zeroize::Zeroizing::new(files::read(root, from)?);
         files::replace(root, &at.path, &content, at.mode, ids_of(root, at.owner))?;
     }
     files::tighten(root, &at.path, ids_of(root, at.owner))?;
     files::remove(root, from)
+}
+
+/// Backs up the former key. Whether the staged key is in its place already.
+///
+/// # Errors
+/// `Data` where another key is there: the staged one is not lost.
+fn makes_room(
+    root: &Root,
+    store: &Store,
+    path: &str,
+    staged: &str,
+    former: &str,
+) -> Result<bool, Fault> {
+    let Some((installed, content)) = key::load(root, path)? else { return Ok(false) };
+    let found = installed.public().fingerprint();
+    if found == former {
+        store.back_up_content(path, &content, unix_now())?;
+        return Ok(false);
+    }
+    match key::load(root, staged)? {
+        Some((staged, _)) if staged.public() != installed.public() => {
+            Err(key::other(&root.shown(path), &found, former))
+        }
+        _ => Ok(true),
+    }
 }
 
 /// Changes a file of the admin's, after a backup.

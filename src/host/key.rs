@@ -74,7 +74,11 @@ pub async fn ensure(
     if installed.is_some() {
         files::tighten(root, &spec.at.path, files::ids_of(root, spec.at.owner))?;
     }
+    let former = spec.replaces.as_deref();
+    let installed =
+        installed.filter(|(key, _)| former != Some(key.public().fingerprint().as_str()));
     let (key, content) = match (installed, load(root, &spec.staged)?) {
+        (Some(_), Some(staged)) if former.is_some() => staged,
         (Some(key), _) | (None, Some(key)) => key,
         (None, None) if spec.must_exist => return Err(missing(root, spec)),
         (None, None) => make(root, spec, making).await?,

@@ -125,6 +125,8 @@ pub struct Member<'a> {
     pub key_sha1: Option<&'a str>,
     /// SHA-256 of it.
     pub key_sha256: Option<&'a str>,
+    /// Whether a renewal was replacing the key, so that the authority may have either.
+    pub has_former_key: bool,
     /// Its certificate and key, where it is installed.
     pub identity: Option<Identity<'a>>,
     pub facts: &'a Facts,
@@ -357,6 +359,21 @@ pub trait Target: Send {
     /// node got it. None: it is not such a grant, or the time is not known.
     fn usable_until(&self, grant: &Grant, since: i64) -> Option<i64> {
         let _ = (grant, since);
+        None
+    }
+
+    /// Whether a membership with this grant can be renewed.
+    fn renews(&self, grant: &Grant) -> bool {
+        grant.certificate().is_some()
+    }
+
+    /// Whether a renewal gives the node a new key.
+    fn renews_key(&self) -> bool {
+        false
+    }
+
+    /// How long a key is used before it is renewed. None: as long as the membership lasts.
+    fn key_lifetime(&self) -> Option<Duration> {
         None
     }
 

@@ -40,6 +40,8 @@ pub struct ToSign {
 pub enum SigningKey {
     /// The node's own.
     Node,
+    /// The node's own, which a renewal is replacing.
+    Former,
     /// A key of the settings.
     Secret {
         source: SecretSource,

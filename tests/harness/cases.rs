@@ -131,6 +131,13 @@ pub const CHEF_SERVER_ONCE: Case = Case {
     ..CHEF_SERVER
 };
 
+/// The key is renewed.
+pub const CHEF_SERVER_ROTATING: Case = Case {
+    name: "chef-server (keys renewed)",
+    target: || chef_server::with_chef("", "rotate_key = \"90d\"\n"),
+    ..CHEF_SERVER
+};
+
 pub const OPSWORKS: Case = Case {
     name: "opsworks (EC2)",
     id: "opsworks",

@@ -28,8 +28,13 @@ pub const VALIDATOR: &str = "etc/chef/validation.pem";
 
 /// `[chef-server]` with these settings too, and with a run list.
 pub fn target(more: &str) -> (Box<dyn Target>, Engines) {
+    with_chef(more, "")
+}
+
+/// Also with these settings of `[chef]`.
+pub fn with_chef(more: &str, chef: &str) -> (Box<dyn Target>, Engines) {
     let text = format!(
-        "[chef-server]\nurl = \"https://{HOST}{ROOT}\"\nvalidator_key = {{ file = \"/{VALIDATOR}\" }}\n{more}[chef]\nkey_bits = 2048\nrun_list = [\"recipe[base]\"]\n"
+        "[chef-server]\nurl = \"https://{HOST}{ROOT}\"\nvalidator_key = {{ file = \"/{VALIDATOR}\" }}\n{more}[chef]\nkey_bits = 2048\nrun_list = [\"recipe[base]\"]\n{chef}"
     );
     let mut input = Input::default();
     fragments::add_text(&mut input, &text, "the test").unwrap();
@@ -49,6 +54,7 @@ pub fn call(request: &Request) -> http::Request {
         Action::GetVersions => ("GET", "/server_api_version".to_owned()),
         Action::CreateClient { .. } => ("POST", format!("{ROOT}clients")),
         Action::GetClient { name } => ("GET", format!("{ROOT}clients/{name}")),
+        Action::UpdateKey { name, .. } => ("PUT", format!("{ROOT}clients/{name}/keys/default")),
         Action::DeleteClient { name } => ("DELETE", format!("{ROOT}clients/{name}")),
         Action::CreateNode { .. } => ("POST", format!("{ROOT}nodes")),
         Action::GetNode { name } => ("GET", format!("{ROOT}nodes/{name}")),
@@ -84,9 +90,10 @@ pub fn handle(plane: &mut ControlPlane, now: Now, request: &http::Request) -> ht
     plane.handle_at(now, Family::Chef, &connection, request)
 }
 
-/// The answer in a response, or its fault. Only the creation of a client is in doubt.
+/// The answer in a response, or its fault. Only a new client or key is in doubt.
 pub fn answer(request: &Request, response: &http::Response) -> Result<Answer, Fault> {
-    let is_creating = matches!(request.action, Action::CreateClient { .. });
+    let is_creating =
+        matches!(request.action, Action::CreateClient { .. } | Action::UpdateKey { .. });
     let lost = |what: &str| {
         let fault = Fault::new(Kind::Transient, what, "the server", "nothing");
         Err(if is_creating { fault.in_doubt() } else { fault })
@@ -140,6 +147,12 @@ impl Node {
     /// Whether the server has neither a client nor a node.
     pub fn is_unknown_to_chef(&self) -> bool {
         self.has_no_client() && self.chef_rows("chef_nodes").is_empty()
+    }
+
+    /// The key of the one client, PEM.
+    pub fn key_at_server(&self) -> String {
+        let clients = self.chef_rows("chef_clients");
+        clients[0]["public_key"].as_str().unwrap().to_owned()
     }
 
     pub fn has_no_client(&self) -> bool {

@@ -4,6 +4,7 @@ use enlist::engines::{KeyReport, KeySpec};
 use enlist::facts::{Ec2, Facts, InstanceIdentity};
 use enlist::fault::Fault;
 use enlist::host::{Store, facts, files, key};
+use enlist::pki::PrivateKey;
 
 use super::cases::Case;
 use super::keys;
@@ -13,7 +14,10 @@ impl Node {
     /// As `host::key` does it, but that a new key is one that was made beforehand.
     pub fn ensure_key(&mut self, store: &Store, spec: &KeySpec) -> Result<KeyReport, Fault> {
         let staged = self.root.at(&spec.staged);
-        if !staged.exists() && !self.root.at(&spec.at.path).exists() {
+        let installed = std::fs::read(self.root.at(&spec.at.path)).ok();
+        let installed = installed.map(|pem| PrivateKey::from_pem(&pem).unwrap());
+        let is_used = |key: &PrivateKey| Some(key.public().fingerprint()) != spec.replaces;
+        if !staged.exists() && !installed.as_ref().is_some_and(is_used) {
             let (directory, _) = spec.staged.rsplit_once('/').unwrap();
             files::make_directory(&self.root, directory, 0o700, None)?;
             let key = keys::nth(self.keys_made);

@@ -34,6 +34,7 @@ mod renewals;
 mod replies;
 #[path = "../../benches/fleet/rng.rs"]
 mod rng;
+mod rotations;
 mod signing;
 mod syscalls;
 mod tree;

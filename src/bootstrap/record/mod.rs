@@ -7,6 +7,7 @@
 mod stored;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -67,10 +68,11 @@ pub struct Record {
 pub type SettingValues = BTreeMap<String, serde_json::Value>;
 
 /// Fingerprints of a public key (its SPKI DER), in hexadecimal digits.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyFingerprints {
     pub sha256: String,
     /// As RegisterInstance sends it; missing in records of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha1: Option<String>,
 }
 
@@ -88,6 +90,9 @@ pub struct Former {
     pub authority: Option<Authority>,
     /// Unix seconds.
     pub since: i64,
+    /// The key that the renewal replaces. None: the key stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyFingerprints>,
 }
 
 /// The last fault, for `status`.
@@ -207,13 +212,25 @@ impl Record {
         self.former.as_ref().map_or(self.since, |former| former.since)
     }
 
+    /// SHA-256 of the key that the authority was asked with.
+    #[must_use]
+    pub fn key_sha256(&self) -> Option<&str> {
+        self.key.as_ref().map(|key| key.sha256.as_str())
+    }
+
+    /// SHA-256 of the key that a renewal is replacing: the installed one. The authority may have either.
+    #[must_use]
+    pub fn former_key(&self) -> Option<&str> {
+        self.former.as_ref()?.key.as_ref().map(|key| key.sha256.as_str())
+    }
+
     /// What the installed files are compared with.
     #[must_use]
     pub fn membership(&self) -> Membership<'_> {
         let former = self.former.as_ref().and_then(|former| former.authority.as_ref());
         Membership {
             name: self.name.as_deref(),
-            key: self.key.as_ref().map(|key| key.sha256.as_str()),
+            key: self.former_key().or(self.key_sha256()),
             authority: former.or(self.authority.as_ref()),
             grant: self.current_grant(),
             engine: &self.engine,
@@ -228,17 +245,30 @@ impl Record {
         (is_repair && !self.installed.is_empty()).then_some(self.since)
     }
 
-    /// When the certificate is due for renewal, in Unix seconds: after two thirds of the time from the
-    /// join to its end. After a failed renewal: an eighth of the remaining time later, at least a
-    /// minute and at most a day; or when the authority allows it. None where there is no certificate.
+    /// When the membership is due for renewal, in Unix seconds: after two thirds of the time from the join to
+    /// the end of the certificate, or before the key is older than `key_lifetime`. After a failed renewal: an
+    /// eighth of the remaining time later, at least a minute and at most a day; or when the authority allows
+    /// it. None where nothing is renewed.
     #[must_use]
-    pub fn renewal_at(&self) -> Option<i64> {
-        let (_, not_after) = self.certificate().filter(|_| self.is_member())?;
+    pub fn renewal_at(&self, key_lifetime: Option<Duration>) -> Option<i64> {
+        if !self.is_member() {
+            return None;
+        }
         let since = self.current_since();
-        let life = not_after.saturating_sub(since).max(0);
-        let due = since.saturating_add(life / 3 * 2 + life % 3);
+        let (due, end) = match (self.certificate(), key_lifetime) {
+            (Some((_, not_after)), _) => {
+                let life = not_after.saturating_sub(since).max(0);
+                (since.saturating_add(life / 3 * 2 + life % 3), not_after)
+            }
+            (None, Some(lifetime)) => {
+                let seconds = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
+                let due = since.saturating_add(seconds - self.spread(seconds));
+                (due, due.saturating_add(seconds))
+            }
+            (None, None) => return None,
+        };
         let again = self.fault.as_ref().map(|fault| {
-            let left = not_after.saturating_sub(fault.at) / 8;
+            let left = end.saturating_sub(fault.at) / 8;
             let asked = fault.retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER);
             let asked = i64::try_from(asked).unwrap_or_default();
             fault.at.saturating_add(left.clamp(60, 86_400).max(asked))
@@ -246,10 +276,17 @@ impl Record {
         Some(again.map_or(due, |again| again.max(due)))
     }
 
-    /// Whether the certificate is due for renewal at this time, in Unix seconds.
+    /// Up to a tenth of this time: by how much a node is earlier than others that joined at the same moment.
+    fn spread(&self, seconds: i64) -> i64 {
+        let digits = self.membership().key.and_then(|key| key.get(..2));
+        let part = digits.and_then(|digits| i64::from_str_radix(digits, 16).ok());
+        seconds / 10 / 256 * part.unwrap_or_default()
+    }
+
+    /// Whether the membership is due for renewal at this time, in Unix seconds.
     #[must_use]
-    pub fn is_renewal_due(&self, unix: i64) -> bool {
-        self.renewal_at().is_some_and(|at| at <= unix)
+    pub fn is_renewal_due(&self, unix: i64, key_lifetime: Option<Duration>) -> bool {
+        self.renewal_at(key_lifetime).is_some_and(|at| at <= unix)
     }
 
     /// The certificate's serial number and its end (Unix seconds), where there is one.

@@ -1,13 +1,15 @@
 //! `[chef-server]`.
 
+use std::time::Duration;
+
 use super::reader::{Reader, SECRET, required};
 use crate::config::ConfigError;
 use crate::config::input::Origin;
-use crate::config::setting_table::chef_server;
+use crate::config::setting_table::{chef as chef_settings, chef_server};
 use crate::engines::chef::Chef;
 use crate::secret::SecretSource;
 use crate::targets::chef_server::url::ServerUrl;
-use crate::targets::chef_server::{ChefServer, NodeObject, is_client_name};
+use crate::targets::chef_server::{ChefServer, ID, NodeObject, is_client_name};
 
 impl Reader<'_> {
     pub(super) fn chef_server(
@@ -34,8 +36,23 @@ impl Reader<'_> {
             validator_key: key,
             ca: self.ca_file(&chef_server::ca_file)?,
             node: self.boolean(&chef_server::create_node)?.then_some(node),
+            key_lifetime: self.key_lifetime()?,
             url,
         })
+    }
+
+    /// How long a key is used.
+    pub(super) fn key_lifetime(&self) -> Result<Option<Duration>, ConfigError> {
+        const ALLOWED: &str = "\"never\", or a duration of an hour or more, such as \"90d\"";
+        let setting = &chef_settings::rotate_key;
+        let lifetime = self.duration_or_never(setting, Duration::from_hours(1), ALLOWED)?;
+        match lifetime {
+            Some(_) if self.input.table(ID).is_none() => {
+                let allowed = "\"never\" without [chef-server]: only a node that asks the Chef server itself can renew its key";
+                Err(self.invalid(setting, allowed))
+            }
+            _ => Ok(lifetime),
+        }
     }
 
     /// Only a file can be removed.

@@ -70,6 +70,7 @@ impl Settings {
         }
         let engines = reader.engines()?;
         reader.one_target_of_each_engine()?;
+        reader.key_lifetime()?;
         let ids = target_ids().filter(|id| input.table(id).is_some());
         Ok(Self {
             recorded: ids.map(|id| (id, recorded::of(input, id))).collect(),

@@ -23,7 +23,11 @@ impl Reader<'_> {
             servers: self.servers(origin)?,
             port: self.number(&puppet_server::port, "a port, 1 to 65535", |port| *port > 0)?,
             ca: self.ca_known(origin)?,
-            give_up_unsigned: self.give_up_unsigned()?,
+            give_up_unsigned: self.duration_or_never(
+                &puppet_server::give_up_unsigned,
+                Duration::from_mins(1),
+                "\"never\", or a duration of a minute or more, such as \"7d\"",
+            )?,
             additions: RequestAdditions {
                 challenge_password: self.secret(&puppet_server::challenge_password)?,
                 proof: self.choice_or_default(&puppet_server::proof)?,
@@ -58,17 +62,6 @@ impl Reader<'_> {
     }
 
     /// None: never.
-    fn give_up_unsigned(&self) -> Result<Option<Duration>, ConfigError> {
-        const LEAST: Duration = Duration::from_mins(1);
-        const ALLOWED: &str = "\"never\", or a duration of a minute or more, such as \"7d\"";
-        let parse = |text: &str| match text {
-            "never" => Some(None),
-            _ => humantime::parse_duration(text).ok().filter(|it| *it >= LEAST).map(Some),
-        };
-        let parsed = self.parsed(&puppet_server::give_up_unsigned, ALLOWED, parse)?;
-        Ok(parsed.flatten())
-    }
-
     /// Exactly one of ca_file, ca_fingerprint and trust_on_first_use must be set.
     fn ca_known(&self, origin: &Origin) -> Result<Ca, ConfigError> {
         const ONE: &str = "one of ca_file, ca_fingerprint and trust_on_first_use = true";

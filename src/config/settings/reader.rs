@@ -152,6 +152,20 @@ impl Reader<'_> {
         }
     }
 
+    /// A duration of at least `least`; or `never`, which is none.
+    pub fn duration_or_never(
+        &self,
+        key: &Key<form::Text>,
+        least: Duration,
+        allowed: &str,
+    ) -> Result<Option<Duration>, ConfigError> {
+        let parse = |text: &str| match text {
+            "never" => Some(None),
+            _ => humantime::parse_duration(text).ok().filter(|it| *it >= least).map(Some),
+        };
+        Ok(self.parsed(key, allowed, parse)?.flatten())
+    }
+
     /// One of a few words: the names of the type's variants.
     pub fn choice<T: FromStr + VariantNames>(
         &self,

@@ -122,13 +122,13 @@ impl Engine for Chef {
     fn planned(&self, node: &NodeContext<'_>) -> Option<Bundle> {
         let url = self.server_url(node.authority)?;
         let site = self.site(node.observed.chef);
-        Some(install(&site, node.name, &url, node.authority.ca(), ""))
+        Some(install(&site, node, &url))
     }
 
     fn hold(&self, node: &NodeContext<'_>) -> Option<Bundle> {
         let url = self.server_url(node.authority)?;
         let (site, mut hold) = (self.site(node.observed.chef), Bundle::default());
-        let later = install(&site, node.name, &url, node.authority.ca(), "");
+        let later = install(&site, node, &url);
         hold.check_first(&later, Some(required(&site, node.name, &url)));
         Some(hold)
     }
@@ -147,8 +147,7 @@ impl Engine for Chef {
             return Err(invariant("Chef needs a Chef server and the grant of a client"));
         };
         let site = self.site(node.observed.chef);
-        let bundle = install(&site, node.name, &url, node.authority.ca(), &node.staged_key());
-        Ok(Installation::Bundle(bundle))
+        Ok(Installation::Bundle(install(&site, node, &url)))
     }
 
     fn clear(&self, installed: &[Installed], _: &EngineRecord, _: &str) -> Bundle {
@@ -205,15 +204,17 @@ impl Site<'_> {
 }
 
 /// Installs key, CA, first-boot.json and client.rb.
-fn install(site: &Site<'_>, name: &str, url: &str, ca: Option<&str>, staged: &str) -> Bundle {
+fn install(site: &Site<'_>, node: &NodeContext<'_>, url: &str) -> Bundle {
+    let replaces = node.former_key.map(str::to_owned);
     let mut actions = vec![
         Action::Directory(site.directory()),
         Action::Directory(site.place("trusted_certs", 0o755)),
-        Action::Key { at: site.key_place(), from: staged.to_owned() },
+        Action::Key { at: site.key_place(), from: node.staged_key(), replaces },
     ];
     // One file per certificate: Chef reads only the first certificate of a file (its source,
     // `http/ssl_policies.rb`).
-    let certificates = ca.and_then(|ca| CaBundle::from_pem(ca).ok()).map(|ca| ca.certificates());
+    let ca = node.authority.ca().and_then(|ca| CaBundle::from_pem(ca).ok());
+    let certificates = ca.map(|ca| ca.certificates());
     for (index, certificate) in certificates.into_iter().flatten().enumerate() {
         let name = match index {
             0 => "trusted_certs/enlist-ca.pem".to_owned(),
@@ -236,9 +237,9 @@ fn install(site: &Site<'_>, name: &str, url: &str, ca: Option<&str>, staged: &st
     actions.push(Action::Block {
         item: Item::Settings,
         at: site.place("client.rb", 0o644),
-        content: client_rb_lines(site, name, url),
+        content: client_rb_lines(site, node.name, url),
     });
-    actions.push(Action::ConfirmSettings(required(site, name, url)));
+    actions.push(Action::ConfirmSettings(required(site, node.name, url)));
     Bundle { lock: None, actions, run: site.settings.run.then(|| first_run(site)) }
 }
 

@@ -35,7 +35,11 @@ pub fn install(settings: &Puppet, site: &PuppetSite, contents: &Contents<'_>) ->
     let ssl = |rest: &str| format!("{}/{rest}", site.ssldir);
     let name = contents.name;
     let mut actions = directories(site);
-    actions.push(Action::Key { at: key_place(site, name), from: contents.staged_key.to_owned() });
+    actions.push(Action::Key {
+        at: key_place(site, name),
+        from: contents.staged_key.to_owned(),
+        replaces: None,
+    });
     let request = ssl(&format!("certificate_requests/{name}.pem"));
     // Others may read the request, and Puppet does not need it once it has a certificate.
     actions.push(if csr::holds_secret(contents.csr) {

@@ -39,6 +39,8 @@ pub enum Action {
     CreateClient { name: String, body: String },
     /// GET clients/NAME.
     GetClient { name: String },
+    /// PUT clients/NAME/keys/default. `body` is JSON.
+    UpdateKey { name: String, body: String },
     /// DELETE clients/NAME.
     DeleteClient { name: String },
     /// POST nodes. `body` is JSON.
@@ -57,7 +59,7 @@ impl Action {
         match self {
             Self::GetVersions | Self::GetClient { .. } | Self::GetNode { .. } => "GET",
             Self::CreateClient { .. } | Self::CreateNode { .. } => "POST",
-            Self::UpdateNode { .. } => "PUT",
+            Self::UpdateKey { .. } | Self::UpdateNode { .. } => "PUT",
             Self::DeleteClient { .. } | Self::DeleteNode { .. } => "DELETE",
         }
     }
@@ -72,6 +74,7 @@ impl Action {
             Self::GetClient { name } | Self::DeleteClient { name } => {
                 url.below(&format!("clients/{name}"))
             }
+            Self::UpdateKey { name, .. } => url.below(&format!("clients/{name}/keys/default")),
             Self::GetNode { name } | Self::UpdateNode { name, .. } | Self::DeleteNode { name } => {
                 url.below(&format!("nodes/{name}"))
             }
@@ -82,6 +85,7 @@ impl Action {
     pub fn body(&self) -> &str {
         match self {
             Self::CreateClient { body, .. }
+            | Self::UpdateKey { body, .. }
             | Self::CreateNode { body, .. }
             | Self::UpdateNode { body, .. } => body,
             _ => "",
@@ -93,6 +97,7 @@ impl Action {
             Self::GetVersions => None,
             Self::CreateClient { name, .. }
             | Self::GetClient { name }
+            | Self::UpdateKey { name, .. }
             | Self::DeleteClient { name }
             | Self::CreateNode { name, .. }
             | Self::GetNode { name }
@@ -149,6 +154,7 @@ impl Call for Request {
             Action::GetVersions => "GET server_api_version",
             Action::CreateClient { .. } => "POST clients",
             Action::GetClient { .. } => "GET clients",
+            Action::UpdateKey { .. } => "PUT keys",
             Action::DeleteClient { .. } => "DELETE clients",
             Action::CreateNode { .. } => "POST nodes",
             Action::GetNode { .. } => "GET nodes",

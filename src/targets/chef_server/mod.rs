@@ -10,8 +10,11 @@ pub mod api;
 mod node;
 mod probe;
 mod refusal;
+mod rotation;
 pub mod signature;
 pub mod url;
+
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -54,6 +57,8 @@ pub struct ChefServer {
     pub spent_key: Option<String>,
     /// What the node is created with. None: chef-client creates it.
     pub node: Option<NodeObject>,
+    /// How long the node's key is used before it is renewed. None: as long as the membership lasts.
+    pub key_lifetime: Option<Duration>,
 }
 
 impl Target for ChefServer {
@@ -111,7 +116,11 @@ impl Target for ChefServer {
         answers: &[Answer],
         unix: i64,
     ) -> Result<Creation, Fault> {
-        match self.ask_to_create::<()>(node, answers, unix)? {
+        let question = match node.former_key {
+            None => self.ask_to_create::<()>(node, answers, unix),
+            Some(_) => self.ask_for_new_key(node, answers, unix),
+        };
+        match question? {
             Question::Sign(to_sign) => Ok(Creation::Sign(to_sign)),
             Question::Ask(request) => Ok(Creation::Call(request)),
             Question::AskLater(_) | Question::Done(()) => Err(mismatch("POST clients")),
@@ -119,7 +128,10 @@ impl Target for ChefServer {
     }
 
     /// The ticket is the name: the node is created next, with the node's own key.
-    fn created(&self, _: &NodeContext<'_>, answer: &Answer, _: i64) -> Result<Created, Fault> {
+    fn created(&self, node: &NodeContext<'_>, answer: &Answer, _: i64) -> Result<Created, Fault> {
+        if node.former_key.is_some() {
+            return self.key_sent(node, answer);
+        }
         match of_service(std::slice::from_ref(answer))?.as_slice() {
             [api::Answer::Created] => Ok(Created::Ticket("client".to_owned())),
             [api::Answer::Taken] => Err(refusal::taken_meanwhile(&self.authority_name())),
@@ -140,9 +152,12 @@ impl Target for ChefServer {
     ) -> Result<Question<Reconciled>, Fault> {
         use Unauthenticated::{NoSuchClient, OtherKey, Unclear};
         use api::Answer::{Client, Created, Forbidden, Missing, Taken, Unauthenticated as Unknown};
+        if node.former_key.is_some() {
+            return self.key_reconciled(node, answers, unix);
+        }
         let look = || {
             let action = Action::GetClient { name: node.name.to_owned() };
-            self.ask_as_node(node.name, node.authority, action, answers, unix)
+            self.ask_as_node(node, action, answers, unix)
         };
         let pending = || Ok(Question::Done(Reconciled::Pending("client".to_owned())));
         let others = |said: &str| Err(self.other_machine(node.name, said));
@@ -169,7 +184,10 @@ impl Target for ChefServer {
         answers: &[Answer],
         unix: i64,
     ) -> Result<Question<Decision>, Fault> {
-        self.place_node(node, answers, unix)
+        match node.former_key {
+            None => self.place_node(node, answers, unix),
+            Some(_) => self.key_decided(node, answers, unix),
+        }
     }
 
     fn undecided(&self, name: &str) -> Undecided {
@@ -201,6 +219,18 @@ impl Target for ChefServer {
         unix: i64,
     ) -> Result<Question<Standing>, Fault> {
         self.look(member, answers, unix)
+    }
+
+    fn renews(&self, grant: &engines::Grant) -> bool {
+        *grant == engines::Grant::Client
+    }
+
+    fn renews_key(&self) -> bool {
+        true
+    }
+
+    fn key_lifetime(&self) -> Option<Duration> {
+        self.key_lifetime
     }
 
     fn after_join(&self) -> Option<Bundle> {
@@ -255,9 +285,21 @@ impl ChefServer {
         self.ask_signed(Signer { user: &self.validator_name, version }, with, action, answers, unix)
     }
 
-    /// Asks with a signature of the node itself.
+    /// Asks with a signature of the node that joins.
     fn ask_as_node<T>(
         &self,
+        node: &NodeContext<'_>,
+        action: Action,
+        answers: &[Answer],
+        unix: i64,
+    ) -> Result<Question<T>, Fault> {
+        self.ask_as_client(SigningKey::Node, node.name, node.authority, action, answers, unix)
+    }
+
+    /// Asks with a signature of the client of this name.
+    fn ask_as_client<T>(
+        &self,
+        with: SigningKey,
         name: &str,
         authority: &Authority,
         action: Action,
@@ -265,7 +307,7 @@ impl ChefServer {
         unix: i64,
     ) -> Result<Question<T>, Fault> {
         let signer = Signer { user: name, version: version_of(authority) };
-        self.ask_signed(signer, SigningKey::Node, action, answers, unix)
+        self.ask_signed(signer, with, action, answers, unix)
     }
 
     /// Asks, if the last answer is the signature of this call; else has the call signed.

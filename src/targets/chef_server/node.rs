@@ -7,7 +7,7 @@ use super::{ChefServer, refusal};
 use crate::engines::{Grant, NodeContext};
 use crate::fault::Fault;
 use crate::targets::api::of_service;
-use crate::targets::{Answer, Decision, Departure, Member, Question, mismatch};
+use crate::targets::{Answer, Decision, Departure, Member, Question, SigningKey, mismatch};
 
 /// What a new node object holds, from `[chef]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,7 +30,7 @@ impl ChefServer {
         use api::Answer::{
             Created, Done, Forbidden, Missing, Node, Taken, Unauthenticated as Unknown,
         };
-        let ask = |action| self.ask_as_node(node.name, node.authority, action, answers, unix);
+        let ask = |action| self.ask_as_node(node, action, answers, unix);
         let name = || node.name.to_owned();
         let granted = Ok(Question::Done(Decision::Granted(Grant::Client)));
         match (&self.node, of_service(answers)?.as_slice()) {
@@ -70,9 +70,11 @@ impl ChefServer {
         else {
             return Ok(Question::Done(Departure::Complete));
         };
-        let ask = |action| self.ask_as_node(name, authority, action, answers, unix);
+        let all = of_service(answers)?;
+        let (key, answered) = key_of(member, &all);
+        let ask = |action| self.ask_as_client(key.clone(), name, authority, action, answers, unix);
         let name = name.to_owned();
-        match of_service(answers)?.as_slice() {
+        match answered {
             [] => ask(Action::DeleteNode { name }),
             [api::Answer::Unauthenticated(reason, _)] => {
                 let departure = match (reason, member.is_installed) {
@@ -107,6 +109,20 @@ impl NodeObject {
             (None, None) => json!({ "name": name, "run_list": self.run_list }),
         };
         body.to_string()
+    }
+}
+
+/// The key that signs, and the answers to it. Where a renewal was replacing the key, the server may have the
+/// former one: that one asks next.
+pub(super) fn key_of<'a, 'b>(
+    member: &Member<'_>,
+    answers: &'b [&'a api::Answer],
+) -> (SigningKey, &'b [&'a api::Answer]) {
+    match answers {
+        [api::Answer::Unauthenticated(..), rest @ ..] if member.has_former_key => {
+            (SigningKey::Former, rest)
+        }
+        all => (SigningKey::Node, all),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Whether the server still has this node's client.
 
 use super::api::{self, Action, Unauthenticated};
+use super::node::key_of;
 use super::{ChefServer, ID, refusal};
 use crate::fault::Fault;
 use crate::targets::api::of_service;
@@ -20,10 +21,12 @@ impl ChefServer {
         else {
             return self.reach(member.facts, answers);
         };
-        let standing = match of_service(answers)?.as_slice() {
+        let all = of_service(answers)?;
+        let (key, answered) = key_of(member, &all);
+        let standing = match answered {
             [] => {
                 let action = Action::GetClient { name: name.to_owned() };
-                return self.ask_as_node(name, authority, action, answers, unix);
+                return self.ask_as_client(key, name, authority, action, answers, unix);
             }
             [api::Answer::Client { name: shown, .. }] if shown.as_deref() == Some(name) => {
                 Standing::Present(format!("client {name}, with the installed key"))

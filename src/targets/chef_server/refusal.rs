@@ -93,6 +93,39 @@ pub fn node_came_and_went(name: &str, target: &ChefServer) -> Fault {
     Fault::new(Kind::Transient, what, on(name, target), todo)
 }
 
+/// The server does not accept the key that was to sign for the new one. An earlier request may have arrived.
+pub fn former_key(name: &str, target: &ChefServer, said: &str) -> Fault {
+    let what = "the server does not accept the former key any more";
+    let todo = "nothing to do: enlist looks which key the server has";
+    let fault = Fault::new(Kind::Transient, what, on(name, target), todo).cause(words(said));
+    fault.in_doubt().ends_as(Kind::Rejected)
+}
+
+/// The server accepts neither the new key nor the former one.
+pub fn neither_key(name: &str, target: &ChefServer, said: &str) -> Fault {
+    let what = "the server accepts neither the new key of this client nor the former one";
+    let todo = format!(
+        "the client was deleted, or somebody has given it another key: {}, then `enlist leave --target {ID} && enlist join --target {ID}`",
+        clean(name)
+    );
+    let fault = Fault::new(Kind::Rejected, what, on(name, target), todo).without_effect();
+    if said.is_empty() { fault } else { fault.cause(words(said)) }
+}
+
+/// The server has no place for keys.
+pub fn no_keys(name: &str, target: &ChefServer) -> Fault {
+    let what = "the server can't replace the key of a client";
+    let todo = "take rotate_key out of [chef]: only a Chef Infra Server or Cinc Server of version 12.1 or later can";
+    Fault::new(Kind::Config, what, on(name, target), todo)
+}
+
+/// The server does not take this key.
+pub fn new_key(name: &str, target: &ChefServer, said: &str) -> Fault {
+    let todo = "correct what the server's words name, such as key_bits in [chef]";
+    Fault::new(Kind::Rejected, "the server has refused the new key", on(name, target), todo)
+        .cause(words(said))
+}
+
 /// What a message is about.
 fn on(name: &str, target: &ChefServer) -> String {
     format!("node {name}, {}", target.authority_name())

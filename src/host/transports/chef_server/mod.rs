@@ -173,6 +173,7 @@ impl<'a> Exchange<'a> {
             ) if text("name").or_else(|| text("clientname")).as_ref() == Some(name) => {
                 Ok(Answer::Done)
             }
+            (Action::UpdateKey { .. }, 200) if text("name").is_some() => Ok(Answer::Done),
             _ => Err(self.not_chef(answer)),
         }
     }
@@ -199,11 +200,11 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    /// The fault of a request that may have arrived. Only the creation of a client is in doubt then:
-    /// everything else can be done twice.
+    /// The fault of a request that may have arrived. Only a new client or key is in doubt then: everything
+    /// else can be done twice.
     fn arrived(&self, fault: Fault) -> Fault {
         match self.request.action {
-            Action::CreateClient { .. } => fault.in_doubt(),
+            Action::CreateClient { .. } | Action::UpdateKey { .. } => fault.in_doubt(),
             _ => fault,
         }
     }
