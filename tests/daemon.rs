@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests do I/O")]
 
+#[path = "daemon/by_hand.rs"]
+mod by_hand;
 mod common;
 #[path = "daemon/copies.rs"]
 mod copies;

@@ -5,7 +5,8 @@ use std::ops::ControlFlow::{self, Break, Continue};
 use super::journal::Journal;
 use super::steps::Steps;
 use super::{
-    Bootstrap, Effect, Event, Fault, Key, Now, Phase, PhaseName, Request, Signing, StepKind,
+    Bootstrap, Effect, Event, Fault, Key, Now, Outcome, Phase, PhaseName, Request, Signing,
+    StepKind,
 };
 use crate::engines::{EngineRecord, FactsWanted, Grant, Installation, KeySpec, Proof};
 use crate::targets::{Creation, Question, Reconciled, ToSign, invariant};
@@ -26,13 +27,18 @@ impl Steps for Bootstrap {
         if self.facts.is_none() {
             return Ok(Some(self.gather()));
         }
+        if let Some(fault) = self.wrong_way() {
+            self.journal.end(Outcome::Failed(fault));
+            return Ok(None);
+        }
         if matches!(self.journal.working.phase, Phase::Joined { .. }) {
             return Ok(Some(self.tidy_up()));
         }
         if self.authority.is_none() {
-            return self.discover(now);
+            let is_asked = self.by_hand.is_none();
+            return if is_asked { self.discover(now) } else { self.authority_by_hand() };
         }
-        if self.needs_hold {
+        if self.needs_hold && !self.only_requests() {
             return self.hold();
         }
         let is_asking = self.asks_with_request();
@@ -42,13 +48,14 @@ impl Steps for Bootstrap {
         if let Key::Unknown = self.key {
             return self.ensure_key(is_asking, now);
         }
-        match self.journal.working.phase.clone() {
-            Phase::New => self.create(now),
-            Phase::Creating if self.calls.is_in_doubt => self.reconcile(now),
-            Phase::Creating => self.create_again(now),
-            Phase::Watching { ticket } => self.wait(now, &ticket),
-            Phase::Installing { grant, .. } => self.install(now, &grant),
-            Phase::Joined { .. } | Phase::Leaving { .. } => {
+        match (self.journal.working.phase.clone(), self.by_hand.clone()) {
+            (Phase::Installing { grant, .. }, _) => self.install(now, &grant),
+            (_, Some(way)) => self.go_by_hand(now, &way),
+            (Phase::New, None) => self.create(now),
+            (Phase::Creating, None) if self.calls.is_in_doubt => self.reconcile(now),
+            (Phase::Creating, None) => self.create_again(now),
+            (Phase::Watching { ticket }, None) => self.wait(now, &ticket),
+            (Phase::Requested | Phase::Joined { .. } | Phase::Leaving { .. }, None) => {
                 Err(invariant("this phase has no next effect"))
             }
         }
@@ -81,7 +88,7 @@ impl Bootstrap {
         let early_key = engine.early_key(&self.state_dir);
         Effect::GatherFacts(FactsWanted {
             engine: engine.wanted(recorded),
-            early_key: early_key.filter(|_| is_new && !record.is_member()),
+            early_key: early_key.filter(|_| is_new && !record.is_member() && !self.takes_key()),
         })
     }
 
@@ -126,9 +133,14 @@ impl Bootstrap {
     /// not read: it may be gone once it was used. Nor is its proof made, which is good for some minutes.
     fn asks_with_request(&self) -> bool {
         let record = &self.journal.working;
-        matches!(record.phase.name(), PhaseName::New | PhaseName::Creating)
-            && !self.calls.is_in_doubt
-            && record.former.is_none()
+        match self.by_hand {
+            Some(_) => self.only_requests(),
+            None => {
+                matches!(record.phase.name(), PhaseName::New | PhaseName::Creating)
+                    && !self.calls.is_in_doubt
+                    && record.former.is_none()
+            }
+        }
     }
 
     fn ensure_key(&mut self, is_asking: bool, now: Now) -> Result<Option<Effect>, Fault> {
@@ -148,7 +160,7 @@ impl Bootstrap {
         let challenge_password = spec.challenge_password.clone().filter(|_| is_asking);
         let proof = if is_asking { spec.proof } else { Proof::None };
         let spec = KeySpec { challenge_password, proof, must_exist, ..spec };
-        Ok(Some(Effect::EnsureKey(Box::new(spec))))
+        Ok(Some(Effect::EnsureKey(Box::new(self.key_by_hand(spec)))))
     }
 
     /// Decides the creating call.
@@ -180,15 +192,8 @@ impl Bootstrap {
     /// Records what the authority is asked with.
     fn record_request(&mut self) -> Result<(), Fault> {
         self.answers.clear();
-        let engine = EngineRecord::of(self.observed()?);
-        let key = self.key.report().map(|key| super::KeyFingerprints::of(&key.public));
-        let record = &mut self.journal.working;
-        (record.engine, record.key) = (engine, key);
-        record.name.clone_from(&self.name);
-        record.authority.clone_from(&self.authority);
-        if !record.is_member() {
-            record.settings.clone_from(&self.settings);
-        }
+        self.note_node()?;
+        self.journal.working.authority.clone_from(&self.authority);
         Ok(())
     }
 

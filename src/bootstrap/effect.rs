@@ -149,14 +149,16 @@ pub enum Outcome {
         already: bool,
         record: Box<Record>,
     },
-    /// No record: there was no membership to leave. `remains`: the authority still has this node, and what a
-    /// person has to do.
+    /// No record: there was no membership to leave. `remains`: that the authority still has this node, or may
+    /// have it, and what a person has to do.
     Left {
         record: Option<Box<Record>>,
         remains: Option<String>,
     },
     /// A member needs something done.
     Due(Need),
+    /// The request is made, for a person to carry.
+    Requested(Box<KeyReport>),
     /// What the authority says of this node.
     Probed(Standing),
     Failed(Fault),
@@ -190,6 +192,7 @@ impl Effect {
             }
             Self::Inspect => "checking the installed files".to_owned(),
             Self::Finish(Outcome::Due(need)) => need.to_string(),
+            Self::Finish(Outcome::Requested(_)) => format!("made the request for {authority}"),
             Self::Finish(Outcome::Probed(_)) => format!("asked {authority}"),
             Self::Finish(Outcome::Joined { .. }) => format!("joined {authority}"),
             Self::Finish(Outcome::Left { .. }) => format!("left {authority}"),

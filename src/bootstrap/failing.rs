@@ -61,7 +61,7 @@ impl Bootstrap {
         let record = &self.journal.working;
         let is_untouched = matches!(
             record.phase.name(),
-            PhaseName::New | PhaseName::Creating | PhaseName::Watching
+            PhaseName::New | PhaseName::Requested | PhaseName::Creating | PhaseName::Watching
         );
         if !is_untouched || record.is_member() {
             return None;

@@ -95,6 +95,7 @@ impl Bootstrap {
         if let Some(recorded) = record.key.as_ref().map(|key| &key.sha256)
             && *recorded != fingerprint
             && (record.phase != Phase::New || record.is_member())
+            && !self.takes_key()
         {
             return Err(Fault::new(
                 Kind::Data,

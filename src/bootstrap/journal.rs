@@ -157,7 +157,7 @@ impl Journal {
         } else {
             // Which calls a phase makes. Installing may register an engine, which is a creating call.
             let call = match self.working.phase.name() {
-                PhaseName::New | PhaseName::Leaving => Call::Discovery,
+                PhaseName::New | PhaseName::Requested | PhaseName::Leaving => Call::Discovery,
                 PhaseName::Creating | PhaseName::Installing | PhaseName::Joined => Call::Creation,
                 PhaseName::Watching => Call::Poll,
             };

@@ -78,6 +78,13 @@ impl Leave {
             is_forced: false,
             remains: None,
         };
+        // A person has carried the messages, because this node can't reach the authority.
+        if leave.journal.working.phase == Phase::Requested && !leave.journal.has_ended() {
+            leave.clear_alone(
+                now,
+                "a person carries this node's messages, so the authority was not told",
+            );
+        }
         leave.decide(now);
         leave
     }
@@ -106,16 +113,22 @@ impl Leave {
         let was_attempted = record.may_be_known();
         let grant = record.current_grant().cloned();
         if was_attempted {
-            self.remains = self.target.remains(record.name.as_deref(), grant.as_ref());
+            let has = if record.phase == Phase::Requested { "may have" } else { "still has" };
+            let todo = self.target.remains(record.name.as_deref(), grant.as_ref());
+            self.remains = todo.map(|todo| self.has_node(has, &todo));
         }
         if !matches!(record.phase, Phase::Leaving { .. }) {
             self.journal.enter(now, Phase::Leaving { grant, was_attempted, is_told: false });
         }
         let kind = if self.remains.is_some() { StepKind::Remains } else { StepKind::Departed };
-        let todo = self.remains.iter().map(|todo| format!("; to do: {todo}"));
-        let result = format!("{why}{}", todo.collect::<String>());
+        let remains = self.remains.iter().map(|remains| format!("; {remains}"));
+        let result = format!("{why}{}", remains.collect::<String>());
         self.journal.step_done(kind, result);
         self.progress = Progress::Gone;
+    }
+
+    fn has_node(&self, has: &str, todo: &str) -> String {
+        format!("{} {has} this node; {todo}", self.target.authority_name())
     }
 
     fn engine(&self) -> &dyn Engine {
@@ -158,14 +171,10 @@ impl Leave {
                 let result = match departure {
                     Departure::Complete => format!("{authority} does not have this node any more"),
                     Departure::Remains(todo) => {
-                        let result = format!("{authority} still has this node: {todo}");
-                        self.remains = Some(todo);
-                        result
+                        self.remains.insert(self.has_node("still has", &todo)).clone()
                     }
                     Departure::Unclear(why) => {
-                        let result = format!("{authority} may still have this node: {why}");
-                        self.remains = Some(why);
-                        result
+                        self.remains.insert(self.has_node("may still have", &why)).clone()
                     }
                 };
                 let kind =

@@ -94,7 +94,9 @@ impl Bootstrap {
             && match record.phase.name() {
                 PhaseName::Creating => self.calls.is_in_doubt,
                 PhaseName::Watching | PhaseName::Installing => true,
-                PhaseName::New | PhaseName::Joined | PhaseName::Leaving => false,
+                PhaseName::New | PhaseName::Requested | PhaseName::Joined | PhaseName::Leaving => {
+                    false
+                }
             }
     }
 

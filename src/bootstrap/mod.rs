@@ -15,6 +15,7 @@
 //! other fault ends this start. The record keeps the phase, and the next start continues there.
 
 pub mod backoff;
+mod by_hand;
 pub mod clock_skew;
 mod decide;
 mod effect;
@@ -36,6 +37,7 @@ mod waiting;
 use std::time::Duration;
 
 pub use crate::engines::{Finding, Installed};
+pub use by_hand::ByHand;
 pub use effect::{Effect, Event, Now, Outcome, Signing, SigningKeyPlace};
 pub use health::{MembershipName, Problem, problems};
 pub use leave::Leave;
@@ -106,6 +108,8 @@ pub struct Bootstrap {
     end: End,
     /// What this start may do if the node has joined already.
     maintenance: Maintenance,
+    /// Set where a person carries the messages.
+    by_hand: Option<ByHand>,
     /// The settings, as the record of a new membership keeps them.
     settings: SettingValues,
 }
@@ -206,6 +210,7 @@ pub fn resume(plan: Plan, record: Option<Record>, seed: u64, now: Now) -> Bootst
         other_machines_files: None,
         end: End::default(),
         maintenance: Maintenance::default(),
+        by_hand: None,
         settings: SettingValues::new(),
         plan,
     };

@@ -4,12 +4,14 @@
 //! ```text
 //! from        to          when
 //! New         Creating    facts, authority and key are known: the creating call is next
-//! New         Installing  the settings give an activation: no creating call is needed
+//! New         Requested   a person carries the request to the authority, and its answer here
+//! New         Installing  the settings give an activation, or a person has carried a key here
 //! New         Joined      a renewal failed: the former certificate stays in use
+//! Requested   Installing  the answer that was carried here is acceptable
 //! Creating    Watching    the authority gave a ticket, or has an earlier request of ours
-//! Creating    Installing  the authority granted at once, or an earlier call took effect
+//! Creating    Installing  the authority granted at once, an earlier call took effect, or as for Requested
 //! Creating    Joined      a renewal failed: the former certificate stays in use
-//! Watching    Installing  the authority granted
+//! Watching    Installing  the authority granted, or as for Requested
 //! Watching    Creating    the authority does not know the ticket: create again
 //! Watching    New         the authority refused: the next start begins again
 //! Watching    Joined      a renewal failed: the former certificate stays in use
@@ -29,6 +31,9 @@ use crate::engines::Grant;
 pub enum Phase {
     /// The authority was asked nothing but read-only questions.
     New,
+    /// A person carries the request to the authority. The answer comes with `enlist accept`, and the
+    /// authority is not asked.
+    Requested,
     /// The creating call is next, or was made and its reply is not known.
     Creating,
     /// The authority gave this ticket and has not decided yet.
@@ -53,6 +58,7 @@ pub enum Phase {
 pub enum PhaseName {
     #[default]
     New,
+    Requested,
     Creating,
     Watching,
     Installing,
@@ -65,6 +71,7 @@ impl PhaseName {
     pub fn id(self) -> &'static str {
         match self {
             Self::New => "new",
+            Self::Requested => "requested",
             Self::Creating => "creating",
             Self::Watching => "watching",
             Self::Installing => "installing",
@@ -77,7 +84,10 @@ impl PhaseName {
     #[must_use]
     pub fn next(self) -> &'static [Self] {
         match self {
-            Self::New => &[Self::Creating, Self::Installing, Self::Joined, Self::Leaving],
+            Self::New => {
+                &[Self::Requested, Self::Creating, Self::Installing, Self::Joined, Self::Leaving]
+            }
+            Self::Requested => &[Self::Installing, Self::Leaving],
             Self::Creating => &[Self::Watching, Self::Installing, Self::Joined, Self::Leaving],
             Self::Watching => {
                 &[Self::Installing, Self::Creating, Self::New, Self::Joined, Self::Leaving]
@@ -94,6 +104,7 @@ impl Phase {
     pub fn name(&self) -> PhaseName {
         match self {
             Self::New => PhaseName::New,
+            Self::Requested => PhaseName::Requested,
             Self::Creating => PhaseName::Creating,
             Self::Watching { .. } => PhaseName::Watching,
             Self::Installing { .. } => PhaseName::Installing,
@@ -107,7 +118,7 @@ impl Phase {
         match self {
             Self::Installing { grant } | Self::Joined { grant } => Some(grant),
             Self::Leaving { grant, .. } => grant.as_ref(),
-            Self::New | Self::Creating | Self::Watching { .. } => None,
+            Self::New | Self::Requested | Self::Creating | Self::Watching { .. } => None,
         }
     }
 }
@@ -116,8 +127,9 @@ impl Phase {
 mod tests {
     use super::PhaseName;
 
-    const ALL: [PhaseName; 6] = [
+    const ALL: [PhaseName; 7] = [
         PhaseName::New,
+        PhaseName::Requested,
         PhaseName::Creating,
         PhaseName::Watching,
         PhaseName::Installing,

@@ -83,6 +83,8 @@ pub enum StepKind {
     /// Something of the authority that a person has to look at.
     Warning,
     Key,
+    /// The request is made, and a person carries it.
+    Request,
     /// The authority was asked to accept this node.
     Association,
     Granted,
@@ -109,6 +111,7 @@ impl fmt::Display for StepKind {
             Self::Authority => "authority",
             Self::Warning => "warning",
             Self::Key => "key",
+            Self::Request => "request",
             Self::Association => "association",
             Self::Granted => "granted",
             Self::Reconciled => "reconciled",
@@ -280,9 +283,11 @@ fn membership(record: &Record) -> MembershipName {
         _ if record.is_member() => MembershipName::Member,
         PhaseName::New => MembershipName::None,
         PhaseName::Leaving => MembershipName::Leaving,
-        PhaseName::Creating | PhaseName::Watching | PhaseName::Installing | PhaseName::Joined => {
-            MembershipName::Joining
-        }
+        PhaseName::Requested
+        | PhaseName::Creating
+        | PhaseName::Watching
+        | PhaseName::Installing
+        | PhaseName::Joined => MembershipName::Joining,
     }
 }
 
@@ -294,6 +299,9 @@ fn next(record: &Record) -> String {
     }
     let next = match phase {
         PhaseName::New => "run `enlist join`, or start enlist.service",
+        PhaseName::Requested => {
+            "carry the request (`enlist csr --by-hand`) to the authority, and its answer here: `enlist accept FILE`"
+        }
         PhaseName::Creating => {
             "`enlist join` or enlist.service finds out whether the authority accepted this node, and asks again with the same key if not"
         }

@@ -27,6 +27,12 @@ pub struct Selection {
 }
 
 impl Selection {
+    /// This target alone.
+    #[must_use]
+    pub fn of(id: &str) -> Self {
+        Self { targets: vec![id.to_owned()] }
+    }
+
     #[must_use]
     pub fn has(&self, id: &str) -> bool {
         self.targets.is_empty() || self.targets.iter().any(|asked| asked == id)

@@ -72,11 +72,6 @@ fn summary(root: &Root, record: &Record, remains: Option<&str>) -> String {
         let note = "its own files stay; to remove its registration, run `amazon-ssm-agent -register -clear`";
         rows.push(("agent".to_owned(), note.to_owned()));
     }
-    if let Some(todo) = remains {
-        rows.push((
-            "remains".to_owned(),
-            format!("{} still has this node; {todo}", record.authority_name),
-        ));
-    }
+    rows.extend(remains.map(|remains| ("remains".to_owned(), remains.to_owned())));
     format!("left: {} as {name}\n{}", record.authority_name, printer::columns(&rows))
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_types, reason = "it waits")]
 
+mod accept;
 pub mod autosign;
 mod bug_report;
 mod check;
@@ -127,6 +128,8 @@ pub enum Command {
     Policy(policy::Options),
     /// Print the certificate request of a join, with its proof, and ask no authority
     Csr(csr::Options),
+    /// Check and install an answer that a person has carried here (see csr --by-hand)
+    Accept(accept::Options),
     /// Decide whether a Puppet Server signs a certificate request (on the server; see enlist-autosign)
     Autosign(autosign::Options),
     /// Write one archive with what somebody else needs to find out what is wrong, without secrets
@@ -153,7 +156,11 @@ pub fn run(cli: Cli) -> Result<u8, Fault> {
         &cli.global,
         matches!(
             cli.command,
-            Command::Join(_) | Command::Leave(_) | Command::Renew(_) | Command::Repair(_)
+            Command::Join(_)
+                | Command::Accept(_)
+                | Command::Leave(_)
+                | Command::Renew(_)
+                | Command::Repair(_)
         ),
     );
     logging::start(&cli.global, &progress)?;
@@ -169,7 +176,8 @@ pub fn run(cli: Cli) -> Result<u8, Fault> {
         Command::Facts(options) => facts::run(&cli.global, &options),
         Command::Check(options) => check::run(&cli.global, &options),
         Command::Policy(options) => policy::run(&cli.global, &options),
-        Command::Csr(options) => csr::run(&cli.global, &options),
+        Command::Csr(options) => csr::run(&cli.global, &options, &progress),
+        Command::Accept(options) => accept::run(&cli.global, &options, &progress),
         Command::Autosign(options) => autosign::command(&cli.global, &options),
         Command::BugReport(options) => bug_report::run(&cli.global, &options),
         Command::Completions(options) => completions::run(&options),

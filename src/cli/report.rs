@@ -3,8 +3,8 @@
 use super::drive::{self, Scope, Selection};
 use super::{Global, printer};
 use crate::bootstrap::{
-    ChangedSetting, Now, Outcome, Probe, Probed, Problem, Record, Report, Status, other_authority,
-    problems,
+    ChangedSetting, Now, Outcome, Phase, Probe, Probed, Problem, Record, Report, Status,
+    other_authority, problems,
 };
 use crate::config::recorded::Change;
 use crate::daemon::memberships::{self, Known};
@@ -79,6 +79,9 @@ async fn of(root: &Root, known: &Known) -> Result<Report, Fault> {
     let warnings = target.map(|target| target.warnings(record.membership().authority));
     let warnings = warnings.unwrap_or_default();
     let mut report = Report { warnings, held_by, ..report };
+    if record.phase == Phase::Requested {
+        report.next = errand(known, &record).unwrap_or(report.next);
+    }
     if !record.is_member() {
         return Ok(report);
     }
@@ -98,6 +101,14 @@ async fn of(root: &Root, known: &Known) -> Result<Report, Fault> {
     found.extend(problem);
     report.next = next.unwrap_or(report.next);
     Ok(report.with_problems(found))
+}
+
+/// What a person does with the request that was made for them.
+pub fn errand(known: &Known, record: &Record) -> Option<String> {
+    let (target, _) = known.target().ok()?;
+    let errand = target.errand(record.name.as_deref()?)?;
+    let id = known.id;
+    Some(format!("carry the request (`enlist csr --by-hand --target {id}` prints it): {errand}"))
 }
 
 /// The settings that changed since the join.

@@ -11,7 +11,8 @@ use super::observers::{DriftReporter, JoinObserver};
 use super::status_table::{Entry, MembershipState};
 use super::supervisor::{Member, Supervisor};
 use crate::bootstrap::{
-    Leave, Maintenance, Monitor, Need, Outcome, Plan, Record, StateMachine, backoff, resume,
+    Leave, Maintenance, Monitor, Need, Outcome, Phase, PhaseName, Plan, Record, StateMachine,
+    backoff, resume,
 };
 use crate::driver::{drive, milestones, span};
 use crate::fault::{Fault, Kind};
@@ -23,6 +24,8 @@ use crate::text;
 const BETWEEN_JOINS: Duration = Duration::from_mins(1);
 /// The pause if only a person can help.
 const FOR_A_PERSON: Duration = Duration::from_hours(1);
+/// The time between two looks whether a carried answer was accepted.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(5);
 /// The least time between two repairs: something may damage the files again at once.
 const BETWEEN_REPAIRS: Duration = Duration::from_mins(10);
 
@@ -54,6 +57,7 @@ impl<'a> TargetWorker<'a> {
         let mut maintenance = Maintenance::default();
         let mut tries = 0;
         loop {
+            self.await_answer().await;
             match self.join(maintenance.clone()).await {
                 Ok(record) => {
                     tries = 0;
@@ -143,7 +147,35 @@ impl<'a> TargetWorker<'a> {
                 Ok(*record)
             }
             Outcome::Failed(fault) => Err(fault),
-            Outcome::Left { .. } | Outcome::Due(_) | Outcome::Probed(_) => Err(wrong_outcome()),
+            Outcome::Left { .. } | Outcome::Due(_) | Outcome::Probed(_) | Outcome::Requested(_) => {
+                Err(wrong_outcome())
+            }
+        }
+    }
+
+    /// While a person carries this node's messages, waits until the answer is accepted.
+    async fn await_answer(&self) {
+        let waits = |record: &Record| {
+            let here = facts::machine(self.supervisor.root);
+            record.phase == Phase::Requested && record.other_machine(&here).is_none()
+        };
+        let mut is_said = false;
+        loop {
+            match self.store().load() {
+                Ok(Some(record)) if waits(&record) => {}
+                Ok(None) if is_said => match self.has_left().await {},
+                _ => return,
+            }
+            if !is_said {
+                is_said = true;
+                let doing = "waiting for the answer that a person carries: `enlist accept FILE`";
+                tracing::info!("{doing}");
+                self.update(|entry| {
+                    doing.clone_into(&mut entry.doing);
+                    entry.phase = PhaseName::Requested;
+                });
+            }
+            timer::sleep(BETWEEN_LOOKS).await;
         }
     }
 

@@ -178,6 +178,8 @@ pub struct KeySpec {
     pub csr_advice: &'static str,
     /// For the log: what was left out of the request, and why.
     pub notes: Vec<String>,
+    /// A key that a person has carried here: used in place of a new one, and of one that was staged.
+    pub brought: Option<Secret>,
     /// Whether a missing key is a fault, as for a member; else a new one is made.
     pub must_exist: bool,
     /// SHA-256 of the key that it replaces. Where that one is installed, the staged key is used, or a new
@@ -199,6 +201,7 @@ impl KeySpec {
             proof: Proof::None,
             csr_advice: "",
             notes: Vec::new(),
+            brought: None,
             must_exist: false,
             replaces: node.former_key.map(str::to_owned),
         }

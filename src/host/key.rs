@@ -78,6 +78,9 @@ pub async fn ensure(
     let installed =
         installed.filter(|(key, _)| former != Some(key.public().fingerprint().as_str()));
     let (key, content) = match (installed, load(root, &spec.staged)?) {
+        (installed, staged) if spec.brought.is_some() => {
+            take_brought(root, store, spec, installed, staged)?
+        }
         (Some(_), Some(staged)) if former.is_some() => staged,
         (Some(key), _) | (None, Some(key)) => key,
         (None, None) if spec.must_exist => return Err(missing(root, spec)),
@@ -147,6 +150,50 @@ pub(super) fn load(root: &Root, path: &str) -> Result<Option<(PrivateKey, Conten
     Ok(Some((key, text)))
 }
 
+/// Stages the key that a person has carried here, unless the node has it already. A copy is kept of another
+/// one that was staged: no authority has accepted it.
+///
+/// # Errors
+/// `Data` where it can't be used, or another key is installed.
+fn take_brought(
+    root: &Root,
+    store: &Store,
+    spec: &KeySpec,
+    installed: Option<(PrivateKey, Content)>,
+    staged: Option<(PrivateKey, Content)>,
+) -> Result<(PrivateKey, Content), Fault> {
+    let text = spec.brought.as_ref().map(Secret::expose).unwrap_or_default();
+    let key = PrivateKey::from_pem(text.as_bytes()).map_err(|error| {
+        let what = "the private key that was carried here can't be used";
+        Fault::new(Kind::Data, what, root.shown(&spec.at.path), error.advice()).because(&error)
+    })?;
+    let is_same = |there: &(PrivateKey, Content)| there.0.public() == key.public();
+    if let Some(installed) = installed {
+        if is_same(&installed) {
+            return Ok(installed);
+        }
+        let path = root.shown(&spec.at.path);
+        let todo = format!("move it away, `mv {path} {path}.other`, then accept the answer again");
+        let what = "another private key is installed than the one that was carried here";
+        return Err(Fault::new(Kind::Data, what, path, todo));
+    }
+    if let Some(staged) = staged.filter(is_same) {
+        return Ok(staged);
+    }
+    store.back_up(&spec.staged, super::clock::unix_now())?;
+    stage(root, spec, key)
+}
+
+/// Keeps a key until it is installed.
+fn stage(root: &Root, spec: &KeySpec, key: PrivateKey) -> Result<(PrivateKey, Content), Fault> {
+    if let Some((directory, _)) = spec.staged.rsplit_once('/') {
+        files::make_directory(root, directory, 0o700, None)?;
+    }
+    let content = Zeroizing::new(key.to_pem().as_bytes().to_vec());
+    files::replace(root, &spec.staged, &content, 0o600, None)?;
+    Ok((key, content))
+}
+
 async fn make(
     root: &Root,
     spec: &KeySpec,
@@ -168,10 +215,5 @@ async fn make(
         .await
         .map_err(|_| failed("the thread that made it ended"))?
         .map_err(|error| failed(&error.to_string()))?;
-    if let Some((directory, _)) = spec.staged.rsplit_once('/') {
-        files::make_directory(root, directory, 0o700, None)?;
-    }
-    let content = Zeroizing::new(key.to_pem().as_bytes().to_vec());
-    files::replace(root, &spec.staged, &content, 0o600, None)?;
-    Ok((key, content))
+    stage(root, spec, key)
 }

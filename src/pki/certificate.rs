@@ -91,6 +91,12 @@ pub(super) fn is_root(der: &[u8]) -> bool {
     parse(der).is_some_and(|ca| ca.subject() == ca.issuer())
 }
 
+/// Whether a certificate (DER) is of a CA. None: it is not a certificate.
+#[must_use]
+pub fn is_of_ca(der: &[u8]) -> Option<bool> {
+    parse(der).map(|parsed| parsed.is_ca())
+}
+
 impl CaBundle {
     /// Parses PEM with one certificate or several (Puppet's own CA is a root and an intermediate).
     ///

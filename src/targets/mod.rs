@@ -14,6 +14,7 @@
 
 pub mod address;
 pub mod api;
+pub mod by_hand;
 pub mod chef_server;
 pub mod name;
 pub mod opsworks;
@@ -25,9 +26,10 @@ mod standing;
 
 pub use api::{Answer, Call, Request};
 pub(crate) use api::{invariant, mismatch};
+pub use by_hand::{Carried, CarriedError};
 pub use name::NameTemplate;
 pub use question::{Question, Signature, SigningKey, ToSign};
-pub use standing::{Permissions, Standing};
+pub use standing::{Departure, LONGEST_POLL, Permissions, Standing, Undecided};
 
 use std::time::Duration;
 
@@ -78,34 +80,6 @@ pub enum Decision {
     /// The authority does not know the ticket any more. The creating call is made again.
     Forgotten,
 }
-
-/// How a membership has ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Departure {
-    /// The authority does not have this node any more.
-    Complete,
-    /// The authority still has it, because a node can't remove itself there. The text says what a person
-    /// has to do.
-    Remains(String),
-    /// The authority does not say whether it still has this node. The text says what a person can do.
-    Unclear(String),
-}
-
-/// What is missing while the authority has not decided, as text for the user.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Undecided {
-    /// The state, such as `the association is still in progress`.
-    pub what: String,
-    /// What a person can do about it.
-    pub todo: String,
-    /// The longest time between two polls.
-    pub longest_poll: Duration,
-    /// After which time a node that stays gives up. None: never.
-    pub gives_up_after: Option<Duration>,
-}
-
-/// The longest time between two polls of an authority that decides by itself: as the waiter of the AWS CLI.
-pub const LONGEST_POLL: Duration = Duration::from_secs(15);
 
 /// What is known of the node and its membership when it leaves.
 #[derive(Clone, Copy, Debug)]
@@ -285,6 +259,36 @@ pub trait Target: Send {
             longest_poll: LONGEST_POLL,
             gives_up_after: None,
         }
+    }
+
+    /// What a person does with the request of the node `name`, and how its answer is made. None: nobody can
+    /// carry this target's messages.
+    fn errand(&self, name: &str) -> Option<String> {
+        let _ = name;
+        None
+    }
+
+    /// The authority where it is not asked: as far as it is known, or as the answer shows it that a person
+    /// has carried here.
+    ///
+    /// # Errors
+    /// `Usage` where the target can't be joined so, `Data` where the answer lacks what it must have.
+    fn authority_by_hand(&self, answer: Option<&Carried>) -> Result<Authority, Fault> {
+        answer.map_or_else(|| by_hand::unasked(self), |_| Err(by_hand::impossible(self.id())))
+    }
+
+    /// What the authority has granted by that answer.
+    ///
+    /// # Errors
+    /// `Data` where it is not acceptable.
+    fn grant_by_hand(
+        &self,
+        node: &NodeContext<'_>,
+        answer: &Carried,
+        unix: i64,
+    ) -> Result<Grant, Fault> {
+        let _ = (node, answer, unix);
+        Err(by_hand::impossible(self.id()))
     }
 
     /// Ends the membership at the authority.

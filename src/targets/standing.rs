@@ -1,5 +1,7 @@
 //! What an authority says of this node, and what it must permit.
 
+use std::time::Duration;
+
 /// What the authority says of this node now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
@@ -12,6 +14,34 @@ pub enum Standing {
     /// Nothing was asked: the settings say all that could be asked without a membership.
     NotAsked,
 }
+
+/// How a membership has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Departure {
+    /// The authority does not have this node any more.
+    Complete,
+    /// The authority still has it, because a node can't remove itself there. The text says what a person
+    /// has to do.
+    Remains(String),
+    /// The authority does not say whether it still has this node. The text says what a person can do.
+    Unclear(String),
+}
+
+/// What is missing while the authority has not decided, as text for the user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undecided {
+    /// The state, such as `the association is still in progress`.
+    pub what: String,
+    /// What a person can do about it.
+    pub todo: String,
+    /// The longest time between two polls.
+    pub longest_poll: Duration,
+    /// After which time a node that stays gives up. None: never.
+    pub gives_up_after: Option<Duration>,
+}
+
+/// The longest time between two polls of an authority that decides by itself: as the waiter of the AWS CLI.
+pub const LONGEST_POLL: Duration = Duration::from_secs(15);
 
 /// The IAM actions that a target needs, by their purpose.
 #[derive(Clone, Debug, PartialEq, Eq)]

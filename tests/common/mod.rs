@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests do I/O")]
 
 pub mod chef_node;
+pub mod openssl_ca;
 pub mod server;
 
 use std::fs;

@@ -32,7 +32,8 @@ fn stops(node: &mut Node, mut start: impl FnMut(&mut Node) -> End) -> bool {
                 assert!(fault.causes.iter().any(|cause| cause.contains(id)), "{fault:?}");
                 return true;
             }
-            End::Finished(Outcome::Due(_) | Outcome::Probed(_)) | End::Crashed => {
+            End::Finished(Outcome::Due(_) | Outcome::Probed(_) | Outcome::Requested(_))
+            | End::Crashed => {
                 panic!("another end")
             }
         }

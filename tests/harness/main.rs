@@ -13,6 +13,7 @@
 mod agent;
 mod aside;
 mod authority;
+mod by_hand;
 mod cases;
 mod checks;
 mod chef_names;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use enlist::bootstrap::{
-    Effect, Event, Leave, Maintenance, Now, Outcome, Plan, StateMachine, resume,
+    ByHand, Effect, Event, Leave, Maintenance, Now, Outcome, Plan, StateMachine, resume,
 };
 use enlist::fault::Fault;
 use enlist::host::{Root, Store, engines, lock, signing};
@@ -133,6 +133,21 @@ impl Node {
     /// One start of `enlist join` with this maintenance allowed.
     pub fn maintain(&mut self, case: &Case, maintenance: Maintenance, crash: Option<usize>) -> End {
         self.is_renewed |= maintenance.renew.is_some();
+        self.begin(case, maintenance, None, crash)
+    }
+
+    /// One start in which a person carries the messages.
+    pub fn carry(&mut self, case: &Case, way: ByHand, crash: Option<usize>) -> End {
+        self.begin(case, Maintenance::default(), Some(way), crash)
+    }
+
+    fn begin(
+        &mut self,
+        case: &Case,
+        maintenance: Maintenance,
+        way: Option<ByHand>,
+        crash: Option<usize>,
+    ) -> End {
         let now = self.start(crash);
         let _lock = self.take_lock();
         let record = self.store(case).load().expect("the record can be read");
@@ -144,7 +159,11 @@ impl Node {
             budget: Duration::from_mins(30),
             will_renew: maintenance.renew.is_some(),
         };
-        let mut machine = resume(plan, record, 7, now).allowing(maintenance, now);
+        let machine = resume(plan, record, 7, now).allowing(maintenance, now);
+        let mut machine = match way {
+            Some(way) => machine.by_hand(way),
+            None => machine,
+        };
         self.drive(case, &mut machine)
     }
 

@@ -216,7 +216,9 @@ impl Run {
                 assert_ne!(fault.kind, Kind::Invariant, "{fault:?}");
                 Ended::Failed
             }
-            Outcome::Left { .. } | Outcome::Due(_) | Outcome::Probed(_) => panic!("{outcome:?}"),
+            Outcome::Left { .. } | Outcome::Due(_) | Outcome::Probed(_) | Outcome::Requested(_) => {
+                panic!("{outcome:?}")
+            }
         }
     }
 

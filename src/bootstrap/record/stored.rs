@@ -133,6 +133,7 @@ impl Members {
     fn into_record(self, engine: EngineRecord) -> Result<Record, &'static str> {
         let phase = match (self.phase, self.ticket, self.grant) {
             (PhaseName::New, _, _) => Phase::New,
+            (PhaseName::Requested, _, _) => Phase::Requested,
             (PhaseName::Creating, _, _) => Phase::Creating,
             (PhaseName::Watching, Some(ticket), _) => Phase::Watching { ticket },
             (PhaseName::Watching, None, _) => return Err("phase watching has no ticket"),

@@ -7,6 +7,7 @@
 //! (decision 0018).
 
 pub mod api;
+mod by_hand;
 mod node;
 mod probe;
 mod refusal;
@@ -20,8 +21,8 @@ use serde_json::json;
 
 use super::api::of_service;
 use super::{
-    Answer, Created, Creation, Decision, Departure, Member, Permissions, Question, Reconciled,
-    SigningKey, Standing, Target, ToSign, Undecided, mismatch,
+    Answer, Carried, Created, Creation, Decision, Departure, Member, Permissions, Question,
+    Reconciled, SigningKey, Standing, Target, ToSign, Undecided, mismatch,
 };
 use crate::engines::{self, Authority, Bundle, EngineId, NodeContext};
 use crate::facts::Facts;
@@ -206,6 +207,23 @@ impl Target for ChefServer {
         unix: i64,
     ) -> Result<Question<Departure>, Fault> {
         self.depart(member, answers, unix)
+    }
+
+    fn errand(&self, name: &str) -> Option<String> {
+        Some(Self::errand_of(name))
+    }
+
+    fn authority_by_hand(&self, _: Option<&Carried>) -> Result<Authority, Fault> {
+        Ok(self.carried_authority())
+    }
+
+    fn grant_by_hand(
+        &self,
+        node: &NodeContext<'_>,
+        answer: &Carried,
+        _: i64,
+    ) -> Result<engines::Grant, Fault> {
+        self.carried_grant(node, answer)
     }
 
     fn remains(&self, name: Option<&str>, _: Option<&engines::Grant>) -> Option<String> {

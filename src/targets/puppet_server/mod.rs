@@ -10,26 +10,32 @@
 
 pub mod api;
 mod authority;
+mod by_hand;
 mod look;
 mod membership;
+mod ours;
 mod refusal;
 
 use std::time::Duration;
 
 use super::{
-    Answer, Created, Creation, Decision, Departure, Member, Permissions, Question, Reconciled,
-    Target, Undecided, address, mismatch,
+    Answer, Carried, Created, Creation, Decision, Departure, Member, Permissions, Question,
+    Reconciled, Target, Undecided, address, mismatch,
 };
 use crate::engines::puppet;
-use crate::engines::{Authority, EngineId, NodeContext, Observed, RequestAdditions};
+use crate::engines::{Authority, EngineId, Grant, NodeContext, Observed, RequestAdditions};
 use crate::facts::Facts;
 use crate::fault::{Fault, Kind};
 use crate::pki::crl::Lists;
 use crate::pki::pin::{Pin, PinError};
-use crate::pki::{CaBundle, certificate, crl, csr};
+use crate::pki::{CaBundle, crl};
 use api::{Action, Document, Request, Trust};
 
 pub const ID: &str = "puppet-server";
+
+/// The command that shows the CA's digest on the server.
+const SHOW_CA: &str =
+    "`openssl x509 -noout -fingerprint -sha256 -in $(puppet config print cacert --section server)`";
 
 /// The longest time between two polls while nobody signs.
 const LONGEST_POLL: Duration = Duration::from_mins(2);
@@ -236,7 +242,24 @@ impl Target for PuppetServer {
         }
     }
 
-    fn remains(&self, name: Option<&str>, _: Option<&crate::engines::Grant>) -> Option<String> {
+    fn errand(&self, name: &str) -> Option<String> {
+        Some(Self::errand_of(name))
+    }
+
+    fn authority_by_hand(&self, answer: Option<&Carried>) -> Result<Authority, Fault> {
+        self.carried_authority(answer)
+    }
+
+    fn grant_by_hand(
+        &self,
+        node: &NodeContext<'_>,
+        answer: &Carried,
+        unix: i64,
+    ) -> Result<Grant, Fault> {
+        self.carried_grant(node, answer, unix)
+    }
+
+    fn remains(&self, name: Option<&str>, _: Option<&Grant>) -> Option<String> {
         Some(format!("run `{}` on the server", clean(name?)))
     }
 
@@ -323,17 +346,22 @@ impl PuppetServer {
             let what = "the server has no CA certificate";
             return Err(Fault::new(Kind::Protocol, what, self.authority_name(), todo));
         };
-        let checked = match &self.ca {
-            Ca::Pinned(pin) => pin.check(text),
-            _ => CaBundle::from_pem(text).map_err(PinError::Bundle),
-        };
-        checked.map_err(|error| {
-            let todo = "compare it with the CA on the server itself: `openssl x509 -noout -fingerprint -sha256 -in $(puppet config print cacert --section server)`; if they differ, somebody else has answered";
+        self.check_ca(text).map_err(|error| {
+            let todo = format!(
+                "compare it with the CA on the server itself: {SHOW_CA}; if they differ, somebody else has answered"
+            );
             let what = "the CA that the server has sent can't be trusted, and nothing was sent to it";
             Fault::new(Kind::Data, what, format!("server {server}"), todo)
                 .because(&error)
                 .with_evidence("ca", text.as_str())
         })
+    }
+
+    fn check_ca(&self, text: &str) -> Result<CaBundle, PinError> {
+        match &self.ca {
+            Ca::Pinned(pin) => pin.check(text),
+            _ => CaBundle::from_pem(text).map_err(PinError::Bundle),
+        }
     }
 
     fn ask_certificate(&self, node: &NodeContext<'_>) -> super::Request {
@@ -342,40 +370,6 @@ impl PuppetServer {
 
     fn ask_request(&self, node: &NodeContext<'_>) -> super::Request {
         self.ask_of(node, Action::GetCertificateRequest { name: node.name.to_owned() })
-    }
-
-    /// Whether a certificate under our name is for our key.
-    fn check_certificate(&self, node: &NodeContext<'_>, found: &Document) -> Result<(), Fault> {
-        let theirs = certificate::key_fingerprint(&found.text).map_err(|error| {
-            puppet::unacceptable(node, &found.text, &self.authority_name(), &error)
-        })?;
-        self.compare(node, &theirs, "a certificate")
-    }
-
-    /// Whether a request under our name is of our key.
-    fn check_request(&self, node: &NodeContext<'_>, found: &Document) -> Result<(), Fault> {
-        let theirs = csr::key_fingerprint(&found.text).ok_or_else(|| {
-            let what = "what the CA has as this node's certificate request is none";
-            let on = format!("node {}, {}", node.name, self.authority_name());
-            let todo = format!("run `{}` on the server, then `enlist join`", clean(node.name));
-            Fault::new(Kind::Data, what, on, todo).with_evidence("request", found.text.as_str())
-        })?;
-        self.compare(node, &theirs, "a certificate request")
-    }
-
-    fn compare(&self, node: &NodeContext<'_>, theirs: &str, what: &str) -> Result<(), Fault> {
-        let ours = node.key()?.public.fingerprint();
-        if ours == theirs {
-            return Ok(());
-        }
-        let what = format!("the CA has {what} of this name for another key");
-        let on = format!("node {}, {}", node.name, self.authority_name());
-        let todo = format!(
-            "if this machine was rebuilt, or the other one is gone, run `{}` on the server, then `enlist join`; if both are there, give this node another name: node.name, for example \"{{instance_id}}\"",
-            clean(node.name)
-        );
-        Err(Fault::new(Kind::Rejected, what, on, todo)
-            .cause(format!("SHA-256 of its public key: {theirs}; of this node's: {ours}")))
     }
 }
 
