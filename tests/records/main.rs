@@ -12,8 +12,9 @@ use enlist::fault::Kind;
 use serde_json::{Value, json};
 
 /// File, phase, and whether it is a member's.
-const RECORDS: [(&str, PhaseName, bool); 12] = [
+const RECORDS: [(&str, PhaseName, bool); 13] = [
     ("puppet-new", PhaseName::New, false),
+    ("puppet-requested", PhaseName::Requested, false),
     ("puppet-creating", PhaseName::Creating, false),
     ("puppet-watching", PhaseName::Watching, false),
     ("puppet-refused", PhaseName::Watching, false),
@@ -58,6 +59,17 @@ fn every_record_of_a_former_version_is_read_and_written_as_it_was() {
         file.as_ref().unwrap().path().extension().is_some_and(|ending| ending == "json")
     });
     assert_eq!(files.count(), RECORDS.len(), "every file is read");
+}
+
+/// The settings are those that a later start compares with.
+#[test]
+fn the_settings_of_a_membership_are_read() {
+    let settings = record("puppet-requested").settings;
+    assert_eq!(settings["node.name"], "web-1.example.com");
+    assert_eq!(settings["puppet-server.server"], json!(["puppet.example.com"]));
+    assert_eq!(settings["puppet-server.trust_on_first_use"], json!(true));
+    assert_eq!(settings.len(), 4, "{settings:?}");
+    assert!(record("puppet").settings.is_empty(), "earlier versions kept none");
 }
 
 #[test]
