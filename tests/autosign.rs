@@ -52,7 +52,7 @@ fn good() -> Request {
 fn judge(settings: &str, name: &str, pem: &str, now: i64, caller: &str) -> Decision {
     let policy = Policy::parse(settings).unwrap();
     let judge = Judge::begin(&policy, name, pem.as_bytes(), now);
-    let sts = judge.needs().sts.map(|request| {
+    let sts = judge.needs_sts(&Found::default()).map(|request| {
         let asked = asked(&request);
         let (status, body) = if asked.is_signed() { (200, caller) } else { (403, sts::MISMATCH) };
         meaning(&StsAnswer { status, body: body.as_bytes().to_vec() }).map_err(|not| not.refusal)

@@ -44,7 +44,7 @@ fn judge(request: &[u8]) {
         assert!(path.starts_with("/c/") && !path.contains(".."), "{path}");
         assert_eq!(path.matches('/').count(), 2, "{path}");
     }
-    if let Some(sts) = needs.sts {
+    if let Some(sts) = judge.needs_sts(&Found::default()) {
         let suffixes = [".amazonaws.com", ".amazonaws.com.cn"];
         assert!(sts.host.starts_with("sts."), "{}", sts.host);
         assert!(suffixes.iter().any(|suffix| sts.host.ends_with(suffix)), "{}", sts.host);

@@ -2,6 +2,7 @@
 //! session token are taken from the request for a certificate. Everything else of the request to STS is
 //! made here, the binding from the very key and name that are judged.
 
+use super::Pattern;
 use super::check::{Checks, Refusal};
 use super::json::object;
 use super::regions;
@@ -24,20 +25,20 @@ pub struct StsRequest {
     pub body: &'static str,
 }
 
-/// Reads the proof, and checks what can be checked before STS is asked. `named` are regions that the
-/// settings name.
+/// Reads the proof, and checks what can be checked before STS is asked. `rules` are the `regions` of
+/// each rule for this proof.
 ///
 /// # Errors
 /// The first check that fails.
 pub fn request(
     text: &str,
     csr: &Csr,
-    named: &[&str],
+    rules: &[&[Pattern]],
     now: i64,
     checks: &mut Checks,
 ) -> Result<StsRequest, Refusal> {
     let proof = checks.take("iam: proof", read(text), |_| "whole".to_owned())?;
-    let host = checks.take("iam: host", check_host(&proof.region, named), Clone::clone)?;
+    let host = checks.take("iam: host", check_host(&proof.region, rules), Clone::clone)?;
     let signed = checks.take("iam: authorization", read_authorization(&proof), |signed| {
         format!("access key {}", signed.key_id)
     })?;
@@ -53,15 +54,25 @@ fn read(text: &str) -> Result<IamProof, Refusal> {
 }
 
 /// Stops a proof that names another host than STS, which would answer whatever its owner likes. The
-/// host is made from the region, and the region must be one that AWS has, or that the settings name.
-fn check_host(region: &str, named: &[&str]) -> Result<String, Refusal> {
-    let is_known = regions::is_known(region) || named.contains(&region);
-    let host = proof::sts_host(region).filter(|_| is_known);
-    host.ok_or_else(|| {
-        Refusal::rejected(format!(
-            "the iam proof is for the region {region:?}, which is not known here"
+/// host is made from the region, below a domain of AWS's, and a rule must allow the region. It need not
+/// be one that is known here: AWS adds regions.
+fn check_host(region: &str, rules: &[&[Pattern]]) -> Result<String, Refusal> {
+    let host = proof::sts_host(region);
+    let host = host.filter(|_| {
+        regions::is_well_formed(region)
+            || rules.iter().any(|rule| rule.iter().any(|pattern| pattern.text() == region))
+    });
+    let host = host.ok_or_else(|| {
+        Refusal::data(format!(
+            "the iam proof is for {region:?}, which is no region of AWS that STS can be asked in"
         ))
-    })
+    })?;
+    if rules.iter().any(|rule| regions::any_allows(rule, region)) {
+        return Ok(host);
+    }
+    Err(Refusal::rejected(format!(
+        "the iam proof is for the region {region}, which no rule allows: name it in regions of the rule"
+    )))
 }
 
 /// An `Authorization` header of Signature Version 4.

@@ -54,20 +54,20 @@ pub fn verify(
 ) -> Result<Proven, Refusal> {
     let said =
         checks.take("instance-identity: document", parse(document), |_| "whole".to_owned())?;
-    let key = checks
-        .take("instance-identity: region", key(&said.region, added), |_| said.region.clone())?;
-    let signature = check_signature(document, signature, &said.region, &key);
+    let keys = checks
+        .take("instance-identity: region", keys(&said.region, added), |_| said.region.clone())?;
+    let signature = check_signature(document, signature, &said.region, &keys);
     checks.add("instance-identity: signature", signature)?;
     checks.take("instance-identity: content", proven(said), |_| "whole".to_owned())
 }
 
 /// Stops a document that another region's key has signed: each region has a certificate, and the
 /// document's own region says which one it must be.
-fn key(region: &str, added: Option<&str>) -> Result<RegionKey, Refusal> {
+fn keys(region: &str, added: Option<&str>) -> Result<Vec<RegionKey>, Refusal> {
     if let Some(pem) = added {
-        return RegionKey::of_certificate(pem).ok_or_else(|| {
+        return RegionKey::of_certificates(pem).ok_or_else(|| {
             let why = format!(
-                "the certificate that is added for {region} is not an RSA certificate in PEM"
+                "{region}.pem in certificates of [identity] is not one or more RSA certificates in PEM"
             );
             Refusal::new(Kind::Config, why)
         });
@@ -78,7 +78,7 @@ fn key(region: &str, added: Option<&str>) -> Result<RegionKey, Refusal> {
             "the region of the instance identity document is not a region of AWS",
         ));
     }
-    regions::key_of(region).ok_or_else(|| {
+    regions::key_of(region).map(|key| vec![key]).ok_or_else(|| {
         Refusal::rejected(format!(
             "no certificate is known for the region {region:?}: put AWS's RSA certificate in certificates of [identity], as {region}.pem"
         ))
@@ -90,7 +90,7 @@ fn check_signature(
     document: &str,
     signature: Option<&str>,
     region: &str,
-    key: &RegionKey,
+    keys: &[RegionKey],
 ) -> Result<String, Refusal> {
     let signature = signature
         .ok_or_else(|| Refusal::data("the instance identity document comes without a signature"))?;
@@ -98,7 +98,7 @@ fn check_signature(
     let bytes = STANDARD.decode(compact).map_err(|_| {
         Refusal::data("the signature of the instance identity document is not base64")
     })?;
-    if key.has_signed(document.as_bytes(), &bytes) {
+    if keys.iter().any(|key| key.has_signed(document.as_bytes(), &bytes)) {
         return Ok(format!("by AWS's key of {region}"));
     }
     Err(Refusal::rejected(format!(

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! begin    reads the request, and checks all that needs nothing else
-//! needs    what has to be read or asked: passwords, certificates of regions, STS
+//! needs    what has to be read: passwords, certificates of regions; then what STS has to be asked
 //! decide   checks every rule; the first one whose checks all pass signs
 //! ```
 //!
@@ -72,14 +72,13 @@ impl Proven {
     }
 }
 
-/// What has to be read or asked before the decision.
+/// What has to be read before the decision.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
     /// Files with passwords.
     pub passwords: BTreeSet<String>,
     /// A file with the certificate of a region. It may be missing.
     pub certificate: Option<String>,
-    pub sts: Option<StsRequest>,
 }
 
 /// What was read and asked.
@@ -130,7 +129,7 @@ impl<'a> Judge<'a> {
         let text = csr.as_ref().ok().and_then(|csr| Some((csr, csr.attribute(proof::IAM)?)));
         let sts = text
             .filter(|_| policy.has(settings::IAM))
-            .map(|(csr, text)| iam::request(text, csr, &policy.named_regions(), now, &mut checks));
+            .map(|(csr, text)| iam::request(text, csr, &policy.regions(), now, &mut checks));
         Self { policy, certname, now, csr, sts, checks }
     }
 
@@ -153,11 +152,28 @@ impl<'a> Judge<'a> {
         Needs {
             passwords: passwords.collect(),
             certificate: directory.zip(region).map(|(path, region)| format!("{path}/{region}.pem")),
-            sts: self.sts.as_ref().and_then(|request| request.as_ref().ok()).cloned(),
         }
     }
 
-    /// Decides, with what [`Self::needs`] asked for.
+    /// What STS has to be asked, with what [`Self::needs`] asked for: nothing where a rule before the
+    /// first one for `iam` signs.
+    #[must_use]
+    pub fn needs_sts(&self, found: &Found) -> Option<StsRequest> {
+        let request = self.sts.as_ref()?.as_ref().ok()?;
+        let is_before = |rule: &&settings::Rule| rule.proof.id() != settings::IAM;
+        let before = self.policy.rules.iter().take_while(is_before).cloned().collect();
+        let policy = Policy { rules: before, ..self.policy.clone() };
+        let judge = Judge {
+            policy: &policy,
+            sts: None,
+            checks: Checks::default(),
+            csr: self.csr.clone(),
+            ..*self
+        };
+        judge.decide(found).verdict.is_err().then(|| request.clone())
+    }
+
+    /// Decides, with what [`Self::needs`] and [`Self::needs_sts`] asked for.
     #[must_use]
     pub fn decide(mut self, found: &Found) -> Decision {
         let mut rules = Vec::new();
@@ -210,10 +226,9 @@ impl<'a> Judge<'a> {
         let mut proofs = BTreeMap::new();
         match self.sts.take() {
             Some(Ok(request)) => {
-                let answer = found
-                    .sts
-                    .clone()
-                    .unwrap_or_else(|| Err(Refusal::new(Kind::Invariant, "STS was not asked")));
+                let not_asked =
+                    || Err(Refusal::rejected("STS was not asked, since an earlier rule signs"));
+                let answer = found.sts.clone().unwrap_or_else(not_asked);
                 let caller = answer.and_then(|proven| iam_caller(proven, &request));
                 let shown = |it: &Proven| it.session.clone().unwrap_or_default();
                 proofs.insert(settings::IAM, self.checks.take("iam: caller", caller, shown));
@@ -285,13 +300,13 @@ impl Policy {
         self.rules.iter().any(|rule| rule.proof.id() == proof)
     }
 
-    /// The regions that the rules for `iam` name without a star.
-    fn named_regions(&self) -> Vec<&str> {
+    /// The regions of each rule for `iam`.
+    fn regions(&self) -> Vec<&[Pattern]> {
         let regions = self.rules.iter().filter_map(|rule| match &rule.proof {
-            Proof::Iam { regions, .. } => Some(regions),
+            Proof::Iam { regions, .. } => Some(regions.as_slice()),
             _ => None,
         });
-        regions.flatten().map(Pattern::text).collect()
+        regions.collect()
     }
 
     fn no_proof(&self) -> Refusal {

@@ -13,12 +13,6 @@ use crate::pki::proof::sts_host;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegionKey(Vec<u8>);
 
-/// Whether a region is built in.
-#[must_use]
-pub fn is_known(region: &str) -> bool {
-    KEYS.iter().any(|(regions, _)| regions.contains(&region))
-}
-
 /// The regions that are built in.
 pub fn all() -> impl Iterator<Item = &'static str> {
     KEYS.iter().flat_map(|(regions, _)| regions.iter().copied())
@@ -32,10 +26,14 @@ pub fn key_of(region: &str) -> Option<RegionKey> {
 }
 
 impl RegionKey {
-    /// The key of one certificate in PEM; none if it is not one of RSA.
+    /// The keys of the certificates in a file in PEM; none if one of them is not of RSA, or there is
+    /// none. While AWS replaces a key, a file has two.
     #[must_use]
-    pub fn of_certificate(pem: &str) -> Option<Self> {
-        public_key_bytes(pem).map(Self)
+    pub fn of_certificates(pem: &str) -> Option<Vec<Self>> {
+        let blocks = pem::parse_many(pem).ok()?;
+        let keys: Option<Vec<Self>> =
+            blocks.iter().map(|block| public_key_bytes(&pem::encode(block)).map(Self)).collect();
+        keys.filter(|keys| !keys.is_empty())
     }
 
     /// Whether this key has signed these bytes (RSASSA-PKCS1-v1_5 with SHA-256). AWS's keys have 1024
@@ -74,6 +72,15 @@ pub fn allows(pattern: &Pattern, region: &str) -> bool {
         && pattern.matches(region, &Proven::default()) == Ok(true)
 }
 
+/// Whether the regions of a rule allow this one. Without any, all of the partition `aws` are allowed.
+#[must_use]
+pub fn any_allows(patterns: &[Pattern], region: &str) -> bool {
+    if patterns.is_empty() {
+        return partition_of(region) == "aws";
+    }
+    patterns.iter().any(|pattern| allows(pattern, region))
+}
+
 /// Whether a pattern allows a region that is built in.
 #[must_use]
 pub fn any_is(pattern: &Pattern) -> bool {
@@ -94,17 +101,17 @@ pub fn partition_of(region: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::{all, is_known, is_well_formed, key_of, partition_of};
+    use super::{all, is_well_formed, key_of, partition_of};
     use crate::pki::proof::sts_host;
 
     #[test]
     fn every_region_has_a_key_and_a_host_of_sts() {
         assert_eq!(all().count(), 36);
         for region in all() {
-            assert!(is_known(region) && key_of(region).is_some(), "{region}");
+            assert!(key_of(region).is_some(), "{region}");
             assert!(sts_host(region).is_some() && is_well_formed(region), "{region}");
         }
-        assert!(!is_known("moon-north-1") && key_of("moon-north-1").is_none());
+        assert!(!is_well_formed("moon-north-1") && key_of("moon-north-1").is_none());
         assert!(is_well_formed("eu-south-9"));
         for bad in ["eu-centrl-1", "eu-central-1a", "eu-central", "EU-CENTRAL-1", "central-1", ""] {
             assert!(!is_well_formed(bad), "{bad}");

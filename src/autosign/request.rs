@@ -10,7 +10,7 @@ use aws_lc_rs::signature::{
 use super::check::{Checks, Refusal};
 use super::strict_pem;
 use crate::pki::der::{self, NotDer, Reader, Value};
-use crate::pki::public_key::sha256;
+use crate::pki::public_key::{PublicKey, sha256};
 use crate::pki::{oid, proof};
 use crate::secret::Secret;
 
@@ -138,6 +138,12 @@ fn check_subject(subject: Value<'_>, certname: &str) -> Result<String, Refusal> 
     if name.chars().any(char::is_control) {
         return Err(Refusal::data("the name has control characters"));
     }
+    // What Puppet Server accepts (`validate-subject!`): the name becomes that of a file.
+    if name.is_empty() || !name.chars().all(|c| matches!(c, ' '..='~') && c != '/') {
+        return Err(Refusal::data(format!(
+            "the name {name:?} is not one or more characters of printable ASCII without a slash"
+        )));
+    }
     if name == certname {
         return Ok(name);
     }
@@ -159,17 +165,25 @@ pub(super) fn text_of(value: Value<'_>) -> Option<String> {
 /// asks must have the private key.
 fn check_own_signature(parts: &Parts<'_>) -> Result<String, Refusal> {
     let unreadable = |NotDer| Refusal::data("the key or the signature of the request is not DER");
-    let (algorithm, name) = algorithm(parts).map_err(unreadable)?.ok_or_else(|| {
-        Refusal::data("the request is signed in a way that is not accepted: RSA of 2048 bits or more, or ECDSA with P-256 or P-384, with SHA-2")
-    })?;
+    let (algorithm, name) =
+        algorithm(parts).map_err(unreadable)?.ok_or_else(|| Refusal::data(ACCEPTED))?;
     let [0, key @ ..] = key_of(parts.spki).map_err(unreadable)? else {
         return Err(unreadable(NotDer));
     };
     let [0, signature @ ..] = parts.signature.content else { return Err(unreadable(NotDer)) };
     match UnparsedPublicKey::new(algorithm, key).verify(parts.info.raw, signature) {
         Ok(()) => Ok(name.to_owned()),
+        Err(_) if has_small_key(parts.spki) => Err(Refusal::data(ACCEPTED)),
         Err(_) => Err(Refusal::data("the request is not signed with its own key, or was changed")),
     }
+}
+
+/// Why a key or its signature is refused.
+const ACCEPTED: &str = "the request's key or signature is not accepted: use RSA of 2048 to 8192 bits with SHA-256, SHA-384 or SHA-512 (PKCS #1 v1.5), or a key on P-256 or P-384 with SHA-256 or SHA-384";
+
+/// Whether it is an RSA key that is too small for any signature to be accepted.
+fn has_small_key(spki: Value<'_>) -> bool {
+    PublicKey::from_spki(spki.raw).is_ok_and(|key| key.bits() < 2048)
 }
 
 /// The bit string of the key.
@@ -224,11 +238,12 @@ fn identifier(value: Value<'_>) -> Result<[String; 2], NotDer> {
     let parameters = parts.any()?;
     parts.finish()?;
     let parameters = match (parameters.tag, parameters.content) {
-        (der::OID, curve) => oid::of_content(curve),
-        (der::NULL, []) => Some(NULL.to_owned()),
-        _ => None,
+        (der::OID, curve) => oid::of_content(curve).ok_or(NotDer)?,
+        (der::NULL, []) => NULL.to_owned(),
+        // Those of RSASSA-PSS, for example. No accepted algorithm has them.
+        _ => "others".to_owned(),
     };
-    Ok([oid, parameters.ok_or(NotDer)?])
+    Ok([oid, parameters])
 }
 
 /// An attribute's OID, and the content of its SET, which has one value.
@@ -238,8 +253,15 @@ type Attribute<'a> = (String, Value<'a>);
 /// other one.
 fn check_attributes(mut list: Reader<'_>) -> Result<Vec<Attribute<'_>>, Refusal> {
     let mut found: Vec<Attribute<'_>> = Vec::new();
+    let mut before: &[u8] = &[];
     while !list.is_empty() {
-        let (oid, mut values) = pair(&mut list).map_err(|NotDer| no_request())?;
+        let attribute = list.take(der::SEQUENCE).map_err(|NotDer| no_request())?;
+        // DER sorts a SET OF. The server encodes the request anew to verify it, and so in this order.
+        if attribute.raw < before {
+            return Err(Refusal::data("the attributes are not in the order of DER"));
+        }
+        before = attribute.raw;
+        let (oid, mut values) = pair(attribute.content).map_err(|NotDer| no_request())?;
         if found.iter().any(|(seen, _)| *seen == oid) {
             return Err(Refusal::data(format!("the attribute {oid} is there twice")));
         }
@@ -257,8 +279,8 @@ fn check_attributes(mut list: Reader<'_>) -> Result<Vec<Attribute<'_>>, Refusal>
 /// Attributes of one type only. Of others, such as Puppet's, more types of texts are in use.
 const PROOFS: [&str; 3] = [proof::IAM, proof::IDENTITY_DOCUMENT, proof::IDENTITY_SIGNATURE];
 
-fn pair<'a>(list: &mut Reader<'a>) -> Result<(String, Reader<'a>), NotDer> {
-    let mut attribute = list.enter(der::SEQUENCE)?;
+fn pair(content: &[u8]) -> Result<(String, Reader<'_>), NotDer> {
+    let mut attribute = Reader::new(content);
     let oid = oid::of_content(attribute.take(der::OID)?.content).ok_or(NotDer)?;
     let values = attribute.enter(der::SET)?;
     attribute.finish()?;

@@ -9,7 +9,7 @@ use super::settings::{Allowed, Proof, Rule};
 use super::time::apart;
 use super::{Found, Proven};
 use crate::fault::Kind;
-use crate::pki::der::Reader;
+use crate::pki::der::{self, Reader};
 use crate::pki::oid;
 use crate::text;
 
@@ -152,7 +152,8 @@ fn check_name(rule: &Rule, case: Case<'_>) -> Result<String, Refusal> {
 
 /// Stops extensions that the rule does not name: they end up in the certificate, and Puppet code and
 /// the server's own rules trust them. Without being named, only what the proof itself tells is allowed.
-/// An extension below Puppet's authorization arc is never that.
+/// An extension below Puppet's authorization arc is never that. A value that the proof contradicts is
+/// refused, also where the rule names the extension.
 fn check_extension(
     rule: &Rule,
     dotted: &str,
@@ -160,31 +161,32 @@ fn check_extension(
     proven: &Proven,
 ) -> Result<String, Refusal> {
     let name = named(dotted);
-    let value = value_of(content);
-    let shown =
-        value.as_deref().map_or_else(|| name.clone(), |value| format!("{name} = {value:?}"));
-    let Some(Allowed { value: pattern, .. }) = rule.extensions.iter().find(|it| it.oid == dotted)
-    else {
-        return match proven.tells(&name) {
-            Some(told) if value.as_deref() == Some(told) => Ok(format!("{shown}, as proven")),
-            Some(told) => {
-                Err(Refusal::rejected(format!("the extension {shown} is not {told:?}, as proven")))
-            }
-            // With them, a node could pass for the server.
-            None if dotted == oid::ALTERNATIVE_NAMES => Err(Refusal::rejected(
-                "the request has alternative names, which only a person may sign: a proof tells nothing of them",
-            )),
-            None => Err(Refusal::rejected(format!(
-                "the extension {shown} is not allowed: name it in extensions of the rule"
-            ))),
-        };
+    // With them, a node could pass for the server.
+    if dotted == oid::ALTERNATIVE_NAMES {
+        return Err(Refusal::rejected(
+            "the request has alternative names, which only a person may sign: a proof tells nothing of them",
+        ));
+    }
+    let value = check_value(&name, content)?;
+    let shown = format!("{name} = {value:?}");
+    let allowed = rule.extensions.iter().find(|it| it.oid == dotted);
+    match proven.tells(&name) {
+        Some(told) if value == told => return Ok(format!("{shown}, as proven")),
+        // Which word a site uses for the platform is not for the proof to say.
+        Some(told) if allowed.is_none() || name != "pp_cloudplatform" => {
+            return Err(Refusal::rejected(format!(
+                "the extension {shown} is not {told:?}, as proven"
+            )));
+        }
+        _ => {}
+    }
+    let Some(Allowed { value: pattern, .. }) = allowed else {
+        return Err(Refusal::rejected(format!(
+            "the extension {shown} is not allowed: name it in extensions of the rule"
+        )));
     };
     let Some(pattern) = pattern else { return Ok(shown) };
-    let is_allowed = match &value {
-        Some(value) => pattern.matches(value, proven),
-        None => Ok(false),
-    };
-    match is_allowed {
+    match pattern.matches(&value, proven) {
         Ok(true) => Ok(shown),
         Ok(false) => {
             Err(Refusal::rejected(format!("the extension {shown} is not {:?}", pattern.text())))
@@ -195,10 +197,19 @@ fn check_extension(
     }
 }
 
-/// The text of an extension's value; none for any other type.
-fn value_of(content: &[u8]) -> Option<String> {
+/// Stops a value that the server would sign as another one: it decodes UTF8String only, and takes the
+/// bytes of any other type, tag and length included, as the text.
+fn check_value(name: &str, content: &[u8]) -> Result<String, Refusal> {
     let mut reader = Reader::new(content);
-    let value = reader.any().ok()?;
-    reader.finish().ok()?;
-    text_of(value)
+    let value = reader.any().and_then(|value| reader.finish().map(|()| value));
+    let text = value.ok().filter(|value| value.tag == der::UTF8_STRING).and_then(text_of);
+    let text = text.ok_or_else(|| {
+        Refusal::data(format!("the value of the extension {name} is not one UTF8String"))
+    })?;
+    if text.chars().any(char::is_control) {
+        return Err(Refusal::data(format!(
+            "the value of the extension {name} has control characters"
+        )));
+    }
+    Ok(text)
 }

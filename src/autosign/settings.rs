@@ -155,7 +155,7 @@ impl Policy {
         Ok(Self {
             rules: rules?,
             sts: Sts {
-                timeout: duration(sts.timeout, "timeout in [sts]", TIMEOUT, 1, 60)?,
+                timeout: duration(sts.timeout, "timeout in [sts]", TIMEOUT, "60s")?,
                 endpoint: places::endpoint(sts.endpoint)?,
                 ca_file: path(sts.ca_file, "ca_file in [sts]")?,
                 proxy: places::proxy(sts.proxy)?,
@@ -167,16 +167,18 @@ impl Policy {
 }
 
 pub(super) fn invalid<T>(what: &str, allowed: &str) -> Result<T, SettingsError> {
-    Err(SettingsError(format!("{what} can't be that: {allowed}")))
+    Err(SettingsError(format!("the value of {what} is not allowed; it must be {allowed}")))
+}
+
+fn unfit(what: &str) -> SettingsError {
+    SettingsError(format!("a rule of this proof has no such setting: {what}"))
 }
 
 fn rule(number: usize, table: RuleTable) -> Result<Rule, SettingsError> {
     let of = |key: &str| format!("{key} of rule {number}");
     let RuleTable { proof: id, account, role, regions, max_age, password, name, extensions } =
         table;
-    let unfit = |key: &str, is_set: bool| {
-        if is_set { invalid(&of(key), "a rule of this proof has none") } else { Ok(()) }
-    };
+    let unfit = |key: &str, is_set| if is_set { Err(unfit(&of(key))) } else { Ok(()) };
     let proven = [Placeholder::InstanceId, Placeholder::Account];
     let (proof, default, placeholders) = match id.as_str() {
         Some(IAM) => {
@@ -203,7 +205,7 @@ fn rule(number: usize, table: RuleTable) -> Result<Rule, SettingsError> {
             unfit("password", password.is_some())?;
             let accounts = accounts(account, &of("account"))?;
             let regions = regions_of(regions, &of("regions"))?;
-            let max_age = duration(max_age, &of("max_age"), MAX_AGE, 1, 31 * 86_400)?;
+            let max_age = duration(max_age, &of("max_age"), MAX_AGE, "31d")?;
             let proof = Proof::InstanceIdentity { accounts, regions, max_age };
             (proof, "{instance_id}", [&proven[..], &[Placeholder::Region]].concat())
         }
@@ -304,7 +306,7 @@ fn allowed(
         for (name, value) in pairs {
             let oid = extension(&name, what)?;
             if found.iter().any(|seen| seen.oid == oid) {
-                return invalid(what, "each extension once");
+                return Err(SettingsError(format!("{what} has {name} twice")));
             }
             let value = value.map(|text| pattern(&text, what, placeholders)).transpose()?;
             found.push(Allowed { oid, value });
@@ -323,7 +325,8 @@ fn extension(name: &str, what: &str) -> Result<String, SettingsError> {
     let dotted = oid::resolve(name).filter(|dotted| oid::is_under(dotted, PUPPETS));
     match dotted {
         Some(dotted) if dotted == ADMINISTRATOR => {
-            invalid(what, "not pp_cli_auth, which would let a node administer the CA")
+            let why = format!("{what} has pp_cli_auth, which would let a node administer the CA");
+            Err(SettingsError(why))
         }
         Some(dotted) => Ok(dotted),
         None => invalid(what, "names such as pp_role, or OIDs below 1.3.6.1.4.1.34380.1"),
@@ -355,25 +358,25 @@ fn duration(
     value: Option<toml::Value>,
     what: &str,
     default: Duration,
-    least: u64,
-    most: u64,
+    most: &str,
 ) -> Result<Duration, SettingsError> {
     let Some(text) = text(value, what)? else { return Ok(default) };
-    let parsed = humantime::parse_duration(&text).ok();
-    let parsed = parsed.filter(|time| (least..=most).contains(&time.as_secs()));
-    parsed.map_or_else(
-        || {
-            let most = humantime::format_duration(Duration::from_secs(most));
-            invalid(what, &format!("a time such as \"10s\" or \"15m\", {least}s to {most}"))
-        },
-        Ok,
-    )
+    let [parsed, longest] = [&text, most].map(|text| humantime::parse_duration(text).ok());
+    match parsed.filter(|time| *time >= Duration::from_secs(1) && Some(*time) <= longest) {
+        Some(time) => Ok(time),
+        None => invalid(what, &format!("a time such as \"10s\" or \"15m\", from 1s to {most}")),
+    }
 }
 
 const REGIONS: &str = "regions of AWS such as \"eu-central-1\", or patterns such as \"eu-*\"; for China \"cn-*\", for GovCloud \"us-gov-*\"";
 
 fn regions_of(value: Option<toml::Value>, what: &str) -> Result<Vec<Pattern>, SettingsError> {
+    // An empty list would read as "none", and a missing one means all of the partition.
+    let is_missing = value.is_none();
     let regions = patterns(value, what, &[])?;
+    if regions.is_empty() != is_missing {
+        return invalid(what, REGIONS);
+    }
     if regions.iter().all(|region| !region.is_named() || regions::is_well_formed(region.text())) {
         return Ok(regions);
     }

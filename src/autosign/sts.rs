@@ -65,7 +65,10 @@ pub fn meaning(answer: &StsAnswer) -> Result<Proven, NotIdentified> {
         200 => {
             const RESULT: &str = "/GetCallerIdentityResponse/GetCallerIdentityResult";
             let whole: Whole = nested(&answer.body, RESULT).ok_or_else(|| {
-                final_one(Refusal::new(Kind::Protocol, "what answered is not STS: no JSON of it"))
+                final_one(Refusal::new(
+                    Kind::Protocol,
+                    "what answered is not STS: its answer is not the JSON of GetCallerIdentity",
+                ))
             })?;
             let result = whole.get_caller_identity_response.get_caller_identity_result;
             caller(&result).map_err(final_one)
@@ -93,9 +96,9 @@ fn refused(status: u16, body: &[u8]) -> NotIdentified {
     let shown = code.as_deref().unwrap_or("no code");
     if is_throttled || status >= 500 {
         let why = if is_throttled {
-            format!("STS has too many requests (HTTP status {status}, {shown})")
+            format!("STS has too many requests of this account (HTTP status {status}, {shown})")
         } else {
-            format!("STS has a problem (HTTP status {status}, {shown})")
+            format!("STS has a problem of its own (HTTP status {status}, {shown})")
         };
         return NotIdentified { refusal: Refusal::new(Kind::Transient, why), is_passing: true };
     }
@@ -105,7 +108,9 @@ fn refused(status: u16, body: &[u8]) -> NotIdentified {
         )),
         None => Refusal::new(
             Kind::Protocol,
-            format!("what answered is not STS: HTTP status {status} without an error of it"),
+            format!(
+                "what answered is not STS: HTTP status {status} without one of its error codes"
+            ),
         ),
     };
     NotIdentified { refusal, is_passing: false }

@@ -1,6 +1,8 @@
 //! Every attack that a check stops.
 
+use enlist::autosign::{Found, Judge, Policy};
 use enlist::fault::Kind;
+use enlist::secret::Secret;
 
 use crate::csr::{CHALLENGE, Key, Proof, Request, binding, pem, proof_oid, puppet_oid, tlv, utf8};
 use crate::{ACCOUNT, DATE, ID, NOW, RULE, caller, good, judge, refused, sts};
@@ -64,7 +66,15 @@ fn a_proof_for_another_host_than_sts_is_refused_before_anything_is_sent() {
     ] {
         let other = Proof { region: region.to_owned(), ..proof() };
         let request = Request::new(ID).iam(&other.json());
-        is_refused(&request, Kind::Rejected, "not known here");
+        is_refused(&request, Kind::Data, "no region of AWS");
+    }
+    // One that no rule allows is not asked about.
+    for (regions, region) in [("[\"eu-*\"]", "us-east-1"), ("[\"us-*\"]", "us-gov-west-1")] {
+        let policy = Policy::parse(&format!("{RULE}regions = {regions}\n")).unwrap();
+        let other = Proof { region: region.to_owned(), ..proof() };
+        let request = Request::new(ID).iam(&other.json()).pem(Key::one());
+        let judge = Judge::begin(&policy, ID, request.as_bytes(), NOW);
+        assert_eq!(judge.needs_sts(&Found::default()), None, "{region}");
     }
     // Signed for another host, and sent to STS all the same.
     let other = Proof { host: "evil.example".to_owned(), ..proof() };
@@ -162,7 +172,7 @@ fn other_accounts_roles_sessions_and_partitions_are_refused() {
     let request = Request::new(ID).iam(&china.json()).pem(Key::one());
     let answer = caller().replace("arn:aws:", "arn:aws-cn:");
     let (_, said) = refused(&judge(RULE, ID, &request, NOW, &answer));
-    assert!(said.contains("the region is cn-north-1"), "{said}");
+    assert!(said.contains("the region cn-north-1, which no rule allows"), "{said}");
     let named = format!("{RULE}regions = [\"cn-*\"]\n");
     assert_eq!(judge(&named, ID, &request, NOW, &answer).verdict, Ok(1));
 }
@@ -200,14 +210,33 @@ fn an_extension_must_be_named_or_proven() {
     }
     let (_, why) = refused(&is(&of("{ pp_role = \"db\" }"), web()));
     assert!(why.contains("pp_role = \"web\" is not \"db\""), "{why}");
-    // A value in another type than text is not the fixed value.
-    let mut bytes = good();
-    bytes.extensions.push((role.clone(), tlv(4, b"web")));
-    refused(&is(&of("{ pp_role = \"web\" }"), bytes));
-    // What the proof tells needs no name, and must be true.
+    // The server decodes UTF8String only, and signs the bytes of any other type as the text.
+    for value in
+        [tlv(4, b"web"), tlv(0x13, b"web"), tlv(0x16, b"web"), [utf8("web"), utf8("db")].concat()]
+    {
+        for list in ["{ pp_role = \"web\" }", "{ pp_role = \"*\" }", "[\"pp_role\"]"] {
+            let mut other = good();
+            other.extensions.push((role.clone(), value.clone()));
+            let (_, why) = refused(&is(&of(list), other));
+            assert!(why.contains("pp_role is not one UTF8String"), "{why}");
+        }
+    }
+    for value in ["web\0db", "web\r\nx", "web\u{85}"] {
+        let (_, why) =
+            refused(&is(&of("{ pp_role = \"web*\" }"), good().extension(role.clone(), value)));
+        assert!(why.contains("control characters"), "{why}");
+    }
+    // What the proof tells needs no name, and must be true, also if it is named.
     let id = puppet_oid(1, 2);
-    assert_eq!(is(RULE, good().extension(id.clone(), ID)).verdict, Ok(1));
-    refused(&is(RULE, good().extension(id, "i-0fedcba9876543210")));
+    for rule in [RULE.to_owned(), of("[\"pp_instance_id\"]"), of("{ pp_instance_id = \"i-*\" }")] {
+        assert_eq!(is(&rule, good().extension(id.clone(), ID)).verdict, Ok(1));
+        let (_, why) = refused(&is(&rule, good().extension(id.clone(), "i-0fedcba9876543210")));
+        assert!(why.contains("as proven"), "{why}");
+    }
+    // Which word stands for the platform is the site's choice.
+    let platform = || good().extension(puppet_oid(1, 23), "ec2");
+    refused(&is(RULE, platform()));
+    assert_eq!(is(&of("{ pp_cloudplatform = \"ec2\" }"), platform()).verdict, Ok(1));
     // The authorization arc only by its own name; alternative names never.
     let auth = puppet_oid(3, 13);
     let (_, why) = refused(&is(&of("[\"pp_role\"]"), good().extension(auth.clone(), "admin")));
@@ -217,6 +246,32 @@ fn an_extension_must_be_named_or_proven() {
     names.extensions.push((vec![0x55, 0x1d, 0x11], tlv(0x30, &tlv(0x82, b"puppet"))));
     let (_, why) = refused(&is(RULE, names));
     assert!(why.contains("alternative names, which only a person may sign"), "{why}");
+}
+
+/// The server encodes a request anew to verify it, and refuses one that has another order.
+#[test]
+fn attributes_are_in_the_order_of_der() {
+    let request = good().attribute(CHALLENGE.to_vec(), "a");
+    assert_eq!(judge(RULE, ID, &request.pem(Key::one()), NOW, &caller()).verdict, Ok(1));
+    is_refused(&Request { is_sorted: false, ..request }, Kind::Data, "in the order of DER");
+}
+
+/// STS may be down.
+#[test]
+fn sts_is_not_asked_if_an_earlier_rule_signs() {
+    let password = "[[allow]]\nproof = \"challenge-password\"\npassword = { file = \"/psk\" }\n";
+    let pem = good().attribute(CHALLENGE.to_vec(), "p").pem(Key::one());
+    let known = || Ok(Secret::new("p".to_owned()));
+    let found = Found { passwords: [("/psk".to_owned(), known())].into(), ..Found::default() };
+    for (rules, is_asked) in
+        [(format!("{password}{RULE}"), false), (format!("{RULE}{password}"), true)]
+    {
+        let policy = Policy::parse(&rules).unwrap();
+        let judge = Judge::begin(&policy, ID, pem.as_bytes(), NOW);
+        assert_eq!(judge.needs_sts(&found).is_some(), is_asked);
+        let decision = judge.decide(&found);
+        assert_eq!(decision.verdict, Ok(if is_asked { 2 } else { 1 }), "{decision:?}");
+    }
 }
 
 #[test]

@@ -30,6 +30,34 @@ fn a_torn_audit_line_takes_no_other_with_it() {
     assert_eq!(lines.iter().map(signed).collect::<Vec<_>>(), [false, true, true], "{text}");
 }
 
+/// Whoever can change the file, or put another in its place, can take back what was recorded.
+#[test]
+fn an_audit_file_that_everybody_can_write_is_none() {
+    let (authority, _sts) = Authority::with(|asked, _| as_aws(asked));
+    let audit = authority.path("audit.jsonl");
+    let open = |path: &std::path::Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    for (of_file, of_directory, code) in
+        [(0o666, 0o755, 74), (0o640, 0o777, 74), (0o640, 0o1777, 0), (0o660, 0o755, 0)]
+    {
+        fs::write(&audit, "").unwrap();
+        open(&audit, of_file);
+        // Nothing else is refused in this directory: the settings are named by another path.
+        let directory = authority.path("log");
+        fs::create_dir_all(&directory).unwrap();
+        open(&directory, of_directory);
+        let moved = directory.join("audit.jsonl");
+        fs::rename(&audit, &moved).unwrap();
+        let text = fs::read_to_string(authority.path("autosign.toml")).unwrap();
+        let settings = text.replace(audit.to_str().unwrap(), moved.to_str().unwrap());
+        fs::write(authority.path("autosign.toml"), &settings).unwrap();
+        let why = if code == 0 { "signed by rule 1" } else { "everybody can write " };
+        expect(&authority.judge(request(0).as_bytes()), code, why);
+        fs::write(authority.path("autosign.toml"), text).unwrap();
+    }
+}
+
 /// An audit file is evidence, and a device is everybody's: neither is to be removed.
 #[test]
 fn an_audit_file_that_can_not_be_written_has_a_way_out() {

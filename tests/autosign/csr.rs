@@ -85,11 +85,14 @@ pub struct Request {
     pub attributes: Vec<(Vec<u8>, Vec<Vec<u8>>)>,
     /// OID and value in DER.
     pub extensions: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Whether the attributes are in the order of DER, else in the opposite one.
+    pub is_sorted: bool,
 }
 
 impl Request {
     pub fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), attributes: Vec::new(), extensions: Vec::new() }
+        let (attributes, extensions) = (Vec::new(), Vec::new());
+        Self { name: name.to_owned(), attributes, extensions, is_sorted: true }
     }
 
     pub fn attribute(mut self, oid: Vec<u8>, text: &str) -> Self {
@@ -119,6 +122,10 @@ impl Request {
             attributes.push(attribute(EXTENSION_REQUEST, &[tlv(0x30, &list)]));
         }
         attributes.extend(self.attributes.iter().map(|(oid, values)| attribute(oid, values)));
+        attributes.sort();
+        if !self.is_sorted {
+            attributes.reverse();
+        }
         let attributes = tlv(0xa0, &attributes.concat());
         tlv(0x30, &[tlv(2, &[0]), subject, spki.to_vec(), attributes].concat())
     }

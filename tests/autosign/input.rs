@@ -56,7 +56,17 @@ fn weak_keys_are_refused() {
     let path = path.to_str().unwrap();
     let subject = format!("/CN={ID}");
     let request = crate::common::openssl(&["req", "-new", "-key", path, "-subj", &subject]);
-    assert!(said(&request).contains("not signed with its own key"));
+    assert!(said(&request).contains("use RSA of 2048 to 8192 bits"));
+    for options in [
+        &["-newkey", "rsa:2048", "-sigopt", "rsa_padding_mode:pss"][..],
+        &["-newkey", "ed25519"],
+        &["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-384", "-sha512"],
+    ] {
+        let request =
+            [&["req", "-new", "-nodes", "-keyout", "/dev/null", "-subj", &subject], options];
+        let request = crate::common::openssl(&request.concat());
+        assert!(said(&request).contains("use RSA of 2048 to 8192 bits"), "{options:?}");
+    }
 }
 
 #[test]
@@ -125,7 +135,7 @@ fn settings_that_allow_nothing_are_named() {
         ("extensions = [\"pp_rolle\"]\n", "names such as pp_role"),
         ("extensions = [\"2.5.29.17\"]\n", "names such as pp_role"),
         ("extensions = [\"pp_cli_auth\"]\n", "administer the CA"),
-        ("extensions = [\"pp_role\", { pp_role = \"x\" }]\n", "each extension once"),
+        ("extensions = [\"pp_role\", { pp_role = \"x\" }]\n", "has pp_role twice"),
         ("extensions = { pp_role = 7 }\n", "a list of names"),
         ("max_age = \"1m\"\n", "max_age of rule 1"),
         ("[sts]\ntimeout = \"2m\"\n", "timeout in [sts]"),
@@ -137,6 +147,7 @@ fn settings_that_allow_nothing_are_named() {
         ("[sts]\nendpoint = \"https://sts.example:99999\"\n", "endpoint in [sts]"),
         ("[sts]\nendpoint = \"https://sts.example:\"\n", "endpoint in [sts]"),
         ("regions = [\"eu-centrl-1\"]\n", "regions of AWS such as"),
+        ("regions = []\n", "regions of AWS such as"),
         ("regions = \"eu-central-1a\"\n", "regions of AWS such as"),
         ("regions = \"eu-centrl-*\"\n", "regions of AWS such as"),
         ("regions = \"us-gov*\"\n", "for GovCloud \"us-gov-*\""),
@@ -197,17 +208,20 @@ fn the_format_is_held() {
 }
 
 #[test]
-fn a_region_that_aws_has_since_added_can_be_named() {
+fn a_region_that_aws_has_since_added_is_one() {
     let proof = Proof {
         region: "eu-south-9".to_owned(),
         host: "sts.eu-south-9.amazonaws.com".to_owned(),
         ..Proof::new(&Key::one().spki, ID, DATE)
     };
     let request = Request::new(ID).iam(&proof.json()).pem(Key::one());
-    let (_, why) = refused(&judge(RULE, ID, &request, NOW, &caller()));
-    assert!(why.contains("\"eu-south-9\", which is not known here"), "{why}");
-    let named = format!("{RULE}regions = [\"eu-south-9\"]\n");
-    assert_eq!(judge(&named, ID, &request, NOW, &caller()).verdict, Ok(1));
+    for regions in ["", "regions = [\"eu-*\"]\n", "regions = [\"eu-south-9\"]\n"] {
+        let rule = format!("{RULE}{regions}");
+        assert_eq!(judge(&rule, ID, &request, NOW, &caller()).verdict, Ok(1), "{regions}");
+    }
+    let (_, why) =
+        refused(&judge(&format!("{RULE}regions = \"us-*\"\n"), ID, &request, NOW, &caller()));
+    assert!(why.contains("eu-south-9, which no rule allows"), "{why}");
 }
 
 /// Puppet Server has another parser for the same bytes, and signs what that one finds.

@@ -66,7 +66,7 @@ fn an_iam_proof_of_a_node_is_accepted_under_its_own_key_and_name_only() {
     let settings = format!("{RULE}{EXTENSIONS}");
     let policy = Policy::parse(&settings).unwrap();
     let judge = Judge::begin(&policy, NAME, csr.as_bytes(), now());
-    let request = judge.needs().sts.expect("a proof that STS can be asked about");
+    let request = judge.needs_sts(&Found::default()).expect("a proof that STS can be asked about");
     assert!(asked(&request).is_signed_by(ACCESS_KEY, SECRET_KEY));
     let token = request.headers.iter().find(|(name, _)| *name == "x-amz-security-token");
     let token = &token.expect("the role's credentials are temporary").1;
@@ -179,7 +179,9 @@ fn a_request_is_printed_with_its_proof_and_without_the_authority() {
     assert!(node.emulator.calls().is_empty(), "{:?}", node.emulator.calls());
     let policy = Policy::parse(&format!("{RULE}{EXTENSIONS}")).unwrap();
     let judge = Judge::begin(&policy, NAME, run.stdout.as_bytes(), now());
-    assert!(asked(&judge.needs().sts.unwrap()).is_signed_by(ACCESS_KEY, SECRET_KEY));
+    assert!(
+        asked(&judge.needs_sts(&Found::default()).unwrap()).is_signed_by(ACCESS_KEY, SECRET_KEY)
+    );
     // The key is kept for the join, whose request is of the same key, and has a proof of its own.
     let key = |csr: &str| {
         let mut checks = enlist::autosign::Checks::default();

@@ -4,7 +4,7 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use enlist::autosign::{Judge, Policy};
+use enlist::autosign::{Found, Judge, Policy};
 use serde_json::json;
 
 use crate::common::{self, NAME};
@@ -49,7 +49,7 @@ fn the_signature_of_a_node_is_botocores() {
     let csr = pending(&node);
     let policy = Policy::parse(RULE).unwrap();
     let judge = Judge::begin(&policy, NAME, csr.as_bytes(), now());
-    let asked = asked(&judge.needs().sts.unwrap());
+    let asked = asked(&judge.needs_sts(&Found::default()).unwrap());
     let header = |name: &str| asked.header(name).unwrap().to_owned();
     let spki = common::openssl(&["req", "-pubkey", "-noout", "-in", &{
         node.write("csr.pem", &csr);

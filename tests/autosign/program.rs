@@ -147,7 +147,7 @@ fn the_program_of_its_own_name_needs_no_command() {
     let mut usage = Command::new(env!("CARGO_BIN_EXE_enlist"));
     let run = common::run(usage.arg0("enlist-autosign").stdin(Stdio::null()));
     assert_eq!(run.code, 64, "{}", run.stderr);
-    assert!(run.stderr.contains("<CERTNAME>"), "{}", run.stderr);
+    assert!(run.stderr.contains("`enlist autosign --help`"), "{}", run.stderr);
 }
 
 /// The server signs whatever ends with 0, and some servers accept such a certname.

@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use crate::ID;
 use crate::common;
-use crate::csr::{CHALLENGE, Key, Request};
+use crate::csr::{CHALLENGE, Key, Request, proof_oid};
 use crate::program::{Authority, as_aws, expect, judge, request};
 
 #[test]
@@ -45,6 +45,65 @@ fn a_password_that_everybody_can_read_is_none() {
         fs::set_permissions(&psk, fs::Permissions::from_mode(mode)).unwrap();
         expect(&authority.judge(request.as_bytes()), code, why);
     }
+}
+
+/// The server's account reads the file. Root must not be told to take it away.
+#[test]
+fn a_file_of_the_servers_account_stays_its_own() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let authority = Authority::new("");
+    let psk = authority.path("psk");
+    let settings = format!(
+        "[[allow]]\nproof = \"challenge-password\"\npassword = {{ file = \"{}\" }}\n",
+        psk.display()
+    );
+    fs::write(authority.path("autosign.toml"), settings).unwrap();
+    fs::write(&psk, "open sesame\n").unwrap();
+    fs::set_permissions(&psk, fs::Permissions::from_mode(0o600)).unwrap();
+    let request = Request::new(ID).attribute(CHALLENGE.to_vec(), "open sesame").pem(Key::one());
+    for file in ["psk", "autosign.toml"] {
+        std::os::unix::fs::chown(authority.path(file), Some(65534), None).unwrap();
+        let run = judge(authority.command(&["--explain", ID]), request.as_bytes());
+        assert_eq!(run.code, 78, "{}{}", run.stdout, run.stderr);
+        let said = format!("{}{}", run.stdout, run.stderr);
+        assert!(said.contains("sudo -u nobody enlist-autosign --explain"), "{said}");
+        assert!(!said.contains("chown"), "{said}");
+    }
+}
+
+#[test]
+fn a_directory_of_certificates_that_is_missing_is_named() {
+    let authority = Authority::new("");
+    let certificates = authority.path("certificates");
+    let settings = format!(
+        "[[allow]]\nproof = \"instance-identity\"\naccount = \"123456789012\"\n[identity]\ncertificates = \"{}\"\n[audit]\nfile = \"{}\"\n",
+        certificates.display(),
+        authority.path("audit.jsonl").display()
+    );
+    fs::write(authority.path("autosign.toml"), settings).unwrap();
+    let document = r#"{"accountId":"123456789012","instanceId":"i-0123456789abcdef0","region":"eu-west-1","pendingTime":"2026-01-01T00:00:00Z"}"#;
+    let request =
+        Request::new(ID).attribute(proof_oid(2), document).attribute(proof_oid(3), "AAAA");
+    let request = request.pem(Key::one());
+    let path = certificates.display().to_string();
+    let judge = || authority.judge(request.as_bytes());
+    expect(&judge(), 78, &format!("{path} can't be read"));
+    expect(&judge(), 78, "correct its path in the settings");
+    fs::write(&certificates, "").unwrap();
+    expect(&judge(), 78, "name a directory");
+    fs::remove_file(&certificates).unwrap();
+    fs::create_dir(&certificates).unwrap();
+    expect(&judge(), 69, "has not signed this instance identity document");
+    fs::write(certificates.join("eu-west-1.pem"), "x").unwrap();
+    expect(&judge(), 78, "eu-west-1.pem in certificates of [identity]");
+    // While AWS replaces a key, a file has two certificates.
+    let two = ["eu-west-1", "cn-north-1"].map(|region| {
+        fs::read_to_string(format!("tests/data/aws-identity-rsa/{region}.pem")).unwrap()
+    });
+    fs::write(certificates.join("eu-west-1.pem"), two.concat()).unwrap();
+    expect(&judge(), 69, "has not signed this instance identity document");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use std::time::Duration;
 use clap::{Args, Parser};
 
 use super::{Global, printer};
-use crate::autosign::{Checks, Decision, Found, Judge, LARGEST, Needs, Policy, Refusal};
+use crate::autosign::{Checks, Decision, Found, Judge, LARGEST, Policy, Refusal};
 use crate::fault::{Fault, Kind};
 use crate::host::{Root, clock, core_dumps, files, timer};
 use crate::secret::Secret;
@@ -78,8 +78,15 @@ impl Program {
     #[must_use]
     pub fn run(mut arguments: Vec<OsString>) -> u8 {
         core_dumps::disable();
-        if arguments.len() == 2 {
-            arguments.insert(1, "--".into());
+        match arguments.len() {
+            0 | 1 => {
+                say(
+                    "which name? A server gives one argument, the certname; for people there is `enlist autosign --help`",
+                );
+                return Kind::Usage.exit_code();
+            }
+            2 => arguments.insert(1, "--".into()),
+            _ => {}
         }
         let program = match Self::try_parse_from(arguments) {
             Ok(program) => program,
@@ -133,8 +140,13 @@ fn run(root: &Root, config: Option<PathBuf>, options: &Options) -> Result<u8, Fa
     let policy = match settings(root, &path) {
         Ok(policy) => policy,
         Err(refusal) => {
-            say(&format!("{}: not signed: {}", options.certname, refusal.why));
-            return Ok(refusal.kind.exit_code());
+            let decision = unread(&options.certname, refusal);
+            // Which file the settings name is not known, and stderr says it anyway.
+            if !options.explain {
+                let _ = record::write(root, None, &decision);
+            }
+            say(&decision.sentence());
+            return Ok(exit_code(&decision));
         }
     };
     let request = match request() {
@@ -145,7 +157,7 @@ fn run(root: &Root, config: Option<PathBuf>, options: &Options) -> Result<u8, Fa
         }
     };
     let judge = Judge::begin(&policy, &options.certname, &request, clock::unix_now());
-    let found = find(root, &policy, judge.needs());
+    let found = find(root, &policy, &judge);
     conclude(root, &policy, options, judge.decide(&found))
 }
 
@@ -198,11 +210,10 @@ fn settings(root: &Root, path: &str) -> Result<Policy, Refusal> {
     let shown = root.shown(path);
     let text = files::read_trusted_text(root, path, files::LARGEST).map_err(|error| {
         let todo = match error.kind() {
-            io::ErrorKind::NotFound => Some("docs/trust.md says what to write there"),
-            _ => files::advice(&error),
+            io::ErrorKind::NotFound => "docs/trust.md says what to write there".to_owned(),
+            _ => owners_advice(root, path, &error),
         };
-        let todo = todo.map(|todo| format!("; {todo}")).unwrap_or_default();
-        Refusal::new(Kind::Config, format!("the settings {shown} can't be read: {error}{todo}"))
+        Refusal::new(Kind::Config, format!("the settings {shown} can't be read: {error}; {todo}"))
     })?;
     Policy::parse(&text).map_err(|error| {
         Refusal::new(Kind::Config, format!("the settings {shown} can't be used: {error}"))
@@ -231,16 +242,20 @@ fn read() -> io::Result<Vec<u8>> {
 }
 
 /// Reads and asks what the decision needs.
-fn find(root: &Root, policy: &Policy, needs: Needs) -> Found {
+fn find(root: &Root, policy: &Policy, judge: &Judge<'_>) -> Found {
+    let needs = judge.needs();
     let passwords = needs.passwords.into_iter().map(|path| {
         let read = password(root, &path);
         (path, read)
     });
-    Found {
+    let mut found = Found {
         passwords: passwords.collect(),
         certificate: needs.certificate.and_then(|path| certificate(root, &path)),
-        sts: needs.sts.map(|request| sts::ask(root, &policy.sts, &request)),
-    }
+        sts: None,
+    };
+    let request = judge.needs_sts(&found);
+    found.sts = request.map(|request| sts::ask(root, &policy.sts, &request));
+    found
 }
 
 fn password(root: &Root, path: &str) -> Result<Secret, Refusal> {
@@ -249,23 +264,41 @@ fn password(root: &Root, path: &str) -> Result<Secret, Refusal> {
         .map_err(|error| unreadable("password", root, path, &error))
 }
 
-/// The certificate of a region. None: there is none.
+/// The certificate of a region. None: there is none, in a directory that exists.
 fn certificate(root: &Root, path: &str) -> Option<Result<String, Refusal>> {
+    let (directory, _) = path.rsplit_once('/')?;
     match files::read_trusted_text(root, path, files::LARGEST) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let is_there = files::holder(root, directory).is_some();
+            (!is_there)
+                .then(|| Err(unreadable("directory of certificates", root, directory, &error)))
+        }
         read => Some(read.map_err(|error| unreadable("certificate", root, path, &error))),
     }
 }
 
 /// The refusal for a file that the settings name, with what to do.
 fn unreadable(what: &str, root: &Root, path: &str, error: &io::Error) -> Refusal {
-    let (path, me) = (root.shown(path), root.expected_owner());
+    let shown = root.shown(path);
     let todo = match error.kind() {
-        io::ErrorKind::NotFound => "; put it there, or correct its path in the settings".to_owned(),
-        _ => match files::advice(error) {
-            Some(todo) => format!("; {todo}"),
-            None => format!("; {me} must be able to read it"),
-        },
+        io::ErrorKind::NotFound => "put it there, or correct its path in the settings".to_owned(),
+        _ => owners_advice(root, path, error),
     };
-    Refusal::new(Kind::Config, format!("the {what} in {path} can't be read: {error}{todo}"))
+    Refusal::new(Kind::Config, format!("the {what} in {shown} can't be read: {error}; {todo}"))
+}
+
+/// What to do about a file that this account can't use.
+fn owners_advice(root: &Root, path: &str, error: &io::Error) -> String {
+    let (shown, me) = (root.shown(path), root.expected_owner());
+    match files::holder(root, path) {
+        // The server's account reads it. Root must not take it away.
+        Some((_, owner)) if me == "root" && owner != me => format!(
+            "if the server runs as {owner}, judge as {owner} too: sudo -u {owner} {PROGRAM} --explain CERTNAME < REQUEST"
+        ),
+        _ if error.kind() == io::ErrorKind::NotADirectory => "name a directory".to_owned(),
+        _ => match files::advice(error) {
+            Some(todo) => todo.to_owned(),
+            None => format!("run as root: chgrp {me} {shown} && chmod g+r {shown}"),
+        },
+    }
 }

@@ -18,7 +18,11 @@ pub fn write(root: &Root, file: Option<&str>, decision: &Decision) -> Result<(),
     let line = decision.audit_line();
     let Some(path) = file else {
         return journal::send(PROGRAM, NOTICE, &line).map_err(|error| {
-            let why = format!("the audit line can't be sent to the journal ({error}): name a file in [audit], file = \"/PATH\"");
+            let todo = match error.kind() {
+                io::ErrorKind::WouldBlock => "look into systemd-journald",
+                _ => "name a file in [audit], file = \"/PATH\"",
+            };
+            let why = format!("the audit line can't be sent to the journal ({error}): {todo}");
             Refusal::new(Kind::Host, why)
         });
     };

@@ -141,7 +141,14 @@ fn unanswered(error: &HttpsError, server: Server<'_>) -> NotIdentified {
         if_untrusted: "check ca_file in [sts], which must have the CA of that server, or of a proxy between",
     };
     let fault = error.fault(&asked);
-    NotIdentified { is_passing: fault.is_retried(), refusal: of_fault(&fault) }
+    let refusal = match error {
+        HttpsError::Proxy(_) => {
+            let todo = "correct the login or the rules of the proxy (proxy in [sts], or HTTPS_PROXY in the server's environment)";
+            Refusal::new(fault.kind, format!("{}; {todo}", fault.line()))
+        }
+        _ => of_fault(&fault),
+    };
+    NotIdentified { is_passing: fault.is_retried(), refusal }
 }
 
 fn of_fault(fault: &Fault) -> Refusal {

@@ -121,6 +121,12 @@ impl Refusal {
         Self::error(path, "all users of this machine can read it".to_owned(), todo)
     }
 
+    /// A record of what happened, in a file or directory that everybody can write to.
+    pub fn forgeable(path: &Path) -> io::Error {
+        let what = "everybody can write there, and so change what is recorded".to_owned();
+        Self::error(path, what, format!("check it, then run: chmod o-w {}", shown(path)))
+    }
+
     /// It is not a regular file.
     pub fn not_regular(path: &Path, kind: FileType) -> io::Error {
         let word = match kind {

@@ -51,12 +51,21 @@ pub fn append(root: &Root, path: &str, mode: u32) -> io::Result<File> {
 /// is to append to it, too.
 ///
 /// # Errors
-/// As for [`append`], and if the line can't be written whole.
+/// As for [`append`], if everybody can write to the file or replace it, and if the line can't be written
+/// whole.
 pub fn append_line(root: &Root, path: &str, mode: u32, line: &str) -> io::Result<()> {
     if let Some(parent) = parent_of(path) {
         open_or_make(root, parent, 0o755, None)?;
     }
     let mut file = open_or_create(root, path, OFlags::RDWR | OFlags::APPEND, mode)?;
+    let directory = place(root, path)?.directory;
+    // In a sticky directory, others can't replace the file.
+    if directory.stat().st_mode & 0o1002 == 0o002 {
+        return Err(Refusal::forgeable(&root.at(parent_of(path).unwrap_or("/"))));
+    }
+    if rustix::fs::fstat(&file)?.st_mode & 0o002 != 0 {
+        return Err(Refusal::forgeable(&root.at(path)));
+    }
     rustix::fs::flock(&file, FlockOperation::LockExclusive)?;
     let mut last = [b'\n'];
     let length = file.metadata()?.len();
@@ -64,8 +73,7 @@ pub fn append_line(root: &Root, path: &str, mode: u32, line: &str) -> io::Result
         file.read_exact_at(&mut last, at)?;
     }
     if length == 0 && rustix::process::geteuid().is_root() {
-        let holder = place(root, path)?.directory;
-        let holder = holder.stat();
+        let holder = directory.stat();
         let (user, group) = (Uid::from_raw(holder.st_uid), Gid::from_raw(holder.st_gid));
         rustix::fs::fchown(&file, Some(user), Some(group))?;
     }

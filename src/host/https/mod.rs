@@ -175,7 +175,7 @@ impl Connection {
         }
         match (answer.status().as_u16(), header("location")) {
             (status @ (301..=303 | 307 | 308), to) => {
-                let to = crate::text::line(to.unwrap_or("an unknown place"));
+                let to = to.map_or_else(|| "an unknown place".to_owned(), shown_target);
                 Err(HttpsError::Redirect(status, to))
             }
             _ => Ok(answer),
@@ -233,4 +233,17 @@ fn of_hyper(error: &hyper::Error) -> HttpsError {
     } else {
         HttpsError::CutShort(deepest(error))
     }
+}
+/// The target of a redirect, without what may be a secret in it: login, query and fragment.
+fn shown_target(location: &str) -> String {
+    let place = location.split(['?', '#']).next().unwrap_or_default();
+    let shown = match place.split_once("://") {
+        Some((scheme, rest)) => {
+            let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+            let host = host.rsplit('@').next().unwrap_or_default();
+            format!("{scheme}://{host}{path}")
+        }
+        None => place.to_owned(),
+    };
+    crate::text::line(&shown)
 }
