@@ -100,6 +100,8 @@ fn a_line_that_puppet_cannot_read_is_named_before_any_request() {
         ("<<<<<<< HEAD\n[main]\n", 1),
         ("[main]\nserver\n", 2),
         ("[main]\nvardir = /x {mode = rw}\n", 2),
+        ("[main]\nssldir = $certdir\n", 2),
+        ("[main]\nvardir = /x\n[agent]\ncertdir = ${hostcert}/x\n", 4),
     ] {
         let node = Node::new();
         node.write(CONF, before);

@@ -118,6 +118,13 @@ set_right() {
   joins "quotes" <<<$'[main]\nserver = "a.example"\ncertname = \'x\''
   joins "a byte-order mark" < <(printf '\xef\xbb\xbf[main]\nserver = a.example\n')
   joins "a byte-order mark before a comment" < <(printf '\xef\xbb\xbf# notepad\r\n[agent]\r\nserver = a.example\r\n')
+  joins "sections twice" <<<$'[main]\nserver = a\n[agent]\nserver = b\n[main]\ncertname = c\n[agent]\nca_server = d'
+  joins "tabs and blanks" <<<$'\t[main]\t\n\t server\t=\ta \n [agent] \n\tssldir=/var/lib/puppet/tabs'
+  joins "a backslash at the end" <<<$'[main]\nserver = a \\\ncertname = b'
+  joins "sections of the server" <<<$'[server]\nssldir = /var/lib/puppet/x\ncertname = c\n[master]\nserver = d\n[agent]\n'
+  joins "upper case in the agent's name" <<<$'[agent]\ncertname = WEB.Example'
+  joins "an environment" <<<$'[agent]\nenvironment = test'
+  joins "values that contain others" <<<$'[main]\nbase = x\nssldir = $vardir/of\ncertdir = $ssldir/c'
   joins "no newline at the end" < <(printf '[agent]\nserver = a.example')
 }
 
@@ -141,6 +148,10 @@ not_ours_to_set() {
   refuses "a section that Puppet does not know" 2 <<<$'[main]\n[production]\nserver = a'
   refuses "a mark of a merge" 1 <<<$'<<<<<<< HEAD\n[main]'
   refuses "a mode that is none" 2 <<<$'[main]\nhostcert = /x {mode = rw}'
+  refuses "a name in braces" 2 <<<$'[main]\nssldir = ${vardir}/braces'
+  refuses "a value that contains itself" 2 <<<$'[main]\nssldir = $certdir'
+  refuses "values that contain each other" 3 <<<$'[main]\nserver = a\nssldir = $certdir\ncertdir = $ssldir/certs'
+  refuses "the agent's value contains itself" 3 <<<$'[main]\n[agent]\nvardir = $vardir/x'
   # Puppet says what is wrong, and not where.
   refuses "a variable that is none" 4 <<<$'[main]\nserver = a\nrundir = /x\nssldir = $nothing/ssl'
   sed -i '/nothing/d' "$CONF"

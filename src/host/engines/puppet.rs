@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::engines::inspection::Diversion;
 use crate::engines::puppet::agent_settings::{self, Expected, Printed, Problem, arguments};
-use crate::engines::puppet::reading;
 use crate::engines::puppet::service::{OPTIONS_FILES, OptionsFile, ServiceOption, service_options};
 use crate::engines::puppet::{PuppetSite, PuppetWanted};
+use crate::engines::puppet::{reading, variables};
 use crate::fault::Fault;
 use crate::host::files;
 use crate::host::process::{self, Network};
@@ -100,14 +100,15 @@ pub fn foresee(root: &Root, expected: &Expected) -> Result<Vec<String>, Fault> {
     let mut problems = Vec::new();
     let bytes = files::read_if_there(root, &conf)?.unwrap_or_default();
     match std::str::from_utf8(&bytes) {
-        Ok(text) => problems.extend(unreadable(&conf, text)),
+        Ok(text) => problems.extend(unreadable(expected, text)),
         Err(error) => problems.push(format!("{conf}: Puppet can't read it ({error})")),
     }
     if let Some(complaint) = expected.site.complaint.as_ref().filter(|_| problems.is_empty()) {
         let text = root.text(&conf).unwrap_or_default();
         let is_ours = complaint.contains("Certificate names");
-        let blamed = expected.blame_complaint(complaint, &text).filter(|_| !is_ours);
-        problems.extend(blamed);
+        let blamed = expected.blame_complaint(complaint, &text);
+        let blamed = blamed.unwrap_or_else(|| format!("{conf}: {complaint}"));
+        problems.extend(Some(blamed).filter(|_| !is_ours));
     }
     problems.extend(other_conf(root, expected));
     for option in options(root) {
@@ -228,7 +229,7 @@ impl Seen {
 
     /// The problems that `puppet.conf` itself shows, and the settings that would correct them.
     fn read(&self, expected: &Expected) -> Judged {
-        if let Some(place) = unreadable(&expected.conf(), &self.text) {
+        if let Some(place) = unreadable(expected, &self.text) {
             return (vec![Diversion { place, is_corrected: false }], Vec::new());
         }
         let read = expected.read(&self.text);
@@ -249,7 +250,7 @@ impl Seen {
             }
         };
         if let Some(complaint) = &printed.complaint {
-            let line = unreadable(&expected.conf(), &self.text);
+            let line = unreadable(expected, &self.text);
             let blamed = line.or_else(|| expected.blame_complaint(complaint, &self.text));
             let place = blamed.unwrap_or_else(|| format!("{}: {complaint}", expected.conf()));
             return uncorrected(place);
@@ -287,9 +288,15 @@ impl SavedAnswer {
     }
 }
 
-fn unreadable(conf: &str, text: &str) -> Option<String> {
-    let (line, why) = reading::unreadable(text)?;
-    Some(format!("{conf}, line {line}: {why}, and would use its defaults"))
+fn unreadable(expected: &Expected, text: &str) -> Option<String> {
+    let conf = expected.conf();
+    if let Some((line, why)) = reading::unreadable(text) {
+        return Some(format!("{conf}, line {line}: {why}, and would use its defaults"));
+    }
+    let ours = expected.settings();
+    let ours: Vec<&str> = ours.iter().map(|(name, _)| *name).collect();
+    let (line, why) = variables::endless(text, &ours)?;
+    Some(format!("{conf}, line {line}: {why}"))
 }
 
 fn options(root: &Root) -> Vec<ServiceOption> {
