@@ -1,6 +1,8 @@
 //! What joining and leaving have in common: the working record and the saved one, the transitions
 //! between phases, the wait that is under way, and the outcome.
 
+use std::time::Duration;
+
 use super::backoff::Call;
 use super::phase::{Phase, PhaseName};
 use super::retry_schedule::RetrySchedule;
@@ -189,6 +191,15 @@ impl Journal {
             findings: Vec::new(),
             steps: self.steps.clone(),
             authority,
+        }
+    }
+
+    /// When the time limits of the next effect end. What creates, installs or registers is not ended early.
+    pub fn ends(&self) -> Option<Duration> {
+        match self.next_effect() {
+            Effect::GatherFacts(_) => self.schedule.ends(),
+            Effect::Call(request) if !request.call().creates() => self.schedule.ends(),
+            _ => None,
         }
     }
 

@@ -329,4 +329,8 @@ impl StateMachine for Leave {
         let name = self.journal.working.name.clone();
         self.journal.status(&*self.target, name, &self.poll(), now)
     }
+
+    fn ends(&self) -> Option<Duration> {
+        self.journal.ends()
+    }
 }

@@ -78,6 +78,10 @@ pub trait StateMachine {
     fn handle(&mut self, now: Now, event: Event);
     /// The state, for log lines, `enlist status` and the service manager.
     fn status(&self, now: Now) -> Status;
+    /// When the time limits of the effect end, by [`Now::mono`]: with the time budget. None: they are its own.
+    fn ends(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// Joins this node to one target, and performs the [`Maintenance`] that it is allowed.
@@ -234,6 +238,13 @@ impl StateMachine for Bootstrap {
 
     fn status(&self, now: Now) -> Status {
         self.journal.status(&*self.plan.target, self.name.clone(), &self.poll(), now)
+    }
+
+    /// The creating call keeps its time limit, because an early end would leave it in doubt.
+    fn ends(&self) -> Option<Duration> {
+        let is_creating =
+            self.journal.working.phase.name() == PhaseName::Creating && !self.calls.is_in_doubt;
+        self.journal.ends().filter(|_| !is_creating)
     }
 }
 

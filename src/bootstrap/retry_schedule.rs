@@ -82,6 +82,12 @@ impl RetrySchedule {
         self.budget
     }
 
+    /// When the budget ends. None where earlier starts have spent it: each start makes one try.
+    pub fn ends(&self) -> Option<Duration> {
+        let rest = self.budget.checked_sub(self.spent_before).filter(|rest| !rest.is_zero())?;
+        Some(self.started + rest)
+    }
+
     pub fn is_spent(&self, now: Now) -> bool {
         self.spent(now) >= self.budget
     }

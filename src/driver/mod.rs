@@ -3,15 +3,21 @@
 mod log;
 pub mod milestones;
 
+use std::time::Duration;
+
 pub use log::{Log, span};
 
 use crate::bootstrap::{Effect, Event, Now, Outcome, StateMachine, Status};
-use crate::host::Host;
+use crate::host::{Host, timer};
 
 /// Performs effects: the host, or a model of it in tests.
 pub trait Perform {
     fn now(&self) -> Now;
     fn perform(&mut self, effect: Effect) -> impl Future<Output = Event>;
+    /// Performs an effect that is not to take longer than this, by [`Now::mono`].
+    fn perform_until(&mut self, effect: Effect, _ends: Duration) -> impl Future<Output = Event> {
+        self.perform(effect)
+    }
 }
 
 /// Is shown the status before each effect.
@@ -33,7 +39,10 @@ pub async fn drive(
             return outcome;
         }
         tracing::trace!("effect: {}", effect.describe(machine.status(now).authority.as_str()));
-        let event = host.perform(effect).await;
+        let event = match machine.ends() {
+            Some(ends) => host.perform_until(effect, ends).await,
+            None => host.perform(effect).await,
+        };
         machine.handle(host.now(), event);
     }
 }
@@ -45,5 +54,10 @@ impl Perform for Host {
 
     async fn perform(&mut self, effect: Effect) -> Event {
         Host::perform(self, effect).await
+    }
+
+    async fn perform_until(&mut self, effect: Effect, ends: Duration) -> Event {
+        let rest = ends.saturating_sub(self.now().mono);
+        Box::pin(timer::ending_in(rest, Host::perform(self, effect))).await
     }
 }

@@ -27,6 +27,7 @@ use aws_credential_types::Credentials;
 
 use super::net::{HttpClients, Since1970, Trace};
 use super::root::Root;
+use super::timer;
 use super::transports::ServiceId;
 use crate::fault::{Fault, Kind};
 use crate::targets::Call;
@@ -71,10 +72,6 @@ impl Session {
         let region = region.ok_or_else(no_region)?;
         let trace = Arc::new(Trace::new(net.skew().clone()));
         let current = CurrentCredentials::default();
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(CONNECT_LIMIT)
-            .operation_attempt_timeout(CALL_LIMIT)
-            .build();
         let base = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .http_client(net.api(trace.clone(), guard::guard))
@@ -82,7 +79,6 @@ impl Session {
             .time_source(Since1970)
             .identity_cache(IdentityCache::no_cache())
             .retry_config(RetryConfig::disabled())
-            .timeout_config(timeouts)
             .region(Region::new(region))
             .use_fips(environment.fips)
             .use_dual_stack(environment.dualstack)
@@ -160,7 +156,16 @@ fn config(
 ) -> SdkConfig {
     let mut config = base.to_builder();
     config.set_endpoint_url(endpoints.get(&service).cloned());
+    config.set_timeout_config(Some(timeouts()));
     config.credentials_provider(current.provider()).build()
+}
+
+/// The time limits of a call that is made now.
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(timer::cut(CONNECT_LIMIT))
+        .operation_attempt_timeout(timer::cut(CALL_LIMIT))
+        .build()
 }
 
 fn no_region() -> Fault {

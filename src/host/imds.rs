@@ -199,12 +199,14 @@ fn is_region(text: &str) -> bool {
 }
 
 fn client(net: &HttpClients, endpoint: &Endpoint) -> Result<Client, Failure> {
+    let request = timer::cut(REQUEST_TIMEOUT);
+    let whole = WHOLE_TIMEOUT.min(2 * request);
     let builder = Client::builder()
         .configure(&net.local_config(guard::guard))
-        .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(REQUEST_TIMEOUT)
-        .operation_attempt_timeout(WHOLE_TIMEOUT)
-        .operation_timeout(WHOLE_TIMEOUT)
+        .connect_timeout(timer::cut(CONNECT_TIMEOUT))
+        .read_timeout(request)
+        .operation_attempt_timeout(whole)
+        .operation_timeout(whole)
         .max_attempts(1);
     endpoint.set(builder).map(aws_config::imds::client::Builder::build)
 }

@@ -22,8 +22,8 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 
 use super::aws::environment::{Environment, Metadata, Roots};
-use super::clock;
 use super::limited_body::Guard;
+use super::{clock, timer};
 use crate::fault::{Fault, Kind};
 use proxy::Proxy;
 
@@ -137,6 +137,7 @@ impl HttpClients {
         (connect, read): (Duration, Duration),
         guard: Guard,
     ) -> Result<HttpResponse, ConnectorError> {
+        let (connect, read) = (timer::cut(connect), timer::cut(read));
         let settings =
             HttpConnectorSettings::builder().connect_timeout(connect).read_timeout(read).build();
         Connection { net: self.clone(), api: None, guard, settings }.call(request).await

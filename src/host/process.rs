@@ -12,7 +12,7 @@ use tokio::process::{Child, Command};
 
 use super::files;
 use super::root::Root;
-use super::variables;
+use super::{timer, variables};
 use crate::engines::PROGRAM_DIRECTORIES;
 use crate::text;
 
@@ -78,12 +78,14 @@ pub async fn run(
     command.current_dir("/");
     // A group of its own, so that what the program has started ends with it.
     command.process_group(0);
+    let limit = timer::cut(limit);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let mut group = Group::of(&child);
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let ended = async { tokio::try_join!(child.wait(), tail(stdout), tail(stderr)) };
     let (status, stdout, stderr) = tokio::time::timeout(limit, ended).await.map_err(|_| {
-        std::io::Error::other(format!("it did not end within {} s", limit.as_secs()))
+        let what = format!("it did not end within {} s", limit.as_secs());
+        std::io::Error::new(std::io::ErrorKind::TimedOut, what)
     })??;
     group.0 = None;
     Ok(Output { code: status.code(), stdout, stderr })

@@ -12,8 +12,33 @@ use rustix::time::{
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use super::clock;
+
 /// From this duration on, a kernel timer is worth its two system calls.
 const LONG: Duration = Duration::from_secs(5);
+
+/// The least time that a call gets, also when the budget ends now: the last try comes then.
+const LEAST: Duration = Duration::from_secs(2);
+
+tokio::task_local! {
+    /// When the time budget of the work in this task ends.
+    static ENDS: std::time::Instant;
+}
+
+/// Does some work whose time limits end with the budget, after `rest`: see [`cut`].
+pub async fn ending_in<T>(rest: Duration, work: impl Future<Output = T>) -> T {
+    let now = clock::instant();
+    ENDS.scope(now.checked_add(rest).unwrap_or(now), work).await
+}
+
+/// A time limit, cut to what remains of the budget. Every call and every program that does not create
+/// anything at the authority takes its limit from here. A creating call keeps its whole limit
+/// (`crate::bootstrap::StateMachine::ends`): its answer is worth more than the end in time.
+#[must_use]
+pub fn cut(limit: Duration) -> Duration {
+    let rest = ENDS.try_with(|ends| ends.saturating_duration_since(clock::instant()));
+    rest.map_or(limit, |rest| limit.min(rest.max(LEAST)))
+}
 
 /// Sleeps for this long.
 pub async fn sleep(duration: Duration) {
@@ -72,4 +97,24 @@ async fn by_kernel(duration: Duration) -> io::Result<()> {
     let timer: AsyncFd<OwnedFd> = AsyncFd::with_interest(timer, Interest::READABLE)?;
     // It becomes readable when the time is over. It is closed without being read.
     timer.readable().await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LEAST, cut, ending_in};
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn a_limit_ends_with_the_budget_and_never_before_a_call_can_be_made() {
+        let (short, long) = (Duration::from_secs(5), Duration::from_hours(1));
+        assert_eq!(cut(long), long);
+        ending_in(Duration::from_mins(30), async {
+            assert_eq!(cut(short), short);
+            assert!(cut(long) <= Duration::from_mins(30));
+        })
+        .await;
+        ending_in(Duration::ZERO, async { assert_eq!(cut(long), LEAST) }).await;
+        ending_in(Duration::MAX, async { assert!(cut(short) <= short) }).await;
+        assert_eq!(cut(long), long);
+    }
 }

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use enlist::bootstrap::Outcome;
+use enlist::bootstrap::{Effect, Event, Outcome, Record, StateMachine};
 use enlist::fault::Kind;
 
-use super::script::{Script, World, begin, fail_until, failed, passing, server, status, token};
+use super::script::{
+    Script, World, begin, facts, fail_until, failed, is_call, passing, server, status, token,
+};
 
 #[test]
 fn in_progress_is_polled_at_growing_intervals() {
@@ -139,4 +141,58 @@ fn a_crash_does_not_reset_the_budget() {
         (9 * 60..=12 * 60).contains(&spent),
         "ten minutes of thirty were left, and {spent} s were spent"
     );
+}
+
+/// The limits of what is only asked end with the budget. A creating call, an installation and everything
+/// on the disk keep theirs.
+#[test]
+fn questions_end_with_the_budget_and_creating_calls_do_not() {
+    let world = World::new();
+    let seen = |record: Option<Record>| {
+        let mut core = begin(&world, record);
+        let (mut cut, mut whole, mut disk) = (Vec::new(), Vec::new(), None);
+        loop {
+            let (effect, ends) = (core.poll(), core.ends());
+            let name = effect.describe("a");
+            match ends {
+                Some(_) => cut.push(name),
+                None => whole.push(name),
+            }
+            let event = match effect {
+                Effect::GatherFacts(_) => facts("i-1"),
+                Effect::EnsureKey(_) => Event::Key(Box::new(world.report())),
+                Effect::Persist(record) => {
+                    disk = Some(*record);
+                    Event::Persisted
+                }
+                Effect::Hold(_) => Event::Held,
+                Effect::Call(request) if is_call(&request, "DescribeServers") => {
+                    Event::Answered(world.healthy())
+                }
+                Effect::Call(request) if is_call(&request, "AssociateNode") => {
+                    Event::Answered(token())
+                }
+                Effect::Call(_) => Event::Answered(world.success()),
+                Effect::Install(_) => Event::Installed(Vec::new()),
+                Effect::Finish(_) => return (cut, whole, disk),
+                other => panic!("{other:?}"),
+            };
+            core.handle(world.now(), event);
+        }
+    };
+    let (cut, whole, _) = seen(None);
+    let questions = [
+        "gathering facts",
+        "calling DescribeServers for a",
+        "calling DescribeNodeAssociationStatus for a",
+    ];
+    assert_eq!(cut, questions);
+    assert!(whole.contains(&"calling AssociateNode for a".to_owned()), "{whole:?}");
+    // Earlier starts have spent the budget: each start makes one whole try.
+    let mut core = begin(&world, None);
+    let Effect::GatherFacts(_) = core.poll() else { panic!("no facts are gathered") };
+    core.handle(world.now(), facts("i-1"));
+    let Effect::Persist(mut record) = core.poll() else { panic!("nothing is written") };
+    record.elapsed_ms = u64::MAX;
+    assert!(seen(Some(*record)).0.is_empty());
 }

@@ -90,6 +90,18 @@ fn a_credential_process_that_fails_ends_the_join_with_its_last_line() {
     }
 }
 
+#[test]
+fn a_credential_process_that_hangs_is_stopped_when_the_budget_ends() {
+    let node = patient();
+    let config = format!(
+        "[default]\nregion = us-east-1\nendpoint_url = {}\ncredential_process = sleep 300\n",
+        node.emulator.api_url()
+    );
+    let run = with_profile(&node, &["join", "--set", "node.budget=3s"], &config, "");
+    expect(&run, 77, &["credential_process was stopped", "did not end within", "gave up"]);
+    assert!(!run.stderr.contains("within 60 s"), "{}", run.stderr);
+}
+
 /// An API that refuses every request, so that the test can see how the requests are signed.
 fn api() -> Server {
     Server::saying(whole(

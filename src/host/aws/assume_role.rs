@@ -35,7 +35,8 @@ pub async fn of_web_identity(
         let todo = files::advice(&error).unwrap_or("name a token file that enlist's user can read");
         Fault::new(Kind::Config, what, by, todo).because(&error)
     })?;
-    let client = aws_sdk_sts::Client::new(&sts.0);
+    let config = sts.0.to_builder().timeout_config(super::timeouts()).build();
+    let client = aws_sdk_sts::Client::new(&config);
     let answer = client
         .assume_role_with_web_identity()
         .role_arn(&role.arn)
@@ -54,7 +55,8 @@ pub async fn of_web_identity(
 pub async fn assume(sts: &Sts, with: Credentials, role: &Role) -> Result<Credentials, Fault> {
     let current = CurrentCredentials::default();
     current.set(with);
-    let config = sts.0.to_builder().credentials_provider(current.provider()).build();
+    let config = sts.0.to_builder().timeout_config(super::timeouts());
+    let config = config.credentials_provider(current.provider()).build();
     let client = aws_sdk_sts::Client::new(&config);
     let answer = client
         .assume_role()

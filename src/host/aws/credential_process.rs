@@ -2,6 +2,7 @@
 //! Anywhere.
 
 use std::fmt::Write as _;
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
@@ -28,11 +29,18 @@ pub async fn run(command: &Secret, on: &str) -> Result<Credentials, Fault> {
         let todo = format!(
             "run {program} as the user that enlist runs as, with the same arguments, and check that it prints credentials"
         );
-        Fault::new(Kind::Denied, format!("credential_process {what}"), on, todo).finally()
+        Fault::new(Kind::Denied, format!("credential_process {what}"), on, todo)
     };
     let ended = process::run("/bin/sh", &["-c", command.expose()], LIMIT, Network::Used).await;
-    let Output { code, stdout, stderr } =
-        ended.map_err(|error| failed("could not be run").because(&error))?;
+    let Output { code, stdout, stderr } = match ended {
+        Ok(output) => output,
+        // It waits for something, which may come.
+        Err(error) if error.kind() == ErrorKind::TimedOut => {
+            return Err(failed("was stopped").because(&error));
+        }
+        Err(error) => return Err(failed("could not be run").because(&error).finally()),
+    };
+    let failed = |what: &str| failed(what).finally();
     if code != Some(0) {
         let how = code.map_or("was ended by a signal".to_owned(), |code| {
             format!("ended with exit code {code}")

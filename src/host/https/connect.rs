@@ -15,6 +15,7 @@ use super::verify::client_config;
 use super::{HttpsError, Server, Trust, place};
 use crate::fault::deepest;
 use crate::host::net::{HttpClients, proxy};
+use crate::host::timer;
 use crate::host::tls::{self, Reason};
 use crate::targets::address::Url;
 
@@ -62,8 +63,9 @@ async fn through(
     };
     let place = place(server.host, server.port);
     let tunnel = proxy::tunnel(&mut stream, parsed.login, &place);
-    let status = timeout(TLS_LIMIT, tunnel).await;
-    let status = status.map_err(|_| failed(format!("no answer in {} s", TLS_LIMIT.as_secs())))?;
+    let limit = timer::cut(TLS_LIMIT);
+    let status = timeout(limit, tunnel).await;
+    let status = status.map_err(|_| failed(format!("no answer in {} s", limit.as_secs())))?;
     match status.map_err(|error| failed(error.to_string()))? {
         200..=299 => Ok(stream),
         status => Err(HttpsError::Proxy(proxy::ProxyRefused { status, proxy: shown })),
@@ -75,8 +77,9 @@ async fn through(
 /// # Errors
 /// Why there is no connection.
 pub(in crate::host) async fn tcp(host: &str, port: u16) -> Result<TcpStream, String> {
-    let connected = timeout(CONNECT_LIMIT, TcpStream::connect((host, port))).await;
-    let connected = connected.map_err(|_| format!("not in {} s", CONNECT_LIMIT.as_secs()))?;
+    let limit = timer::cut(CONNECT_LIMIT);
+    let connected = timeout(limit, TcpStream::connect((host, port))).await;
+    let connected = connected.map_err(|_| format!("not in {} s", limit.as_secs()))?;
     connected.map_err(|error| deepest(&error))
 }
 
@@ -88,11 +91,12 @@ async fn secured(
     let name = name_of(server.host)?;
     let config = client_config(clients, &server)?;
     let handshake = TlsConnector::from(Arc::new(config)).connect(name, stream);
-    match timeout(TLS_LIMIT, handshake).await {
+    let limit = timer::cut(TLS_LIMIT);
+    match timeout(limit, handshake).await {
         Ok(Ok(stream)) => Ok(stream),
         Ok(Err(error)) => Err(refused(&error)),
         Err(_) => {
-            let why = format!("TLS took more than {} s", TLS_LIMIT.as_secs());
+            let why = format!("TLS took more than {} s", limit.as_secs());
             Err(HttpsError::NoTls(Reason::Other(why)))
         }
     }

@@ -19,6 +19,7 @@ use rustls_pki_types::CertificateDer;
 use tokio::time::timeout;
 
 use super::net::{HttpClients, ProxyRefused};
+use super::timer;
 use super::tls::Reason;
 use crate::fault::{Fault, deepest};
 use crate::pki::crl::Lists;
@@ -167,8 +168,9 @@ impl Connection {
         request: Request<Full<Bytes>>,
         limits: Limits,
     ) -> Result<Response<Bytes>, HttpsError> {
-        let answer = timeout(limits.time, self.exchange(request, limits.bytes)).await;
-        let answer = answer.map_err(|_| HttpsError::TimedOut(limits.time))??;
+        let limit = timer::cut(limits.time);
+        let answer = timeout(limit, self.exchange(request, limits.bytes)).await;
+        let answer = answer.map_err(|_| HttpsError::TimedOut(limit))??;
         let header = |name| answer.headers().get(name).and_then(|value| value.to_str().ok());
         if let Some(date) = header("date") {
             clients.skew().note(date);

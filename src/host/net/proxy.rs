@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 
 use crate::fault::{Fault, Kind};
 use crate::host::aws::environment::Proxies;
+use crate::host::timer;
 use crate::targets::address::{Url, bracketed, is_loopback};
 
 /// How long a proxy may take to repeat its refusal.
@@ -112,7 +113,7 @@ pub async fn refusal(proxy: &str, url: &str) -> Option<u16> {
         let mut stream = TcpStream::connect((proxy.host, proxy.port_or_default())).await.ok()?;
         tunnel(&mut stream, proxy.login, &place).await.ok()
     };
-    tokio::time::timeout(TIMEOUT, answer).await.ok()?
+    tokio::time::timeout(timer::cut(TIMEOUT), answer).await.ok()?
 }
 
 /// Asks a proxy for a connection to a place (`host:port`), and reads the head of its answer. Returns its
