@@ -111,6 +111,8 @@ pub struct Detail {
     pub retry_after: Option<Duration>,
     /// Its kind once the budget is spent, if that is another one.
     pub ends_as: Option<Kind>,
+    /// Whether the request was certainly not sent.
+    pub is_unsent: bool,
     pub outlook: Outlook,
     /// What it shows of this node's membership, if anything.
     pub shows: Option<Shows>,
@@ -163,6 +165,7 @@ impl Fault {
             is_throttled: false,
             retry_after: None,
             ends_as: None,
+            is_unsent: false,
             outlook: Outlook::default(),
             shows: None,
         });
@@ -192,6 +195,13 @@ impl Fault {
     #[must_use]
     pub fn in_doubt(mut self) -> Self {
         self.detail.may_have_happened = true;
+        self
+    }
+
+    /// Notes that the request was not sent.
+    #[must_use]
+    pub fn unsent(mut self) -> Self {
+        self.detail.is_unsent = true;
         self
     }
 

@@ -213,6 +213,7 @@ fn status_shows_membership_and_its_json_is_stable() {
     assert_eq!(report["target"], "opsworks-cm");
     assert_eq!(report["joined"], true);
     assert_eq!(report["name"], NAME);
+    assert_eq!(report["endpoint"], "puppet-test.example");
     let keys: Vec<&String> = report.as_object().unwrap().keys().collect();
     assert_eq!(
         keys,
@@ -223,6 +224,7 @@ fn status_shows_membership_and_its_json_is_stable() {
             "certificate_serial",
             "changes",
             "configured",
+            "endpoint",
             "fault",
             "findings",
             "healthy",
@@ -240,7 +242,8 @@ fn status_shows_membership_and_its_json_is_stable() {
             "problems",
             "renewal_at",
             "since",
-            "target"
+            "target",
+            "warnings"
         ]
     );
 }

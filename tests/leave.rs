@@ -65,6 +65,30 @@ fn an_interrupted_leave_is_finished_and_a_join_is_refused_meanwhile() {
     assert!(!node.certificate().exists());
 }
 
+/// The admin's key, and that of an agent that ran before, stay where they were.
+#[test]
+fn a_key_that_was_there_before_the_join_stays() {
+    let key = openssl(&["genpkey", "-quiet", "-algorithm", "RSA"]);
+    for (settings, path) in [
+        (
+            "[opsworks-cm]\nserver = \"puppet-test\"\n",
+            "etc/puppetlabs/puppet/ssl/private_keys/i-0123456789abcdef0.pem",
+        ),
+        ("[opsworks-cm]\nserver = \"chef-test\"\n", "etc/chef/client.pem"),
+    ] {
+        let node = target_node(settings, &[]);
+        node.write(path, &key);
+        node.join();
+        // A repair and another join do not make it enlist's.
+        assert_eq!(node.enlist(&["repair"]).code, 0);
+        node.join();
+        let left = node.enlist(&["leave"]);
+        assert_eq!(left.code, 0, "{}", left.stderr);
+        assert_eq!(node.read(path), key);
+        assert!(!node.certificate().exists() && !node.path("etc/chef/first-boot.json").exists());
+    }
+}
+
 /// Another machine has the name: a refused node must not take it away from that one.
 #[test]
 fn a_node_that_was_refused_tells_the_authority_nothing() {

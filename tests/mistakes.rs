@@ -333,7 +333,9 @@ fn a_name_of_another_key_is_refused_with_the_command_that_frees_it() {
     expect(
         &run,
         69,
-        &["`aws opsworks-cm disassociate-node --server-name SERVER --node-name NODE`"],
+        &[
+            "`aws opsworks-cm disassociate-node --server-name puppet-test --node-name i-0123456789abcdef0`",
+        ],
     );
     nothing_installed(&node);
 }

@@ -22,7 +22,11 @@ const BUDGET: Duration = Duration::from_mins(30);
 fn report() -> KeyReport {
     let key = PrivateKey::generate(2048).unwrap();
     let spec = CsrSpec { name: "i-1".into(), ..CsrSpec::default() };
-    KeyReport { public: key.public().clone(), csr: Some(csr::build(&spec, &key).unwrap()) }
+    KeyReport {
+        public: key.public().clone(),
+        csr: Some(csr::build(&spec, &key).unwrap()),
+        is_installed: false,
+    }
 }
 
 /// A member for a year, whose join took all but a millisecond of its budget.

@@ -64,6 +64,7 @@ impl Client for Node {
                 Effect::EnsureKey(_) => Event::Key(Box::new(KeyReport {
                     public: shared_key().clone(),
                     csr: Some(Secret::new(name(self.index))),
+                    is_installed: false,
                 })),
                 Effect::Persist(record) => {
                     self.disk = Some(*record);

@@ -33,7 +33,7 @@ pub static KEY: LazyLock<PublicKey> = LazyLock::new(|| {
 pub static BUNDLE: LazyLock<CaBundle> = LazyLock::new(|| CaBundle::from_pem(CA).unwrap());
 
 pub fn key_report() -> KeyReport {
-    KeyReport { public: KEY.clone(), csr: Some(Secret::new("csr".to_owned())) }
+    KeyReport { public: KEY.clone(), csr: Some(Secret::new("csr".to_owned())), is_installed: false }
 }
 
 /// Whether it is one of [`GOOD`], compared as DER.

@@ -111,8 +111,14 @@ impl Bootstrap {
     /// Records what the authority is asked with.
     pub(super) fn note_node(&mut self) -> Result<(), Fault> {
         let engine = EngineRecord::of(self.observed()?);
-        let key = self.key.report().map(|key| super::KeyFingerprints::of(&key.public));
+        let report = self.key.report();
+        let was_there = report.is_some_and(|key| key.is_installed);
+        let key = report.map(|key| super::KeyFingerprints::of(&key.public));
         let record = &mut self.journal.working;
+        // For a member, an installed key may be the one that enlist has installed.
+        if !record.is_member() {
+            record.key_was_there = was_there;
+        }
         (record.engine, record.key) = (engine, key);
         record.name.clone_from(&self.name);
         if record.phase == Phase::New && !record.is_member() {

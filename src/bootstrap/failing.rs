@@ -13,6 +13,7 @@ impl Bootstrap {
             // What was answered before may not be so any more.
             self.answers.clear();
         }
+        let is_counted = fault.is_unsent;
         let was_refused =
             phase == PhaseName::Creating && !self.calls.is_in_doubt && !fault.may_have_happened;
         if phase == PhaseName::Creating {
@@ -31,8 +32,9 @@ impl Bootstrap {
             self.journal.working.was_refused =
                 phase == PhaseName::Creating && self.calls.were_refused;
             self.return_to_former(now, shows);
-        } else if was_refused {
-            // The call will be made again; its attempt is recorded before it, like the first.
+        } else if was_refused && !is_counted {
+            // The call will be made again; its attempt is recorded before it, like the first. One that was not
+            // sent is recorded already.
             self.count_attempt();
         }
     }

@@ -145,6 +145,8 @@ impl Bootstrap {
         let record = &mut self.journal.working;
         record.installed = files;
         record.planned.clear();
+        // A renewal has installed another key in its place.
+        record.key_was_there &= record.former_key().is_none();
         record.former = None;
         record.since = joined_since.unwrap_or(now.unix);
         self.journal.step_done(StepKind::Install, "all files are installed");

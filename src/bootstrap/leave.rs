@@ -12,7 +12,7 @@ use super::probe::{member, sign};
 use super::retry_schedule::RetrySchedule;
 use super::steps::Steps;
 use super::{Effect, Event, Now, Outcome, Phase, Record, StateMachine, Status, StepKind};
-use crate::engines::{Authority, Engine, Engines, FactsWanted, Installed, Observed};
+use crate::engines::{Authority, Engine, Engines, FactsWanted, Installed, Item, Observed};
 use crate::facts::Facts;
 use crate::facts::machine::Difference;
 use crate::fault::{Fault, Kind, Shows};
@@ -206,7 +206,8 @@ impl Leave {
     fn clear(&self) -> Effect {
         let record = &self.journal.working;
         let files = record.installed.iter().chain(&record.planned);
-        let files: Vec<Installed> = files.cloned().collect();
+        let is_kept = |file: &&Installed| record.key_was_there && file.item == Item::Key;
+        let files: Vec<Installed> = files.filter(|file| !is_kept(file)).cloned().collect();
         let state_dir = state_dir(self.target.id());
         Effect::Clear(self.engine().clear(&files, &record.engine, &state_dir))
     }

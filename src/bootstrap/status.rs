@@ -135,6 +135,8 @@ pub struct Report {
     /// Whether the settings have this target. Without them, the record knows it.
     pub configured: bool,
     pub authority: String,
+    /// Where the engine finds it, once that is known.
+    pub endpoint: Option<String>,
     pub membership: MembershipName,
     /// Whether nothing is wrong with the membership. False where there is none.
     pub healthy: bool,
@@ -200,6 +202,7 @@ impl Report {
             target: record.target.clone(),
             configured: true,
             authority: record.authority_name.clone(),
+            endpoint: endpoint(record),
             membership: membership(record),
             healthy: record.is_member(),
             phase: record.phase.name(),
@@ -276,6 +279,10 @@ impl Report {
             None => fault.map_or(Kind::Transient, |fault| fault.kind).exit_code(),
         }
     }
+}
+
+fn endpoint(record: &Record) -> Option<String> {
+    record.membership().authority?.endpoint().map(str::to_owned)
 }
 
 fn membership(record: &Record) -> MembershipName {

@@ -104,6 +104,14 @@ pub enum LogFormat {
     Journal,
 }
 
+const RENEW_EXAMPLES: &str = "Examples:
+  enlist renew                        every target that can be renewed
+  enlist renew --target chef-server   a new key for this client";
+
+const REPAIR_EXAMPLES: &str = "Examples:
+  enlist repair                       every target
+  enlist repair --target opsworks-cm  files and settings of this one; the authority is not asked";
+
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Join every configured target, then exit
@@ -115,8 +123,10 @@ pub enum Command {
     /// Check everything that a join or a member needs; change nothing
     Doctor(doctor::Options),
     /// Renew the certificates, and the keys of Chef clients, now
+    #[command(after_help = RENEW_EXAMPLES)]
     Renew(drive::Selection),
     /// Restore what is installed from the record, and correct the engine's settings
+    #[command(after_help = REPAIR_EXAMPLES)]
     Repair(drive::Selection),
     /// Tell the authorities that this node leaves, then remove what enlist installed
     Leave(leave::Options),

@@ -50,6 +50,7 @@ fn membership(rows: &mut Rows, report: &Report, now: i64) {
     if !report.configured {
         rows.add("settings", format!("without [{}]: known from the record", report.target));
     }
+    rows.some("endpoint", report.endpoint.clone());
     rows.some("machine", report.other_machine.clone());
     rows.some("name", report.name.clone());
     rows.some("since", report.since.map(time));

@@ -21,11 +21,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::config::Settings;
-use crate::config::settings::LeaveOn;
+use crate::config::settings::{LeaveOn, target_ids};
 use crate::driver::milestones;
 use crate::fault::Fault;
 use crate::host::imds::Notices;
-use crate::host::{Root, files, power};
+use crate::host::{Root, Store, files, power};
 use service_manager::ServiceManager;
 use signals::{Command, Signals};
 use supervisor::{Ended, Supervisor};
@@ -180,8 +180,21 @@ async fn stop(
     if let Some(reason) = reason {
         return leave(root, Some(settings), manager, &reason).await;
     }
-    tracing::info!("stopped; this node stays a member");
+    tracing::info!("{}", stopped(root));
     Ok(())
+}
+
+/// What a stop leaves behind.
+fn stopped(root: &Root) -> &'static str {
+    let is_member = |id| {
+        let record = Store::new(root.clone(), id).load();
+        record.is_ok_and(|record| record.is_some_and(|record| record.is_member()))
+    };
+    if target_ids().any(is_member) {
+        "stopped; this node stays a member"
+    } else {
+        "stopped; this node is not a member"
+    }
 }
 
 /// Leaves every target, all at the same time.

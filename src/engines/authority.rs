@@ -99,6 +99,16 @@ impl Authority {
         }
     }
 
+    /// Where the engine finds it: a host, a host and port, or a URL. None: the engine is not told.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<&str> {
+        match self {
+            Self::Puppet { endpoint, .. } | Self::Chef { endpoint, .. } => Some(endpoint),
+            Self::ChefServer { url, .. } => Some(url),
+            Self::Stack { .. } | Self::Service => None,
+        }
+    }
+
     /// Its own CA as PEM, where it has one.
     #[must_use]
     pub fn ca(&self) -> Option<&str> {

@@ -214,6 +214,8 @@ pub struct KeyReport {
     pub public: PublicKey,
     /// PEM. It may contain a secret, such as a challenge password.
     pub csr: Option<Secret>,
+    /// Whether it is a key that was installed already.
+    pub is_installed: bool,
 }
 
 impl KeyReport {

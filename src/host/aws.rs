@@ -142,7 +142,7 @@ impl<A> SessionCall<'_, A> {
             Ok(output) => Ok(meaning(output)),
             Err(error) => match is_not_found(&error) {
                 Some(message) => Ok(not_found(crate::text::line(&message))),
-                None => Err(fault_of(&error, action, on, &session.trace)),
+                None => Err(fault_of(&error, &action, on, &session.trace)),
             },
         }
     }

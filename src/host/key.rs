@@ -77,6 +77,7 @@ pub async fn ensure(
     let former = spec.replaces.as_deref();
     let installed =
         installed.filter(|(key, _)| former != Some(key.public().fingerprint().as_str()));
+    let is_installed = installed.is_some();
     let (key, content) = match (installed, load(root, &spec.staged)?) {
         (installed, staged) if spec.brought.is_some() => {
             take_brought(root, store, spec, installed, staged)?
@@ -97,7 +98,7 @@ pub async fn ensure(
         let what = "the certificate request could not be made";
         Fault::new(Kind::Config, what, &spec.at.path, spec.csr_advice).because(&error)
     })?;
-    Ok(KeyReport { public: key.public().clone(), csr })
+    Ok(KeyReport { public: key.public().clone(), csr, is_installed })
 }
 
 /// The request with this challenge password in place of any other.

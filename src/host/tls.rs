@@ -104,7 +104,9 @@ pub fn fault(reason: &Reason, action: &str, on: String, place: &str, if_untruste
             "check the endpoint (https and the right port), whether a proxy answers instead, and this node's clock",
         ),
     };
-    Fault::new(kind, what, on, todo).cause(format!("no secure connection to {place} ({said})"))
+    Fault::new(kind, what, on, todo)
+        .cause(format!("no secure connection to {place} ({said})"))
+        .unsent()
 }
 
 #[cfg(test)]

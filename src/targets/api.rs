@@ -3,6 +3,7 @@
 
 use super::{chef_server, opsworks, opsworks_cm, puppet_server, ssm};
 use crate::fault::{Fault, Kind};
+use std::borrow::Cow;
 
 /// What the core, the log and the host need to know of any request.
 pub trait Call {
@@ -26,8 +27,8 @@ pub trait Call {
     }
 
     /// What to do if the service refuses it.
-    fn if_refused(&self) -> &'static str {
-        IF_REFUSED
+    fn if_refused(&self) -> Cow<'static, str> {
+        IF_REFUSED.into()
     }
 }
 

@@ -65,6 +65,23 @@ fn a_forgotten_token_is_replaced_within_the_budget() {
     assert!(endless.asked.len() < 200, "asked {} times", endless.asked.len());
 }
 
+/// The record counts what was sent: a call that could not be sent is not counted again when it is tried again.
+#[test]
+fn attempts_are_the_calls_that_were_sent() {
+    let mut world = World::new();
+    let unsent = || Err(Fault::new(Kind::Transient, "could not be sent", "x", "y").unsent());
+    let busy = || Err(Fault::new(Kind::Transient, "too many", "x", "y").throttled());
+    let answers = vec![Ok(world.healthy()), unsent(), unsent(), busy(), unsent(), Ok(token())];
+    let mut script = Script::new(answers);
+    script.answers.push(Ok(world.success()));
+    let mut core = begin(&world, None);
+    let outcome = script.run(&mut world, &mut core);
+    assert!(matches!(outcome, Outcome::Joined { .. }));
+    let creating = script.asked.iter().filter(|asked| asked.contains("AssociateNode"));
+    assert_eq!(creating.count(), 5);
+    assert_eq!(script.disk.unwrap().attempts, 2);
+}
+
 /// The first call had an effect, so the authority may have something of this node.
 #[test]
 fn a_call_that_is_refused_after_one_that_was_not_leaves_no_refused_join() {

@@ -45,6 +45,7 @@ impl World {
         KeyReport {
             public: self.key.public().clone(),
             csr: Some(csr::build(&spec, &self.key).unwrap()),
+            is_installed: false,
         }
     }
 

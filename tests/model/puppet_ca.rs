@@ -43,7 +43,11 @@ impl Made {
             certificate: ca.issue(now, &order).unwrap(),
             lists: ca.revocation_list(&[], ListTimes::of_puppet(now)).unwrap(),
             ca: ca.bundle().to_owned(),
-            key: KeyReport { public: key.public().clone(), csr: Some(Secret::new(csr.clone())) },
+            key: KeyReport {
+                public: key.public().clone(),
+                csr: Some(Secret::new(csr.clone())),
+                is_installed: false,
+            },
             csr,
         }
     }

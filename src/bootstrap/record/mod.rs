@@ -44,6 +44,8 @@ pub struct Record {
     pub name: Option<String>,
     /// The key that the authority was asked with.
     pub key: Option<KeyFingerprints>,
+    /// Whether somebody else had installed that key before the join. A leave keeps it there.
+    pub key_was_there: bool,
     pub authority: Option<Authority>,
     /// How often the creating call was attempted, whether or not it succeeded.
     pub attempts: u32,
@@ -126,6 +128,7 @@ impl Record {
             since: unix,
             name: None,
             key: None,
+            key_was_there: false,
             authority: None,
             attempts: 0,
             was_refused: false,

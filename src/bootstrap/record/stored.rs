@@ -22,6 +22,7 @@ struct Written<'a> {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "they are members of the JSON")]
 struct Members {
     target: String,
     authority_name: String,
@@ -34,6 +35,8 @@ struct Members {
     key: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     key_sha1: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    key_was_there: bool,
     authority: Option<Authority>,
     attempts: u32,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -109,6 +112,7 @@ impl Members {
             name: record.name.clone(),
             key: key.map(|key| key.sha256.clone()),
             key_sha1: key.and_then(|key| key.sha1.clone()),
+            key_was_there: record.key_was_there,
             authority: record.authority.clone(),
             attempts: record.attempts,
             was_refused: record.was_refused,
@@ -155,6 +159,7 @@ impl Members {
             phase,
             since: self.since,
             name: self.name,
+            key_was_there: self.key_was_there,
             key: self.key.map(|sha256| KeyFingerprints { sha256, sha1: self.key_sha1 }),
             authority: self.authority,
             attempts: self.attempts,

@@ -80,8 +80,8 @@ fn usable<E: ApiError>(
     answer: Result<Option<Given>, Sdk<E>>,
 ) -> Result<Credentials, Fault> {
     let on = format!("role {}", role.arn);
-    let asked = Action { name: action, if_refused: IF_REFUSED, answer_is_secret: true };
-    let given = answer.map_err(|error| fault_of(&error, asked, on.clone(), trace))?;
+    let asked = Action { name: action, if_refused: IF_REFUSED.into(), answer_is_secret: true };
+    let given = answer.map_err(|error| fault_of(&error, &asked, on.clone(), trace))?;
     let strange = |what: &str| {
         let todo = "check AWS_ENDPOINT_URL_STS and whether a proxy answers in its place";
         let said = format!("what answered {action} is not the API");

@@ -1,5 +1,6 @@
 //! Converts errors of the SDK to faults.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt::{self, Write as _};
 use std::io::ErrorKind;
@@ -17,11 +18,11 @@ use crate::host::tls;
 pub type Sdk<E> = SdkError<E, HttpResponse>;
 
 /// What the fault of a call needs to know about its action.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Action {
     pub name: &'static str,
     /// What to do if the service refuses it.
-    pub if_refused: &'static str,
+    pub if_refused: Cow<'static, str>,
     /// Whether its answer contains a secret. Then a malformed answer is not kept as evidence.
     pub answer_is_secret: bool,
 }
@@ -124,7 +125,7 @@ pub fn is_not_found<E: ApiError>(error: &Sdk<E>) -> Option<String> {
 }
 
 /// Converts the error of a call to a fault. The trace knows the endpoint and the proxy.
-pub fn fault_of<E: ApiError>(error: &Sdk<E>, action: Action, on: String, trace: &Trace) -> Fault {
+pub fn fault_of<E: ApiError>(error: &Sdk<E>, action: &Action, on: String, trace: &Trace) -> Fault {
     let place = Place::of(trace);
     if let Some(fault) = chain(error).find_map(|error| error.downcast_ref::<Fault>()) {
         return fault.clone();
@@ -158,7 +159,7 @@ pub fn fault_of<E: ApiError>(error: &Sdk<E>, action: Action, on: String, trace: 
 }
 
 /// The fault where no answer came. It has one cause in plain words instead of the SDK's layers.
-fn unanswered<E: ApiError>(error: &Sdk<E>, action: Action, on: String, place: &Place) -> Fault {
+fn unanswered<E: ApiError>(error: &Sdk<E>, action: &Action, on: String, place: &Place) -> Fault {
     if let Some(refused) = chain(error).find_map(|error| error.downcast_ref::<ProxyRefused>()) {
         return refused.fault(action.name, &on, &place.endpoint);
     }
@@ -168,7 +169,7 @@ fn unanswered<E: ApiError>(error: &Sdk<E>, action: Action, on: String, place: &P
     let deepest = deepest(error);
     if is_unsent(error) {
         let cause = format!("cannot connect to {} ({})", place.next(), why_unsent(error, deepest));
-        return passing(format!("{action} could not be sent"), on).cause(cause);
+        return passing(format!("{action} could not be sent"), on).cause(cause).unsent();
     }
     passing(format!("{action} was sent and got no answer"), on)
         .cause(format!("{place} closed the connection without an answer ({deepest})"))
@@ -178,7 +179,7 @@ fn unanswered<E: ApiError>(error: &Sdk<E>, action: Action, on: String, place: &P
 fn service<E: ApiError>(
     whole: &Sdk<E>,
     error: &E,
-    action: Action,
+    action: &Action,
     on: String,
     trace: &Trace,
 ) -> Fault {
@@ -204,7 +205,7 @@ fn judged<E: ApiError>(
     whole: &Sdk<E>,
     code: Option<&str>,
     status: u16,
-    action: Action,
+    action: &Action,
     on: String,
 ) -> Fault {
     match (code, status) {
@@ -222,7 +223,7 @@ fn judged<E: ApiError>(
         (_, 429) => passing(format!("{action} was throttled"), on).throttled(),
         (_, 500..=599) => passing(format!("the service failed during {action}"), on).in_doubt(),
         (Some(code), _) if !STRANGE.contains(&code) => {
-            Fault::new(Kind::Rejected, format!("{action} was refused"), on, action.if_refused)
+            Fault::new(Kind::Rejected, format!("{action} was refused"), on, &*action.if_refused)
         }
         // A successful status without a valid answer: the call may have taken effect.
         (None, ..=399) => strange(whole, action, on).in_doubt(),
@@ -230,7 +231,7 @@ fn judged<E: ApiError>(
     }
 }
 
-fn denied(action: Action, on: String) -> Fault {
+fn denied(action: &Action, on: String) -> Fault {
     let todo = "check the credentials with `enlist check`, their IAM policy with `enlist policy`, and this node's clock";
     Fault::new(Kind::Denied, format!("{action} was denied"), on, todo)
 }
@@ -240,7 +241,7 @@ fn passing(what: String, on: String) -> Fault {
     Fault::new(Kind::Transient, what, on, todo)
 }
 
-fn strange<E: ApiError>(error: &Sdk<E>, action: Action, on: String) -> Fault {
+fn strange<E: ApiError>(error: &Sdk<E>, action: &Action, on: String) -> Fault {
     let todo = "check the endpoint (aws.endpoint_url, AWS_ENDPOINT_URL), and whether a proxy answered instead of it";
     let fault =
         Fault::new(Kind::Protocol, format!("the answer to {action} is not from the API"), on, todo);

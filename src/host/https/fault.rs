@@ -54,7 +54,7 @@ impl HttpsError {
         let cause = format!("{url}: {self}");
         match self {
             Self::NoConnection(_) | Self::NoProxy(..) => {
-                asked.passing(format!("{action} could not be sent")).cause(cause)
+                asked.passing(format!("{action} could not be sent")).cause(cause).unsent()
             }
             Self::Proxy(refused) => refused.fault(action, on, url),
             Self::NoTls(reason) => tls::fault(reason, action, on.to_owned(), url, if_untrusted),

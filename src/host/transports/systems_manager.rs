@@ -1,5 +1,6 @@
 //! Systems Manager, through its SDK.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use aws_sdk_ssm::operation::create_activation::builders::CreateActivationFluentBuilder;
@@ -150,8 +151,8 @@ impl Call for GetParameter<'_> {
         true
     }
 
-    fn if_refused(&self) -> &'static str {
-        "allow ssm:GetParameter, and kms:Decrypt with its key, to this node; `enlist policy` prints the statements"
+    fn if_refused(&self) -> Cow<'static, str> {
+        "allow ssm:GetParameter, and kms:Decrypt with its key, to this node; `enlist policy` prints the statements".into()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The calls of OpsWorks CM (API version 2016-11-01) that a node makes.
 
 use crate::targets::api::{Call, IF_REFUSED};
+use std::borrow::Cow;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
@@ -58,12 +59,13 @@ impl Call for Request {
         }
     }
 
-    fn if_refused(&self) -> &'static str {
+    fn if_refused(&self) -> Cow<'static, str> {
         match self {
-            Self::AssociateNode { .. } => {
-                "correct what the service's error message names; if this node was rebuilt under the same name, run `aws opsworks-cm disassociate-node --server-name SERVER --node-name NODE`, then `enlist join`"
-            }
-            _ => IF_REFUSED,
+            Self::AssociateNode { server, node, .. } => format!(
+                "correct what the service's error message names; if this node was rebuilt under the same name, run `aws opsworks-cm disassociate-node --server-name {server} --node-name {node}`, then `enlist join`"
+            )
+            .into(),
+            _ => IF_REFUSED.into(),
         }
     }
 
