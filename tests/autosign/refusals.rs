@@ -110,7 +110,7 @@ fn a_directory_of_certificates_that_is_missing_is_named() {
 fn rules_are_not_set_on_the_command_line() {
     let (authority, _sts) = Authority::with(|asked, _| as_aws(asked));
     let set = ["--set", "sts.timeout=1s", ID];
-    let run = judge(authority.command(&set), request(0).as_bytes());
+    let run = common::run(authority.command(&set).stdin(Stdio::null()));
     assert_eq!(run.code, 64, "{}", run.stderr);
     assert!(run.stderr.contains("takes no settings from --set"), "{}", run.stderr);
 }
