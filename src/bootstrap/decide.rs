@@ -8,7 +8,7 @@ use super::{
     Bootstrap, Effect, Event, Fault, Key, Now, Outcome, Phase, PhaseName, Request, Signing,
     StepKind,
 };
-use crate::engines::{EngineRecord, FactsWanted, Grant, Installation, KeySpec, Proof};
+use crate::engines::{Bundle, EngineRecord, FactsWanted, Grant, Installation, KeySpec, Proof};
 use crate::targets::{Creation, Question, Reconciled, ToSign, invariant};
 
 impl Steps for Bootstrap {
@@ -126,6 +126,10 @@ impl Bootstrap {
     fn hold(&mut self) -> Result<Option<Effect>, Fault> {
         let hold = self.engine().hold(&self.node()?);
         self.needs_hold = hold.is_some();
+        // A member's agent has its key, and is not stopped.
+        let record = &self.journal.working;
+        let is_repair = record.is_member() || record.repaired_since().is_some();
+        let hold = if is_repair { hold.map(Bundle::without_unit) } else { hold };
         Ok(hold.map(Effect::Hold))
     }
 

@@ -138,9 +138,11 @@ pub enum Action {
     RemoveSettings { path: String, names: Vec<&'static str> },
     /// Removes the block that enlist wrote from a file.
     RemoveBlock { path: String },
-    /// Makes the file that holds the engine, unless it exists.
-    Hold { at: Place, content: String },
-    /// Removes the file that holds the engine, if its content shows that enlist made it.
+    /// Makes the file that holds the engine, unless it exists. `unit` is stopped and masked as well, for an
+    /// engine that does not look at the file.
+    Hold { at: Place, content: String, unit: Option<&'static str> },
+    /// Removes the file that holds the engine, if its content shows that enlist made it. A unit that was
+    /// masked is unmasked, and started if it ran.
     Release { path: String, content: String },
     /// Checks that this file or directory can be written. Writes nothing.
     CheckWritable(Written),
@@ -169,6 +171,17 @@ impl Bundle {
     pub fn installed_files(&self) -> Vec<Installed> {
         let files = self.actions.iter().filter_map(Action::installed_file);
         files.map(|(item, path)| Installed::new(item, path)).collect()
+    }
+
+    /// The same without stopping a unit.
+    #[must_use]
+    pub fn without_unit(mut self) -> Self {
+        for action in &mut self.actions {
+            if let Action::Hold { unit, .. } = action {
+                *unit = None;
+            }
+        }
+        self
     }
 
     /// Inserts checks before its actions: that its files and those of `later` can be written, and that

@@ -9,7 +9,7 @@ use super::lock::{EngineLock, take_pid_lock};
 use super::process;
 use super::root::Root;
 use super::store::Store;
-use super::{engines, key, preflight, program};
+use super::{engines, held_unit, key, preflight, program};
 use crate::engines::{Action, Bundle, Installed, Item, PidLock, Place, Run, block, ini};
 use crate::fault::{Fault, Kind};
 use crate::pki::{CaBundle, crl};
@@ -35,6 +35,11 @@ pub async fn perform(root: &Root, store: &Store, bundle: &Bundle) -> Result<Vec<
                 Box::pin(engines::confirm_settings(root, store, required)).await?;
             }
             _ => perform_action(root, store, action)?,
+        }
+        match action {
+            Action::Hold { unit: Some(unit), .. } => held_unit::hold(root, store, unit).await?,
+            Action::Release { .. } => held_unit::release(root, store).await?,
+            _ => {}
         }
         if let Some((item, path)) = action.installed_file() {
             installed.push(Installed::new(item, path));
@@ -102,7 +107,7 @@ fn perform_action(root: &Root, store: &Store, action: &Action) -> Result<(), Fau
             let bytes = content.expose().as_bytes();
             files::replace(root, &at.path, bytes, at.mode, ids_of(root, at.owner))
         }
-        Action::Hold { at, content } => hold(root, at, content),
+        Action::Hold { at, content, .. } => hold(root, at, content),
         Action::Release { path, content } => {
             release(root, path, content).and_then(|()| files::remove_temporaries(root, path))
         }

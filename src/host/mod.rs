@@ -11,6 +11,7 @@ pub mod disk;
 pub mod engines;
 pub mod facts;
 pub mod files;
+mod held_unit;
 mod host_name;
 pub mod https;
 pub mod imds;

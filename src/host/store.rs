@@ -50,6 +50,14 @@ impl Store {
         files::replace(&self.root, &self.at(name), text.as_bytes(), 0o600, None)
     }
 
+    /// Removes such a file, if it exists.
+    ///
+    /// # Errors
+    /// `Host` if it can't be removed.
+    pub fn drop_note(&self, name: &str) -> Result<(), Fault> {
+        files::remove(&self.root, &self.at(name))
+    }
+
     /// The record; none if there is none.
     ///
     /// # Errors

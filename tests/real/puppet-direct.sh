@@ -39,7 +39,7 @@ TOML
 }
 
 runs() { # WHAT: the agent runs, with no step between
-  agent --confdir "$ROOT/etc/puppet"
+  agent --confdir "$ROOT/etc/puppet" --ssldir "$SSL"
   check "direct: $1: puppet agent applies its catalog" equal "$CODE" 2
   check "direct: $1: it asked for no certificate" lacks "$WORK/agent" "certificate request"
   check "direct: $1: it fetched neither CA nor list" lacks "$WORK/agent" "Downloaded"

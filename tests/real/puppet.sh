@@ -12,6 +12,7 @@ begin
 HERE=$(cd "$(dirname "$0")" && pwd)
 source "$HERE/puppet-direct.sh"
 source "$HERE/puppet-autosign.sh"
+source "$HERE/puppet-old-agent.sh"
 PORT=$((20000 + RANDOM % 10000))
 SERVER=$WORK/server
 
@@ -26,6 +27,7 @@ main() {
   the_policy
   if [[ -n ${IN_NAMESPACE:-} ]]; then
     this_machine
+    an_old_agent
   else
     echo "SKIPPED: a join of this very machine: needs root, and mount namespaces"
   fi
@@ -47,14 +49,14 @@ PP
   "$HERE/puppet-server" start "$SERVER" "$PORT"
 }
 
-# A node whose every path is in a root of its own. Its admin has settings already.
+# A node whose every path is in a root of its own. Its admin has settings already. Where the agent runs without
+# that root, it is told its ssldir.
 scratch() { # NAME
   NAME=$1 ROOT=$WORK/$1 SSL=$WORK/$1/etc/puppet/ssl
   mkdir -p "$ROOT/etc/puppet"
   cat >"$ROOT/etc/puppet/puppet.conf" <<CONF
 # This node's paths, and the account that may write there.
 [main]
-ssldir = $SSL
 vardir = $ROOT/var/puppet
 rundir = $ROOT/run
 logdir = $ROOT/log
@@ -94,7 +96,7 @@ a_scratch_node() {
     "$(openssl pkey -in "$SSL/private_keys/$NAME.pem" -pubout)"
   check "puppet.conf keeps the admin's lines" contains "$ROOT/etc/puppet/puppet.conf" "vardir = $ROOT/var/puppet"
 
-  agent --confdir "$ROOT/etc/puppet"
+  agent --confdir "$ROOT/etc/puppet" --ssldir "$SSL"
   check "puppet agent applies its catalog (2: with changes)" equal "$CODE" 2
   check "the catalog did what it says" contains "$WORK/applied-$NAME" "by the catalog"
   check "the agent asked for no certificate" lacks "$WORK/agent" "certificate request"
@@ -107,8 +109,8 @@ a_scratch_node() {
     check "the server trusts $extension" contains "$WORK/agent" "extension $extension"
   done
   check "a tag gives no rights on the server" lacks "$WORK/agent" "extension pp_auth"
-  check "puppet ssl verify" puppet ssl verify --confdir "$ROOT/etc/puppet"
-  agent --confdir "$ROOT/etc/puppet"
+  check "puppet ssl verify" puppet ssl verify --confdir "$ROOT/etc/puppet" --ssldir "$SSL"
+  agent --confdir "$ROOT/etc/puppet" --ssldir "$SSL"
   check "the next run agrees" test "$CODE" = 0 -o "$CODE" = 2
 
   local before; before=$(cd "$ROOT/etc" && find . -type f -exec sha256sum {} + | sort)
@@ -126,7 +128,7 @@ the_same_under_another_name() {
   local key; key=$(key_on_disk "$SSL/private_keys/$NAME.pem")
   join "$ROOT" --set "node.name=$NAME"
   check "join with a key that stands" equal "$CODE" 0
-  agent --confdir "$ROOT/etc/puppet"
+  agent --confdir "$ROOT/etc/puppet" --ssldir "$SSL"
   check "puppet agent runs with it" equal "$CODE" 2
   check "and it is the same key" equal "$(key_on_disk "$SSL/private_keys/$NAME.pem")" "$key"
 }
@@ -142,7 +144,7 @@ a_stranger() {
   cp "$SERVER/ca/infra_crl.pem" "$SSL/crl.pem" 2>/dev/null || cp "$SERVER/ca/ca_crl.pem" "$SSL/crl.pem"
   check "the server has a catalog for a node of its CA" equal "$(catalog i-0feedfacecafe0001)" 200
   check "the server has none for a stranger" negate equal "$(catalog stranger)" 200
-  agent --confdir "$ROOT/etc/puppet"
+  agent --confdir "$ROOT/etc/puppet" --ssldir "$SSL"
   check "an agent signed by another CA is refused" test "$CODE" = 1
   check "and got no catalog" test ! -e "$WORK/applied-stranger"
 }
@@ -154,15 +156,20 @@ catalog() { # NAME: the HTTP status; 000 where the server ends the connection
     "https://localhost:$PORT/puppet/v3/catalog/$1?environment=production" || true
 }
 
-# As a user does it: no option, no path; Debian's own layout, and the first run is enlist's.
-this_machine() {
+# Empty directories of this machine, until the end.
+fresh() { # PATH...
   local path
-  cp /etc/puppet/puppet.conf "$WORK/packaged.conf"
-  for path in /etc/enlist /var/lib/enlist /etc/puppet /var/lib/puppet /var/cache/puppet; do
+  for path in "$@"; do
     # What was not there before is not to stay.
-    [[ -d $path ]] || { mkdir -p "$path"; at_end "umount $path; rmdir $path"; }
+    [[ -d $path ]] || { mkdir -p "$path"; at_end "while umount $path; do :; done 2>/dev/null; rmdir $path"; }
     mount -t tmpfs -o mode=755 enlist "$path"
   done
+}
+
+# As a user does it: no option, no path; Debian's own layout, and the first run is enlist's.
+this_machine() {
+  cp /etc/puppet/puppet.conf "$WORK/packaged.conf"
+  fresh /etc/enlist /var/lib/enlist /etc/puppet /var/lib/puppet /var/cache/puppet
   cp "$WORK/packaged.conf" /etc/puppet/puppet.conf
   printf '[opsworks-cm]\nserver = "puppet-test"\n[puppet]\nrun = true\n' >/etc/enlist/enlist.toml
 

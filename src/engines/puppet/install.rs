@@ -1,7 +1,7 @@
 //! The bundles for Puppet's agent: hold, install, clear.
 
 use super::agent_settings::OURS;
-use super::{HELD, Puppet, PuppetSite, held_by, key_place, place};
+use super::{HELD, Puppet, PuppetSite, UNIT, held_by, key_place, place};
 use crate::engines::{Action, Bundle, Installed, Item, PidLock, Place, RequiredSettings, Run};
 use crate::pki::csr;
 
@@ -25,7 +25,9 @@ pub struct Contents<'a> {
 /// files are installed.
 #[must_use]
 pub fn hold(site: &PuppetSite) -> Bundle {
-    let hold = Action::Hold { at: place(&held_by(site).0, 0o644), content: HELD.to_owned() };
+    let unit = site.ignores_lock().then_some(UNIT);
+    let (at, content) = (place(&held_by(site).0, 0o644), HELD.to_owned());
+    let hold = Action::Hold { at, content, unit };
     Bundle::of(vec![Action::Directory(place(&site.statedir, 0o755)), hold])
 }
 

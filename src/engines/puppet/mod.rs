@@ -11,6 +11,7 @@ pub mod psych;
 pub mod reading;
 pub mod service;
 pub mod variables;
+mod version;
 mod yaml;
 
 use std::collections::BTreeMap;
@@ -45,6 +46,9 @@ pub const WRITABLE: [&str; 5] = [
 
 /// The content of `agent_disabled.lock` during a join. By it enlist knows the file as its own.
 const HELD: &str = "{\"disabled_message\":\"enlist has not joined this node yet; it removes this file once it has\"}";
+
+/// The unit of the agent, of Puppet's own packages and of distributions.
+const UNIT: &str = "puppet.service";
 
 /// The `[puppet]` settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -95,6 +99,9 @@ pub struct PuppetSite {
     /// Puppet's error message, where it can't read its settings and ignores them.
     #[serde(skip)]
     pub complaint: Option<String>,
+    /// The installed version, where a file says it.
+    #[serde(skip)]
+    pub version: Option<String>,
     /// Which revocation lists the agent needs, by `puppet.conf`.
     #[serde(skip)]
     pub revocation: Revocation,
@@ -118,6 +125,7 @@ impl PuppetSite {
             csr_attributes: None,
             csr_attributes_path: None,
             complaint: None,
+            version: None,
             oid_mapping: None,
             ..self.clone()
         }

@@ -4,6 +4,8 @@
 mod chef;
 mod opsworks_agent;
 mod puppet;
+mod puppet_layout;
+mod puppet_version;
 mod ssm_agent;
 mod version;
 
@@ -45,7 +47,7 @@ pub async fn observe(root: &Root, wanted: Wanted) -> Result<Observed, Fault> {
 /// engine.
 #[must_use]
 pub fn expect(root: &Root, wanted: Wanted) -> Observed {
-    let puppet = wanted.puppet.map(|wanted| puppet::likely_site(root, wanted));
+    let puppet = wanted.puppet.map(|wanted| puppet_layout::likely_site(root, wanted));
     Observed { puppet, chef: chef::product(root, wanted.chef), ..Observed::default() }
 }
 

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::puppet_layout::packaged;
+use super::puppet_version;
 use crate::engines::inspection::Diversion;
 use crate::engines::puppet::agent_settings::{self, Expected, Printed, Problem, arguments};
 use crate::engines::puppet::service::{OPTIONS_FILES, OptionsFile, ServiceOption, service_options};
@@ -81,6 +83,7 @@ pub async fn site(root: &Root, wanted: Option<PuppetWanted>) -> Result<Option<Pu
     let revocation = reading::value_of(&conf, "certificate_revocation");
     site.revocation =
         revocation.map_or_else(Revocation::default, |(_, value)| Revocation::of_setting(&value));
+    site.version = puppet_version::installed(root);
     let path = site.csr_attributes_path.clone();
     let path = path.unwrap_or_else(|| named("csr_attributes", "csr_attributes.yaml"));
     let mapping = named("trusted_oid_mapping_file", "custom_trusted_oid_mapping.yaml");
@@ -350,29 +353,6 @@ async fn printed_site(root: &Root, configured: Option<&str>) -> Option<PuppetSit
     })
 }
 
-/// Debian's layout where its directory exists and the vendor's does not, else the vendor's.
-fn packaged(root: &Root) -> PuppetSite {
-    let is_debian =
-        files::is_directory(root, "/etc/puppet") && !files::is_directory(root, "/etc/puppetlabs");
-    let (confdir, ssldir, statedir, said_by) = if is_debian {
-        ("/etc/puppet", "/var/lib/puppet/ssl", "/var/cache/puppet/state", "Debian's layout")
-    } else {
-        (
-            "/etc/puppetlabs/puppet",
-            "/etc/puppetlabs/puppet/ssl",
-            "/opt/puppetlabs/puppet/cache/state",
-            "the vendor's layout",
-        )
-    };
-    PuppetSite {
-        confdir: confdir.to_owned(),
-        ssldir: ssldir.to_owned(),
-        statedir: statedir.to_owned(),
-        said_by: said_by.to_owned(),
-        ..PuppetSite::default()
-    }
-}
-
 /// Reads a YAML file. Where it exists and can't be read, the reason is noted in `unread`, and the core
 /// refuses to continue without it.
 fn yaml(root: &Root, path: &str, unread: &mut Option<(String, String)>) -> Option<String> {
@@ -383,17 +363,5 @@ fn yaml(root: &Root, path: &str, unread: &mut Option<(String, String)>) -> Optio
             unread.get_or_insert_with(|| (path.to_owned(), error.to_string()));
             None
         }
-    }
-}
-
-/// The directories by the settings and the packages' layouts. Puppet is not asked, because code that it
-/// runs to answer must stay inside the sandbox.
-pub fn likely_site(root: &Root, wanted: PuppetWanted) -> PuppetSite {
-    let packaged = packaged(root);
-    PuppetSite {
-        confdir: wanted.confdir.unwrap_or(packaged.confdir),
-        ssldir: wanted.ssldir.unwrap_or(packaged.ssldir),
-        statedir: wanted.statedir.unwrap_or(packaged.statedir),
-        ..packaged
     }
 }
