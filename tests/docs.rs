@@ -1,6 +1,10 @@
 //! The documentation agrees with the program.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::string_slice)]
+#![allow(clippy::indexing_slicing, clippy::disallowed_methods)]
+
+#[path = "docs/messages.rs"]
+mod messages;
 
 use std::fmt::Write as _;
 use std::fs;
