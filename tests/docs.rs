@@ -34,7 +34,7 @@ in force, each with its source, and `(set)` for a secret.
 | credentials | `AWS_ACCESS_KEY_ID` with `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN` (not with `aws.profile`); the profile: `role_arn` with `source_profile`, `credential_source` or `web_identity_token_file`, keys, `credential_process`; `AWS_WEB_IDENTITY_TOKEN_FILE` with `AWS_ROLE_ARN` and `AWS_ROLE_SESSION_NAME`; `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI` or `AWS_CONTAINER_CREDENTIALS_FULL_URI` with `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE` or `AWS_CONTAINER_AUTHORIZATION_TOKEN`; the EC2 instance's role |
 | instance metadata | `AWS_EC2_METADATA_DISABLED`; `AWS_EC2_METADATA_SERVICE_ENDPOINT` or `ec2_metadata_service_endpoint`; `AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE` or `ec2_metadata_service_endpoint_mode` |
 | trusted CAs | `AWS_CA_BUNDLE`, the profile's `ca_bundle`, `SSL_CERT_FILE`, `SSL_CERT_DIR`, the distribution's file; only the first of these is used, and it is read at the first TLS connection |
-| proxies | `HTTPS_PROXY` for https, `HTTP_PROXY` for http, `ALL_PROXY` for both, except for `NO_PROXY`, all in upper or lower case; never for this machine itself or instance metadata |
+| proxies | `HTTPS_PROXY` for https, `HTTP_PROXY` for http, `ALL_PROXY` for both, except for `NO_PROXY` (`*`, `x.example`, `.x.example`, `*.x.example`, addresses, networks as `10.0.0.0/8`, each name and address with or without a port), all in upper or lower case; if both are set and differ, lower case counts; never for this machine itself or instance metadata |
 | user agent | `AWS_EXECUTION_ENV` |
 
 An `http://` endpoint is allowed on this machine only (`localhost`, 127.0.0.0/8, `::1`), because anybody on the way to another

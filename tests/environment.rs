@@ -103,6 +103,25 @@ const MALFORMED: &[(&str, &str, &str)] = &[
 ];
 
 #[test]
+fn of_two_proxies_that_differ_the_one_in_lower_case_counts_and_both_are_shown() {
+    let node = patient();
+    let variables = [
+        ("http_proxy", "http://127.0.0.1:9"),
+        ("HTTP_PROXY", "http://192.0.2.1:9"),
+        ("no_proxy", "*.a.example"),
+        ("NO_PROXY", "*.a.example"),
+    ];
+    let mut command = node.command(&["check"]);
+    let run = run(command.envs(variables));
+    expect(&run, 0, &[]);
+    for shown in ["http_proxy = http://127.0.0.1:9", "HTTP_PROXY = http://192.0.2.1:9", "not used"]
+    {
+        assert!(run.stdout.contains(shown), "{shown}: {}", run.stdout);
+    }
+    assert!(!run.stdout.contains("NO_PROXY"), "{}", run.stdout);
+}
+
+#[test]
 fn a_malformed_variable_is_named_and_no_request_is_made() {
     let long = format!("https://{}", "a".repeat(3000));
     let node = patient();

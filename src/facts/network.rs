@@ -28,7 +28,7 @@ pub enum Link {
     /// An interface to the outside: a card, a bond, a VLAN.
     Plain,
     /// A bridge, or one end of a virtual cable. Its addresses count only where the default route uses
-    /// it: br0 of a KVM host, or the interface of a container.
+    /// it: br0 of a KVM host, or the interface of a container. Those that container engines make never do.
     Inner,
     /// A tunnel or an overlay network. Its addresses never count.
     Tunnel,
@@ -61,6 +61,9 @@ pub fn choose(
             .iter()
             .filter(|route| route.interface == known.interface)
             .min_by_key(|route| route.metric);
+        if is_of_containers(&known.interface) {
+            continue;
+        }
         let (rank, metric) = match (link(&known.interface), route) {
             (Link::Plain, Some(route)) => (0, route.metric),
             (Link::Inner, Some(route)) => (1, route.metric),
@@ -198,6 +201,19 @@ pub fn link_by_name(name: &str) -> Link {
     } else {
         Link::Plain
     }
+}
+
+/// Whether an interface leads to containers or virtual machines of this host, by the name that their
+/// engines give it. Its addresses never count, whatever the routes are: others have the same.
+fn is_of_containers(name: &str) -> bool {
+    const ENGINES: [&str; 13] = [
+        "docker", "virbr", "cni", "cbr", "podman", "lxcbr", "lxdbr", "incusbr", "veth", "vnet",
+        "cali", "vmnet", "vboxnet",
+    ];
+    // Docker's own networks: `br-` and the begin of their id.
+    let of_docker = name.strip_prefix("br-");
+    of_docker.is_some_and(|id| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        || ENGINES.iter().any(|engine| name.starts_with(engine))
 }
 
 /// Whether a route is up and does not reject (`RTF_UP`, `RTF_REJECT` of linux/route.h).

@@ -54,7 +54,13 @@ fn first_word(text: &str) -> Option<String> {
 /// The name that the resolver would return, without DNS, which may not be up yet and would be slow
 /// to fail: the name itself, the canonical name in /etc/hosts, or the domain of resolv.conf.
 fn fqdn(root: &Root, name: &str) -> String {
-    if name.contains('.') {
+    // `web1.localdomain` is a name without a domain.
+    let (name, is_full) = match name.split_once('.') {
+        Some((first, domain)) if !is_domain(domain) => (first, false),
+        Some(_) => (name, true),
+        None => (name, false),
+    };
+    if is_full {
         return name.to_owned();
     }
     from_hosts(root, name)
@@ -94,7 +100,7 @@ fn is_domain(domain: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{first_word, from_hosts, from_resolv_conf};
+    use super::{first_word, fqdn, from_hosts, from_resolv_conf};
     use crate::host::{Root, files};
 
     fn machine(path: &str, text: &str) -> (tempfile::TempDir, Root) {
@@ -123,6 +129,20 @@ mod tests {
         ] {
             let (_directory, root) = machine("/etc/hosts", line);
             assert_eq!(from_hosts(&root, "web1").as_deref(), found, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_placeholder_is_no_domain() {
+        for (name, hosts, found) in [
+            ("web1.localdomain", "", "web1"),
+            ("web1.localdomain", "10.0.0.1 web1.example.org web1", "web1.example.org"),
+            ("web1.localdomain4", "127.0.1.1 web1.localdomain web1", "web1"),
+            ("web1.example.org", "10.0.0.1 web1.other.org web1", "web1.example.org"),
+            ("web1", "", "web1"),
+        ] {
+            let (_directory, root) = machine("/etc/hosts", hosts);
+            assert_eq!(fqdn(&root, name), found, "{name}, {hosts}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! HTTP clients: one TLS stack, proxies, and a guard on every answer.
 
+mod exceptions;
 pub(super) mod proxy;
 mod roots;
 mod trace;

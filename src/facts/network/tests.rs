@@ -50,6 +50,16 @@ fn the_interface_with_the_default_route_comes_first() {
     // Also without a default route.
     assert_eq!(private(docker, ""), "192.168.1.5");
     assert_eq!(private("docker0 172.17.0.1/16", ""), "-");
+    // Nor where it is the only one with a default route.
+    for name in
+        ["docker0", "docker_gwbridge", "br-0123456789ab", "virbr0", "cni0", "podman0", "lxdbr0"]
+    {
+        let addresses = format!("{name} 172.17.0.1/16");
+        assert_eq!(private(&addresses, &format!("{name} 172.17.0.254 0")), "-", "{name}");
+        let with = format!("{addresses}, eth0 192.168.1.5/24");
+        assert_eq!(private(&with, &format!("{name} 172.17.0.254 0")), "192.168.1.5", "{name}");
+    }
+    assert_eq!(private("br-ex 10.0.0.5/24", "br-ex 10.0.0.1 0"), "10.0.0.5");
     let two = "ens1 10.0.0.5/24, ens2 192.168.7.7/24";
     assert_eq!(private(two, "ens2 192.168.7.1 0"), "192.168.7.7");
     assert_eq!(private(two, "ens1 10.0.0.1 200, ens2 192.168.7.1 100"), "192.168.7.7");

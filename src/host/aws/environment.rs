@@ -284,18 +284,32 @@ impl Reader<'_> {
 
     fn proxies(&mut self) {
         let url = |text: String| with_scheme(&text);
-        let https = self.variable(&["HTTPS_PROXY", "https_proxy"]);
-        let http = self.variable(&["HTTP_PROXY", "http_proxy"]);
+        let https = self.either("https_proxy", "HTTPS_PROXY");
+        let http = self.either("http_proxy", "HTTP_PROXY");
         let all = match (&https, &http) {
             (Some(_), Some(_)) => None,
-            _ => self.variable(&["ALL_PROXY", "all_proxy"]),
+            _ => self.either("all_proxy", "ALL_PROXY"),
         };
         let is_any = https.is_some() || http.is_some() || all.is_some();
         self.environment.proxies.https = https.or_else(|| all.clone()).map(url);
         self.environment.proxies.http = http.or(all).map(url);
         if is_any {
-            self.environment.proxies.exceptions = self.variable(&["NO_PROXY", "no_proxy"]);
+            self.environment.proxies.exceptions = self.either("no_proxy", "NO_PROXY");
         }
+    }
+
+    /// A variable that is read in lower and in upper case. Where the two differ, the one in lower case
+    /// counts, as in the AWS tools and in curl, and the other one is reported.
+    fn either(&mut self, lower: &'static str, upper: &'static str) -> Option<String> {
+        let other = self.variables.get(upper).map(str::to_owned);
+        let value = self.variable(&[lower, upper]);
+        if let Some(other) =
+            other.filter(|other| value.as_ref().is_some_and(|value| value != other))
+        {
+            let why = format!("environment; not used, because {lower} has another value");
+            self.show(upper, rule_of(upper), &other, &why);
+        }
+        value
     }
 
     /// `AWS_CA_BUNDLE`, then the profile's `ca_bundle` (the AWS CLI's order), then OpenSSL's

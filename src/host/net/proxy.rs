@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hyper_util::client::proxy::matcher::Matcher;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::exceptions;
 use crate::fault::{Fault, Kind};
 use crate::host::aws::environment::Proxies;
 use crate::host::timer;
@@ -21,7 +21,6 @@ const LONGEST_HEAD: usize = 16 * 1024;
 
 /// Decides which URLs are reached through which proxy.
 pub struct Proxy {
-    matcher: Option<Matcher>,
     proxies: Proxies,
 }
 
@@ -61,31 +60,19 @@ impl ProxyRefused {
 impl Proxy {
     #[must_use]
     pub fn new(proxies: Proxies) -> Self {
-        let is_any = proxies.https.is_some() || proxies.http.is_some();
-        let matcher = is_any.then(|| {
-            let mut builder = Matcher::builder();
-            if let Some(url) = &proxies.https {
-                builder = builder.https(url.as_str());
-            }
-            if let Some(url) = &proxies.http {
-                builder = builder.http(url.as_str());
-            }
-            builder.no(proxies.exceptions.as_deref().unwrap_or_default()).build()
-        });
-        Self { matcher, proxies }
+        Self { proxies }
     }
 
     /// The proxy for a URL; none if it is reached directly. A loopback address always is: for the
     /// proxy, that name would be the proxy's own machine.
     #[must_use]
     pub fn of(&self, url: &str) -> Option<&str> {
-        let (matcher, parsed) = (self.matcher.as_ref()?, Url::parse(url).ok()?);
-        if is_loopback(parsed.host) {
-            return None;
-        }
-        matcher.intercept(&url.parse().ok()?)?;
+        let parsed = Url::parse(url).ok()?;
         let proxy = if parsed.is_plain { &self.proxies.http } else { &self.proxies.https };
-        proxy.as_deref()
+        let exceptions = self.proxies.exceptions.as_deref().unwrap_or_default();
+        let is_direct = is_loopback(parsed.host)
+            || exceptions::has(exceptions, parsed.host, parsed.port_or_default());
+        proxy.as_deref().filter(|_| !is_direct)
     }
 }
 
