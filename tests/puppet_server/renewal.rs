@@ -107,6 +107,18 @@ fn a_server_before_8_1_is_named_by_its_refusal() {
 }
 
 #[test]
+fn a_ca_that_was_made_anew_is_named_by_its_refusal() {
+    let node = due(CaPolicy { signed_none: true, ..renews() });
+    let text = "Certificate present, but does not match signature";
+    keeps(
+        &node,
+        &["has not signed this node's certificate", "ca_fingerprint", "enlist join", text],
+    );
+    assert_eq!(renewals(&node), 1);
+    expect(&enlist(&node, &["status"]), 69, &[]);
+}
+
+#[test]
 fn an_expired_or_revoked_certificate_is_not_sent() {
     let node = due(renews());
     admin(&node, "revoke");

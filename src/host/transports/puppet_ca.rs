@@ -384,8 +384,8 @@ fn is_of_auth_conf(text: &str) -> bool {
 fn not_renewed(status: u16, text: String) -> NotRenewed {
     match status {
         404 => NotRenewed::Off,
-        403 if is_of_auth_conf(&text) => NotRenewed::Forbidden(text),
-        403 => NotRenewed::OtherCa(text),
+        403 if text.contains("does not match signature") => NotRenewed::OtherCa(text),
+        403 => NotRenewed::Forbidden(text),
         _ => NotRenewed::NoClientCertificate(text),
     }
 }

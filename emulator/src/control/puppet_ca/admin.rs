@@ -84,6 +84,7 @@ impl PuppetCa {
                 "self_delete": policy.self_delete,
                 "renewal_rule": policy.renewal_rule,
                 "version": policy.version,
+                "signed_none": policy.signed_none,
                 "server_is_revoked": policy.server_is_revoked,
                 "list_begins": policy.list_begins,
                 "list_ends": policy.list_ends,

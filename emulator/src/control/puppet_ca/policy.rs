@@ -73,6 +73,8 @@ pub struct CaPolicy {
     pub renewal_rule: bool,
     /// What `X-Puppet-Version` says.
     pub version: String,
+    /// Whether the CA says of every certificate that it has not signed it, as one that was made anew.
+    pub signed_none: bool,
     /// Whether the certificate that the server itself shows is revoked.
     pub server_is_revoked: bool,
     /// From when the CA's own revocation list is valid, in seconds after it was made. Puppet dates it
@@ -98,6 +100,7 @@ impl Default for CaPolicy {
             self_delete: false,
             renewal_rule: true,
             version: "8.7.0".to_owned(),
+            signed_none: false,
             server_is_revoked: false,
             list_begins: -DAY.cast_signed(),
             list_ends: 5 * 365 * DAY.cast_signed(),

@@ -11,11 +11,11 @@ impl PuppetCa {
         if !policy.allow_auto_renewal {
             return text(404, "Not Found");
         }
-        let lifetime = policy.renewal_lifetime();
+        let (lifetime, signed_none) = (policy.renewal_lifetime(), policy.signed_none);
         let Some(certificate) = face.connection.certificate.as_deref() else {
             return text(400, "No valid certificate found in renewal request");
         };
-        if !face.connection.is_of_this_ca {
+        if !face.connection.is_of_this_ca || signed_none {
             return text(403, "Certificate present, but does not match signature");
         }
         let Some(csr) = Csr::of_certificate(certificate) else {
