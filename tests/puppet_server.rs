@@ -295,6 +295,7 @@ fn settings_that_cannot_work_are_refused() {
         ("\"localhost\"", "\"a host\"", "puppet-server.server"),
         ("\"localhost\"", "[]", "puppet-server.server"),
         ("\"localhost\"", "\"127.1\"", "puppet-server.server"),
+        ("\"localhost\"", "\"_x-puppet-ca._tcp.example.com\"", "dig +short SRV"),
         ("/ca.pem", "/none.pem", "puppet-server.ca_file"),
         (port(&node), "0", "puppet-server.port"),
         ("port =", "dns_alt_names = [\"*.a\"]\nport =", "puppet-server.dns_alt_names"),

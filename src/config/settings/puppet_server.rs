@@ -37,11 +37,17 @@ impl Reader<'_> {
         })
     }
 
+    /// Where the CA is: SRV records are not looked up.
     fn servers(&self, origin: &Origin) -> Result<Vec<String>, ConfigError> {
         const HOSTS: &str = "a host name or an address, without a port, or a list of 1 to 16";
+        const NO_SRV: &str = "the host names that the SRV record lists (`dig +short SRV NAME`), in the order in which they are tried: enlist does not look it up";
         let servers = self.list(&puppet_server::server)?;
         let servers = Some(servers).filter(|servers| !servers.is_empty());
         let servers = required(servers, origin, &puppet_server::server, HOSTS)?;
+        // A host name has no such label.
+        if servers.iter().any(|server| server.starts_with('_')) {
+            return Err(self.invalid(&puppet_server::server, NO_SRV));
+        }
         let host = |server: &String| address::host(server).map(str::to_owned);
         let hosts = servers.iter().map(host).collect::<Result<Vec<_>, _>>();
         let hosts = hosts.ok().filter(|hosts| hosts.len() <= MOST);
