@@ -3,6 +3,8 @@
 # and purged for real, and what Debian's and RPM's own tools say of them; the units, man pages,
 # completions and user data in them.
 #
+# Then what a new user does with the package and the docs: trial.sh.
+#
 #   PACKAGES    a directory with a .deb and an .rpm of packaging/build; by default they are built,
 #               which takes minutes
 #   REPRODUCE=1 builds a clone of the commit elsewhere as well, and compares the bytes
@@ -13,8 +15,10 @@ if [[ -z ${IN_NAMESPACE:-} ]] && ((EUID == 0)) && unshare --mount true 2>/dev/nu
   IN_NAMESPACE=1 exec unshare --mount --propagation private "$0" "$@"
 fi
 source "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/real/trial.sh
+source "$(dirname "$0")/trial.sh"
 [[ -n ${IN_NAMESPACE:-} ]] || skip "needs root, and mount namespaces"
-need dpkg-deb lintian rpm rpmlint shellcheck cloud-init man zsh fish systemd-analyze=systemd \
+need curl openssl dpkg-deb lintian rpm rpmlint shellcheck cloud-init man zsh fish systemd-analyze=systemd \
   dpkg-shlibdeps=dpkg-dev deb-systemd-helper=init-system-helpers strings=binutils cpio
 # Only what is in the packages is looked at.
 # shellcheck disable=SC2034
@@ -34,6 +38,7 @@ main() {
   reviewers
   texts
   user_data
+  trial "$PROGRAM"
   if layer; then
     deb_life
     units
