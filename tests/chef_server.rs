@@ -5,6 +5,8 @@
 
 #[path = "chef_server/bad_answers.rs"]
 mod bad_answers;
+#[path = "chef_server/changes.rs"]
+mod changes;
 mod common;
 #[path = "chef_server/corrected.rs"]
 mod corrected;

@@ -10,6 +10,8 @@ mod common;
 mod copies;
 #[path = "daemon/metrics.rs"]
 mod metrics;
+#[path = "daemon/probes.rs"]
+mod probes;
 #[path = "daemon/upkeep.rs"]
 mod upkeep;
 

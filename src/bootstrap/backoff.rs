@@ -92,6 +92,8 @@ pub enum Stream {
     Repoll,
     /// A monitor's pause between two inspections.
     Inspection,
+    /// The daemon's pause between two questions whether the authority still has a member.
+    Probe,
     /// The daemon's pause after a join that failed.
     Rejoin,
     /// What is added to the time that the authority asks to wait.

@@ -49,6 +49,9 @@ impl Steps for Bootstrap {
             return self.ensure_key(is_asking, now);
         }
         match (self.journal.working.phase.clone(), self.by_hand.clone()) {
+            (Phase::Installing { .. }, _) if self.applies_settings() && !self.has_changes => {
+                self.tell_changes(now)
+            }
             (Phase::Installing { grant, .. }, _) => self.install(now, &grant),
             (_, Some(way)) => self.go_by_hand(now, &way),
             (Phase::New, None) => self.create(now),
@@ -253,7 +256,8 @@ impl Bootstrap {
             return Ok(None);
         }
         match engine.install(&node, grant, self.secret.as_ref())? {
-            Installation::Bundle(bundle) => {
+            Installation::Bundle(mut bundle) => {
+                bundle.remove_outdated(&self.journal.working.installed);
                 self.journal.working.planned = bundle.installed_files();
                 Ok(Some(Effect::Install(bundle)))
             }

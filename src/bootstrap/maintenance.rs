@@ -1,8 +1,11 @@
 //! Maintenance of a member: its certificate or its key is renewed, its files are repaired.
 
+use std::ops::ControlFlow::{Break, Continue};
 use std::time::Duration;
 
-use super::{Bootstrap, Former, KeyFingerprints, Now, Phase, PhaseName, SettingValues, StepKind};
+use super::{
+    Bootstrap, Effect, Former, KeyFingerprints, Now, Phase, PhaseName, SettingValues, StepKind,
+};
 use crate::engines::{Authority, Grant, inspection};
 use crate::fault::{Fault, Kind, Shows};
 
@@ -106,6 +109,25 @@ impl Bootstrap {
         let former = record.former.as_ref().map(|former| &former.grant);
         let is_kept = former.is_some() && former == record.phase.grant();
         self.maintenance.apply.is_some() && is_kept && record.former_key().is_none()
+    }
+
+    /// Brings changed settings to the authority, as far as it has them.
+    pub(super) fn tell_changes(&mut self, now: Now) -> Result<Option<Effect>, Fault> {
+        let before = &self.journal.working.settings;
+        let after = self.maintenance.apply.as_ref().unwrap_or(before);
+        let names = before.keys().chain(after.keys());
+        let changed: Vec<&str> = names
+            .filter(|name| before.get(*name) != after.get(*name))
+            .map(String::as_str)
+            .collect();
+        let question = self.plan.target.change(&self.node()?, &changed, &self.answers, now.unix);
+        match self.ask(question)? {
+            Break(effect) => Ok(Some(effect)),
+            Continue(()) => {
+                self.has_changes = true;
+                Ok(None)
+            }
+        }
     }
 
     /// Whether the certificate in use is valid with the authority that the changed settings name.

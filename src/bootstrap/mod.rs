@@ -114,6 +114,8 @@ pub struct Bootstrap {
     maintenance: Maintenance,
     /// Set where a person carries the messages.
     by_hand: Option<ByHand>,
+    /// Whether the authority has the changed settings that this start applies.
+    has_changes: bool,
     /// The settings, as the record of a new membership keeps them.
     settings: SettingValues,
 }
@@ -215,6 +217,7 @@ pub fn resume(plan: Plan, record: Option<Record>, seed: u64, now: Now) -> Bootst
         end: End::default(),
         maintenance: Maintenance::default(),
         by_hand: None,
+        has_changes: false,
         settings: SettingValues::new(),
         plan,
     };

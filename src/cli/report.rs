@@ -3,12 +3,11 @@
 use super::drive::{self, Scope, Selection};
 use super::{Global, printer};
 use crate::bootstrap::{
-    ChangedSetting, Now, Outcome, Phase, Probe, Probed, Problem, Record, Report, Status,
-    other_authority, problems,
+    ChangedSetting, Phase, Probed, Problem, Record, Report, other_authority, problems,
 };
 use crate::config::recorded::Change;
 use crate::daemon::memberships::{self, Known};
-use crate::driver::{Observer, drive};
+use crate::daemon::standing;
 use crate::engines::{EngineRecord, Finding};
 use crate::fault::{Fault, Kind};
 use crate::host::{Root, Store, clock, engines, facts, inspect};
@@ -30,15 +29,19 @@ pub fn known(global: &Global, root: &Root, selection: &Selection) -> Result<Vec<
 pub async fn read(root: &Root, known: &[Known]) -> Vec<Report> {
     let mut reports = Vec::new();
     for known in known {
-        let report = Box::pin(of(root, known)).await.unwrap_or_else(|fault| {
-            let authority = known.target().map(|(target, _)| target.authority_name());
-            let authority = authority.unwrap_or_else(|_| "unknown".to_owned());
-            let absent = Report::absent(known.id, &authority);
-            Report { configured: known.is_configured, ..absent }.unreadable(fault.into())
-        });
-        reports.push(pasteable(report));
+        reports.push(one(root, known).await);
     }
     reports
+}
+
+async fn one(root: &Root, known: &Known) -> Report {
+    let report = Box::pin(of(root, known)).await.unwrap_or_else(|fault| {
+        let authority = known.target().map(|(target, _)| target.authority_name());
+        let authority = authority.unwrap_or_else(|_| "unknown".to_owned());
+        let absent = Report::absent(known.id, &authority);
+        Report { configured: known.is_configured, ..absent }.unreadable(fault.into())
+    });
+    pasteable(report)
 }
 
 /// The report with commands that work on the same node where they are pasted.
@@ -86,6 +89,8 @@ async fn of(root: &Root, known: &Known) -> Result<Report, Fault> {
         return Ok(report);
     }
     let mut found = problems(&record, &findings);
+    let absence = standing::recall(&store, &record);
+    found.extend(absence.map(|absence| absence.problem(&record.authority_name)));
     report.findings = findings;
     if known.is_configured {
         let (changes, problem) = settings(root, known, &record)?;
@@ -178,7 +183,10 @@ pub async fn probe(root: &Root, known: &[Known], reports: &mut [Report]) {
         if report.other_machine.is_some() || report.is_unreadable {
             continue;
         }
-        let asked = ask(root, known).await;
+        let asked = standing::ask(root, known).await;
+        if note(root, known, &asked) {
+            *report = one(root, known).await;
+        }
         let (standing, says, problem) = match asked {
             Ok(Standing::Present(what)) => ("present", what, None),
             Ok(Standing::Reachable) => ("reachable", NOT_SAID.to_owned(), None),
@@ -186,7 +194,9 @@ pub async fn probe(root: &Root, known: &[Known], reports: &mut [Report]) {
             Ok(Standing::Absent { what, todo }) => {
                 let fault =
                     Fault::new(Kind::Rejected, what.clone(), report.authority.as_str(), todo);
-                ("absent", what, Some(fault))
+                // What was noted is a problem of the report already.
+                let is_noted = report.problems.iter().any(|known| known.what.contains(&what));
+                ("absent", what, Some(fault).filter(|_| !is_noted))
             }
             Err(fault) => ("failed", fault.to_string(), Some(fault)),
         };
@@ -196,26 +206,12 @@ pub async fn probe(root: &Root, known: &[Known], reports: &mut [Report]) {
     }
 }
 
-/// What the authority says of this node. Read-only.
-///
-/// # Errors
-/// Why it can't be asked, or does not answer.
-pub async fn ask(root: &Root, known: &Known) -> Result<Standing, Fault> {
-    let (target, settings) = known.target()?;
-    let record = Store::new(root.clone(), known.id).load()?;
-    let mut host = settings.access()?.host(root, known.id);
-    let mut machine = Probe::new(target, settings.engines.clone(), record, host.now());
-    match Box::pin(drive(&mut machine, &mut host, &mut Silent)).await {
-        Outcome::Probed(standing) => Ok(standing),
-        Outcome::Failed(fault) => Err(fault),
-        _ => Ok(Standing::NotAsked),
-    }
-}
-
-struct Silent;
-
-impl Observer for Silent {
-    fn observe(&mut self, status: &Status, _: Now) {
-        tracing::debug!("{}", status.doing);
-    }
+/// Keeps what the authority said. Whether the report has to be read again.
+fn note(root: &Root, known: &Known, asked: &Result<Standing, Fault>) -> bool {
+    let store = Store::new(root.clone(), known.id);
+    let (Ok(standing), Ok(Some(record))) = (asked, store.load()) else { return false };
+    let before = standing::recall(&store, &record);
+    let is_probed = known.target().is_ok_and(|(target, _)| target.is_probed());
+    let after = is_probed.then(|| standing::keep(&store, &record, standing)).flatten();
+    before.is_some() || after.is_some()
 }

@@ -16,7 +16,7 @@ use crate::pki::oid;
 pub type Recorded = BTreeMap<String, Json>;
 
 /// Settings that `join` applies to a member.
-const APPLIED: [&str; 7] = [
+const APPLIED: [&str; 9] = [
     "puppet.environment",
     "opsworks-cm.endpoint",
     "opsworks-cm.ca_file",
@@ -24,11 +24,13 @@ const APPLIED: [&str; 7] = [
     "chef.environment",
     "chef.policy_name",
     "chef.policy_group",
+    "chef.license",
+    "chef-server.ca_file",
 ];
 
 /// Settings that are part of what the authority was asked, or of where the files are. A change needs a
 /// new membership.
-const FIXED: [&str; 24] = [
+const FIXED: [&str; 25] = [
     "node.name",
     "aws.region",
     "opsworks-cm.server",
@@ -53,6 +55,7 @@ const FIXED: [&str; 24] = [
     "puppet.tag_prefix",
     "chef.confdir",
     "chef.organization",
+    "chef.product",
 ];
 
 /// Settings that other settings or the node can stand for: their lines can be added, not taken away.
@@ -156,6 +159,12 @@ pub fn applied(recorded: &Recorded, changes: &[Change]) -> Recorded {
         };
     }
     after
+}
+
+/// The setting with the CA file of this target, where `join` applies a change of it.
+#[must_use]
+pub fn applied_ca(target: &str) -> Option<&'static str> {
+    APPLIED.into_iter().find(|name| name.split_once('.') == Some((target, "ca_file")))
 }
 
 /// The value in force: the one that is set, else the default.

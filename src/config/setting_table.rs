@@ -36,6 +36,7 @@ run "run" {
     ready: Text, "joined", "When `enlist run` tells systemd that it has started: \"joined\": once every target has joined; \"started\": at once.";
     inspect: Duration, "10m", "How often `enlist run` inspects the installed files.";
     repair: Boolean, "false", "Whether files that are missing or damaged are repaired. A lost key is repaired by leaving and joining again.";
+    probe: Text, "6h", "How often `enlist run` asks the authority whether it still has this node, a quarter more or less: so far that of [chef-server]. \"never\": only `enlist status --probe` asks.";
     leave_on: Text, "never", "When `enlist run` leaves by itself: \"never\"; \"termination\": when EC2 announces the end of the instance; \"shutdown\": then, and when the machine is powered off.";
 }
 

@@ -62,6 +62,7 @@ pub fn changes(root: &Root, settings: &Settings, record: &Record) -> Vec<recorde
     let now = settings.recorded(&record.target);
     let mut changes = recorded::changes(&record.settings, &now, record.engine_id());
     changes.retain(|change| change.setting != "node.name" || !is_same_name(root, settings, record));
+    changes.extend(changed_ca(settings, record, &changes));
     changes
 }
 
@@ -79,6 +80,25 @@ pub fn to_apply(root: &Root, settings: &Settings, record: &Record) -> Option<Rec
     }
     let is_any = changes.iter().any(|change| change.is_applied);
     is_any.then(|| recorded::applied(&record.settings, &changes))
+}
+
+/// The CA file of the settings has another content than when the node joined.
+fn changed_ca(
+    settings: &Settings,
+    record: &Record,
+    known: &[recorded::Change],
+) -> Option<recorded::Change> {
+    let setting = recorded::applied_ca(&record.target)?;
+    let wanted = record.settings.get(setting)?;
+    let now = settings.target(&record.target)?.configured_ca()?;
+    let is_changed = record.membership().authority?.ca() != Some(now.as_str());
+    let is_new = is_changed && known.iter().all(|change| change.setting != setting);
+    is_new.then(|| recorded::Change {
+        setting: setting.to_owned(),
+        in_force: Some("the former content of the file".into()),
+        wanted: Some(wanted.clone()),
+        is_applied: true,
+    })
 }
 
 /// Whether the name that the settings give now is the one that the node has: it may be written in

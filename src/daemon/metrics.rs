@@ -107,7 +107,7 @@ impl Collector for Snapshot {
 /// Name, help and value of the metrics with one value for each target.
 type Gauge = (&'static str, &'static str, fn(&Entry) -> Option<i64>);
 
-const GAUGES: [Gauge; 6] = [
+const GAUGES: [Gauge; 7] = [
     ("enlist_joined", "Whether this node is a member.", |entry| Some(i64::from(entry.is_member()))),
     ("enlist_attempts", "How often the creating call was attempted.", |entry| {
         Some(i64::from(entry.attempts))
@@ -115,6 +115,11 @@ const GAUGES: [Gauge; 6] = [
     ("enlist_findings", "Installed files that are missing or damaged.", |entry| {
         i64::try_from(entry.findings).ok()
     }),
+    (
+        "enlist_known_to_authority",
+        "Whether the authority has this member, as it said last.",
+        |entry| entry.is_known.map(i64::from),
+    ),
     ("enlist_certificate_not_after_seconds", "End of the certificate, Unix time.", |entry| {
         entry.not_after
     }),

@@ -13,6 +13,7 @@ mod metrics;
 mod observers;
 mod service_manager;
 mod signals;
+pub mod standing;
 mod status_table;
 mod supervisor;
 mod worker;

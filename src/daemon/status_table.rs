@@ -37,6 +37,10 @@ pub struct Entry {
     pub renewal_at: Option<i64>,
     /// How many of the installed files are missing or damaged.
     pub findings: usize,
+    /// Why the authority does not have this member any more, as it said last.
+    pub absence: Option<String>,
+    /// Whether the authority has this member, as it said last.
+    pub is_known: Option<bool>,
     /// Faults since the settings were read, by kind.
     pub faults: BTreeMap<&'static str, u64>,
     /// When it last joined, renewed, or was inspected without findings: Unix seconds.
@@ -68,6 +72,8 @@ impl Entry {
             not_after: None,
             renewal_at: None,
             findings: 0,
+            absence: None,
+            is_known: None,
             faults: BTreeMap::new(),
             last_success: None,
             failures: 0,
@@ -105,6 +111,13 @@ impl Entry {
         }
         self.failures = 0;
         self.state = MembershipState::GivenUp(fault.clone());
+    }
+
+    /// What a member does, and that the authority does not have it.
+    fn line(&self) -> String {
+        let absence = self.absence.as_ref().filter(|_| self.is_member());
+        let absence = absence.map(|what| format!(", but the authority does not have it: {what}"));
+        format!("{}: {}{}", self.id, self.doing, absence.unwrap_or_default())
     }
 
     fn count(&mut self, kind: Kind) {
@@ -169,7 +182,7 @@ impl StatusTable {
             .map(|entry| match &entry.state {
                 MembershipState::GivenUp(_) => format!("{}: gave up: {}", entry.id, entry.doing),
                 MembershipState::Left => format!("{}: has left", entry.id),
-                _ => format!("{}: {}", entry.id, entry.doing),
+                _ => entry.line(),
             })
             .collect();
         text::line(&parts.join("; "))

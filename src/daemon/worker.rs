@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use tracing::Instrument;
 
-use super::memberships::{self, is_membership};
+use super::memberships::{self, Known, is_membership};
 use super::observers::{DriftReporter, JoinObserver};
+use super::standing;
 use super::status_table::{Entry, MembershipState};
 use super::supervisor::{Member, Supervisor};
 use crate::bootstrap::{
@@ -17,6 +18,7 @@ use crate::bootstrap::{
 use crate::driver::{drive, milestones, span};
 use crate::fault::{Fault, Kind};
 use crate::host::{Host, Store, clock, facts, timer};
+use crate::targets::Standing;
 use crate::text;
 
 /// The pause after a fault that ended the join, while other targets work: that of the unit, which
@@ -199,7 +201,12 @@ impl<'a> TargetWorker<'a> {
             Monitor::new(self.id, record, run.inspect, repairs, self.seed, host.now())
                 .renewing_keys(self.key_lifetime());
         let mut observer = DriftReporter::new(self);
-        match Box::pin(drive(&mut monitor, &mut host, &mut observer)).await {
+        let monitored = Box::pin(drive(&mut monitor, &mut host, &mut observer));
+        let outcome = tokio::select! {
+            outcome = monitored => outcome,
+            never = self.ask_at_intervals() => match never {},
+        };
+        match outcome {
             Outcome::Due(need) => self.attend_to(need).await,
             _ => Maintenance::default(),
         }
@@ -228,6 +235,55 @@ impl<'a> TargetWorker<'a> {
         }
         self.update(|entry| entry.state = MembershipState::Pending);
         Maintenance::default()
+    }
+
+    /// Asks the authority now and then whether it still has this member, and reports if not. Not at the
+    /// start: a fleet may start together.
+    async fn ask_at_intervals(&self) -> Infallible {
+        let is_probed = |known: &Known| known.target().is_ok_and(|(target, _)| target.is_probed());
+        let known = &self.member.known;
+        let Some(pause) = self.supervisor.settings.run.probe.filter(|_| is_probed(known)) else {
+            return std::future::pending().await;
+        };
+        let store = self.store();
+        let recalled = || store.load().ok()?.and_then(|record| standing::recall(&store, &record));
+        let mut before = recalled();
+        self.update(|entry| entry.absence = before.as_ref().map(|it| it.what.clone()));
+        let mut times = 0;
+        loop {
+            times += 1;
+            let stream = backoff::Stream::Probe;
+            timer::sleep(backoff::with_jitter(self.seed, stream, times, pause)).await;
+            let standing = match Box::pin(standing::ask(self.supervisor.root, known)).await {
+                Ok(standing) => standing,
+                Err(fault) => {
+                    tracing::info!("whether the authority has this node is not known: {fault}");
+                    continue;
+                }
+            };
+            let Ok(Some(record)) = store.load() else { continue };
+            let now = standing::keep(&store, &record, &standing);
+            let is_new = now.as_ref().map(|it| &it.what) != before.as_ref().map(|it| &it.what);
+            match &now {
+                Some(absence) if is_new => tracing::warn!(
+                    message_id = milestones::DAMAGED,
+                    "the authority does not have this node any more: {}; to do: {}",
+                    absence.what,
+                    absence.todo()
+                ),
+                None if is_new => tracing::info!(
+                    message_id = milestones::REPAIRED,
+                    "the authority has this node again"
+                ),
+                _ => {}
+            }
+            let is_said = matches!(standing, Standing::Present(_) | Standing::Absent { .. });
+            self.update(|entry| {
+                entry.absence = now.as_ref().map(|it| it.what.clone());
+                entry.is_known = is_said.then_some(now.is_none());
+            });
+            before = now;
+        }
     }
 
     fn key_lifetime(&self) -> Option<Duration> {

@@ -184,6 +184,14 @@ impl Bundle {
         self
     }
 
+    /// Removes CA files that were installed before and that it does not install.
+    pub fn remove_outdated(&mut self, installed: &[Installed]) {
+        let kept = self.installed_files();
+        let outdated = installed.iter().filter(|it| it.item == Item::Ca && !kept.contains(it));
+        let remove = |file: &Installed| Action::RemoveWithBackup { path: file.path.clone() };
+        self.actions.extend(outdated.map(remove));
+    }
+
     /// Inserts checks before its actions: that its files and those of `later` can be written, and that
     /// the engine will use what `later` installs.
     pub fn check_first(&mut self, later: &Self, required: Option<RequiredSettings>) {

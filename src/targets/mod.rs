@@ -21,6 +21,7 @@ pub mod opsworks;
 pub mod opsworks_cm;
 pub mod puppet_server;
 mod question;
+mod results;
 pub mod ssm;
 mod standing;
 
@@ -29,6 +30,7 @@ pub(crate) use api::{invariant, mismatch};
 pub use by_hand::{Carried, CarriedError};
 pub use name::NameTemplate;
 pub use question::{Question, Signature, SigningKey, ToSign};
+pub use results::{Created, Creation, Decision, Reconciled};
 pub use standing::{Departure, LONGEST_POLL, Permissions, Standing, Undecided};
 
 use std::time::Duration;
@@ -42,44 +44,6 @@ use crate::secret::{Secret, SecretSource};
 
 /// The directory of records, staged keys, evidence and backups.
 pub const STATE_DIR: &str = "/var/lib/enlist";
-
-/// How the node asks for its membership.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Creation {
-    Call(Request),
-    /// Something has to be signed first.
-    Sign(ToSign),
-    /// No call is needed: the settings give the grant of a call that was made elsewhere.
-    Given(Grant),
-}
-
-/// The meaning of the answer to the creating call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Created {
-    /// The authority decides later. It is polled with this ticket.
-    Ticket(String),
-    /// The grant, and a secret that came with it. The secret is kept only in memory.
-    Granted(Grant, Option<Secret>),
-}
-
-/// The result of `reconcile`: what became of a creating call whose reply was lost.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reconciled {
-    /// It took effect, with this grant.
-    Granted(Grant),
-    /// It took effect, and the authority has still to decide; it is asked with this ticket.
-    Pending(String),
-    /// It had no effect, or making it again is safe.
-    CallAgain,
-}
-
-/// The authority's decision.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Decision {
-    Granted(Grant),
-    /// The authority does not know the ticket any more. The creating call is made again.
-    Forgotten,
-}
 
 /// What is known of the node and its membership when it leaves.
 #[derive(Clone, Copy, Debug)]
@@ -291,6 +255,27 @@ pub trait Target: Send {
         Err(by_hand::impossible(self.id()))
     }
 
+    /// Brings changed settings of a member to the authority, as far as it has them. `changed` are their names:
+    /// `table.name`.
+    ///
+    /// # Errors
+    /// `Denied` where the node may not do that itself, with the command for a person.
+    fn change(
+        &self,
+        node: &NodeContext<'_>,
+        changed: &[&str],
+        answers: &[Answer],
+        unix: i64,
+    ) -> Result<Question<()>, Fault> {
+        let _ = (node, changed, answers, unix);
+        Ok(Question::Done(()))
+    }
+
+    /// The CA that the settings name for the authority, PEM. None: they name none, or it is found out.
+    fn configured_ca(&self) -> Option<String> {
+        None
+    }
+
     /// Ends the membership at the authority.
     ///
     /// # Errors
@@ -323,6 +308,12 @@ pub trait Target: Send {
     ) -> Result<Question<Standing>, Fault> {
         let _ = unix;
         self.reach(member.facts, answers)
+    }
+
+    /// Whether `probe` is cheap and tells whether this node is still a member, so that the daemon asks at
+    /// intervals.
+    fn is_probed(&self) -> bool {
+        false
     }
 
     /// Whether the authority is there and ready, as far as [`Self::discover`] shows it.

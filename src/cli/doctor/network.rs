@@ -6,6 +6,7 @@ use super::super::report;
 use super::{Checks, Found};
 use crate::bootstrap::{Effect, Event, clock_skew};
 use crate::daemon::memberships::Known;
+use crate::daemon::standing;
 use crate::fault::{Fault, Kind};
 use crate::host::reach::{self, Contact};
 use crate::host::{Environment, Host, HttpClients, Root, clock};
@@ -132,7 +133,7 @@ pub async fn authority(
     });
     let began = clock::instant();
     let is_member = super::engine::is_member(root, known.id);
-    let asked = report::ask(root, known).await;
+    let asked = standing::ask(root, known).await;
     checks.note("authority", began, asked.and_then(|standing| found(standing, target, is_member)));
 }
 

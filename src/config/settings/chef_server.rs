@@ -35,7 +35,8 @@ impl Reader<'_> {
             validator_name: name.unwrap_or_else(|| url.validator()),
             validator_key: key,
             ca: self.ca_file(&chef_server::ca_file)?,
-            node: self.boolean(&chef_server::create_node)?.then_some(node),
+            node,
+            creates_node: self.boolean(&chef_server::create_node)?,
             key_lifetime: self.key_lifetime()?,
             url,
         })

@@ -15,6 +15,8 @@ pub struct Run {
     /// The time between two inspections of the installed files.
     pub inspect: Duration,
     pub repair: bool,
+    /// The time between two questions whether the authority still has this node. None: never.
+    pub probe: Option<Duration>,
     pub leave_on: LeaveOn,
 }
 
@@ -52,6 +54,11 @@ impl Reader<'_> {
             ready: self.choice_or_default(&run::ready)?,
             inspect: self.duration(&run::inspect, second, day, "\"10m\"")?,
             repair: self.boolean(&run::repair)?,
+            probe: self.duration_or_never(
+                &run::probe,
+                second,
+                "\"never\", or a duration of a second or more, such as \"6h\"",
+            )?,
             leave_on: self.choice_or_default(&run::leave_on)?,
         })
     }

@@ -7,7 +7,9 @@
 //! (decision 0018).
 
 pub mod api;
+mod asking;
 mod by_hand;
+mod change;
 mod node;
 mod probe;
 mod refusal;
@@ -17,12 +19,10 @@ pub mod url;
 
 use std::time::Duration;
 
-use serde_json::json;
-
 use super::api::of_service;
 use super::{
     Answer, Carried, Created, Creation, Decision, Departure, Member, Permissions, Question,
-    Reconciled, SigningKey, Standing, Target, ToSign, Undecided, mismatch,
+    Reconciled, Standing, Target, Undecided, mismatch,
 };
 use crate::engines::{self, Authority, Bundle, EngineId, NodeContext};
 use crate::facts::Facts;
@@ -31,7 +31,6 @@ use crate::pki::{CaBundle, PrivateKey, PublicKey};
 use crate::secret::{Secret, SecretSource};
 use api::{Action, Request, Unauthenticated};
 pub use node::NodeObject;
-use signature::Signer;
 use url::ServerUrl;
 
 pub const ID: &str = "chef-server";
@@ -56,8 +55,10 @@ pub struct ChefServer {
     pub ca: Option<CaBundle>,
     /// The file of the validator's key, if it is removed once the node has joined.
     pub spent_key: Option<String>,
-    /// What the node is created with. None: chef-client creates it.
-    pub node: Option<NodeObject>,
+    /// What the node is created with, and changed to.
+    pub node: NodeObject,
+    /// Whether the node is created too. Else chef-client creates it.
+    pub creates_node: bool,
     /// How long the node's key is used before it is renewed. None: as long as the membership lasts.
     pub key_lifetime: Option<Duration>,
 }
@@ -191,6 +192,20 @@ impl Target for ChefServer {
         }
     }
 
+    fn change(
+        &self,
+        node: &NodeContext<'_>,
+        changed: &[&str],
+        answers: &[Answer],
+        unix: i64,
+    ) -> Result<Question<()>, Fault> {
+        self.change_node(node, changed, answers, unix)
+    }
+
+    fn configured_ca(&self) -> Option<String> {
+        self.ca.as_ref().map(CaBundle::to_pem)
+    }
+
     fn undecided(&self, name: &str) -> Undecided {
         Undecided {
             longest_poll: super::LONGEST_POLL,
@@ -239,6 +254,10 @@ impl Target for ChefServer {
         self.look(member, answers, unix)
     }
 
+    fn is_probed(&self) -> bool {
+        true
+    }
+
     fn renews(&self, grant: &engines::Grant) -> bool {
         *grant == engines::Grant::Client
     }
@@ -281,70 +300,6 @@ impl ChefServer {
         };
         let ca = self.ca.as_ref().map(CaBundle::to_pem);
         Ok(Authority::ChefServer { url: self.url.to_string(), ca, api_version })
-    }
-
-    /// Asks with a signature of the validator.
-    fn ask_to_create<T>(
-        &self,
-        node: &NodeContext<'_>,
-        answers: &[Answer],
-        unix: i64,
-    ) -> Result<Question<T>, Fault> {
-        let version = version_of(node.authority);
-        let public_key = node.key()?.public.to_pem();
-        // Version 0 has `admin`, later ones do not.
-        let body = match version {
-            0 => json!({ "name": node.name, "admin": false, "public_key": public_key }),
-            _ => json!({ "name": node.name, "public_key": public_key }),
-        };
-        let action = Action::CreateClient { name: node.name.to_owned(), body: body.to_string() };
-        let with =
-            SigningKey::Secret { source: self.validator_key.clone(), setting: VALIDATOR_KEY };
-        self.ask_signed(Signer { user: &self.validator_name, version }, with, action, answers, unix)
-    }
-
-    /// Asks with a signature of the node that joins.
-    fn ask_as_node<T>(
-        &self,
-        node: &NodeContext<'_>,
-        action: Action,
-        answers: &[Answer],
-        unix: i64,
-    ) -> Result<Question<T>, Fault> {
-        self.ask_as_client(SigningKey::Node, node.name, node.authority, action, answers, unix)
-    }
-
-    /// Asks with a signature of the client of this name.
-    fn ask_as_client<T>(
-        &self,
-        with: SigningKey,
-        name: &str,
-        authority: &Authority,
-        action: Action,
-        answers: &[Answer],
-        unix: i64,
-    ) -> Result<Question<T>, Fault> {
-        let signer = Signer { user: name, version: version_of(authority) };
-        self.ask_signed(signer, with, action, answers, unix)
-    }
-
-    /// Asks, if the last answer is the signature of this call; else has the call signed.
-    fn ask_signed<T>(
-        &self,
-        signer: Signer<'_>,
-        with: SigningKey,
-        action: Action,
-        answers: &[Answer],
-        unix: i64,
-    ) -> Result<Question<T>, Fault> {
-        if let Some(Answer::Signature(signature)) = answers.last()
-            && let Some(signed) = signature::of_call(signature, &self.url, &action, signer, unix)
-        {
-            return Ok(Question::Ask(self.request(action, Some(signed))));
-        }
-        let time = signature::time(unix).ok_or_else(|| refusal::clock(unix))?;
-        let bytes = signature::text(&self.url, &action, signer, &time).into_bytes();
-        Ok(Question::Sign(ToSign { with, bytes }))
     }
 
     fn other_machine(&self, name: &str, said: &str) -> Fault {

@@ -33,14 +33,10 @@ impl ChefServer {
         let ask = |action| self.ask_as_node(node, action, answers, unix);
         let name = || node.name.to_owned();
         let granted = Ok(Question::Done(Decision::Granted(Grant::Client)));
-        match (&self.node, of_service(answers)?.as_slice()) {
-            (Some(object), []) => {
-                ask(Action::CreateNode { name: name(), body: object.body(node.name) })
-            }
-            (Some(_), [Taken]) | (None, []) => ask(Action::GetNode { name: name() }),
-            (Some(_), [Created]) | (None, [Missing]) | (_, [.., Node(_), Done | Missing]) => {
-                granted
-            }
+        match (self.creates_node, of_service(answers)?.as_slice()) {
+            (true, []) => ask(Action::CreateNode { name: name(), body: self.node.body(node.name) }),
+            (true, [Taken]) | (false, []) => ask(Action::GetNode { name: name() }),
+            (true, [Created]) | (false, [Missing]) | (_, [.., Node(_), Done | Missing]) => granted,
             (_, [Node(body)] | [Taken, Node(body)]) => {
                 ask(Action::UpdateNode { name: name(), body: body.clone() })
             }
@@ -51,7 +47,7 @@ impl ChefServer {
             }
             // The client was deleted meanwhile.
             (_, [.., Unknown(..)]) => Ok(Question::Done(Decision::Forgotten)),
-            (_, [.., Node(_) | Taken, Forbidden(said)]) | (None, [Forbidden(said)]) => {
+            (_, [.., Node(_) | Taken, Forbidden(said)]) | (false, [Forbidden(said)]) => {
                 Err(refusal::stale_node(node.name, self, said))
             }
             (_, [.., other]) => Err(refusal::of_node(other, node.name, self)),
@@ -98,7 +94,7 @@ impl ChefServer {
 
 impl NodeObject {
     /// The body of POST nodes. The server fills in what is missing.
-    fn body(&self, name: &str) -> String {
+    pub(super) fn body(&self, name: &str) -> String {
         let body = match (&self.policy, &self.environment) {
             (Some((policy, group)), _) => {
                 json!({ "name": name, "policy_name": policy, "policy_group": group })

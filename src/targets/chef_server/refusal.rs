@@ -54,7 +54,11 @@ pub fn taken_meanwhile(authority: &str) -> Fault {
 
 /// What removes a node of this name and its client.
 pub fn clean(name: &str) -> String {
-    format!("run `knife node delete {name}; knife client delete {name}` as an administrator")
+    format!("run `{}` as an administrator", commands_to_clean(name))
+}
+
+fn commands_to_clean(name: &str) -> String {
+    format!("knife node delete {name}; knife client delete {name}")
 }
 
 /// The client of this name has another key.
@@ -84,6 +88,36 @@ pub fn stale_node(name: &str, target: &ChefServer, said: &str) -> Fault {
         "if it is left from an earlier machine, run `knife node delete {name}`, then `enlist join`; else run `enlist leave --target {ID}`, set node.name to another name, then `enlist join`"
     );
     Fault::new(Kind::Rejected, what, on(name, target), todo).cause(words(said))
+}
+
+/// The node object of a member is somebody else's to change.
+pub fn unchangeable_node(name: &str, target: &ChefServer, commands: &str, said: &str) -> Fault {
+    let what = "this client may not change its node object";
+    let todo = if commands.is_empty() {
+        "let it (`knife acl add client NAME nodes NAME update`), then `enlist join`".to_owned()
+    } else {
+        format!(
+            "run `{commands}` as an administrator, and let the client change its node (`knife acl add client {name} nodes {name} update`), then `enlist join`"
+        )
+    };
+    Fault::new(Kind::Denied, what, on(name, target), todo).cause(words(said)).finally()
+}
+
+/// The server does not accept the key of a member.
+pub fn not_accepted(
+    name: &str,
+    target: &ChefServer,
+    reason: api::Unauthenticated,
+    said: &str,
+) -> Fault {
+    let what = "the server does not accept this node's key";
+    let todo = format!(
+        "run `enlist leave --target {ID} && enlist join --target {ID}`, after `{}` if the client has another key",
+        commands_to_clean(name)
+    );
+    Fault::new(Kind::Rejected, what, on(name, target), todo)
+        .cause(reason.to_string())
+        .cause(words(said))
 }
 
 /// The node was there, and then it was not.
