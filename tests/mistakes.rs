@@ -285,6 +285,31 @@ fn metadata_that_is_not_up_yet_is_retried_on_ec2() {
     expect(&run(&mut command), 75, &["metadata service did not answer"]);
 }
 
+/// A quote that is not closed in an environment file: the next variables are part of the value.
+#[test]
+fn a_variable_that_swallowed_the_next_one_does_not_show_it() {
+    let node = Node::new();
+    for name in [
+        "ENLIST_NODE_NAME",
+        "ENLIST_OPSWORKS_CM_SERVER",
+        "ENLIST_PUPPET_KEY_BITS",
+        "ENLIST_PUPPET_SERVER_SERVER",
+        "AWS_REGION",
+        "AWS_ENDPOINT_URL",
+        "AWS_PROFILE",
+        "HTTPS_PROXY",
+    ] {
+        for command in ["check", "join"] {
+            let mut command = node.command(&[command]);
+            command.env(name, "abc\nAWS_SECRET_ACCESS_KEY=s3cret-s3cret");
+            let run = run(&mut command);
+            expect(&run, 78, &[name]);
+            let said = format!("{}{}", run.stdout, run.stderr);
+            assert!(!said.contains("s3cret-s3cret"), "{said}");
+        }
+    }
+}
+
 #[test]
 fn drop_ins_and_the_environment_override_in_order() {
     let node = Node::new();

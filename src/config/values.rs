@@ -11,6 +11,16 @@ use super::schema::{Form, Setting};
 
 /// A value from text. A list is written `a,b`, a map `name=value,name=value`.
 pub fn from_text(key: &Setting, text: &str, origin: &Origin) -> Result<Value, ConfigError> {
+    // With a quote that is not closed in an environment file, a value goes on with the variables that
+    // follow, secrets included.
+    if text.chars().any(|c| c.is_control() && c != '\t') {
+        return Err(ConfigError::Invalid {
+            origin: origin.clone(),
+            key: key.to_string(),
+            found: "a text of several lines".to_owned(),
+            allowed: "one line (look for a quote that is not closed)".to_owned(),
+        });
+    }
     // A map may hold secrets, and without its names it is not known which values they are.
     let wrong = || match key.form {
         Form::Map => invalid(key, "a text without names", origin),

@@ -23,7 +23,12 @@ impl Attacker {
         // Copy it to where the account can start it.
         let program = victim.path("attacker");
         if !program.exists() {
-            fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+            // Another process copies it: a child of another test would hold a descriptor of this
+            // process open, and the copy would be busy (ETXTBSY).
+            let mut cp = Command::new("cp");
+            assert!(
+                cp.arg(std::env::current_exe().unwrap()).arg(&program).status().unwrap().success()
+            );
             fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
         }
         let stop = victim.path("stop");

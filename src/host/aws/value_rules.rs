@@ -98,7 +98,8 @@ impl Rule {
         }
     }
 
-    /// The value as a message may show it.
+    /// The value as a message may show it: up to the end of its first line. With a quote that is not
+    /// closed in an environment file, a value goes on with the variables that follow, secrets included.
     #[must_use]
     pub fn shown(self, text: &str) -> String {
         if self.is_secret() {
@@ -112,8 +113,9 @@ impl Rule {
             }
             _ => text.to_owned(),
         };
-        match text.char_indices().nth(SHOWN) {
-            Some((cut, _)) => format!("{}...", text.get(..cut).unwrap_or_default()),
+        let too_long = text.char_indices().nth(SHOWN).map(|(cut, _)| cut);
+        match text.find(char::is_control).into_iter().chain(too_long).min() {
+            Some(cut) => format!("{}...", text.get(..cut).unwrap_or_default()),
             None => text,
         }
     }
