@@ -8,6 +8,7 @@ directly() {
   for name in $(compgen -e AWS_ || true); do unset "$name"; done
   export AWS_EC2_METADATA_DISABLED=true
   a_person_signs
+  a_person_carries
   the_list_signs
   a_clash
   cleaned_and_revoked
@@ -58,6 +59,30 @@ a_person_signs() {
   check "direct: OpenSSL agrees, with the revocation lists" openssl verify -crl_check_all \
     -purpose sslclient -CAfile "$SSL/certs/ca.pem" -CRLfile "$SSL/crl.pem" "$SSL/certs/$NAME.pem"
   runs "signed by a person"
+}
+
+# The request is carried to the CA, and its answer to the node, as docs/by-hand.md says. The node has no network.
+a_person_carries() {
+  local name=carried.example.com
+  direct "$name"
+  sed -i -e '/^ca_file = /d' -e 's/^\[puppet\]/trust_on_first_use = true\n[puppet]/' "$WORK/enlist.toml"
+  apart csr --by-hand >"$SERVER/ca/requests/$name.pem"
+  check "direct: carried: the request is made without a network" equal "$CODE" 0
+  check "direct: carried: the server finds and signs it" "$HERE/puppet-server" sign "$SERVER" "$name"
+  (cd "$SERVER/ca" && cat "signed/$name.pem" ca_crt.pem ca_crl.pem) >"$WORK/$name.answer"
+  apart accept "$WORK/$name.answer" >/dev/null
+  check "direct: carried: the answer is accepted without a network" equal "$CODE" 0
+  check "direct: carried: OpenSSL agrees, with the revocation lists" openssl verify -crl_check_all \
+    -purpose sslclient -CAfile "$SSL/certs/ca.pem" -CRLfile "$SSL/crl.pem" "$SSL/certs/$NAME.pem"
+  runs "carried by a person"
+}
+
+# apart COMMAND...: enlist in a network of its own, which has nothing in it; the exit code in $CODE.
+apart() {
+  local alone=(unshare --net)
+  ((EUID == 0)) || alone=(unshare --map-root-user --net)
+  CODE=0
+  "${alone[@]}" "$ENLIST" "$@" --config "$WORK/enlist.toml" --root "$ROOT" 2>"$WORK/said" </dev/null || CODE=$?
 }
 
 the_list_signs() {
