@@ -12,6 +12,7 @@ use std::path::PathBuf;
 
 use enlist::config::schema::{Form, SETTINGS};
 use enlist::config::settings::target_ids;
+use enlist::fault::Kind;
 use enlist::host::aws::variables;
 
 /// The part about the environment. It is written by hand, because the order matters.
@@ -185,6 +186,39 @@ fn every_link_of_a_page_leads_to_a_file() {
         }
     }
     assert!(links > 50, "{links}");
+}
+
+/// The README has a row for each command and each exit code. The man page has the same commands from the program, and the exit
+/// codes from the README.
+#[test]
+fn the_readme_has_every_command_and_every_exit_code() {
+    let readme = fs::read_to_string("README.md").unwrap();
+    let run = std::process::Command::new(env!("CARGO_BIN_EXE_enlist")).arg("--help").output();
+    let help = String::from_utf8(run.unwrap().stdout).unwrap();
+    let (_, commands) = help.split_once("\nCommands:\n").unwrap();
+    let commands = commands.lines().take_while(|line| !line.is_empty());
+    // A long description goes on in the next line.
+    let commands = commands.filter(|line| !line.starts_with("   "));
+    let names: Vec<&str> = commands.filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(names.len() > 12, "{names:?}");
+    for name in names.iter().filter(|name| **name != "help") {
+        assert!(readme.contains(&format!("\n| `enlist {name}")), "{name} is not in README.md");
+    }
+    for kind in [
+        Kind::Usage,
+        Kind::Data,
+        Kind::Rejected,
+        Kind::Invariant,
+        Kind::Host,
+        Kind::Transient,
+        Kind::Protocol,
+        Kind::Denied,
+        Kind::Config,
+    ] {
+        let row = format!("\n| {} | {} | ", kind.exit_code(), kind.word());
+        assert!(readme.contains(&row), "{row} is not in README.md");
+        assert!(help.contains(&format!("{} ", kind.exit_code())), "{row} is not in the help");
+    }
 }
 
 /// Decisions are cited by their number, so each has one of its own, the same in its name and its title.

@@ -140,7 +140,7 @@ texts() {
     check "renders without a warning: $(basename "$page")" \
       empty "$(LC_ALL=C.UTF-8 MANWIDTH=80 man --warnings -E UTF-8 -l -Tutf8 -Z "$page" 2>&1 >/dev/null)"
   done
-  for page in $("$PROGRAM" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' | grep -v '^help$'); do
+  for page in $("$PROGRAM" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z-]*\) .*/\1/p' | grep -v '^help$'); do
     quietly "a man page for $page" test -s "$share/man/man1/enlist-$page.1.gz"
   done
   check "completions: bash reads them" bash -n "$share/bash-completion/completions/enlist"

@@ -10,27 +10,13 @@ use enlist::cli::Cli;
 use enlist::cli::autosign::{PROGRAM, Program, SETTINGS};
 use enlist::config::schema::{self, variable};
 use enlist::config::settings::target_ids;
-use enlist::fault::Kind;
 
 use crate::Outcome;
 use crate::defaults::form;
 
 const MANUAL: &str = "enlist";
 
-const EXIT: [(Kind, &str); 9] = [
-    (Kind::Usage, "bad arguments"),
-    (Kind::Data, "unacceptable key or certificate: wrong key, name or CA, expired, not PEM"),
-    (Kind::Rejected, "the authority rejected the request"),
-    (Kind::Invariant, "a bug in enlist, or a damaged record"),
-    (Kind::Host, "disk, permissions, or a lock that another process holds"),
-    (
-        Kind::Transient,
-        "the budget is spent: network, 5xx, throttling, a server that is not HEALTHY",
-    ),
-    (Kind::Protocol, "an answer that is not one of the API's"),
-    (Kind::Denied, "credentials that are missing, expired, or refused by IAM"),
-    (Kind::Config, "invalid settings, or a file with the wrong owner or mode"),
-];
+const README: &str = include_str!("../../../README.md");
 
 /// In the order in which they are merged.
 const SETTINGS_FILES: [(&str, &str); 4] = [
@@ -105,11 +91,7 @@ fn top_page(top: &clap::Command, date: &str, source: &str) -> Outcome<String> {
         })
         .collect();
     list(&mut text, "COMMANDS", &commands);
-    let codes = EXIT.map(|(kind, what)| (kind.exit_code().to_string(), what.to_owned()));
-    let joined = [("0".to_owned(), "joined, or already joined".to_owned())];
-    let interrupted =
-        [("130".to_owned(), "Ctrl-C: the same command continues where this one was".to_owned())];
-    list(&mut text, "EXIT STATUS", &[&joined[..], &codes[..], &interrupted[..]].concat());
+    list(&mut text, "EXIT STATUS", &exit_codes()?);
     let files: Vec<(String, String)> = SETTINGS_FILES.iter().chain(&FILES).map(owned).collect();
     list(&mut text, "FILES", &files);
     section(&mut text, "ENVIRONMENT", |roff| {
@@ -154,6 +136,19 @@ fn autosign_page(date: &str, source: &str) -> Outcome<String> {
         roff.text([bold("enlist"), roman("(1), "), bold("enlist.toml"), roman("(5)")]);
     });
     Ok(text)
+}
+
+/// The table of the README, so that both say the same.
+fn exit_codes() -> Outcome<Vec<(String, String)>> {
+    let (_, table) = README.split_once("\n## Exit codes\n").ok_or("README.md has no exit codes")?;
+    let rows = table.lines().skip_while(|line| line.is_empty());
+    let rows = rows.take_while(|line| line.starts_with('|')).skip(2);
+    let cells = |row: &str| -> Option<(String, String)> {
+        let mut cells = row.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned());
+        Some((cells.next()?, cells.nth(1)?))
+    };
+    let codes: Vec<_> = rows.filter_map(cells).collect();
+    if codes.len() < 11 { Err("exit codes are missing in README.md".into()) } else { Ok(codes) }
 }
 
 fn settings_page(date: &str, source: &str) -> String {
