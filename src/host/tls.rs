@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use rustls::CertificateError;
+use rustls::{CertificateError, OtherError};
 
 use crate::fault::{Fault, Kind, chain};
 use crate::text;
@@ -14,12 +14,25 @@ pub enum Reason {
     Time(String),
     /// The certificate will not be accepted later either.
     Certificate(String),
+    /// The certificate is for other names.
+    Name(String),
     /// The CA has revoked the certificate.
     Revoked,
     /// The CA's revocation lists don't tell whether the certificate is revoked.
     Lists(String),
     /// Anything else, such as another protocol or a connection that ended.
     Other(String),
+}
+
+/// A chain that leads to no CA that is trusted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the certificate is signed by an unknown CA, {issuer} (SHA-256 of the last certificate that was sent: {sent}; of what is trusted: {trusted})"
+)]
+pub struct UnknownCa {
+    pub issuer: String,
+    pub sent: String,
+    pub trusted: String,
 }
 
 /// What went wrong, if a call failed because of TLS.
@@ -65,13 +78,20 @@ fn of_certificate(reason: &CertificateError) -> Reason {
         CertificateError::BadSignature => Reason::Certificate(
             "the certificate is from another authority of the same name".to_owned(),
         ),
-        CertificateError::Other(other) => Reason::Certificate(of_another(&other.to_string())),
+        CertificateError::NotValidForNameContext { .. } => {
+            Reason::Name(format!("the certificate is not accepted: {reason}"))
+        }
+        CertificateError::Other(other) => Reason::Certificate(of_another(other)),
         other => Reason::Certificate(format!("the certificate is not accepted: {other}")),
     }
 }
 
 /// An error of webpki that rustls has no variant for.
-fn of_another(name: &str) -> String {
+fn of_another(other: &OtherError) -> String {
+    if let Some(unknown) = other.0.downcast_ref::<UnknownCa>() {
+        return unknown.to_string();
+    }
+    let name = other.to_string();
     if name.contains("CaUsedAsEndEntity") {
         return "the certificate is a CA's own, which a server can't use: give the server a certificate that the CA has signed".to_owned();
     }
@@ -96,6 +116,11 @@ pub fn fault(reason: &Reason, action: &str, on: String, place: &str, if_untruste
             "wait until this node's clock is set; if the clock is right, renew the endpoint's certificate",
         ),
         Reason::Certificate(said) => (Kind::Config, said, if_untrusted),
+        Reason::Name(said) => (
+            Kind::Config,
+            said,
+            "name the server by one of these names in the settings, or give it a certificate that has this name too",
+        ),
         Reason::Revoked => (Kind::Data, REVOKED, if_untrusted),
         Reason::Lists(said) => (Kind::Data, said, if_untrusted),
         Reason::Other(said) => (

@@ -86,6 +86,12 @@ impl CertificateError {
     }
 }
 
+/// Who has signed a certificate in DER.
+#[must_use]
+pub fn issuer_of(der: &[u8]) -> Option<String> {
+    parse(der).map(|certificate| certificate.issuer().to_string())
+}
+
 /// Whether a certificate in DER names itself as its issuer.
 pub(super) fn is_root(der: &[u8]) -> bool {
     parse(der).is_some_and(|ca| ca.subject() == ca.issuer())

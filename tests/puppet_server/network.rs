@@ -1,5 +1,6 @@
 //! The way to the server: proxies, IPv6 addresses, redirects, and servers that have too much to do.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -7,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use enlist_emulator::control::Autosign;
 
 use super::common::server::{Server, whole};
-use super::common::{self, Node, expect, run};
-use super::{enlist, node, node_at, port, settings};
+use super::common::{self, Node, expect, openssl, run, text};
+use super::{asked, enlist, node, node_at, port, settings};
 
 /// The name of the server that a proxy is asked for. It is no name of this machine.
 const ELSEWHERE: &str = "puppet-test.example";
@@ -147,4 +148,35 @@ fn a_server_with_too_much_to_do_is_asked_again() {
         expect(&enlist(&node, &["join"]), 0, &["retrying in"]);
         assert_eq!(node.asked("PutCertificateRequest"), 2);
     }
+}
+
+#[test]
+fn a_server_of_another_ca_or_another_name_is_described() {
+    let node = node(Autosign::On, &[]);
+    let made = tempfile::tempdir().unwrap();
+    let (key, other) = (made.path().join("key"), made.path().join("ca.pem"));
+    openssl(&["genpkey", "-algorithm", "RSA", "-out", text(&key)]);
+    let request = ["req", "-x509", "-new", "-subj", "/CN=The other CA", "-key", text(&key)];
+    openssl(&[&request[..], &["-out", text(&other)]].concat());
+    let ours = fs::read_to_string(&other).unwrap();
+    node.write("ca.pem", &ours);
+    let said = enlist(&node, &["join"]);
+    let digest = |pem: &str| enlist::pki::public_key::sha256(pem::parse(pem).unwrap().contents());
+    // The server sends its own certificate and the signing CA's.
+    let sent = node.emulator.ca_bundle();
+    let root = "CN=Puppet Root CA: puppet-test";
+    expect(&said, 78, &["unknown CA", root, &digest(&ours), &digest(&sent), "ca_file is the CA"]);
+
+    assert!(asked(&node).is_empty());
+
+    // An address of this machine that the certificate does not have.
+    let node = node_at("127.0.0.2:0", Autosign::On, &[]);
+    node.settings(&settings(&node, "\"127.0.0.2\"", "30s"));
+    let said = enlist(&node, &["join"]);
+    expect(
+        &said,
+        78,
+        &["only valid for", "\"localhost\"", "name the server by one of these names"],
+    );
+    assert!(asked(&node).is_empty());
 }

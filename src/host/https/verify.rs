@@ -12,7 +12,8 @@ use rustls::crypto::{
 use rustls::server::VerifierBuilderError;
 use rustls::time_provider::TimeProvider;
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore,
+    SignatureScheme,
 };
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{
@@ -22,8 +23,10 @@ use rustls_pki_types::{
 use super::connect::{name_of, refused};
 use super::{HttpsError, Identity, Server, Trust};
 use crate::host::net::{HttpClients, Since1970};
-use crate::host::tls::Reason;
+use crate::host::tls::{Reason, UnknownCa};
+use crate::pki::certificate::issuer_of;
 use crate::pki::crl::Revocation;
+use crate::pki::public_key::sha256;
 
 /// The TLS settings for a server.
 ///
@@ -86,6 +89,13 @@ fn verifier(
             (roots(&pem), None)
         }
     };
+    let trusted = match trust {
+        Trust::Ca(pem) | Trust::CaAndLists(pem, _) => {
+            let ders = CertificateDer::pem_slice_iter(pem.as_bytes()).flatten();
+            ders.map(|der| sha256(&der)).collect::<Vec<_>>().join(", ")
+        }
+        Trust::System | Trust::Unchecked => "the CAs of this system".to_owned(),
+    };
     let (pem, revocation) =
         lists.map_or(("", Revocation::Chain), |it| (it.pem.as_str(), it.revocation));
     let lists = CertificateRevocationListDer::pem_slice_iter(pem.as_bytes()).flatten();
@@ -99,7 +109,7 @@ fn verifier(
         }
     };
     match builder.with_crls(lists).build() {
-        Ok(verifier) => Ok(verifier),
+        Ok(verifier) => Ok(Arc::new(Telling { verifier, trusted })),
         Err(VerifierBuilderError::InvalidCrl(why)) => {
             Err(refused(&rustls::Error::InvalidCertRevocationList(why)))
         }
@@ -119,6 +129,61 @@ fn roots(pem: &[u8]) -> RootCertStore {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(CertificateDer::pem_slice_iter(pem).flatten());
     roots
+}
+
+/// Names the CA where it is unknown.
+#[derive(Debug)]
+struct Telling {
+    verifier: Arc<WebPkiServerVerifier>,
+    /// The digests of what is trusted.
+    trusted: String,
+}
+
+impl ServerCertVerifier for Telling {
+    fn verify_server_cert(
+        &self,
+        own: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let verified = self.verifier.verify_server_cert(own, others, name, ocsp, now);
+        verified.map_err(|error| match error {
+            rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+                let last = others.last().unwrap_or(own);
+                let unknown = UnknownCa {
+                    issuer: issuer_of(last).unwrap_or_else(|| "which can't be read".to_owned()),
+                    sent: sha256(last),
+                    trusted: self.trusted.clone(),
+                };
+                CertificateError::Other(OtherError(Arc::new(unknown))).into()
+            }
+            error => error,
+        })
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.verifier.verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.verifier.verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.verifier.supported_verify_schemes()
+    }
 }
 
 /// Takes any certificate, for a first fetch whose result is checked afterwards.
