@@ -45,6 +45,7 @@ fn host_name(root: &Root) -> String {
 
 /// The name in /etc/hostname: comments, blank lines and a final dot are skipped (hostname(5)).
 fn first_word(text: &str) -> Option<String> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let line =
         text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'))?;
     let name = line.trim_end_matches('.');
@@ -115,6 +116,7 @@ mod tests {
     fn comments_blank_lines_and_a_final_dot_are_skipped() {
         assert_eq!(first_word("# set by hand\n\n web1. \n").as_deref(), Some("web1"));
         assert_eq!(first_word("# nothing\n.\n"), None);
+        assert_eq!(first_word("\u{feff}web1\r\n").as_deref(), Some("web1"));
     }
 
     #[test]

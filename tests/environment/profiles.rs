@@ -76,6 +76,16 @@ fn a_malformed_value_of_a_profile_is_named_with_file_and_profile() {
     assert!(!run.stderr.contains("s3 cret"));
     let run = with_profile(&node, &["join"], "[default\nregion = x\n", "");
     expect(&run, 78, &["can't be parsed", "/home/.aws/config", "line 1"]);
+    for (text, words) in [
+        (&b"[default]\n# M\xfcller\nregion = x\n"[..], "write the file in UTF-8"),
+        (b"\xef\xbb\xbf[default]\r\nregion = EU\r\n", "region can't be \"EU\""),
+    ] {
+        node.write("home/.aws/config", "");
+        std::fs::write(node.path("home/.aws/config"), text).unwrap();
+        let mut command = node.command(&["join"]);
+        command.env_remove("AWS_REGION").env("HOME", node.path("home"));
+        expect(&ended(&mut command), 78, &[words, "/home/.aws/config"]);
+    }
     let chain = "[default]\nrole_arn = arn:aws:iam::123456789012:role/x\nsource_profile = b\n[profile b]\nrole_arn = arn:aws:iam::123456789012:role/y\nsource_profile = default\n";
     expect(&with_profile(&node, &["join"], chain, ""), 78, &["leads back to itself"]);
     let services = "[default]\nservices = s\n[services s]\nopsworkscm =\n  endpoint_url = nope\n";
@@ -97,6 +107,9 @@ fn a_missing_profile_is_an_error_that_names_the_others() {
     let mut command = node.command(&["join"]);
     command.env("HOME", node.path("home")).env("AWS_PROFILE", "wbe");
     expect(&ended(&mut command), 78, &["no AWS profile \"wbe\"", "AWS_PROFILE", "web"]);
+    let mut command = node.command(&["join"]);
+    command.env("HOME", node.path("home")).env("AWS_PROFILE", "my web");
+    expect(&ended(&mut command), 78, &["no AWS profile \"my web\"", "without blanks"]);
 }
 
 #[test]

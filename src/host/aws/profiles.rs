@@ -121,12 +121,14 @@ impl Profiles {
         known.sort_unstable();
         known.dedup();
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        Fault::new(
-            Kind::Config,
-            format!("there is no AWS profile {:?}, which {by} names", Rule::Line.shown(name)),
-            read,
-            format!("correct {by} or add the profile; there are: {}", Rule::Line.shown(&known)),
-        )
+        let todo = if name.contains(char::is_whitespace) {
+            "give the profile a name without blanks: the AWS SDKs read no other".to_owned()
+        } else {
+            format!("correct {by} or add the profile; there are: {}", Rule::Line.shown(&known))
+        };
+        let what =
+            format!("there is no AWS profile {:?}, which {by} names", Rule::Line.shown(name));
+        Fault::new(Kind::Config, what, read, todo)
     }
 
     /// A key of a profile. An empty value counts as unset.
@@ -190,7 +192,9 @@ fn load_one(
         .because(&error)
     })?;
     let Some(text) = text else { return Ok(None) };
-    let files = EnvConfigFiles::builder().with_contents(kind, text).build();
+    // Some editors write a byte-order mark, which the parser takes for a part of the first line.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let files = EnvConfigFiles::builder().with_contents(kind, text.to_owned()).build();
     // It is ready at once: the content is given, and no file or variable is read.
     let parsed = aws_config::profile::load(
         &Fs::from_slice(&[]),

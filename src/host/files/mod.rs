@@ -124,7 +124,7 @@ pub fn read_bounded(root: &Root, path: &str, largest: u64) -> io::Result<Vec<u8>
 /// # Errors
 /// As for [`read_bounded`], and if it is not UTF-8.
 pub fn read_text(root: &Root, path: &str, largest: u64) -> io::Result<String> {
-    String::from_utf8(read_bounded(root, path, largest)?).map_err(io::Error::other)
+    String::from_utf8(read_bounded(root, path, largest)?).map_err(not_text)
 }
 
 /// Reads a file that decides what this program does: settings, and files that they name. Only root
@@ -138,7 +138,11 @@ pub fn read_trusted_text(root: &Root, path: &str, largest: u64) -> io::Result<St
         return Ok(String::new());
     }
     let found = read_whole(root, path, Purpose::Trusted, largest)?;
-    String::from_utf8(found.content).map_err(io::Error::other)
+    String::from_utf8(found.content).map_err(not_text)
+}
+
+fn not_text(error: std::string::FromUtf8Error) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
 /// Likewise, as bytes.
