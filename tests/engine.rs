@@ -118,6 +118,48 @@ fn a_line_that_puppet_cannot_read_is_named_before_any_request() {
     assert_eq!(node.asked("AssociateNode"), 0);
 }
 
+#[test]
+fn options_of_the_agents_unit_are_found_before_any_request() {
+    let drop_in = "etc/systemd/system/puppet.service.d/ours.conf";
+    for (path, text, words) in [
+        (
+            "etc/systemd/system/puppet.service",
+            "[Service]\nExecStart=/opt/puppetlabs/puppet/bin/puppet agent --config /x/p.conf\n",
+            "line 2: ExecStart has --config /x/p.conf",
+        ),
+        (
+            drop_in,
+            "[Service]\nExecStart=\nExecStart=/opt/puppetlabs/puppet/bin/puppet agent --ssldir=/x\n",
+            "line 3: ExecStart has --ssldir /x",
+        ),
+        (
+            drop_in,
+            "[Service]\nEnvironment=\"PUPPET_EXTRA_OPTS=--server other\"\n",
+            "line 2: PUPPET_EXTRA_OPTS has --server other",
+        ),
+        (
+            "etc/own",
+            "PUPPET_EXTRA_OPTS='--certname other'\n",
+            "line 1: PUPPET_EXTRA_OPTS has --certname other",
+        ),
+    ] {
+        let node = Node::new();
+        node.write(
+            "usr/lib/systemd/system/puppet.service",
+            "[Service]\nEnvironmentFile=-/etc/own\nExecStart=/opt/puppetlabs/puppet/bin/puppet agent $PUPPET_EXTRA_OPTS --no-daemonize\n",
+        );
+        // An older drop-in of the same name counts less.
+        node.write("usr/lib/systemd/system/puppet.service.d/ours.conf", "[Service]\nNice=1\n");
+        node.write(path, text);
+        expect(&node, &["join"], 74, &[path, words, "the authority was not asked"]);
+        assert_eq!(node.asked("AssociateNode"), 0, "{words}");
+        fs::remove_file(node.path(path)).unwrap();
+        node.join();
+        node.write(path, text);
+        expect(&node, &["join"], 74, &[path, words]);
+    }
+}
+
 /// Puppet prints the other path, but continues to read this file.
 #[test]
 fn a_puppet_conf_that_names_another_path_for_itself_is_an_error() {

@@ -10,6 +10,7 @@ mod install;
 pub mod psych;
 pub mod reading;
 pub mod service;
+pub mod unit;
 pub mod variables;
 mod version;
 mod yaml;

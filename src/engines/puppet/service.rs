@@ -1,4 +1,5 @@
-//! The options that the packages' systemd unit gives the agent: `PUPPET_EXTRA_OPTS`, from a file.
+//! The options that the agent's service gives it, where its unit is not known: `PUPPET_EXTRA_OPTS`, from
+//! the files that the packages' unit reads.
 
 use super::agent_settings::is_compared;
 use super::reading::unquoted;
@@ -35,7 +36,16 @@ pub fn service_options(files: &[OptionsFile]) -> Vec<ServiceOption> {
         set.last().map(|(line, value)| (file, line, unquoted(value.trim()).to_owned()))
     });
     let Some((file, line, value)) = found else { return Vec::new() };
-    let mut words = value.split_whitespace().peekable();
+    let place = format!("{}, line {line}: PUPPET_EXTRA_OPTS", file.path);
+    options_in(value.split_whitespace(), &place)
+}
+
+/// The options among these words that set compared settings. `place` says where the words are.
+pub(super) fn options_in<'a>(
+    words: impl Iterator<Item = &'a str>,
+    place: &str,
+) -> Vec<ServiceOption> {
+    let mut words = words.peekable();
     let mut options = Vec::new();
     while let Some(word) = words.next() {
         let Some(option) = word.strip_prefix("--") else { continue };
@@ -47,8 +57,7 @@ pub fn service_options(files: &[OptionsFile]) -> Vec<ServiceOption> {
             ),
         };
         if let Some(value) = given.filter(|_| is_compared(name)) {
-            let place =
-                format!("{}, line {line}: PUPPET_EXTRA_OPTS has --{name} {value}", file.path);
+            let place = format!("{place} has --{name} {value}");
             options.push(ServiceOption { argument: format!("--{name}={value}"), place });
         }
     }

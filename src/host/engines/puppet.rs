@@ -3,6 +3,7 @@
 //! `puppet config print` takes most of a second, because it starts Ruby. So it runs once per join, and
 //! later only when something changed that its answer depends on (decision 0010).
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,7 @@ use super::puppet_version;
 use crate::engines::inspection::Diversion;
 use crate::engines::puppet::agent_settings::{self, Expected, Printed, Problem, arguments};
 use crate::engines::puppet::service::{OPTIONS_FILES, OptionsFile, ServiceOption, service_options};
+use crate::engines::puppet::unit::{self, Unit};
 use crate::engines::puppet::{PuppetSite, PuppetWanted};
 use crate::engines::puppet::{reading, variables};
 use crate::fault::Fault;
@@ -114,20 +116,21 @@ pub fn foresee(root: &Root, expected: &Expected) -> Result<Vec<String>, Fault> {
         problems.extend(Some(blamed).filter(|_| !is_ours));
     }
     problems.extend(other_conf(root, expected));
-    for option in options(root) {
-        let (name, value) =
-            option.argument.trim_start_matches('-').split_once('=').unwrap_or_default();
+    problems.extend(overriding(expected, options(root)));
+    Ok(problems)
+}
+
+/// The options of the agent's service that override the settings, as far as one option tells.
+fn overriding(expected: &Expected, options: Vec<ServiceOption>) -> Vec<String> {
+    let overrides = |option: &ServiceOption| {
+        let argument = option.argument.trim_start_matches('-');
+        let (name, value) = argument.split_once('=').unwrap_or_default();
         let mut printed = Printed::default();
         printed.values.insert(name.to_owned(), value.to_owned());
-        if expected
-            .differences(&printed)
-            .iter()
-            .any(|difference| difference.setting == name && difference.found == value)
-        {
-            problems.push(option.place);
-        }
-    }
-    Ok(problems)
+        let differences = expected.differences(&printed);
+        differences.iter().any(|found| found.setting == name && found.found == value)
+    };
+    options.into_iter().filter(overrides).map(|option| option.place).collect()
 }
 
 /// A line in `puppet.conf` that sets another confdir or config file. Puppet prints that value, but reads
@@ -238,7 +241,10 @@ impl Seen {
         let read = expected.read(&self.text);
         let corrected =
             |problem: &Problem| Diversion { place: problem.0.clone(), is_corrected: true };
-        let problems = read.iter().map(|(_, problem)| corrected(problem)).collect();
+        let options = overriding(expected, self.options.clone());
+        let uncorrected = |place| Diversion { place, is_corrected: false };
+        let problems = options.into_iter().map(uncorrected);
+        let problems = problems.chain(read.iter().map(|(_, problem)| corrected(problem))).collect();
         (problems, read.into_iter().map(|(correction, _)| correction).collect())
     }
 
@@ -302,10 +308,30 @@ fn unreadable(expected: &Expected, text: &str) -> Option<String> {
     Some(format!("{conf}, line {line}: {why}"))
 }
 
+/// The options that the agent's service gives it: by its unit, or where there is none by the packages'.
 fn options(root: &Root) -> Vec<ServiceOption> {
-    let file = |path: &&str| Some(OptionsFile { text: root.text(path)?, path: (*path).to_owned() });
-    let files: Vec<OptionsFile> = OPTIONS_FILES.iter().filter_map(file).collect();
-    service_options(&files)
+    let file = |path: &str| Some(OptionsFile { text: root.text(path)?, path: path.to_owned() });
+    let mut directories = unit::DIRECTORIES.iter();
+    let main = directories.find_map(|directory| file(&format!("{directory}/{}", unit::NAME)));
+    let Some(main) = main else {
+        let files: Vec<OptionsFile> = OPTIONS_FILES.into_iter().filter_map(file).collect();
+        return service_options(&files);
+    };
+    // Of drop-ins with the same name, that of the first directory counts.
+    let mut drop_ins = BTreeMap::new();
+    for directory in unit::DIRECTORIES.map(|directory| format!("{directory}/{}.d", unit::NAME)) {
+        for name in files::names(root, &directory).unwrap_or_default() {
+            if name.strip_suffix(".conf").is_some() {
+                drop_ins.entry(name).or_insert_with_key(|name| format!("{directory}/{name}"));
+            }
+        }
+    }
+    let files: Vec<OptionsFile> =
+        std::iter::once(main).chain(drop_ins.values().filter_map(|path| file(path))).collect();
+    let unit = Unit::parse(&files);
+    let read: Vec<OptionsFile> =
+        unit.environment_files.iter().filter_map(|path| file(path)).collect();
+    unit.options(&read)
 }
 
 /// Puppet's program, where it is on the running system and may be run.
