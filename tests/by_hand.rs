@@ -121,7 +121,12 @@ fn an_answer_is_checked_like_any_other() {
     let strangers = ca.sign(&request(NAME));
     let revoked = ca.sign(&csr);
     ca.revoke(&revoked);
-    let cases: [(String, &[&str]); 10] = [
+    // A key in a refused answer does not take the place of the node's own.
+    let foreign = fs::read_to_string(key.path()).unwrap();
+    let cases: [(String, &[&str]); 13] = [
+        (format!("{foreign}{good}"), &["certificate was refused", "key"]),
+        (format!("{foreign}{strangers}{bundle}"), &["no revocation list", "ca_crl.pem"]),
+        (format!("{foreign}{bundle}{list}"), &["no certificate of this node"]),
         (String::new(), &["not the answer", "no PEM block"]),
         (csr.clone(), &["not the answer", "certificate request"]),
         (good.replace("END CERT", "ENT CERT"), &["not the answer", "cut short"]),

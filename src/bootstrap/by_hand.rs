@@ -2,8 +2,9 @@
 //! not asked. What it has granted is checked and installed as in any join. Pure.
 
 use super::{Bootstrap, Effect, Key, Now, Outcome, Phase, PhaseName, StepKind};
-use crate::engines::{EngineRecord, KeySpec};
+use crate::engines::{EngineRecord, KeyReport, KeySpec, NodeContext};
 use crate::fault::{Fault, Kind};
+use crate::pki::private_key::PrivateKey;
 use crate::targets::{Carried, invariant};
 
 /// What a person does.
@@ -65,6 +66,19 @@ impl Bootstrap {
     pub(super) fn takes_key(&self) -> bool {
         let is_free = matches!(self.journal.working.phase, Phase::New | Phase::Requested);
         is_free && self.answer().is_some_and(|answer| answer.private_key.is_some())
+    }
+
+    /// Judges an answer with the key that it brings, before that key takes the place of another.
+    pub(super) fn check_brought(&self, now: Now) -> Result<(), Fault> {
+        let Some(answer) = self.answer().filter(|_| self.takes_key()) else { return Ok(()) };
+        let Some(key) = &answer.private_key else { return Ok(()) };
+        let key = PrivateKey::from_pem(key.expose().as_bytes()).map_err(|error| {
+            let what = "the private key that was carried here can't be used";
+            Fault::new(Kind::Data, what, self.on(), error.advice()).cause(error.to_string())
+        })?;
+        let report = KeyReport { public: key.public().clone(), csr: None, is_installed: false };
+        let node = NodeContext { key: Some(&report), ..self.node()? };
+        self.plan.target.grant_by_hand(&node, answer, now.unix).map(drop)
     }
 
     /// The key of an answer: the one that was carried here, else the one that the request was made with.

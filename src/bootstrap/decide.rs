@@ -156,6 +156,7 @@ impl Bootstrap {
             self.request = Request::Whole(None);
             return Ok(None);
         };
+        self.check_brought(now)?;
         let record = &self.journal.working;
         let must_exist = record.former.is_some() && record.former_key().is_none();
         let is_plain = spec.challenge_password.is_none() && spec.proof == Proof::None;
