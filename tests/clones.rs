@@ -293,6 +293,23 @@ fn a_leave_on_a_copy_does_not_remove_the_original() {
     assert_eq!(list(&node.emulator.state(), "associations").len(), 1);
 }
 
+/// Nor does it name the command that removes the original.
+#[test]
+fn a_local_leave_on_a_copy_clears_the_copy_alone() {
+    let node = on_premises();
+    for option in ["--local", "--force"] {
+        let copied = Copied::of(&node);
+        copied.write(BOARD, OTHER_UUID);
+        let mut command = common::bare(&["leave", option, "--root", text(copied.root.path())]);
+        command.envs(node.emulator.env()).env_remove("AWS_EC2_METADATA_SERVICE_ENDPOINT");
+        let run = run(&mut command);
+        common::expect(&run, 0, &["the other machine stays a member", OTHER_UUID.trim()]);
+        assert!(!run.stdout.contains("remains"), "{}", run.stdout);
+        assert!(!copied.root.path().join("var/lib/enlist/opsworks-cm/record.json").exists());
+        assert_eq!(list(&node.emulator.state(), "associations").len(), 1);
+    }
+}
+
 /// A repair or a renewal is of a membership that is there, so it makes no new one.
 #[test]
 fn a_repair_or_a_renewal_on_a_copy_is_refused() {

@@ -14,7 +14,7 @@ use super::steps::Steps;
 use super::{Effect, Event, Now, Outcome, Phase, Record, StateMachine, Status, StepKind};
 use crate::engines::{Authority, Engine, Engines, FactsWanted, Installed, Item, Observed};
 use crate::facts::Facts;
-use crate::facts::machine::Difference;
+use crate::facts::machine::{Difference, MachineIdentity};
 use crate::fault::{Fault, Kind, Shows};
 use crate::targets::{Answer, Departure, LONGEST_POLL, Question, Target, invariant, state_dir};
 
@@ -31,6 +31,8 @@ pub struct Leave {
     is_forced: bool,
     /// What a person has to do at the authority.
     remains: Option<String>,
+    /// The machine that leaves, for a leave that asks nobody.
+    machine: Option<MachineIdentity>,
 }
 
 /// How far the leave is.
@@ -77,6 +79,7 @@ impl Leave {
             progress,
             is_forced: false,
             remains: None,
+            machine: None,
         };
         // A person has carried the messages, because this node can't reach the authority.
         if leave.journal.working.phase == Phase::Requested && !leave.journal.has_ended() {
@@ -87,6 +90,13 @@ impl Leave {
         }
         leave.decide(now);
         leave
+    }
+
+    /// Tells which machine leaves. Without it, a leave that asks nobody takes the record for this machine's.
+    #[must_use]
+    pub fn of_machine(mut self, machine: MachineIdentity) -> Self {
+        self.machine = Some(machine);
+        self
     }
 
     /// Clears this node also if the authority can't be told: once the budget is spent, or at once where
@@ -110,7 +120,13 @@ impl Leave {
 
     fn clear_alone(&mut self, now: Now, why: &str) {
         let record = &self.journal.working;
-        let was_attempted = record.may_be_known();
+        let other = self.machine.as_ref().and_then(|here| record.other_machine(here));
+        // On a copied disk, the authority has the other machine, which is to stay.
+        let was_attempted = record.may_be_known() && other.is_none();
+        let why = match other {
+            Some(difference) => format!("{why}; the other machine stays a member ({difference})"),
+            None => why.to_owned(),
+        };
         let grant = record.current_grant().cloned();
         if was_attempted {
             let has = if record.phase == Phase::Requested { "may have" } else { "still has" };

@@ -10,7 +10,7 @@ use super::{Global, printer};
 use crate::bootstrap::{Leave, Outcome, Record};
 use crate::engines::Grant;
 use crate::fault::Fault;
-use crate::host::Root;
+use crate::host::{Root, facts};
 use crate::targets::state_dir;
 
 /// How long an authority that does not answer is tried with `--force`.
@@ -35,6 +35,7 @@ pub struct Options {
 
 /// Leaving twice, or without having joined, is success.
 pub fn run(global: &Global, options: &Options, progress: &Progress) -> Result<u8, Fault> {
+    let machine = facts::machine(&global.root()?);
     drive::run(
         global,
         (&options.selection, Scope::Members),
@@ -43,7 +44,8 @@ pub fn run(global: &Global, options: &Options, progress: &Progress) -> Result<u8
             let engines = settings.engines.clone();
             let budget = settings.budget;
             let budget = if options.force { budget.min(FORCED_BUDGET) } else { budget };
-            let leave = Leave::new(target, engines, record, budget, seed, now);
+            let leave =
+                Leave::new(target, engines, record, budget, seed, now).of_machine(machine.clone());
             Ok(match (options.local, options.force) {
                 (true, _) => leave.local(now),
                 (_, true) => leave.forced(),

@@ -308,20 +308,30 @@ fn ca_problem(member: &Membership<'_>, text: &str, unix: i64) -> Option<Problem>
     Some(Problem::Foreign)
 }
 
-/// A list of a CA above the node that is not valid now.
+/// What keeps the agent from using its lists, and a list that is not valid now.
 fn lists_problem(
     member: &Membership<'_>,
     lists: &str,
     known: &Known<'_>,
     unix: i64,
 ) -> Option<Problem> {
-    if crl::are_current(lists, unix) {
-        return None;
-    }
     let installed = known.ca.and_then(|ca| CaBundle::from_pem(ca).ok());
     let ca = installed.or_else(|| CaBundle::from_pem(member.ca()?).ok())?;
     let setting = known.conf.and_then(|conf| reading::value_of(conf, "certificate_revocation"));
     let revocation = setting.map(|(_, value)| Revocation::of_setting(&value)).unwrap_or_default();
+    // An agent that does not look at lists does not read them.
+    if revocation != Revocation::Off {
+        if let Err(error) = crl::read(lists) {
+            return Some(Problem::Damaged(error.to_string()));
+        }
+        let error = authority::check(&ca, lists, revocation, unix).err();
+        if let Some(error) = error.filter(|it| it.is_of_list() && !it.is_of_lists_time()) {
+            return Some(Problem::Unusable(error.to_string()));
+        }
+    }
+    if crl::are_current(lists, unix) {
+        return None;
+    }
     let of = |revocation| {
         let error = authority::check(&ca, lists, revocation, unix).err();
         error.filter(AuthorityError::is_of_lists_time)

@@ -67,6 +67,28 @@ fn lists_that_were_bad_when_the_node_asked_are_fetched_again() {
     );
 }
 
+/// The agent refuses such lists in its next run.
+#[test]
+fn damaged_lists_of_a_member_are_found_and_restored() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = node(Autosign::On, &[]);
+    expect(&enlist(&node, &["join"]), 0, &[]);
+    let good = fs::read(node.ssl("crl.pem")).unwrap();
+    let foreign = foreign_list(directory.path());
+    for content in ["hello\n", "", foreign.as_str()] {
+        fs::write(node.ssl("crl.pem"), content).unwrap();
+        let said = enlist(&node, &["status"]);
+        expect(&said, 65, &[]);
+        assert!(
+            said.stdout.contains("is damaged") && said.stdout.contains("enlist repair"),
+            "{said:?}"
+        );
+        expect(&enlist(&node, &["repair"]), 0, &[]);
+        expect(&enlist(&node, &["status"]), 0, &[]);
+        assert_eq!(fs::read(node.ssl("crl.pem")).unwrap(), good);
+    }
+}
+
 /// A list of another CA.
 fn foreign_list(directory: &std::path::Path) -> String {
     let (key, made, config, list) = (
