@@ -32,7 +32,9 @@ pub fn run(global: &Global, options: &Options, progress: &Progress) -> Result<u8
     let ids: Vec<&str> = selected.iter().map(|known| known.id).collect();
     let [known] = selected.as_slice() else {
         let what = "a request is printed for one target";
-        let todo = format!("name one: `enlist csr --target {}`", ids.first().unwrap_or(&"TARGET"));
+        let way = if by_hand { " --by-hand" } else { "" };
+        let id = ids.first().unwrap_or(&"TARGET");
+        let todo = format!("name one: `enlist csr{way} --target {id}`");
         return Err(Fault::new(Kind::Usage, what, ids.join(", "), todo));
     };
     let (target, _) = known.target()?;

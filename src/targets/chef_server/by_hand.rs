@@ -10,8 +10,9 @@ use crate::targets::by_hand::unusable;
 
 impl ChefServer {
     pub(super) fn errand_of(name: &str) -> String {
+        let id = super::ID;
         format!(
-            "save it as {name}.pub, and run `knife client create {name} -d -p {name}.pub`, then `knife client key show {name} default > {name}.answer`; carry {name}.answer here, and run `enlist accept {name}.answer`"
+            "save it as {name}.pub, and run `knife client create {name} -d -p {name}.pub`, then `knife client key show {name} default > {name}.answer`; carry {name}.answer here, and run `enlist accept --target {id} {name}.answer`"
         )
     }
 

@@ -19,8 +19,9 @@ fn answer_of(name: &str) -> String {
 
 impl PuppetServer {
     pub(super) fn errand_of(name: &str) -> String {
+        let id = super::ID;
         format!(
-            "on the server, save it as $(puppet config print csrdir --section server)/{name}.pem, run `puppetserver ca sign --certname {name}`, then {}; carry {name}.answer here, and run `enlist accept {name}.answer`",
+            "on the server, save it as $(puppet config print csrdir --section server)/{name}.pem, run `puppetserver ca sign --certname {name}`, then {}; carry {name}.answer here, and run `enlist accept --target {id} {name}.answer`",
             answer_of(name)
         )
     }
