@@ -57,11 +57,7 @@ fn read(text: &str) -> Result<IamProof, Refusal> {
 /// host is made from the region, below a domain of AWS's, and a rule must allow the region. It need not
 /// be one that is known here: AWS adds regions.
 fn check_host(region: &str, rules: &[&[Pattern]]) -> Result<String, Refusal> {
-    let host = proof::sts_host(region);
-    let host = host.filter(|_| {
-        regions::is_well_formed(region)
-            || rules.iter().any(|rule| rule.iter().any(|pattern| pattern.text() == region))
-    });
+    let host = proof::sts_host(region).filter(|_| regions::is_well_formed(region));
     let host = host.ok_or_else(|| {
         Refusal::data(format!(
             "the iam proof is for {region:?}, which is no region of AWS that STS can be asked in"

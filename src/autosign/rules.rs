@@ -4,6 +4,7 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use sha2::{Digest, Sha256};
 
 use super::check::{Checks, Refusal};
+use super::regions::any_allows;
 use super::request::{Csr, named, text_of};
 use super::settings::{Allowed, Proof, Rule};
 use super::time::apart;
@@ -74,15 +75,11 @@ fn check_role(roles: &[super::Pattern], proven: &Proven) -> Result<String, Refus
 /// Stops other regions, and other partitions of AWS: there, the same account number may be somebody
 /// else's.
 fn check_region(regions: &[super::Pattern], proven: &Proven) -> Result<String, Refusal> {
-    let region = proven.region.as_deref().or(proven.asked_region.as_deref()).unwrap_or("unknown");
-    let is_allowed = if regions.is_empty() {
-        proven.partition.as_deref() == Some("aws")
-    } else {
-        regions.iter().any(|pattern| super::regions::allows(pattern, region))
-    };
-    if is_allowed {
+    let region = proven.region.as_deref().or(proven.asked_region.as_deref());
+    if let Some(region) = region.filter(|region| any_allows(regions, region)) {
         return Ok(region.to_owned());
     }
+    let region = region.unwrap_or("unknown");
     let known: Vec<&str> = regions.iter().map(super::Pattern::text).collect();
     let known = match known.as_slice() {
         [] => "one of the partition aws: name it in regions".to_owned(),
