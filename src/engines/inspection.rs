@@ -319,26 +319,24 @@ fn lists_problem(
     let ca = installed.or_else(|| CaBundle::from_pem(member.ca()?).ok())?;
     let setting = known.conf.and_then(|conf| reading::value_of(conf, "certificate_revocation"));
     let revocation = setting.map(|(_, value)| Revocation::of_setting(&value)).unwrap_or_default();
+    let check = |revocation| authority::check(&ca, lists, revocation, unix).err();
+    let error = check(revocation);
     // An agent that does not look at lists does not read them.
     if revocation != Revocation::Off {
         if let Err(error) = crl::read(lists) {
             return Some(Problem::Damaged(error.to_string()));
         }
-        let error = authority::check(&ca, lists, revocation, unix).err();
-        if let Some(error) = error.filter(|it| it.is_of_list() && !it.is_of_lists_time()) {
+        if let Some(error) = error.as_ref().filter(|it| it.is_of_list() && !it.is_of_lists_time()) {
             return Some(Problem::Unusable(error.to_string()));
         }
     }
-    if crl::are_current(lists, unix) {
-        return None;
-    }
-    let of = |revocation| {
-        let error = authority::check(&ca, lists, revocation, unix).err();
-        error.filter(AuthorityError::is_of_lists_time)
-    };
-    let why = match of(revocation) {
+    let why = match error.filter(AuthorityError::is_of_lists_time) {
         Some(error) => format!("{error}; the agent does not run"),
-        None => authority::not_looked_at(&of(Revocation::Chain)?, revocation),
+        None if crl::are_current(lists, unix) => return None,
+        None => {
+            let unseen = check(Revocation::Chain).filter(AuthorityError::is_of_lists_time)?;
+            authority::not_looked_at(&unseen, revocation)
+        }
     };
     let todo = "if this clock is right, renew the list on the server (Puppet Server 8.4 and later renews its own), then here";
     Some(Problem::NotCurrent { why, todo })
