@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::os::unix::net::UnixListener;
 
 use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags};
@@ -21,7 +21,7 @@ use crate::host::root::Root;
 /// # Errors
 /// If it can't be made or opened, or is not a regular file.
 pub fn open_lock(root: &Root, path: &str) -> io::Result<File> {
-    open_or_create(root, path, OFlags::RDWR, 0o600)
+    open_or_create(root, path, OFlags::RDWR, 0o600).map(|(file, _)| file)
 }
 
 /// Opens a file that exists, to look at its lock.
@@ -42,7 +42,7 @@ pub fn append(root: &Root, path: &str, mode: u32) -> io::Result<File> {
     if let Some(parent) = parent_of(path) {
         open_or_make(root, parent, 0o755, None)?;
     }
-    open_or_create(root, path, OFlags::WRONLY | OFlags::APPEND, mode)
+    open_or_create(root, path, OFlags::WRONLY | OFlags::APPEND, mode).map(|(file, _)| file)
 }
 
 /// Appends one line, and makes the file and its directory if they are missing. A line that was torn, by
@@ -57,23 +57,24 @@ pub fn append_line(root: &Root, path: &str, mode: u32, line: &str) -> io::Result
     if let Some(parent) = parent_of(path) {
         open_or_make(root, parent, 0o755, None)?;
     }
-    let mut file = open_or_create(root, path, OFlags::RDWR | OFlags::APPEND, mode)?;
-    let directory = place(root, path)?.directory;
+    let access = OFlags::RDWR | OFlags::APPEND;
+    let (mut file, directory) = open_or_create(root, path, access, mode)?;
+    let holder = directory.stat();
     // In a sticky directory, others can't replace the file.
-    if directory.stat().st_mode & 0o1002 == 0o002 {
+    if holder.st_mode & 0o1002 == 0o002 {
         return Err(Refusal::forgeable(&root.at(parent_of(path).unwrap_or("/"))));
     }
-    if rustix::fs::fstat(&file)?.st_mode & 0o002 != 0 {
+    rustix::fs::flock(&file, FlockOperation::LockExclusive)?;
+    let metadata = file.metadata()?;
+    if metadata.mode() & 0o002 != 0 {
         return Err(Refusal::forgeable(&root.at(path)));
     }
-    rustix::fs::flock(&file, FlockOperation::LockExclusive)?;
     let mut last = [b'\n'];
-    let length = file.metadata()?.len();
+    let length = metadata.len();
     if let Some(at) = length.checked_sub(1) {
         file.read_exact_at(&mut last, at)?;
     }
     if length == 0 && rustix::process::geteuid().is_root() {
-        let holder = directory.stat();
         let (user, group) = (Uid::from_raw(holder.st_uid), Gid::from_raw(holder.st_gid));
         rustix::fs::fchown(&file, Some(user), Some(group))?;
     }
@@ -89,7 +90,13 @@ pub fn holder(root: &Root, path: &str) -> Option<(bool, String)> {
     Some((walk::is(&stat, FileType::RegularFile), root.account(stat.st_uid)))
 }
 
-fn open_or_create(root: &Root, path: &str, access: OFlags, mode: u32) -> io::Result<File> {
+/// The file, and the directory that it is in.
+fn open_or_create(
+    root: &Root,
+    path: &str,
+    access: OFlags,
+    mode: u32,
+) -> io::Result<(File, OpenDirectory)> {
     let mut place = place(root, path)?;
     if place.stat.is_none() {
         let flags = access | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -97,7 +104,7 @@ fn open_or_create(root: &Root, path: &str, access: OFlags, mode: u32) -> io::Res
         match rustix::fs::openat(&place.directory, &place.name, flags, mode) {
             Ok(fd) => {
                 rustix::fs::fchmod(&fd, mode)?;
-                return Ok(File::from(fd));
+                return Ok((File::from(fd), place.directory));
             }
             // Another process made it meanwhile: open it like any existing file.
             Err(rustix::io::Errno::EXIST) => {
@@ -111,7 +118,7 @@ fn open_or_create(root: &Root, path: &str, access: OFlags, mode: u32) -> io::Res
     if !root.trusts(stat.st_uid) || stat.st_nlink > 1 {
         return Err(Refusal::foreign(root, &place.path(), &stat));
     }
-    Ok(file)
+    Ok((file, place.directory))
 }
 
 /// A lock file that other programs check too. It holds a process id, and is removed when dropped.
