@@ -59,6 +59,17 @@ pub fn time(unix: i64) -> String {
     text.unwrap_or_else(|| format!("{unix} s after 1970"))
 }
 
+/// A URL with the login hidden, if it has one. Any other text as it is.
+#[must_use]
+pub fn without_login(text: &str) -> String {
+    let hidden = text.split_once("://").and_then(|(scheme, rest)| {
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let at = rest.get(..end)?.rfind('@')?;
+        Some(format!("{scheme}://(secret){}", rest.get(at..)?))
+    });
+    hidden.unwrap_or_else(|| text.to_owned())
+}
+
 /// A moment near `now` (both in Unix seconds): hours and minutes in UTC, with the date unless it is today.
 #[must_use]
 pub fn moment(now: i64, at: i64) -> String {

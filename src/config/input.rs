@@ -8,6 +8,7 @@ use super::schema::{self, Form, SETTINGS, Setting};
 use super::settings::target_ids;
 use super::{ConfigError, values};
 use crate::pki::oid;
+use crate::text;
 
 /// Shown in the place of a secret.
 const HIDDEN: &str = "(secret)";
@@ -51,7 +52,7 @@ pub enum Value {
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Text(text) => write!(f, "{:?}", without_login(text)),
+            Self::Text(text) => write!(f, "{:?}", text::without_login(text)),
             Self::Integer(number) => write!(f, "{number}"),
             Self::Boolean(truth) => write!(f, "{truth}"),
             Self::List(list) => write!(f, "{list:?}"),
@@ -68,16 +69,6 @@ impl fmt::Display for Value {
             }
         }
     }
-}
-
-/// A URL with the login hidden, if it has one. Any other text as it is.
-fn without_login(text: &str) -> String {
-    let hidden = text.split_once("://").and_then(|(scheme, rest)| {
-        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        let at = rest.get(..end)?.rfind('@')?;
-        Some(format!("{scheme}://{HIDDEN}{}", rest.get(at..)?))
-    });
-    hidden.unwrap_or_else(|| text.to_owned())
 }
 
 impl fmt::Debug for Value {

@@ -24,6 +24,7 @@ use super::tls::Reason;
 use crate::fault::{Fault, deepest};
 use crate::pki::crl::Lists;
 use crate::targets::address::bracketed;
+use crate::text;
 use connect::connect;
 
 pub(super) use connect::tcp;
@@ -239,13 +240,21 @@ fn of_hyper(error: &hyper::Error) -> HttpsError {
 /// The target of a redirect, without what may be a secret in it: login, query and fragment.
 fn shown_target(location: &str) -> String {
     let place = location.split(['?', '#']).next().unwrap_or_default();
-    let shown = match place.split_once("://") {
-        Some((scheme, rest)) => {
-            let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-            let host = host.rsplit('@').next().unwrap_or_default();
-            format!("{scheme}://{host}{path}")
+    text::line(&text::without_login(place))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown_target;
+
+    #[test]
+    fn a_redirect_is_shown_without_secrets() {
+        for (location, shown) in [
+            ("https://elsewhere.example/path", "https://elsewhere.example/path"),
+            ("https://u:s3cret@x.example/p?token=s3cret#s3cret", "https://(secret)@x.example/p"),
+            ("/login?token=s3cret", "/login"),
+        ] {
+            assert_eq!(shown_target(location), shown);
         }
-        None => place.to_owned(),
-    };
-    crate::text::line(&shown)
+    }
 }
