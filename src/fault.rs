@@ -12,7 +12,17 @@ use serde::{Deserialize, Serialize};
 use crate::text;
 
 /// The kind of a fault decides what the core does about it, and the exit code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Kind {
@@ -356,23 +366,14 @@ pub fn deepest(error: &(dyn Error + 'static)) -> String {
 
 #[cfg(test)]
 mod tests {
+    use strum::VariantArray as _;
+
     use super::Kind;
 
     #[test]
     fn the_units_restart_after_each_fault_that_needs_no_person() {
-        let kinds = [
-            Kind::Usage,
-            Kind::Data,
-            Kind::Rejected,
-            Kind::Invariant,
-            Kind::Host,
-            Kind::Transient,
-            Kind::Protocol,
-            Kind::Denied,
-            Kind::Config,
-        ];
-        let codes = kinds.into_iter().filter(|kind| kind.needs_person()).map(Kind::exit_code);
-        let codes = codes.map(|code| code.to_string()).collect::<Vec<_>>().join(" ");
+        let kinds = Kind::VARIANTS.iter().filter(|kind| kind.needs_person());
+        let codes = kinds.map(|kind| kind.exit_code().to_string()).collect::<Vec<_>>().join(" ");
         let line = format!("\nRestartPreventExitStatus={codes}\n");
         assert!(include_str!("../systemd/enlist.service").contains(&line), "{line}");
         assert!(include_str!("../systemd/enlist-join.service").contains(&line), "{line}");

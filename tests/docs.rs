@@ -14,6 +14,7 @@ use enlist::config::schema::{Form, SETTINGS};
 use enlist::config::settings::target_ids;
 use enlist::fault::Kind;
 use enlist::host::aws::variables;
+use strum::VariantArray as _;
 
 /// The part about the environment. It is written by hand, because the order matters.
 const ENVIRONMENT: &str = r"
@@ -204,17 +205,7 @@ fn the_readme_has_every_command_and_every_exit_code() {
     for name in names.iter().filter(|name| **name != "help") {
         assert!(readme.contains(&format!("\n| `enlist {name}")), "{name} is not in README.md");
     }
-    for kind in [
-        Kind::Usage,
-        Kind::Data,
-        Kind::Rejected,
-        Kind::Invariant,
-        Kind::Host,
-        Kind::Transient,
-        Kind::Protocol,
-        Kind::Denied,
-        Kind::Config,
-    ] {
+    for kind in Kind::VARIANTS {
         let row = format!("\n| {} | {} | ", kind.exit_code(), kind.word());
         assert!(readme.contains(&row), "{row} is not in README.md");
         assert!(help.contains(&format!("{} ", kind.exit_code())), "{row} is not in the help");
