@@ -48,7 +48,7 @@ pub fn clock(unix: i64) -> Fault {
 /// at next.
 pub fn taken_meanwhile(authority: &str) -> Fault {
     let what = "the organization has a client of this name already";
-    let todo = "nothing to do: enlist looks whose it is";
+    let todo = "nothing to do: enlist asks the server whether that client is this node";
     Fault::new(Kind::Transient, what, authority, todo).in_doubt().ends_as(Kind::Rejected)
 }
 

@@ -75,7 +75,7 @@ impl Exchange<'_> {
     }
 
     pub(super) fn no_organization(&self, said: &str) -> Fault {
-        let todo = "correct url in [chef-server]: it is chef_server_url of a client.rb for this server, with /organizations/NAME at its end (goiardi has none)";
+        let todo = "correct url in [chef-server]: use the chef_server_url from a client.rb of this server, https://HOST/organizations/NAME (without /organizations/NAME for goiardi)";
         let what = format!("the server has no place for {}", self.request.action());
         Fault::new(Kind::Config, what, &self.on, todo).cause(words(said))
     }
