@@ -133,6 +133,8 @@ pub struct Detail {
 pub enum Shows {
     /// No creating call has taken effect, those in doubt included.
     NothingCreated,
+    /// The creating call may have taken effect, and making it again does no harm and shows whether it did.
+    MayRepeat,
     /// The key is lost with which this node proves who it is.
     KeyLost,
 }
@@ -260,6 +262,14 @@ impl Fault {
     #[must_use]
     pub fn without_effect(mut self) -> Self {
         self.detail.shows = Some(Shows::NothingCreated);
+        self
+    }
+
+    /// Notes that the call may have taken effect, and that the authority says so if it is made again.
+    #[must_use]
+    pub fn repeatable(mut self) -> Self {
+        self.detail.may_have_happened = true;
+        self.detail.shows = Some(Shows::MayRepeat);
         self
     }
 

@@ -87,8 +87,12 @@ fn a_lost_reply_is_settled_with_the_nodes_own_key() {
         let look = asked(&node).iter().filter(|action| *action == "GetClient").count();
         assert_eq!((node.asked("CreateClient"), look), (posts, 1), "{fault}: {:?}", asked(&node));
     }
+    // A busy server is asked again without a look in between: a name that is taken by then is looked at.
+    let node = node("", &["chef:CreateClient=503*2"]);
+    expect(&enlist(&node, &["join"]), 0, &[]);
+    assert_eq!((node.asked("CreateClient"), node.asked("GetClient")), (3, 0), "{:?}", asked(&node));
     for fault in ["lost-reply", "lost-before", "500"] {
-        let node = node("", &[&format!("chef:CreateNode={fault}*1")]);
+        let node = chef_node::node("", &[&format!("chef:CreateNode={fault}*1")]);
         expect(&enlist(&node, &["join"]), 0, &[]);
         let state = node.emulator.state();
         assert_eq!(list(&state, "chef_nodes")[0]["owner"], NAME, "{fault}");

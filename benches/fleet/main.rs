@@ -4,6 +4,7 @@
 //! ```text
 //! cargo bench --bench fleet                    10, 100, 1,000 and 10,000 nodes
 //! cargo bench --bench fleet -- --nodes 100000 --only enlist
+//! cargo bench --bench fleet -- --chef 10000    nodes of a Chef server
 //! cargo bench --bench fleet -- --write docs    writes docs/fleet.md and docs/fleet.svg
 //! ```
 //! `--spread SECONDS` (60) and `--association SECONDS` (20) change the world, `--seed N` (1) its random numbers;
@@ -20,6 +21,7 @@
 
 mod authority;
 mod bootstrap;
+mod chef;
 mod lower_bound;
 #[path = "../../tests/common/puppet_node.rs"]
 mod puppet_node;
@@ -47,6 +49,15 @@ fn main() {
         Some(list) => list.split(',').map(|size| size.parse().expect("a number")).collect(),
         None => vec![10, 100, 1_000, 10_000],
     };
+    if let Some(nodes) = value("--chef") {
+        for seed in 1..=number("--seeds", 1) {
+            let nodes = nodes.parse().expect("a number");
+            let spread_ms = number("--spread", 0) * 1000;
+            let world = chef::World { nodes, spread_ms, per_second: 50, seed };
+            println!("{}", chef::line(&chef::run(&world)));
+        }
+        return;
+    }
     let only = value("--only");
     let mut results = Vec::new();
     for nodes in sizes {

@@ -14,11 +14,11 @@ impl Bootstrap {
             self.answers.clear();
         }
         let is_counted = fault.is_unsent;
-        let was_refused =
-            phase == PhaseName::Creating && !self.calls.is_in_doubt && !fault.may_have_happened;
+        let is_in_doubt = fault.may_have_happened && fault.shows != Some(Shows::MayRepeat);
+        let is_repeated = phase == PhaseName::Creating && !self.calls.is_in_doubt && !is_in_doubt;
         if phase == PhaseName::Creating {
             self.calls.were_refused &= !fault.may_have_happened;
-            self.calls.is_in_doubt |= fault.may_have_happened;
+            self.calls.is_in_doubt |= is_in_doubt;
             self.calls.were_refused |= fault.shows == Some(Shows::NothingCreated);
         }
         // An installation that failed may have used up the secret, so another grant is asked for.
@@ -32,7 +32,7 @@ impl Bootstrap {
             self.journal.working.was_refused =
                 phase == PhaseName::Creating && self.calls.were_refused;
             self.return_to_former(now, shows);
-        } else if was_refused && !is_counted {
+        } else if is_repeated && !is_counted {
             // The call will be made again; its attempt is recorded before it, like the first. One that was not
             // sent is recorded already.
             self.count_attempt();

@@ -117,6 +117,7 @@ impl<'a> Exchange<'a> {
         }
         match (status, &json) {
             (429, _) => Err(self.busy("was throttled", answer).throttled()),
+            (503, _) => Err(self.overloaded(answer)),
             (500..=599, _) => Err(self.arrived(self.busy("met an error of the server", answer))),
             (413, _) => Err(self.too_large(answer)),
             (200 | 201, Some(json)) => self.success(status, json, answer),
@@ -139,6 +140,7 @@ impl<'a> Exchange<'a> {
         match (status, number("min_api_version"), number("max_api_version")) {
             (200, Some(oldest), Some(newest)) => Ok(Answer::Versions(Some((oldest, newest)))),
             (429, ..) => Err(self.busy("was throttled", answer).throttled()),
+            (503, ..) => Err(self.overloaded(answer)),
             (500..=599, ..) => Err(self.busy("met an error of the server", answer)),
             (400..=499, ..) => Ok(Answer::Versions(None)),
             _ => Err(self.not_chef(answer)),
@@ -206,6 +208,16 @@ impl<'a> Exchange<'a> {
         match self.request.action {
             Action::CreateClient { .. } | Action::UpdateKey { .. } => fault.in_doubt(),
             _ => fault,
+        }
+    }
+
+    /// The server, or a proxy before it, has too many requests. A client that was created all the same is found
+    /// by the next try: its name is taken then. So nothing is asked in between, which would be one request more.
+    fn overloaded(&self, answer: &Response<Bytes>) -> Fault {
+        let fault = self.busy("met a server with too many requests", answer).throttled();
+        match self.request.action {
+            Action::CreateClient { .. } => fault.repeatable(),
+            _ => self.arrived(fault),
         }
     }
 
