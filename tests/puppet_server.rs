@@ -72,6 +72,12 @@ fn enlist(node: &Node, arguments: &[&str]) -> common::Run {
     run(&mut command)
 }
 
+/// The digits as `openssl x509 -fingerprint` shows them.
+fn colons(digits: &str) -> String {
+    let pairs: Vec<&str> = (0..digits.len() / 2).map(|at| &digits[2 * at..2 * at + 2]).collect();
+    pairs.join(":").to_uppercase()
+}
+
 fn asked(node: &Node) -> Vec<String> {
     node.emulator.calls().iter().map(|call| call.action.clone()).collect()
 }
@@ -144,7 +150,7 @@ fn a_pin_of_the_text_or_of_a_certificate_is_enough_and_another_one_stops() {
     let asked_before = asked(&node).len();
     node.settings(&pinned(&"ab".repeat(32)));
     let said = enlist(&node, &["join"]);
-    expect(&said, 65, &["can't be trusted", &of_text, &of_der.replace(':', "").to_lowercase()]);
+    expect(&said, 65, &["can't be trusted", &colons(&of_text), &of_der]);
     assert_eq!(asked(&node).len(), asked_before + 1, "nothing was sent after the CA");
     assert!(!node.path("var/lib/enlist/puppet-server/key.pem").exists());
 }
@@ -156,7 +162,8 @@ fn trust_on_first_use_has_to_be_asked_for_and_is_said_aloud() {
     node.settings(&good.replace("ca_file = \"/ca.pem\"\n", ""));
     expect(&enlist(&node, &["join"]), 78, &["trust_on_first_use"]);
     node.settings(&good.replace("ca_file = \"/ca.pem\"", "trust_on_first_use = true"));
-    expect(&enlist(&node, &["join"]), 0, &["trusted without a check", "ca_fingerprint"]);
+    let joined = enlist(&node, &["join"]);
+    expect(&joined, 0, &["trusted without a check", "ca_fingerprint"]);
     // Each time that the membership is shown; the exit code does not depend on it.
     for _ in 0..2 {
         let said = enlist(&node, &["status"]);
@@ -167,6 +174,10 @@ fn trust_on_first_use_has_to_be_asked_for_and_is_said_aloud() {
     let warning = json["targets"][0]["warnings"][0].as_str().unwrap();
     let pin = warning.split('"').nth(1).unwrap();
     assert_eq!(json["well"], true);
+    // One form everywhere: that of OpenSSL's command, which is named.
+    let ca = node.path("ca.pem");
+    let shown = openssl(&["x509", "-in", text(&ca), "-noout", "-fingerprint", "-sha256"]);
+    assert!(shown.contains(pin) && joined.stderr.contains(pin), "{pin}: {}", joined.stderr);
     // The pin that it names is taken.
     let pinned = format!("ca_fingerprint = \"{pin}\"");
     node.settings(&good.replace("ca_file = \"/ca.pem\"", &pinned));
@@ -174,6 +185,37 @@ fn trust_on_first_use_has_to_be_asked_for_and_is_said_aloud() {
     let said = enlist(&node, &["status"]);
     expect(&said, 0, &[]);
     assert!(!said.stdout.contains("warning"), "{said:?}");
+}
+
+/// The CA was trusted on first use, and is pinned later.
+#[test]
+fn a_pin_that_is_not_of_the_members_ca_is_a_problem() {
+    let node = node(Autosign::On, &[]);
+    let good = settings(&node, "\"localhost\"", "30s");
+    node.settings(&good.replace("ca_file = \"/ca.pem\"", "trust_on_first_use = true"));
+    expect(&enlist(&node, &["join"]), 0, &[]);
+    let other = Emulator::start(Options { ca: CaSource::Own, ..Options::default() }).unwrap();
+    node.write("other.pem", &other.ca_bundle());
+    let command = "enlist leave --force --target puppet-server";
+    for (line, setting) in [
+        ("ca_file = \"/other.pem\"".to_owned(), "puppet-server.ca_file"),
+        (format!("ca_fingerprint = \"{}\"", "ab".repeat(32)), "puppet-server.ca_fingerprint"),
+    ] {
+        node.settings(&good.replace("ca_file = \"/ca.pem\"", &line));
+        let said = enlist(&node, &["status"]);
+        assert_eq!(said.code, 78, "{}", said.stdout);
+        for word in ["another CA than the one that this node joined", setting, command] {
+            assert!(said.stdout.contains(word), "{word}: {}", said.stdout);
+        }
+        expect(&enlist(&node, &["join"]), 0, &["is of another CA", setting, command]);
+    }
+    // The right one is none, as a file and as a pin of either form.
+    let text_pin = openssl(&["dgst", "-sha256", "-r", text(&node.path("ca.pem"))]);
+    let text_pin = text_pin.split_whitespace().next().unwrap();
+    for line in ["ca_file = \"/ca.pem\"".to_owned(), format!("ca_fingerprint = \"{text_pin}\"")] {
+        node.settings(&good.replace("ca_file = \"/ca.pem\"", &line));
+        expect(&enlist(&node, &["status"]), 0, &[]);
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::{Global, printer};
 use crate::bootstrap::{
     ChangedSetting, Phase, Probed, Problem, Record, Report, other_authority, problems,
 };
-use crate::config::recorded::Change;
+use crate::config::recorded::{Change, Way};
 use crate::daemon::memberships::{self, Known};
 use crate::daemon::standing;
 use crate::engines::{EngineRecord, Finding};
@@ -129,22 +129,35 @@ fn settings(
         let is_other = wanted != record.authority_name;
         return Ok((Vec::new(), is_other.then(|| other_authority(record, &wanted).into())));
     }
-    let again = format!("enlist leave --target {0} && enlist join --target {0}", known.id);
-    let join = format!("enlist join --target {}", known.id);
-    let names: Vec<&str> = changes.iter().map(|change| change.setting.as_str()).collect();
-    // A new membership has the other changes too.
-    let all_applied = changes.iter().all(|change| change.is_applied);
-    let command = if all_applied { &join } else { &again };
-    let todo = format!("run `{command}`, or set the settings back");
-    let what = "settings have changed since this node joined, and are not in force";
-    let problem = Fault::new(Kind::Config, what, names.join(", "), todo).into();
+    let problem = changed(known.id, &changes);
     let shown = |change: Change| ChangedSetting {
-        command: if change.is_applied { join.clone() } else { again.clone() },
+        command: change.command(known.id),
         in_force: change.in_force.unwrap_or_default(),
         wanted: change.wanted.unwrap_or_default(),
         setting: change.setting,
     };
     Ok((changes.into_iter().map(shown).collect(), Some(problem)))
+}
+
+/// One command puts all of them in force: a new membership has the other changes too.
+fn changed(id: &str, changes: &[Change]) -> Problem {
+    let names: Vec<&str> = changes.iter().map(|change| change.setting.as_str()).collect();
+    let names = names.join(", ");
+    let of = |way: Way| changes.iter().find(|change| change.way == way);
+    let most = of(Way::NewCa).or(of(Way::NewMembership)).or(changes.first());
+    let command = most.map(|change| change.command(id)).unwrap_or_default();
+    let fault = if of(Way::NewCa).is_some() {
+        let what = "the settings name another CA than the one that this node joined";
+        let todo = format!(
+            "compare both with the CA on the server; if the settings are right, run `{command}`, else set them back"
+        );
+        Fault::new(Kind::Config, what, names, todo)
+    } else {
+        let what = "settings have changed since this node joined, and are not in force";
+        let todo = format!("run `{command}`, or set the settings back");
+        Fault::new(Kind::Config, what, names, todo)
+    };
+    fault.into()
 }
 
 /// An activation that somebody else has to use: whether that has happened, and until when it can.

@@ -68,8 +68,40 @@ pub struct Change {
     /// None: it was not set.
     pub in_force: Option<Json>,
     pub wanted: Option<Json>,
-    /// Whether `join` applies it. Else it needs a new membership.
-    pub is_applied: bool,
+    pub way: Way,
+}
+
+/// How a changed setting comes into force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// `join` applies it.
+    Join,
+    /// It needs a new membership.
+    NewMembership,
+    /// It is another CA, so it needs a new membership; and the authority may not be reached to end this one.
+    NewCa,
+}
+
+impl Change {
+    /// Whether `join` applies it.
+    #[must_use]
+    pub fn is_applied(&self) -> bool {
+        self.way == Way::Join
+    }
+
+    /// The command that puts it in force.
+    #[must_use]
+    pub fn command(&self, id: &str) -> String {
+        match self.way {
+            Way::Join => format!("enlist join --target {id}"),
+            Way::NewMembership => {
+                format!("enlist leave --target {id} && enlist join --target {id}")
+            }
+            Way::NewCa => {
+                format!("enlist leave --force --target {id} && enlist join --target {id}")
+            }
+        }
+    }
 }
 
 /// What the record of this target's membership keeps, of what differs from the default: the node's
@@ -141,7 +173,7 @@ pub fn changes(recorded: &Recorded, now: &Recorded, engine: Option<EngineId>) ->
             setting: (*name).to_owned(),
             in_force: before.cloned(),
             wanted: after.cloned(),
-            is_applied,
+            way: if is_applied { Way::Join } else { Way::NewMembership },
         })
     };
     let fixed = FIXED.iter().map(|name| (name, false));
@@ -152,7 +184,7 @@ pub fn changes(recorded: &Recorded, now: &Recorded, engine: Option<EngineId>) ->
 #[must_use]
 pub fn applied(recorded: &Recorded, changes: &[Change]) -> Recorded {
     let mut after = recorded.clone();
-    for change in changes.iter().filter(|change| change.is_applied) {
+    for change in changes.iter().filter(|change| change.is_applied()) {
         match &change.wanted {
             Some(value) => after.insert(change.setting.clone(), value.clone()),
             None => after.remove(&change.setting),
@@ -226,7 +258,7 @@ mod tests {
         );
         let found = changes(&before, &now, Some(EngineId::Puppet));
         let names: Vec<_> =
-            found.iter().map(|one| (one.setting.as_str(), one.is_applied)).collect();
+            found.iter().map(|one| (one.setting.as_str(), one.is_applied())).collect();
         assert_eq!(names, [("puppet.ssldir", false), ("puppet.environment", true)]);
         let after = applied(&before, &found);
         let left = changes(&after, &now, Some(EngineId::Puppet));
@@ -234,8 +266,8 @@ mod tests {
         // A run list that is taken away is a change. (The default that is written out was none.)
         let found = changes(&before, &now, Some(EngineId::Chef));
         assert_eq!(found.len(), 1, "{found:?}");
-        assert!(found[0].is_applied && found[0].wanted.is_none());
+        assert!(found[0].is_applied() && found[0].wanted.is_none());
         let removed = changes(&after, &before, Some(EngineId::Puppet));
-        assert!(removed.iter().all(|one| !one.is_applied), "{removed:?}");
+        assert!(removed.iter().all(|one| !one.is_applied()), "{removed:?}");
     }
 }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::access::InForce;
 use crate::bootstrap::{Phase, Record};
-use crate::config::recorded::Recorded;
+use crate::config::recorded::{Recorded, Way};
 use crate::config::settings::target_ids;
 use crate::config::{Settings, recorded};
 use crate::facts::Ec2;
@@ -63,6 +63,7 @@ pub fn changes(root: &Root, settings: &Settings, record: &Record) -> Vec<recorde
     let mut changes = recorded::changes(&record.settings, &now, record.engine_id());
     changes.retain(|change| change.setting != "node.name" || !is_same_name(root, settings, record));
     changes.extend(changed_ca(settings, record, &changes));
+    changes.extend(other_ca(settings, record, &now));
     changes
 }
 
@@ -71,15 +72,24 @@ pub fn changes(root: &Root, settings: &Settings, record: &Record) -> Vec<recorde
 #[must_use]
 pub fn to_apply(root: &Root, settings: &Settings, record: &Record) -> Option<Recorded> {
     let changes = changes(root, settings, record);
-    for change in changes.iter().filter(|change| !change.is_applied) {
-        let (setting, id) = (&change.setting, &record.target);
-        tracing::warn!(
-            setting,
-            "{setting} has changed since this node joined, and needs a new membership: `enlist leave --target {id} && enlist join --target {id}`"
-        );
+    for change in changes.iter().filter(|change| !change.is_applied()) {
+        let (setting, command) = (&change.setting, change.command(&record.target));
+        let what = match change.way {
+            Way::NewCa => format!(
+                "{setting} is of another CA ({}) than the one that this node joined ({})",
+                shown(change.wanted.as_ref()),
+                shown(change.in_force.as_ref())
+            ),
+            _ => format!("{setting} has changed since this node joined"),
+        };
+        tracing::warn!(setting, "{what}, and needs a new membership: `{command}`");
     }
-    let is_any = changes.iter().any(|change| change.is_applied);
+    let is_any = changes.iter().any(recorded::Change::is_applied);
     is_any.then(|| recorded::applied(&record.settings, &changes))
+}
+
+fn shown(value: Option<&serde_json::Value>) -> &str {
+    value.and_then(serde_json::Value::as_str).unwrap_or_default()
 }
 
 /// The CA file of the settings has another content than when the node joined.
@@ -97,7 +107,22 @@ fn changed_ca(
         setting: setting.to_owned(),
         in_force: Some("the former content of the file".into()),
         wanted: Some(wanted.clone()),
-        is_applied: true,
+        way: Way::Join,
+    })
+}
+
+/// The CA that the settings name or pin does not vouch for the one that this node joined. A pin that is the
+/// same as at the join was compared then, with the text that the server sent.
+fn other_ca(settings: &Settings, record: &Record, now: &Recorded) -> Option<recorded::Change> {
+    let known = record.membership().authority?;
+    let other = settings.target(&record.target)?.other_ca(known)?;
+    let was_compared =
+        record.settings.is_empty() || record.settings.get(other.setting) == now.get(other.setting);
+    (!was_compared || other.is_file).then(|| recorded::Change {
+        setting: other.setting.to_owned(),
+        in_force: Some(format!("SHA-256 {}", other.in_force).into()),
+        wanted: Some(format!("SHA-256 {}", other.wanted).into()),
+        way: Way::NewCa,
     })
 }
 

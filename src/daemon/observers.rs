@@ -2,7 +2,7 @@
 
 use super::status_table::MembershipState;
 use super::worker::TargetWorker;
-use crate::bootstrap::{Finding, Now, Status};
+use crate::bootstrap::{Finding, Now, Problem, Status};
 use crate::driver::{Log, Observer, milestones};
 
 /// Observes a target while it joins or leaves.
@@ -49,7 +49,8 @@ impl Observer for DriftReporter<'_, '_> {
             tracing::warn!(
                 message_id = milestones::DAMAGED,
                 path = finding.path,
-                "{finding}; to have it repaired, set run.repair = true, or run `enlist leave --target {id} && enlist join --target {id}`"
+                "{finding}; to do: {}",
+                Problem::of_file(id, finding).todo
             );
         }
         let is_repaired =

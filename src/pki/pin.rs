@@ -12,9 +12,15 @@ use super::public_key::sha256;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pin(String);
 
+impl std::fmt::Display for Pin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&colons(&self.0))
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PinError {
-    #[error("SHA-256 of the text {text}, of its certificates {}; pinned is {pinned}", certificates.join(", "))]
+    #[error("pinned is SHA-256 {pinned}; of the certificates it is {}, of their PEM text {text}", certificates.join(", "))]
     Mismatch { pinned: String, text: String, certificates: Vec<String> },
     #[error(transparent)]
     Bundle(CertificateError),
@@ -44,21 +50,50 @@ impl Pin {
         }
         let digests: Vec<String> = bundle.ders().map(sha256).collect();
         let Some(pinned) = digests.iter().position(|digest| *digest == self.0) else {
-            let (pinned, text) = (self.0.clone(), of_text);
-            return Err(PinError::Mismatch { pinned, text, certificates: digests });
+            return Err(PinError::Mismatch {
+                pinned: self.to_string(),
+                text: colons(&of_text),
+                certificates: digests.iter().map(|digest| colons(digest)).collect(),
+            });
         };
         let parsed: Vec<X509Certificate<'_>> = bundle.ders().filter_map(parse).collect();
-        match stranger(&parsed, pinned) {
+        match stranger(&parsed, &[pinned]) {
             Some(number) => Err(PinError::Stranger(number + 1)),
             None => Ok(bundle),
         }
     }
 }
 
-/// The first certificate that is neither above nor below the pinned one.
-fn stranger(certificates: &[X509Certificate<'_>], pinned: usize) -> Option<usize> {
-    let mut below = vec![pinned];
-    let mut above = vec![pinned];
+impl CaBundle {
+    /// Whether each certificate of the other bundle is in this one, or is above or below one of its
+    /// certificates in a chain of signatures. A CA that was renewed with the same key is.
+    #[must_use]
+    pub fn vouches_for(&self, other: &Self) -> bool {
+        let all: Vec<X509Certificate<'_>> =
+            self.ders().chain(other.ders()).filter_map(parse).collect();
+        let own: Vec<usize> = (0..self.len()).collect();
+        all.len() == self.len() + other.len() && stranger(&all, &own).is_none()
+    }
+
+    /// SHA-256 of the first certificate (DER), as `openssl x509 -fingerprint -sha256` prints it of the same
+    /// file: upper-case digits with colons.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        colons(&self.ders().next().map(sha256).unwrap_or_default())
+    }
+}
+
+/// The digits of a SHA-256 as OpenSSL prints them.
+fn colons(digits: &str) -> String {
+    let pairs =
+        digits.as_bytes().chunks(2).map(|pair| String::from_utf8_lossy(pair).to_uppercase());
+    pairs.collect::<Vec<_>>().join(":")
+}
+
+/// The first certificate that is neither above nor below one of the pinned ones.
+fn stranger(certificates: &[X509Certificate<'_>], pinned: &[usize]) -> Option<usize> {
+    let mut below = pinned.to_vec();
+    let mut above = pinned.to_vec();
     loop {
         let known = below.len() + above.len();
         for (index, one) in certificates.iter().enumerate() {
@@ -142,6 +177,24 @@ mod tests {
         }
         let other = Pin::parse(&sha256(b"another")).unwrap();
         assert!(matches!(other.check(&text), Err(PinError::Mismatch { .. })));
+    }
+
+    #[test]
+    fn a_bundle_vouches_for_what_is_of_its_chain() {
+        let bundle = |issuers: &[&Issuer]| {
+            let text: String = issuers.iter().map(|issuer| issuer.pem()).collect();
+            crate::pki::CaBundle::from_pem(&text).unwrap()
+        };
+        let (ours, theirs) = (root("root"), root("root"));
+        let middle = below("middle", &ours);
+        let own = bundle(&[&ours]);
+        assert!(own.vouches_for(&bundle(&[&middle, &ours])) && own.vouches_for(&own));
+        assert!(!own.vouches_for(&bundle(&[&theirs])));
+        assert!(!own.vouches_for(&bundle(&[&ours, &theirs])), "one of two is a stranger's");
+        let again = CertifiedIssuer::self_signed(params("root"), ours.key()).unwrap();
+        let renewed = crate::pki::CaBundle::from_pem(&again.pem()).unwrap();
+        assert!(own.vouches_for(&renewed) && renewed.vouches_for(&own), "made anew with its key");
+        assert_eq!(Pin::parse(&own.fingerprint()), Pin::parse(&sha256(ours.der())));
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub use by_hand::{Carried, CarriedError};
 pub use name::NameTemplate;
 pub use question::{Question, Signature, SigningKey, ToSign};
 pub use results::{Created, Creation, Decision, Reconciled};
-pub use standing::{Departure, LONGEST_POLL, Permissions, Standing, Undecided};
+pub use standing::{Departure, LONGEST_POLL, OtherCa, Permissions, Standing, Undecided};
 
 use std::time::Duration;
 
@@ -273,6 +273,13 @@ pub trait Target: Send {
 
     /// The CA that the settings name for the authority, PEM. None: they name none, or it is found out.
     fn configured_ca(&self) -> Option<String> {
+        None
+    }
+
+    /// The CA that the settings name or pin, where it does not vouch for that of a member, whose authority
+    /// is `known`.
+    fn other_ca(&self, known: &Authority) -> Option<OtherCa> {
+        let _ = known;
         None
     }
 

@@ -27,6 +27,18 @@ pub enum Departure {
     Unclear(String),
 }
 
+/// A CA of the settings that is not that of a member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherCa {
+    /// `table.name` of the setting.
+    pub setting: &'static str,
+    /// Whether the setting names a file, whose content may change.
+    pub is_file: bool,
+    /// SHA-256 of the member's CA, and of the one that is wanted.
+    pub in_force: String,
+    pub wanted: String,
+}
+
 /// What is missing while the authority has not decided, as text for the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Undecided {

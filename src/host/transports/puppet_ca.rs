@@ -15,7 +15,7 @@ use crate::host::net::HttpClients;
 use crate::host::root::Root;
 use crate::host::tls::Reason;
 use crate::host::{clock, files};
-use crate::pki::public_key::sha256;
+use crate::pki::CaBundle;
 use crate::targets::Call;
 use crate::targets::puppet_server::api::{
     Action, Answer, Document, NotRenewed, Own, Request, Trust,
@@ -118,10 +118,10 @@ impl PuppetCa {
         let answer = answer.map_err(|error| place.unanswered(&error))?;
         let answer = place.read(&answer)?;
         if let (Trust::FirstUse, Answer::Certificate(Some(found))) = (&request.trust, &answer) {
-            let sha256 = sha256(found.text.as_bytes());
+            let sha256 = CaBundle::from_pem(&found.text).map(|ca| ca.fingerprint());
             tracing::warn!(
                 server,
-                sha256,
+                sha256_of_certificate = sha256.unwrap_or_default(),
                 "the CA is trusted without a check (trust_on_first_use); pin it with ca_fingerprint"
             );
         }

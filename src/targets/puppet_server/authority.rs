@@ -1,13 +1,12 @@
 //! Whether the CA that was found can work, before a request is sent to it.
 
-use super::PuppetServer;
+use super::{Ca, PuppetServer};
 use crate::engines::Authority;
 use crate::fault::{Fault, Kind};
 use crate::pki::CaBundle;
 use crate::pki::authority::{self, AuthorityError};
 use crate::pki::crl::Revocation;
-use crate::pki::public_key::sha256;
-use crate::targets::Target;
+use crate::targets::{OtherCa, Target};
 
 impl PuppetServer {
     /// Returns what is wrong with a list that Puppet's agent does not look at.
@@ -38,14 +37,29 @@ impl PuppetServer {
         let others = others.filter(AuthorityError::is_of_lists_time);
         Ok(others.map(|error| authority::not_looked_at(&error, revocation)).into_iter().collect())
     }
+
+    /// What the settings say of the CA, where that is not `ca`.
+    pub(super) fn other_than(&self, ca: &str) -> Option<OtherCa> {
+        let known = CaBundle::from_pem(ca).ok()?;
+        let (setting, wanted, is_file) = match &self.ca {
+            Ca::Bundle(bundle) if !bundle.vouches_for(&known) => {
+                ("puppet-server.ca_file", bundle.fingerprint(), true)
+            }
+            Ca::Pinned(pin) if pin.check(ca).is_err() => {
+                ("puppet-server.ca_fingerprint", pin.to_string(), false)
+            }
+            Ca::Bundle(_) | Ca::Pinned(_) | Ca::FirstUse => return None,
+        };
+        Some(OtherCa { setting, is_file, in_force: known.fingerprint(), wanted })
+    }
 }
 
 /// What is said of a CA that was trusted on first use.
 pub(super) fn unpinned(ca: &str) -> Option<String> {
-    let bundle = CaBundle::from_pem(ca).ok()?;
-    let pin = sha256(bundle.ders().next()?);
+    let pin = CaBundle::from_pem(ca).ok()?.fingerprint();
     Some(format!(
-        "the CA was trusted without a check (trust_on_first_use); compare this SHA-256 with that on the server (`openssl x509 -noout -fingerprint -sha256 -in $(puppet config print cacert --section server)`), then write ca_fingerprint = \"{pin}\" in place of trust_on_first_use"
+        "the CA was trusted without a check (trust_on_first_use); compare this SHA-256 of its certificate with that on the server ({}), then write ca_fingerprint = \"{pin}\" in place of trust_on_first_use",
+        super::SHOW_CA
     ))
 }
 

@@ -19,8 +19,8 @@ mod refusal;
 use std::time::Duration;
 
 use super::{
-    Answer, Carried, Created, Creation, Decision, Departure, Member, Permissions, Question,
-    Reconciled, Target, Undecided, address, mismatch,
+    Answer, Carried, Created, Creation, Decision, Departure, Member, OtherCa, Permissions,
+    Question, Reconciled, Target, Undecided, address, mismatch,
 };
 use crate::engines::puppet;
 use crate::engines::{Authority, EngineId, Grant, NodeContext, Observed, RequestAdditions};
@@ -124,6 +124,10 @@ impl Target for PuppetServer {
         let is_unchecked = matches!(self.ca, Ca::FirstUse);
         let known = known.filter(|_| is_unchecked).and_then(Authority::ca);
         known.and_then(authority::unpinned).into_iter().collect()
+    }
+
+    fn other_ca(&self, known: &Authority) -> Option<OtherCa> {
+        self.other_than(known.ca()?)
     }
 
     /// The CA may have a certificate or a request of this name, ours or somebody else's.
