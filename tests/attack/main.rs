@@ -3,7 +3,8 @@
 //! change.
 //!
 //! The tests need root, to use two accounts. Otherwise they print SKIPPED, and fail with CI=true. By
-//! default a sample is run; `ATTACK=all` runs everything, and each race 300 times.
+//! default a sample is run, and each race 10 times; `ATTACK=all` runs everything, and each race
+//! 60 times. `RACES=300` runs each race 300 times.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests do I/O")]
