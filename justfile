@@ -20,10 +20,6 @@ format:
 lint:
     .ci/run lint
 
-# Run all tests, with the whole crash harness and all attacks.
-test:
-    .ci/run test
-
 # Build the workspace.
 build:
     .ci/run build
@@ -31,6 +27,38 @@ build:
 # Run the README's first command.
 try:
     .ci/run try
+
+# Run all tests, with the whole crash harness and all attacks.
+test:
+    .ci/run test
+
+# Join and leave every target, checked with the AWS CLI and OpenSSL.
+targets:
+    .ci/run targets
+
+# Join a real Puppet Server.
+puppet:
+    .ci/run puppet
+
+# Have Puppet and Ruby read what enlist has installed.
+engine:
+    .ci/run engine
+
+# Renewal and removal at Puppet Server 8, in a chroot.
+puppet8:
+    .ci/run puppet8
+
+# Compare keys, requests and certificates with OpenSSL.
+openssl:
+    .ci/run openssl
+
+# Join with disks that are full or read-only.
+disk:
+    .ci/run disk
+
+# Kill joins before each system call that changes the disk.
+kill:
+    .ci/run kill
 
 # Build the packages; install, upgrade, remove and check them.
 packaging:
@@ -51,31 +79,3 @@ doc:
 # Check licences, sources and known vulnerabilities of the dependencies.
 deny:
     .ci/run deny
-
-# Compare keys, requests and certificates with OpenSSL.
-openssl:
-    .ci/run openssl
-
-# Join with disks that are full or read-only.
-disk:
-    .ci/run disk
-
-# Kill joins before each system call that changes the disk.
-kill:
-    .ci/run kill
-
-# Renewal and removal at Puppet Server 8, in a chroot.
-puppet8:
-    .ci/run puppet8
-
-# Join and leave every target, checked with the AWS CLI and OpenSSL.
-targets:
-    .ci/run targets
-
-# Join a real Puppet Server.
-puppet:
-    .ci/run puppet
-
-# Have Puppet and Ruby read what enlist has installed.
-engine:
-    .ci/run engine
