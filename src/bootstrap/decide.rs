@@ -41,6 +41,9 @@ impl Steps for Bootstrap {
         if self.needs_hold && !self.only_requests() {
             return self.hold();
         }
+        if self.repairs_former() {
+            return self.repair_former();
+        }
         let is_asking = self.asks_with_request();
         if is_asking && !self.request.can_be_sent(now) {
             self.key = Key::Unknown;

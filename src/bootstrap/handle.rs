@@ -19,6 +19,7 @@ impl Bootstrap {
             Event::Key(key) => self.take_key(*key)?,
             Event::Signed(signature) => self.answers.push(Answer::Signature(signature)),
             Event::Answered(answer) => self.answered(now, answer)?,
+            Event::Installed(files) if self.repairs_former() => self.former_repaired(files),
             Event::Installed(files) => {
                 if let Some(grant) = self.journal.working.phase.grant().cloned() {
                     self.installed(now, grant, files);
@@ -140,9 +141,12 @@ impl Bootstrap {
         let record = &self.journal.working;
         let applied_since = self.applies_settings().then(|| record.current_since());
         let joined_since = applied_since.or_else(|| record.repaired_since());
+        let kept = record.fault.clone().filter(|fault| fault.is_of_renewal);
+        let kept = kept.filter(|_| record.repaired_since().is_some());
         self.keep_settings();
         self.journal.enter(now, Phase::Joined { grant });
         let record = &mut self.journal.working;
+        record.fault = kept;
         record.installed = files;
         record.planned.clear();
         // A renewal has installed another key in its place.

@@ -87,9 +87,20 @@ impl Problem {
 #[must_use]
 pub fn problems(record: &Record, findings: &[Finding]) -> Vec<Problem> {
     let id = &record.target;
-    let files = findings.iter().map(|finding| Problem::of_file(id, finding));
+    let files = findings.iter().map(|finding| match record.new_key() {
+        Some(_) if finding.is_key_lost() => key_in_renewal(id, finding),
+        _ => Problem::of_file(id, finding),
+    });
     let renewal = record.fault.iter().map(of_renewal);
     files.chain(renewal).collect()
+}
+
+/// The installed key is gone while a new one is under way: the authority may have either.
+fn key_in_renewal(id: &str, finding: &Finding) -> Problem {
+    let todo = format!(
+        "a new key is under way: run `enlist renew --target {id}`, which finds out which key the authority has"
+    );
+    Problem { todo, ..Problem::of_file(id, finding) }
 }
 
 /// A renewal, or a change of settings, that failed. The node keeps what it had.

@@ -6,8 +6,9 @@ use std::time::Duration;
 use super::{
     Bootstrap, Effect, Former, KeyFingerprints, Now, Phase, PhaseName, SettingValues, StepKind,
 };
-use crate::engines::{Authority, Grant, inspection};
+use crate::engines::{Authority, Grant, Installation, Installed, NodeContext, inspection};
 use crate::fault::{Fault, Kind, Shows};
+use crate::targets::invariant;
 
 /// What a bootstrap may do on a node that has joined already. The default is nothing.
 #[derive(Clone, Debug, Default)]
@@ -39,8 +40,11 @@ impl Bootstrap {
         self
     }
 
-    /// Begins the maintenance that is allowed and due. Does nothing in any phase but `Joined`.
+    /// Begins the maintenance that is allowed and due. Else it goes on with what is under way.
     pub(super) fn begin_maintenance(&mut self, now: Now) {
+        if self.maintenance.repair {
+            self.prepare_repair(now);
+        }
         let record = &self.journal.working;
         let Phase::Joined { grant } = record.phase.clone() else { return };
         let since = record.since;
@@ -53,9 +57,11 @@ impl Bootstrap {
                 // A repair gets a new budget, whatever the join has spent of its own.
                 let budget = self.journal.schedule.budget();
                 self.journal.schedule.restart_budget(budget, now);
+                let fault = self.journal.working.fault.take();
                 self.journal.enter(now, Phase::Installing { grant });
                 // The date of the renewal is counted from the join, so its time is kept.
                 self.journal.working.since = since;
+                self.journal.working.fault = fault.filter(|fault| fault.is_of_renewal);
             }
             Maintenance { renew: Some(budget), .. } if is_due => {
                 self.journal.schedule.restart_budget(budget, now);
@@ -76,6 +82,60 @@ impl Bootstrap {
             }
             _ => {}
         }
+    }
+
+    /// What a repair does with maintenance that is under way. A renewal whose grant is being installed goes on:
+    /// that installs all files. Where the authority may have the new key, the renewal stays as it is. Any other
+    /// is given up, and becomes due again.
+    fn prepare_repair(&mut self, now: Now) {
+        let record = &self.journal.working;
+        let Some(former) = &record.former else { return };
+        let budget = self.journal.schedule.budget();
+        self.journal.schedule.restart_budget(budget, now);
+        let is_granted = record.phase.name() == PhaseName::Installing && !record.applies_settings();
+        if is_granted {
+            return;
+        }
+        self.authority.clone_from(&former.authority);
+        self.needs_hold = true;
+        if self.may_have_new_key(None) {
+            let result = "installing the former files again; the new key is still under way";
+            self.journal.step_done(StepKind::Repair, result);
+        } else {
+            self.calls.is_in_doubt = false;
+            self.take_former(now);
+        }
+    }
+
+    /// Whether only the former grant's files are installed again, and the renewal stays as it is.
+    pub(super) fn repairs_former(&self) -> bool {
+        let phase = self.journal.working.phase.name();
+        self.maintenance.repair
+            && matches!(phase, PhaseName::Creating | PhaseName::Watching)
+            && self.may_have_new_key(None)
+    }
+
+    /// Installs the former grant's files, but no key.
+    pub(super) fn repair_former(&mut self) -> Result<Option<Effect>, Fault> {
+        let node = NodeContext { former_key: None, ..self.node()? };
+        let grant = self.journal.working.current_grant();
+        let grant = grant.ok_or_else(|| invariant("a renewal has no former grant"))?;
+        let Installation::Bundle(bundle) = self.engine().install(&node, grant, None)? else {
+            return Err(invariant("the former grant has no files"));
+        };
+        let mut bundle = bundle.keeping_key();
+        bundle.remove_outdated(&self.journal.working.installed);
+        self.journal.working.planned = bundle.installed_files();
+        Ok(Some(Effect::Install(bundle)))
+    }
+
+    pub(super) fn former_repaired(&mut self, files: Vec<Installed>) {
+        let record = &mut self.journal.working;
+        record.installed = files;
+        record.planned.clear();
+        self.journal.step_done(StepKind::Install, "all files of the former grant are installed");
+        let outcome = self.joined(false);
+        self.journal.end(outcome);
     }
 
     /// The node uses this until the maintenance has succeeded. The authority's endpoint or CA may have changed
@@ -103,12 +163,9 @@ impl Bootstrap {
             }
     }
 
-    /// Whether changed settings are being applied: the grant that is installed is the one in use.
+    /// Whether this start applies changed settings.
     pub(super) fn applies_settings(&self) -> bool {
-        let record = &self.journal.working;
-        let former = record.former.as_ref().map(|former| &former.grant);
-        let is_kept = former.is_some() && former == record.phase.grant();
-        self.maintenance.apply.is_some() && is_kept && record.former_key().is_none()
+        self.maintenance.apply.is_some() && self.journal.working.applies_settings()
     }
 
     /// Brings changed settings to the authority, as far as it has them.
@@ -188,23 +245,34 @@ impl Bootstrap {
         }
         let applied = self.applies_settings();
         let record = &mut self.journal.working;
-        let Some(Former { grant, authority, since, key }) = record.former.take() else { return };
+        if record.former.is_none() {
+            return;
+        }
         let mut fault = record.fault.take();
         if let Some(fault) = &mut fault {
-            let undone = match (applied, &key) {
+            let undone = match (applied, record.former_key()) {
                 (true, _) => "the changed settings are not applied",
                 (false, Some(_)) => "no new key",
                 (false, None) => "no new certificate",
             };
             fault.what = format!("{undone}: {}", fault.what);
+            fault.is_of_renewal = true;
         }
+        self.take_former(now);
+        self.journal.working.fault = fault;
+        let outcome = self.joined(true);
+        self.journal.end(outcome);
+    }
+
+    /// The node is a member with its former grant again.
+    fn take_former(&mut self, now: Now) {
+        let Some(former) = self.journal.working.former.take() else { return };
+        let Former { grant, authority, since, key } = former;
         self.journal.enter(now, Phase::Joined { grant });
         let record = &mut self.journal.working;
-        (record.authority, record.since, record.fault) = (authority, since, fault);
+        (record.authority, record.since) = (authority, since);
         if key.is_some() {
             record.key = key;
         }
-        let outcome = self.joined(true);
-        self.journal.end(outcome);
     }
 }

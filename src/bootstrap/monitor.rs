@@ -5,7 +5,6 @@ use std::fmt;
 use std::time::Duration;
 
 use super::{Effect, Event, Now, Outcome, PhaseName, Record, Status, Waiting, backoff};
-use crate::engines::inspection::findings;
 use crate::engines::{Finding, ObservedFile};
 use crate::facts::MachineIdentity;
 use crate::fault::Fault;
@@ -110,10 +109,11 @@ impl Monitor {
             self.need = Some(Need::OtherMachine);
             return;
         }
-        self.findings = findings(&record.membership(), files, now.unix);
+        self.findings = record.findings(files, now.unix);
         self.record = record;
         let is_due = self.record.is_renewal_due(now.unix, self.key_lifetime);
-        self.need = if self.repairs && self.findings.iter().any(Finding::is_key_lost) {
+        let is_key_lost = self.findings.iter().any(Finding::is_key_lost);
+        self.need = if self.repairs && is_key_lost && self.record.former.is_none() {
             Some(Need::Rejoin)
         } else if self.repairs && self.findings.iter().any(Finding::is_for_repair) {
             Some(Need::Repair)

@@ -209,7 +209,7 @@ impl Report {
             joined: record.is_member(),
             since: Some(record.since),
             name: record.name.clone(),
-            key_sha256: record.key.as_ref().map(|key| key.sha256.clone()),
+            key_sha256: record.key_in_use().map(str::to_owned),
             attempts: record.attempts,
             certificate_serial: record.certificate().map(|(serial, _)| serial.to_owned()),
             certificate_not_after: record.certificate().map(|(_, not_after)| not_after),
@@ -304,6 +304,9 @@ fn next(record: &Record) -> String {
     if let (Some(fault), true) = (ended, phase != PhaseName::Leaving) {
         return fault.todo.clone();
     }
+    if record.former.is_some() && phase != PhaseName::Leaving {
+        return under_way(record);
+    }
     let next = match phase {
         PhaseName::New => "run `enlist join`, or start enlist.service",
         PhaseName::Requested => {
@@ -322,6 +325,20 @@ fn next(record: &Record) -> String {
         PhaseName::Leaving => "run `enlist leave` to finish leaving",
     };
     next.to_owned()
+}
+
+/// What finishes the maintenance of a member.
+fn under_way(record: &Record) -> String {
+    let id = &record.target;
+    if record.applies_settings() {
+        return format!(
+            "changed settings are being applied: `enlist join --target {id}` or enlist.service finishes that"
+        );
+    }
+    let what = if record.former_key().is_some() { "key" } else { "certificate" };
+    format!(
+        "a new {what} is under way: `enlist renew --target {id}` or enlist.service finishes that"
+    )
 }
 
 #[cfg(test)]

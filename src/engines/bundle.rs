@@ -115,6 +115,8 @@ pub enum Action {
     /// Moves the private key from the staging path to its place. Its content is never part of a bundle.
     /// `replaces` is SHA-256 of the public key of the one key that may be overwritten, after a backup.
     Key { at: Place, from: String, replaces: Option<String> },
+    /// Gives the installed private key its mode and owner.
+    KeyMode { at: Place },
     /// Sets `values` in the engine's INI file and keeps every other line. The settings of `overriding`
     /// are changed only where the file has them already.
     Settings {
@@ -184,6 +186,17 @@ impl Bundle {
         self
     }
 
+    /// The same, but the installed private key stays, whatever is staged.
+    #[must_use]
+    pub fn keeping_key(mut self) -> Self {
+        for action in &mut self.actions {
+            if let Action::Key { at, .. } = action {
+                *action = Action::KeyMode { at: at.clone() };
+            }
+        }
+        self
+    }
+
     /// Removes CA files that were installed before and that it does not install.
     pub fn remove_outdated(&mut self, installed: &[Installed]) {
         let kept = self.installed_files();
@@ -214,7 +227,7 @@ impl Action {
             | Self::Block { item, at, .. }
             | Self::WithKey { item, at, .. }
             | Self::Secret { item, at, .. } => Some((*item, at.path.as_str())),
-            Self::Key { at, .. } => Some((Item::Key, at.path.as_str())),
+            Self::Key { at, .. } | Self::KeyMode { at } => Some((Item::Key, at.path.as_str())),
             Self::Settings { at, .. } => Some((Item::Settings, at.path.as_str())),
             _ => None,
         }
@@ -225,6 +238,7 @@ impl Action {
             Self::Directory(at) => (&at.path, true),
             Self::File { at, .. }
             | Self::Key { at, .. }
+            | Self::KeyMode { at }
             | Self::Settings { at, .. }
             | Self::Block { at, .. }
             | Self::WithKey { at, .. }

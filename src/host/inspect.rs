@@ -66,7 +66,7 @@ pub async fn findings(
         answers.keep(store);
     }
     let member = record.as_ref().filter(|record| record.is_member());
-    let found = member.map(|record| inspection::findings(&record.membership(), &files, unix_now()));
+    let found = member.map(|record| record.findings(&files, unix_now()));
     Ok((record, found.unwrap_or_default()))
 }
 

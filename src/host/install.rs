@@ -93,6 +93,7 @@ fn perform_action(root: &Root, store: &Store, action: &Action) -> Result<(), Fau
             place_file(root, store, at, content, outdates)
         }
         Action::Key { at, from, replaces } => place_key(root, store, at, from, replaces.as_deref()),
+        Action::KeyMode { at } => files::tighten(root, &at.path, ids_of(root, at.owner)),
         Action::Settings { at, values, overriding } => {
             let (values, overriding) = (borrowed(values), borrowed(overriding));
             edit(root, store, at, |text| ini::correct(&ini::set(text, &values), &overriding))

@@ -1,5 +1,7 @@
 //! A new key for a member, by `enlist renew` and when it is due.
 
+use std::fs;
+
 use super::common::chef_node::{self, NAME_OF_RECORD, admin, enlist, names, node, settings};
 use super::common::{NAME, Node, expect, list, mode, openssl, text};
 use serde_json::{Value, json};
@@ -104,6 +106,15 @@ fn a_renewal_that_fails_is_continued_or_leaves_the_former_key() {
         assert_eq!(node.read(KEY), former);
         let staged = node.path("var/lib/enlist/chef-server/key.pem");
         assert_eq!(mode(&staged), 0o600);
+        let sent = node.asked("UpdateClientKey");
+        let probed = enlist(&node, &["status", "--probe"]);
+        assert_eq!((probed.code, probed.stdout.contains("is not finished")), (code, code == 76));
+        // A repair neither goes on with the renewal nor forgets why it failed.
+        fs::remove_file(node.path("etc/chef/client.rb")).unwrap();
+        expect(&enlist(&node, &["repair"]), 0, &[]);
+        assert!(node.path("etc/chef/client.rb").exists());
+        assert_eq!((node.asked("UpdateClientKey"), node.read(KEY)), (sent, former.clone()));
+        expect(&enlist(&node, &["status"]), code, &[]);
         expect(&enlist(&node, &["renew"]), 0, &[]);
         assert_ne!(node.read(KEY), former);
         assert_eq!(at_server(&node), public(&node));

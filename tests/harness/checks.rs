@@ -134,6 +134,13 @@ pub fn wrote_ahead(node: &Node, case: &Case, effect: &Effect) {
             token,
             ..
         })) => is_leaving || matches!(&state, Phase::Watching { ticket } if ticket == token),
+        // A repair in the middle of a renewal installs the former files, and no key.
+        Effect::Install(bundle)
+            if record.as_ref().is_some_and(|record| record.former.is_some()) =>
+        {
+            let has_key = bundle.actions.iter().any(|it| matches!(it, Action::Key { .. }));
+            phase == PhaseName::Installing || !has_key
+        }
         Effect::Install(_) | Effect::HandOver(_) => phase == PhaseName::Installing,
         // A member removes only what the join has used up.
         Effect::Clear(bundle) if phase == PhaseName::Joined => {
@@ -141,7 +148,9 @@ pub fn wrote_ahead(node: &Node, case: &Case, effect: &Effect) {
         }
         Effect::Clear(_) => is_leaving,
         Effect::Call(request) if request.call().action() == "DisassociateNode" => is_leaving,
-        Effect::Finish(Outcome::Joined { .. }) => phase == PhaseName::Joined,
+        Effect::Finish(Outcome::Joined { .. }) => {
+            record.as_ref().is_some_and(enlist::bootstrap::Record::is_member)
+        }
         Effect::Finish(Outcome::Left { .. }) => record.is_none(),
         _ => true,
     };

@@ -33,13 +33,18 @@ pub fn target(more: &str) -> (Box<dyn Target>, Engines) {
 
 /// Also with these settings of `[chef]`.
 pub fn with_chef(more: &str, chef: &str) -> (Box<dyn Target>, Engines) {
-    let text = format!(
-        "[chef-server]\nurl = \"https://{HOST}{ROOT}\"\nvalidator_key = {{ file = \"/{VALIDATOR}\" }}\n{more}[chef]\nkey_bits = 2048\nrun_list = [\"recipe[base]\"]\n{chef}"
-    );
+    let text = text(more, chef);
     let mut input = Input::default();
     fragments::add_text(&mut input, &text, "the test").unwrap();
     let settings = Settings::parse(&input, &|path| panic!("{path} is read")).unwrap();
     (Box::new(settings.of::<ChefServer>().unwrap().clone()), settings.engines)
+}
+
+/// These settings.
+pub fn text(more: &str, chef: &str) -> String {
+    format!(
+        "[chef-server]\nurl = \"https://{HOST}{ROOT}\"\nvalidator_key = {{ file = \"/{VALIDATOR}\" }}\n{more}[chef]\nkey_bits = 2048\nrun_list = [\"recipe[base]\"]\n{chef}"
+    )
 }
 
 /// The server knows the validator's public key.

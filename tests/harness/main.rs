@@ -39,4 +39,5 @@ mod rotations;
 mod signing;
 mod syscalls;
 mod tree;
+mod under_way;
 mod wire;

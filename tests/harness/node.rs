@@ -225,6 +225,11 @@ impl Node {
         self.now()
     }
 
+    /// Unix seconds by the node's clock.
+    pub fn unix(&self) -> i64 {
+        self.now().unix
+    }
+
     fn now(&self) -> Now {
         let off = self.jump.filter(|(effects, _)| *effects == 0).map_or(0, |(_, seconds)| seconds);
         Now {

@@ -43,7 +43,7 @@ fn installed(node: &Node) -> String {
 }
 
 /// Whatever happens, this node can sign with the key that the server has.
-fn can_sign(node: &Node) {
+pub fn can_sign(node: &Node) {
     let server = node.key_at_server();
     let keys = [Some(installed(node)), key_at(node, STAGED)];
     assert!(keys.contains(&Some(server)), "the server's key is on disk");

@@ -12,8 +12,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::phase::{Phase, PhaseName};
-use crate::engines::inspection::Membership;
-use crate::engines::{Authority, EngineId, EngineRecord, Grant, Identity, Installed, Item};
+use crate::engines::inspection::{self, Membership, ObservedFile};
+use crate::engines::{
+    Authority, EngineId, EngineRecord, Finding, Grant, Identity, Installed, Item,
+};
 use crate::facts::MachineIdentity;
 use crate::facts::machine::Difference;
 use crate::fault::{Fault, Kind};
@@ -114,6 +116,9 @@ pub struct FaultNote {
     /// How long the authority asks to wait, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u64>,
+    /// Whether a renewal or a change of settings has ended with it. A repair does not correct that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_of_renewal: bool,
 }
 
 impl Record {
@@ -227,17 +232,60 @@ impl Record {
         self.former.as_ref()?.key.as_ref().map(|key| key.sha256.as_str())
     }
 
-    /// What the installed files are compared with.
+    /// SHA-256 of the key that this node uses. A renewal leaves the former one in use until it has succeeded.
+    #[must_use]
+    pub fn key_in_use(&self) -> Option<&str> {
+        self.former_key().or(self.key_sha256())
+    }
+
+    /// SHA-256 of the key that a renewal brings. The authority may have it already.
+    #[must_use]
+    pub fn new_key(&self) -> Option<&str> {
+        self.former_key().and(self.key_sha256())
+    }
+
+    /// Whether changed settings are being applied: the grant that is installed is the one in use.
+    #[must_use]
+    pub fn applies_settings(&self) -> bool {
+        let former = self.former.as_ref().map(|former| &former.grant);
+        former.is_some() && former == self.phase.grant() && self.former_key().is_none()
+    }
+
+    /// What this node uses.
     #[must_use]
     pub fn membership(&self) -> Membership<'_> {
         let former = self.former.as_ref().and_then(|former| former.authority.as_ref());
         Membership {
             name: self.name.as_deref(),
-            key: self.former_key().or(self.key_sha256()),
+            key: self.key_in_use(),
             authority: former.or(self.authority.as_ref()),
             grant: self.current_grant(),
             engine: &self.engine,
         }
+    }
+
+    /// What a renewal that is under way brings. Each file may be of it already.
+    fn next_membership(&self) -> Option<Membership<'_>> {
+        let former = self.former.as_ref()?;
+        let is_near = self.phase.name() == PhaseName::Installing || self.new_key().is_some();
+        is_near.then(|| Membership {
+            key: self.key_sha256(),
+            authority: self.authority.as_ref().or(former.authority.as_ref()),
+            grant: self.phase.grant().or(Some(&former.grant)),
+            ..self.membership()
+        })
+    }
+
+    /// What is wrong with the installed files. During a renewal, a file is right if it is of the former grant
+    /// or of the new one: a crash may come between any two of them.
+    #[must_use]
+    pub fn findings(&self, files: &[ObservedFile], unix: i64) -> Vec<Finding> {
+        let mut found = inspection::findings(&self.membership(), files, unix);
+        if let Some(next) = self.next_membership() {
+            let others = inspection::findings(&next, files, unix);
+            found.retain(|finding| others.iter().any(|other| other.path == finding.path));
+        }
+        found
     }
 
     /// During a repair: when the node joined. A first installation has no installed files yet, and a
@@ -281,7 +329,7 @@ impl Record {
 
     /// Up to a tenth of this time: by how much a node is earlier than others that joined at the same moment.
     fn spread(&self, seconds: i64) -> i64 {
-        let digits = self.membership().key.and_then(|key| key.get(..2));
+        let digits = self.key_in_use().and_then(|key| key.get(..2));
         let part = digits.and_then(|digits| i64::from_str_radix(digits, 16).ok());
         seconds / 10 / 256 * part.unwrap_or_default()
     }
@@ -336,6 +384,7 @@ impl FaultNote {
             times,
             is_final,
             retry_after: fault.retry_after.map(|wait| wait.as_secs()),
+            is_of_renewal: false,
         }
     }
 }

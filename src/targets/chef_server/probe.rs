@@ -5,7 +5,7 @@ use super::node::key_of;
 use super::{ChefServer, ID, refusal};
 use crate::fault::Fault;
 use crate::targets::api::of_service;
-use crate::targets::{Answer, Member, Question, Standing, Target, mismatch};
+use crate::targets::{Answer, Member, Question, SigningKey, Standing, Target, mismatch};
 
 impl ChefServer {
     /// Looks at the client with a signature of the installed key: as exact as a certificate. A node
@@ -29,7 +29,14 @@ impl ChefServer {
                 return self.ask_as_client(key, name, authority, action, answers, unix);
             }
             [api::Answer::Client { name: shown, .. }] if shown.as_deref() == Some(name) => {
-                Standing::Present(format!("client {name}, with the installed key"))
+                let which = match (&key, member.has_former_key) {
+                    (_, false) => "with the installed key",
+                    (SigningKey::Former, true) => {
+                        "with the former key; the renewal of the key is not finished"
+                    }
+                    (_, true) => "with the new key of a renewal that is not finished",
+                };
+                Standing::Present(format!("client {name}, {which}"))
             }
             [api::Answer::Client { name: shown, .. }] => {
                 return Err(refusal::strange_client(name, shown.as_deref(), self));
