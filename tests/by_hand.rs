@@ -70,8 +70,19 @@ fn a_request_is_carried_there_and_the_answer_here() {
     assert_eq!((&said["membership"], &said["phase"]), (&"joining".into(), &"requested".into()));
     assert_eq!(said["attempts"], 0);
     let next = said["next"].as_str().unwrap();
-    for part in ["csr --by-hand", "ca_crt.pem ca_crl.pem", &format!("{NAME}.answer"), "--root "] {
+    for part in
+        ["csr --by-hand", "ca_crt.pem ca_crl.pem", &format!("{NAME}.puppet.answer"), "--root "]
+    {
         assert!(next.contains(part), "{part}: {next}");
+    }
+    // What a member can do is not advised, and no name of the network is looked up.
+    for command in ["renew", "repair"] {
+        expect(&node.enlist(&[command]), 64, &["has not joined", "enlist accept --target"]);
+    }
+    let doctor = node.enlist(&["doctor"]);
+    expect(&doctor, 0, &[]);
+    for part in ["a person carries this node's messages", "carry the request", "nothing is wrong"] {
+        assert!(doctor.stdout.contains(part), "{part}: {}", doctor.stdout);
     }
     // The same request as often as it is asked for, and a join does not ask the authority.
     assert_eq!(requested(&node), csr);
@@ -178,6 +189,32 @@ fn an_answer_without_a_request_is_a_usage_error() {
     let aws = Node::new();
     expect(&aws.enlist(&["csr", "--by-hand"]), 64, &["can't be joined by hand"]);
     expect(&accept(&aws, &ca.answer(&csr)), 64, &["made no request"]);
+}
+
+/// An answer to the request that was carried is of no use without it, so no other key is made in its place.
+#[test]
+fn a_request_whose_key_is_lost_is_not_made_anew() {
+    let node = node("trust_on_first_use = true");
+    let csr = requested(&node);
+    let key = node.path("var/lib/enlist/puppet-server/key.pem");
+    let kept = fs::read(&key).unwrap();
+    fs::remove_file(&key).unwrap();
+    let again = "enlist leave --target puppet-server";
+    let words = ["the private key of this node is missing", "puppet-server/key.pem", again];
+    expect(&node.enlist(&["csr", "--by-hand"]), 74, &words);
+    expect(&accept(&node, &OpensslCa::new("the CA").answer(&csr)), 74, &words);
+    assert!(!key.exists(), "no other key is made");
+    let said = status(&node, 65);
+    assert!(said["next"].as_str().unwrap().contains("enlist csr --by-hand"), "{said}");
+    let doctor = node.enlist(&["doctor"]);
+    assert_eq!(doctor.code, 65, "{}", doctor.stdout);
+    assert!(doctor.stdout.contains("first failed check: puppet-server: membership"));
+    fs::write(&key, kept).unwrap();
+    assert_eq!(requested(&node), csr);
+    // The other way: a new request.
+    fs::remove_file(&key).unwrap();
+    expect(&node.enlist(&["leave"]), 0, &[]);
+    assert_ne!(requested(&node), csr);
 }
 
 /// Nobody is asked, because nobody can be reached.

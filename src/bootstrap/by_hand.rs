@@ -19,6 +19,12 @@ pub enum ByHand {
     Answer(Box<Carried>),
 }
 
+/// The commands that make another request, with another key.
+#[must_use]
+pub fn new_request(id: &str) -> String {
+    format!("`enlist leave --target {id} && enlist csr --by-hand --target {id}`")
+}
+
 impl Bootstrap {
     /// Has a person carry the messages.
     #[must_use]
@@ -85,7 +91,8 @@ impl Bootstrap {
     pub(super) fn key_by_hand(&self, spec: KeySpec) -> KeySpec {
         let Some(answer) = self.answer() else { return spec };
         let brought = answer.private_key.clone().filter(|_| self.takes_key());
-        KeySpec { must_exist: brought.is_none(), brought, ..spec }
+        let if_missing = spec.if_missing.or_else(|| Some(new_request(self.plan.target.id())));
+        KeySpec { if_missing: if_missing.filter(|_| brought.is_none()), brought, ..spec }
     }
 
     pub(super) fn authority_by_hand(&mut self) -> Result<Option<Effect>, Fault> {

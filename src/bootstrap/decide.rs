@@ -160,8 +160,7 @@ impl Bootstrap {
             return Ok(None);
         };
         self.check_brought(now)?;
-        let record = &self.journal.working;
-        let must_exist = record.former.is_some() && record.former_key().is_none();
+        let if_missing = self.way_without_key();
         let is_plain = spec.challenge_password.is_none() && spec.proof == Proof::None;
         self.request = if is_asking || is_plain {
             Request::Whole(spec.proof.fresh_for().map(|time| now.mono.saturating_add(time)))
@@ -170,8 +169,22 @@ impl Bootstrap {
         };
         let challenge_password = spec.challenge_password.clone().filter(|_| is_asking);
         let proof = if is_asking { spec.proof } else { Proof::None };
-        let spec = KeySpec { challenge_password, proof, must_exist, ..spec };
+        let spec = KeySpec { challenge_password, proof, if_missing, ..spec };
         Ok(Some(Effect::EnsureKey(Box::new(self.key_by_hand(spec)))))
+    }
+
+    /// What a person does where the key is lost that the authority was asked with. None: a new one may be made.
+    fn way_without_key(&self) -> Option<String> {
+        let record = &self.journal.working;
+        let is_fixed = match &record.former {
+            Some(_) => record.former_key().is_none(),
+            None => record.phase != Phase::New && record.key.is_some(),
+        };
+        let (id, phase) = (&record.target, record.phase.name());
+        is_fixed.then(|| match phase {
+            PhaseName::Requested => super::new_request(id),
+            _ => format!("`enlist leave --target {id} && enlist join --target {id}`"),
+        })
     }
 
     /// Decides the creating call.

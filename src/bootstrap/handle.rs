@@ -103,8 +103,8 @@ impl Bootstrap {
                 "the private key on disk is not the one that the authority was asked with",
                 format!("SHA-256 {fingerprint} on disk, {recorded} in the record"),
                 format!(
-                    "restore the former key; to join with this one, `mv {0}/record.json {0}/record.json.former`, then `enlist join --target {1}`",
-                    self.state_dir, record.target
+                    "restore the former key; for a new membership, `enlist leave --force --target {0} && enlist join --target {0}`",
+                    record.target
                 ),
             ));
         }

@@ -37,7 +37,7 @@ mod waiting;
 use std::time::Duration;
 
 pub use crate::engines::{Finding, Installed};
-pub use by_hand::ByHand;
+pub use by_hand::{ByHand, new_request};
 pub use effect::{Effect, Event, Now, Outcome, Signing, SigningKeyPlace};
 pub use health::{MembershipName, Problem, problems};
 pub use leave::Leave;

@@ -238,7 +238,10 @@ impl Report {
             healthy: false,
             membership: MembershipName::None,
             other_machine: Some(format!("the record belongs to another machine: {difference}")),
-            next: "run `enlist join`, which moves that record and its key to the backups and joins this machine".to_owned(),
+            next: format!(
+                "run `enlist join --target {}`, which moves that record and its key to the backups and joins this machine",
+                self.target
+            ),
             ..self
         }
     }
@@ -307,24 +310,24 @@ fn next(record: &Record) -> String {
     if record.former.is_some() && phase != PhaseName::Leaving {
         return under_way(record);
     }
-    let next = match phase {
-        PhaseName::New => "run `enlist join`, or start enlist.service",
-        PhaseName::Requested => {
-            "carry the request (`enlist csr --by-hand`) to the authority, and its answer here: `enlist accept FILE`"
-        }
-        PhaseName::Creating => {
-            "`enlist join` or enlist.service finds out whether the authority accepted this node, and asks again with the same key if not"
-        }
-        PhaseName::Watching => {
-            "`enlist join` or enlist.service waits for the authority's decision, then installs the files"
-        }
-        PhaseName::Installing => {
-            "`enlist join` or enlist.service installs the files that are missing"
-        }
-        PhaseName::Joined => "nothing to do: this node has joined",
-        PhaseName::Leaving => "run `enlist leave` to finish leaving",
-    };
-    next.to_owned()
+    let id = &record.target;
+    match phase {
+        PhaseName::New => "run `enlist join`, or start enlist.service".to_owned(),
+        PhaseName::Requested => format!(
+            "carry the request (`enlist csr --by-hand --target {id}` prints it) to the authority, and its answer here: `enlist accept --target {id} FILE`"
+        ),
+        PhaseName::Creating => format!(
+            "`enlist join --target {id}` or enlist.service finds out whether the authority accepted this node, and asks again with the same key if not"
+        ),
+        PhaseName::Watching => format!(
+            "`enlist join --target {id}` or enlist.service waits for the authority's decision, then installs the files"
+        ),
+        PhaseName::Installing => format!(
+            "`enlist join --target {id}` or enlist.service installs the files that are missing"
+        ),
+        PhaseName::Joined => "nothing to do: this node has joined".to_owned(),
+        PhaseName::Leaving => format!("run `enlist leave --target {id}` to finish leaving"),
+    }
 }
 
 /// What finishes the maintenance of a member.

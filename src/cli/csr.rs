@@ -51,7 +51,7 @@ pub fn run(global: &Global, options: &Options, progress: &Progress) -> Result<u8
             if let Outcome::Requested(report) = outcome {
                 printer::out(&text(report))?;
                 let record = Store::new(root.clone(), known.id).load()?.filter(|_| by_hand);
-                let errand = record.and_then(|record| report::errand(known, &record));
+                let errand = record.and_then(|record| report::errand(&*target, &record));
                 if let Some(errand) = errand {
                     printer::note(&format!("this node waits for the answer; to do: {errand}"));
                 }

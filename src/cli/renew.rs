@@ -2,10 +2,10 @@
 
 use super::drive::{self, Begin, Scope, Selection};
 use super::join::{RENEWAL_BUDGET, again, bootstrap, summary};
-use super::{Global, progress::Progress};
-use crate::bootstrap::{Maintenance, Outcome, Record};
+use super::{Global, progress::Progress, report};
+use crate::bootstrap::{Maintenance, Outcome, Record, Report};
 use crate::fault::{Fault, Kind};
-use crate::host::Root;
+use crate::host::{Root, facts};
 
 /// Asks for a new certificate or key, whether or not it is due. The former one stays until the new one is
 /// installed.
@@ -53,10 +53,20 @@ fn check(begin: &Begin<'_>) -> Result<(), Fault> {
 /// The record of the member.
 ///
 /// # Errors
-/// `Usage` where this node has not joined.
+/// `Usage` where this node has not joined, with what happens next.
 pub fn member<'a>(begin: &'a Begin<'_>, on: &str) -> Result<&'a Record, Fault> {
     begin.record.as_ref().filter(|record| record.is_member()).ok_or_else(|| {
-        let todo = format!("run `enlist join --target {}`", begin.target.id());
-        Fault::new(Kind::Usage, "this node has not joined", on, todo)
+        let todo = begin.record.as_ref().map(|record| next(begin, record));
+        let join = || format!("run `enlist join --target {}`", begin.target.id());
+        Fault::new(Kind::Usage, "this node has not joined", on, todo.unwrap_or_else(join))
     })
+}
+
+/// As `enlist status` says it.
+fn next(begin: &Begin<'_>, record: &Record) -> String {
+    let report = Report::of(record);
+    if let Some(difference) = record.other_machine(&facts::machine(begin.root)) {
+        return report.of_other_machine(&difference).next;
+    }
+    report::errand(&*begin.target, record).unwrap_or(report.next)
 }

@@ -3,15 +3,15 @@
 use super::drive::{self, Scope, Selection};
 use super::{Global, printer};
 use crate::bootstrap::{
-    ChangedSetting, Phase, Probed, Problem, Record, Report, other_authority, problems,
+    ChangedSetting, Phase, Probed, Problem, Record, Report, new_request, other_authority, problems,
 };
 use crate::config::recorded::{Change, Way};
 use crate::daemon::memberships::{self, Known};
 use crate::daemon::standing;
-use crate::engines::{EngineRecord, Finding};
+use crate::engines::{EngineRecord, Finding, node};
 use crate::fault::{Fault, Kind};
-use crate::host::{Root, Store, clock, engines, facts, inspect};
-use crate::targets::{Standing, state_dir};
+use crate::host::{Root, Store, clock, engines, facts, files, inspect};
+use crate::targets::{Standing, Target, state_dir};
 use crate::text;
 
 /// Where a service can't be asked about a single node.
@@ -79,14 +79,15 @@ async fn of(root: &Root, known: &Known) -> Result<Report, Fault> {
     let findings: Vec<Finding> = findings.into_iter().map(shown).collect();
     let held_by = inspect::held_by(root, &record);
     let target = known.target().ok().map(|(target, _)| target);
-    let warnings = target.map(|target| target.warnings(record.membership().authority));
+    let warnings = target.as_ref().map(|target| target.warnings(record.membership().authority));
     let warnings = warnings.unwrap_or_default();
-    let mut report = Report { warnings, held_by, ..report };
-    if record.phase == Phase::Requested {
-        report.next = errand(known, &record).unwrap_or(report.next);
-    }
+    let errand = target.and_then(|target| errand(&*target, &record));
+    let next = errand.unwrap_or(report.next);
+    let mut report = Report { warnings, held_by, next, ..report };
     if !record.is_member() {
-        return Ok(report);
+        let lost = lost_key(root, &record);
+        report.next = lost.as_ref().map_or(report.next, |lost| lost.todo.clone());
+        return Ok(report.with_problems(lost.into_iter().collect()));
     }
     let mut found = problems(&record, &findings);
     let absence = standing::recall(&store, &record);
@@ -108,12 +109,26 @@ async fn of(root: &Root, known: &Known) -> Result<Report, Fault> {
     Ok(report.with_problems(found))
 }
 
-/// What a person does with the request that was made for them.
-pub fn errand(known: &Known, record: &Record) -> Option<String> {
-    let (target, _) = known.target().ok()?;
-    let errand = target.errand(record.name.as_deref()?)?;
-    let id = known.id;
+/// What a person does with the request that was made for them. None: nobody carries one.
+pub fn errand(target: &dyn Target, record: &Record) -> Option<String> {
+    let name = record.name.as_deref().filter(|_| record.phase == Phase::Requested)?;
+    let errand = target.errand(name)?;
+    let id = target.id();
     Some(format!("carry the request (`enlist csr --by-hand --target {id}` prints it): {errand}"))
+}
+
+/// The key of a request that a person carries is gone: no answer is of use any more.
+fn lost_key(root: &Root, record: &Record) -> Option<Problem> {
+    let staged = node::staged_key(&state_dir(&record.target));
+    let is_awaited = record.phase == Phase::Requested && !record.key_was_there;
+    if !is_awaited || files::exists(root, &staged) {
+        return None;
+    }
+    let what = "the private key that the request was made with is gone";
+    let again = new_request(&record.target);
+    let todo =
+        format!("restore it from a backup; for a new key, and a new request to carry, {again}");
+    Some(Fault::new(Kind::Data, what, root.shown(&staged), todo).into())
 }
 
 /// The settings that changed since the join.

@@ -170,10 +170,13 @@ impl<'a> TargetWorker<'a> {
             }
             if !is_said {
                 is_said = true;
-                let doing = "waiting for the answer that a person carries: `enlist accept FILE`";
+                let doing = format!(
+                    "waiting for the answer that a person carries: `enlist accept --target {} FILE`",
+                    self.id
+                );
                 tracing::info!("{doing}");
                 self.update(|entry| {
-                    doing.clone_into(&mut entry.doing);
+                    entry.doing = doing;
                     entry.phase = PhaseName::Requested;
                 });
             }

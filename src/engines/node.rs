@@ -160,6 +160,12 @@ pub fn staged_key(state_dir: &str) -> String {
     format!("{state_dir}/key.pem")
 }
 
+/// The id of the target: the directory that its staged key is in.
+#[must_use]
+pub fn target_of(staged: &str) -> &str {
+    staged.rsplit('/').nth(1).unwrap_or_default()
+}
+
 /// Which key an engine needs, and the certificate request to sign with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeySpec {
@@ -180,8 +186,9 @@ pub struct KeySpec {
     pub notes: Vec<String>,
     /// A key that a person has carried here: used in place of a new one, and of one that was staged.
     pub brought: Option<Secret>,
-    /// Whether a missing key is a fault, as for a member; else a new one is made.
-    pub must_exist: bool,
+    /// What makes a new membership, where a missing key is a fault: for a member, and where the authority was
+    /// asked with it. Else a new one is made.
+    pub if_missing: Option<String>,
     /// SHA-256 of the key that it replaces. Where that one is installed, the staged key is used, or a new
     /// one is made.
     pub replaces: Option<String>,
@@ -202,7 +209,7 @@ impl KeySpec {
             csr_advice: "",
             notes: Vec::new(),
             brought: None,
-            must_exist: false,
+            if_missing: None,
             replaces: node.former_key.map(str::to_owned),
         }
     }

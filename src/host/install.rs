@@ -257,8 +257,8 @@ fn makes_room(
         return Ok(false);
     }
     match key::load(root, staged)? {
-        Some((staged, _)) if staged.public() != installed.public() => {
-            Err(key::other(&root.shown(path), &found, former))
+        Some((new, _)) if new.public() != installed.public() => {
+            Err(key::other(staged, &root.shown(path), &found, former))
         }
         _ => Ok(true),
     }

@@ -84,7 +84,7 @@ pub async fn ensure(
         }
         (Some(_), Some(staged)) if former.is_some() => staged,
         (Some(key), _) | (None, Some(key)) => key,
-        (None, None) if spec.must_exist => return Err(missing(root, spec)),
+        (None, None) if spec.if_missing.is_some() => return Err(missing(root, spec)),
         (None, None) => make(root, spec, making).await?,
     };
     checked_key::keep(store, &content, key.public());
@@ -111,19 +111,23 @@ fn with_password(mut csr: CsrSpec, password: Option<Secret>) -> Result<CsrSpec, 
     Ok(csr)
 }
 
+/// The key is neither installed nor staged.
 pub(super) fn missing(root: &Root, spec: &KeySpec) -> Fault {
-    let on = root.shown(&spec.at.path);
-    let todo =
-        "restore it from a backup; to join with a new key, `enlist leave`, then `enlist join`";
-    Fault::new(Kind::Host, "the private key of this member is missing", on, todo).key_lost()
+    let on = format!("{}, {}", root.shown(&spec.at.path), root.shown(&spec.staged));
+    let id = node::target_of(&spec.staged);
+    let new = || format!("`enlist leave --target {id} && enlist join --target {id}`");
+    let again = spec.if_missing.clone().unwrap_or_else(new);
+    let todo = format!("restore it from a backup; for a new key, {again}");
+    Fault::new(Kind::Host, "the private key of this node is missing", on, todo).key_lost()
 }
 
 /// The key on disk is not the recorded one. Both are SHA-256 of the public key.
-pub(super) fn other(path: &str, found: &str, recorded: &str) -> Fault {
+pub(super) fn other(staged: &str, path: &str, found: &str, recorded: &str) -> Fault {
     let what = "the private key on disk is not the one that the authority was asked with";
     let on = format!("{path}: SHA-256 {found} on disk, {recorded} in the record");
     let todo = format!(
-        "restore the former key; to leave without it, `mv {path} {path}.other`, then `enlist leave`"
+        "restore the former key; to leave without it, `mv {path} {path}.other && enlist leave --target {}`",
+        node::target_of(staged)
     );
     Fault::new(Kind::Data, what, on, todo)
 }

@@ -50,7 +50,8 @@ fn of_node(
                 match recorded.filter(|recorded| *recorded != found) {
                     None => return Ok((key, root.shown(path))),
                     Some(recorded) => {
-                        unusable = Some(key::other(&root.shown(path), &found, recorded));
+                        unusable =
+                            Some(key::other(&spec.staged, &root.shown(path), &found, recorded));
                     }
                 }
             }

@@ -23,7 +23,7 @@ fn a_client_of_another_key_is_not_deleted() {
     admin(&node, "PUT", &format!("clients/{NAME}"), &json!({ "public_key": public }));
     node.write(KEY, &theirs);
     let calls = node.emulator.calls().len();
-    let moved = "/client.pem.other`, then `enlist leave";
+    let moved = "/client.pem.other && enlist leave --target chef-server";
     expect(&enlist(&node, &["leave"]), 65, &["is not the one that the authority", moved]);
     assert_eq!(node.emulator.calls().len(), calls, "nothing was asked");
     assert_eq!(names(&node.emulator.state(), "chef_clients"), [NAME]);

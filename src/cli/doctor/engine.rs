@@ -4,6 +4,7 @@
 use super::super::rehearsal::Rehearsal;
 use super::super::report;
 use super::{Checks, Found};
+use crate::bootstrap::Phase;
 use crate::daemon::memberships::Known;
 use crate::engines::{EngineId, Engines};
 use crate::fault::Fault;
@@ -82,6 +83,12 @@ fn program(engines: &Engines, id: EngineId) -> Option<&str> {
 pub fn is_member(root: &Root, id: &str) -> bool {
     let record = Store::new(root.clone(), id).load();
     record.is_ok_and(|record| record.is_some_and(|record| record.is_member()))
+}
+
+/// Whether a person carries this node's messages.
+pub fn is_carried(root: &Root, id: &str) -> bool {
+    let record = Store::new(root.clone(), id).load();
+    record.is_ok_and(|record| record.is_some_and(|record| record.phase == Phase::Requested))
 }
 
 /// What `status` says of the membership.

@@ -182,8 +182,10 @@ async fn target(root: &Root, known: &Known, checks: &mut Checks) -> Vec<String> 
     if !engine::is_member(root, known.id) {
         secrets::all(root, &mut host, &*target, settings, checks).await;
     }
-    let reached = network::reach(&host, &clients, &*target, &trusted, checks).await;
-    if reached {
+    if engine::is_carried(root, known.id) {
+        let why = "a person carries this node's messages: no authority is asked".to_owned();
+        checks.note("network", clock::instant(), Ok(Found::Skipped(why)));
+    } else if network::reach(&host, &clients, &*target, &trusted, checks).await {
         Box::pin(network::authority(root, known, &mut host, &*target, checks)).await;
     }
     let Some((node, name)) = node else { return Vec::new() };

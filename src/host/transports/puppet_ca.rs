@@ -188,8 +188,7 @@ fn read_key(root: &Root, path: &str) -> Result<Zeroizing<String>, Fault> {
     let found = files::read_if_there(root, path)?.map(Zeroizing::new);
     let text = found.and_then(|found| std::str::from_utf8(&found).ok().map(str::to_owned));
     text.map(Zeroizing::new).ok_or_else(|| {
-        let todo =
-            "restore it from a backup; to join with a new key, `enlist leave`, then `enlist join`";
+        let todo = "restore it from a backup; for a new key, `enlist leave --target puppet-server && enlist join --target puppet-server`";
         let what = "the private key of this member is missing";
         Fault::new(Kind::Host, what, root.shown(path), todo).key_lost()
     })

@@ -12,7 +12,7 @@ impl ChefServer {
     pub(super) fn errand_of(name: &str) -> String {
         let id = super::ID;
         format!(
-            "save it as {name}.pub, and run `knife client create {name} -d -p {name}.pub`, then `knife client key show {name} default > {name}.answer`; carry {name}.answer here, and run `enlist accept --target {id} {name}.answer`"
+            "save it as {name}.pub, and run `knife client create {name} -d -p {name}.pub`, then `knife client key show {name} default > {name}.chef.answer`; carry {name}.chef.answer here, and run `enlist accept --target {id} {name}.chef.answer`"
         )
     }
 
@@ -35,7 +35,7 @@ impl ChefServer {
             return Ok(Grant::Client);
         }
         let todo = format!(
-            "make the answer again: `knife client key show {name} default > {name}.answer`"
+            "make the answer again: `knife client key show {name} default > {name}.chef.answer`"
         );
         let Some(text) = &answer.public_key else {
             return Err(fault("the answer has no key of a client", &todo));

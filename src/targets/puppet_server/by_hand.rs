@@ -11,7 +11,7 @@ use crate::targets::Carried;
 use crate::targets::by_hand::unusable;
 
 /// How the answer is put together on the server.
-const ANSWER: &str = "`cd $(puppet config print cadir --section server) && cat signed/NAME.pem ca_crt.pem ca_crl.pem > NAME.answer`";
+const ANSWER: &str = "`cd $(puppet config print cadir --section server) && cat signed/NAME.pem ca_crt.pem ca_crl.pem > NAME.puppet.answer`";
 
 fn answer_of(name: &str) -> String {
     ANSWER.replace("NAME", name)
@@ -21,7 +21,7 @@ impl PuppetServer {
     pub(super) fn errand_of(name: &str) -> String {
         let id = super::ID;
         format!(
-            "on the server, save it as $(puppet config print csrdir --section server)/{name}.pem, run `puppetserver ca sign --certname {name}`, then {}; carry {name}.answer here, and run `enlist accept --target {id} {name}.answer`",
+            "on the server, save it as $(puppet config print csrdir --section server)/{name}.pem, run `puppetserver ca sign --certname {name}`, then {}; carry {name}.puppet.answer here, and run `enlist accept --target {id} {name}.puppet.answer`",
             answer_of(name)
         )
     }
