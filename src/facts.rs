@@ -1,5 +1,6 @@
 //! The facts: what the node knows of itself. Pure data, which `host::facts` gathers.
 
+pub mod host_name;
 pub mod machine;
 pub mod network;
 

@@ -37,6 +37,19 @@ impl Bootstrap {
             // sent is recorded already.
             self.count_attempt();
         }
+        self.gather_again();
+    }
+
+    /// Has the facts gathered again before the authority is asked again for the first time: its first answer
+    /// shows that the network is up, and until then DHCP or cloud-init may give this node its name. An EC2
+    /// instance has its id.
+    fn gather_again(&mut self) {
+        let record = &self.journal.working;
+        let is_early =
+            record.phase == Phase::New && !record.is_member() && self.authority.is_none();
+        if is_early && self.facts.as_ref().is_some_and(|(facts, _)| facts.ec2.is_none()) {
+            self.facts = None;
+        }
     }
 
     /// Goes back to `Creating` because the grant's secret is gone. `reconcile` has the authority remove

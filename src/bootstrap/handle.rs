@@ -59,7 +59,7 @@ impl Bootstrap {
             let name = self.name_of(&facts)?;
             self.plan.target.check(&facts, &name)?;
             self.engine().check(&observed, &name)?;
-            self.journal.step_done(StepKind::Facts, describe(&facts, &name));
+            self.journal.step_done_once(StepKind::Facts, describe(&facts, &name));
             self.name = Some(name);
             // Recorded now, so that `leave` finds the file that holds the engine.
             self.journal.working.engine = EngineRecord::of(&observed);

@@ -227,6 +227,13 @@ impl Journal {
         self.steps.push(Step { kind, result: result.into() });
     }
 
+    /// Notes a step, unless it was done before with the same result.
+    pub fn step_done_once(&mut self, kind: StepKind, result: String) {
+        if !self.steps.iter().any(|step| step.kind == kind && step.result == result) {
+            self.step_done(kind, result);
+        }
+    }
+
     fn owes_persist(&self) -> bool {
         self.saved != self.working && !self.store_is_broken
     }

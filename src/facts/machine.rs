@@ -82,10 +82,9 @@ impl MachineIdentity {
 }
 
 /// UUIDs that vendors leave in boards that have none of their own.
-const PLACEHOLDERS: [Uuid; 5] = [
-    Uuid::nil(),
-    Uuid::max(),
+const PLACEHOLDERS: [Uuid; 4] = [
     uuid!("03000200-0400-0500-0006-000700080009"),
+    uuid!("03020100-0504-0706-0809-0a0b0c0d0e0f"),
     uuid!("01234567-89ab-cdef-0123-456789abcdef"),
     uuid!("12345678-1234-5678-9012-345678901234"),
 ];
@@ -108,9 +107,14 @@ pub fn is_ec2_uuid(text: &str) -> bool {
     own_uuid(text).is_some_and(|uuid| begins_with_ec2(uuid) || begins_with_ec2(swapped(uuid)))
 }
 
-/// The UUID of a text; none if it is not one, or a placeholder.
+/// The UUID of a text; none if it is not one, or a placeholder in either byte order.
 fn own_uuid(text: &str) -> Option<Uuid> {
-    Uuid::try_parse(text.trim()).ok().filter(|uuid| !PLACEHOLDERS.contains(uuid))
+    let uuid = Uuid::try_parse(text.trim()).ok()?;
+    let [first, rest @ ..] = uuid.as_bytes();
+    // All zeros, all ones, and others of one byte.
+    let is_uniform = rest.iter().all(|byte| byte == first);
+    let is_placeholder = |uuid: &Uuid| PLACEHOLDERS.contains(uuid);
+    (!is_uniform && !is_placeholder(&uuid) && !is_placeholder(&swapped(uuid))).then_some(uuid)
 }
 
 /// The UUID with the other byte order in its first three fields.
@@ -190,8 +194,12 @@ mod tests {
         for placeholder in [
             "00000000-0000-0000-0000-000000000000",
             "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF",
+            "01010101-0101-0101-0101-010101010101",
             "03000200-0400-0500-0006-000700080009",
+            "00020003-0004-0005-0006-000700080009",
             "Not Settable",
+            "Default string",
+            "To be filled by O.E.M.",
         ] {
             assert_eq!(difference(("", "m", A), ("", "m", placeholder)), None, "{placeholder}");
         }

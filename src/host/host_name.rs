@@ -3,7 +3,7 @@
 use sysinfo::System;
 
 use super::root::Root;
-use crate::targets::name::is_host_name;
+use crate::facts::host_name::{is_host_name, is_of_image};
 
 /// Reads the host name and the fully qualified name. If the host has no name of its own yet, these
 /// are its placeholder, such as `localhost`.
@@ -39,7 +39,9 @@ fn host_name(root: &Root) -> String {
     } else {
         running.iter().collect()
     };
-    let usable = known.iter().find(|name| is_host_name(name));
+    let os = release.as_deref().and_then(|text| super::facts::os_value(text, "ID"));
+    let os = os.unwrap_or_default();
+    let usable = known.iter().find(|name| is_host_name(name) && !is_of_image(name, &os));
     usable.or_else(|| known.first()).map(|name| (*name).clone()).unwrap_or_default()
 }
 

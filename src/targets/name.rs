@@ -1,8 +1,7 @@
 //! The node's name: the template of the setting `node.name`, and the default.
 
-use std::net::Ipv4Addr;
-
 use crate::facts::Facts;
+use crate::facts::host_name::{address_of_another, is_host_name, is_of_image};
 use crate::fault::{Fault, Kind};
 
 /// A parsed template: text, and the placeholders `{instance_id}`, `{hostname}`, `{fqdn}`.
@@ -62,14 +61,14 @@ impl NameTemplate {
     ///
     /// # Errors
     /// `Config` where the template needs an instance id and this is not an EC2 instance. As
-    /// [`no_host_name`] where it needs the host name and there is none yet.
+    /// [`check_host_name`] where it needs the host name and there is none yet.
     pub fn render(&self, facts: &Facts) -> Result<String, Fault> {
         let mut name = String::new();
         for part in &self.parts {
             match part {
                 Part::Text(text) => name.push_str(text),
-                Part::Hostname => name.push_str(&of_host(&facts.hostname)?),
-                Part::Fqdn => name.push_str(&of_host(&facts.fqdn)?),
+                Part::Hostname => name.push_str(&of_host(&facts.hostname, facts)?),
+                Part::Fqdn => name.push_str(&of_host(&facts.fqdn, facts)?),
                 Part::InstanceId => match &facts.ec2 {
                     Some(ec2) => name.push_str(&ec2.instance_id.to_ascii_lowercase()),
                     None => return Err(self.no_instance_id()),
@@ -92,65 +91,42 @@ impl NameTemplate {
 /// The name without a template: the instance id on EC2, else the FQDN.
 ///
 /// # Errors
-/// As [`no_host_name`], where the FQDN does not identify the host.
+/// As [`check_host_name`], where the FQDN does not identify the host.
 pub fn default_name(facts: &Facts) -> Result<String, Fault> {
     match &facts.ec2 {
         Some(ec2) => Ok(ec2.instance_id.to_ascii_lowercase()),
-        None => of_host(&facts.fqdn),
+        None => of_host(&facts.fqdn, facts),
     }
 }
 
-fn of_host(name: &str) -> Result<String, Fault> {
-    if is_host_name(name) {
-        return Ok(name.to_ascii_lowercase());
-    }
-    Err(no_host_name(name, "name = \"...\" in [node]"))
+fn of_host(name: &str, facts: &Facts) -> Result<String, Fault> {
+    check_host_name(name, facts, "name = \"...\" in [node]")?;
+    Ok(name.to_ascii_lowercase())
 }
 
-/// The fault where this node has no host name yet. Cloud-init or DHCP may still set one, so it is
+/// Checks that a host name tells this host from others. `setting` is what can be set instead.
+///
+/// # Errors
+/// If this node has no host name of its own yet. Cloud-init or DHCP may still set one, so the fault is
 /// retried within the budget and becomes `Config` afterwards.
-#[must_use]
-pub fn no_host_name(found: &str, setting: &str) -> Fault {
-    let on = match found {
+pub fn check_host_name(name: &str, facts: &Facts, setting: &str) -> Result<(), Fault> {
+    let is_ec2 = facts.ec2.is_some() || facts.firmware_instance_id.is_some();
+    let other = address_of_another(name, &facts.addresses).filter(|_| !is_ec2);
+    let cause = match other {
+        _ if !is_host_name(name) => None,
+        _ if is_of_image(name, &facts.platform.os) => Some(
+            "it is the name of a system image, which every machine made from it has".to_owned(),
+        ),
+        Some(address) => Some(format!("{address} is not an address of this host")),
+        None => return Ok(()),
+    };
+    let on = match name {
         "" => "the host name is empty".to_owned(),
-        found => format!("the host name is {found:?}"),
+        name => format!("the host name is {name:?}"),
     };
     let todo = format!("run `hostnamectl set-hostname NAME`, or set {setting}");
-    Fault::new(Kind::Transient, "this node has no host name yet", on, todo).ends_as(Kind::Config)
-}
-
-/// First labels that identify no host: defaults of the kernel, the resolver and installers.
-const NO_NAMES: [&str; 18] = [
-    "(none)",
-    "none",
-    "localhost",
-    "localhost4",
-    "localhost6",
-    "localhost-live",
-    "localdomain",
-    "localdomain4",
-    "localdomain6",
-    "ip6-localhost",
-    "ip6-loopback",
-    "ip6-localnet",
-    "ip6-mcastprefix",
-    "ip6-allnodes",
-    "ip6-allrouters",
-    "ip6-allhosts",
-    "broadcasthost",
-    "unassigned-hostname",
-];
-
-/// Whether this name identifies a host. `localhost`, in any domain, and addresses do not.
-#[must_use]
-pub fn is_host_name(text: &str) -> bool {
-    let name = text.trim().trim_end_matches('.').to_ascii_lowercase();
-    let first = name.split('.').next().unwrap_or_default();
-    // A colon means IPv6, also with a zone or in brackets.
-    let is_address = name.parse::<Ipv4Addr>().is_ok() || name.contains(':');
-    let is_reverse = name.ends_with(".in-addr.arpa") || name.ends_with(".ip6.arpa");
-    let has_letters = first.chars().any(char::is_alphanumeric);
-    has_letters && !is_address && !is_reverse && !NO_NAMES.contains(&first)
+    let fault = Fault::new(Kind::Transient, "this node has no host name yet", on, todo);
+    Err(cause.into_iter().fold(fault.ends_as(Kind::Config), Fault::cause))
 }
 
 fn placeholder(word: &str) -> Result<Part, TemplateError> {
@@ -164,55 +140,9 @@ fn placeholder(word: &str) -> Result<Part, TemplateError> {
 
 #[cfg(test)]
 mod tests {
-    use super::{NameTemplate, default_name, is_host_name};
+    use super::{NameTemplate, default_name};
     use crate::facts::Facts;
     use crate::fault::Kind;
-
-    #[test]
-    fn common_default_names_are_refused() {
-        for text in [
-            "",
-            " ",
-            ".",
-            "-",
-            "(none)",
-            "none",
-            "localhost",
-            "LOCALHOST",
-            "localhost.",
-            "localhost.localdomain",
-            "localhost4.localdomain4",
-            "localhost6",
-            "localhost.example.org",
-            "localdomain",
-            "ip6-localhost",
-            "ip6-loopback",
-            "10.0.0.5",
-            "::1",
-            "fe80::1%eth0",
-            "[fd00::1]",
-            "5.0.0.10.in-addr.arpa",
-            "1.0.0.ip6.arpa",
-            "localhost-live",
-            ".example.org",
-        ] {
-            assert!(!is_host_name(text), "{text:?}");
-        }
-        for text in [
-            "web1",
-            "web1.example.org",
-            "web1.localdomain",
-            "ip-10-0-0-5",
-            "10",
-            "1and1",
-            "localhost1",
-            "my-localhost",
-            "Web1.",
-            "10.example.org",
-        ] {
-            assert!(is_host_name(text), "{text:?}");
-        }
-    }
 
     #[test]
     fn a_missing_host_name_is_retried_wherever_it_is_needed() {

@@ -8,7 +8,7 @@ mod claim;
 
 use std::net::Ipv4Addr;
 
-use super::name::{is_host_name, no_host_name};
+use super::name::check_host_name;
 use super::{
     Answer, Created, Creation, Departure, Member, Permissions, Question, Reconciled, Standing,
     Target, mismatch,
@@ -62,8 +62,8 @@ impl Target for Opsworks {
                 "set infrastructure = \"on-premises\" in [opsworks]",
             ));
         }
-        if self.hostname.is_none() && !is_host_name(&facts.hostname) {
-            return Err(no_host_name(&facts.hostname, "hostname = \"...\" in [opsworks]"));
+        if self.hostname.is_none() {
+            check_host_name(&facts.hostname, facts, "hostname = \"...\" in [opsworks]")?;
         }
         check_hostname(&self.hostname(facts), LONGEST_HOSTNAME).map_err(|rule| {
             let todo = "set hostname in [opsworks]";
