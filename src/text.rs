@@ -4,10 +4,14 @@
 //! may hold characters that move the cursor, colour the screen, hide text or reverse its order. They
 //! are replaced where the text enters the program: where a fault is made, and in `host::sanitize`.
 
+mod hiding;
+
 use std::fmt::Write as _;
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+
+pub use hiding::{without_login, without_logins, without_named_secrets};
 
 /// The text as one line. Control characters and line separators become blanks, invisible characters
 /// become U+FFFD.
@@ -57,17 +61,6 @@ pub fn time(unix: i64) -> String {
     let moment = OffsetDateTime::from_unix_timestamp(unix).ok();
     let text = moment.and_then(|moment| moment.format(&Rfc3339).ok());
     text.unwrap_or_else(|| format!("{unix} s after 1970"))
-}
-
-/// A URL with the login hidden, if it has one. Any other text as it is.
-#[must_use]
-pub fn without_login(text: &str) -> String {
-    let hidden = text.split_once("://").and_then(|(scheme, rest)| {
-        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        let at = rest.get(..end)?.rfind('@')?;
-        Some(format!("{scheme}://(secret){}", rest.get(at..)?))
-    });
-    hidden.unwrap_or_else(|| text.to_owned())
 }
 
 /// A moment near `now` (both in Unix seconds): hours and minutes in UTC, with the date unless it is today.

@@ -285,7 +285,8 @@ fn metadata_that_is_not_up_yet_is_retried_on_ec2() {
     expect(&run(&mut command), 75, &["metadata service did not answer"]);
 }
 
-/// A quote that is not closed in an environment file: the next variables are part of the value.
+/// A quote that is not closed in an environment file, or a line that ends with `\\`: the next variables are part of
+/// the value.
 #[test]
 fn a_variable_that_swallowed_the_next_one_does_not_show_it() {
     let node = Node::new();
@@ -299,9 +300,9 @@ fn a_variable_that_swallowed_the_next_one_does_not_show_it() {
         "AWS_PROFILE",
         "HTTPS_PROXY",
     ] {
-        for command in ["check", "join"] {
+        for (command, between) in [("check", "\n"), ("join", ""), ("join", " ")] {
             let mut command = node.command(&[command]);
-            command.env(name, "abc\nAWS_SECRET_ACCESS_KEY=s3cret-s3cret");
+            command.env(name, format!("a b{between}AWS_SECRET_ACCESS_KEY=s3cret-s3cret"));
             let run = run(&mut command);
             expect(&run, 78, &[name]);
             let said = format!("{}{}", run.stdout, run.stderr);

@@ -52,7 +52,7 @@ pub enum Value {
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Text(text) => write!(f, "{:?}", text::without_login(text)),
+            Self::Text(text) => write!(f, "{:?}", text::without_login(text, HIDDEN)),
             Self::Integer(number) => write!(f, "{number}"),
             Self::Boolean(truth) => write!(f, "{truth}"),
             Self::List(list) => write!(f, "{list:?}"),

@@ -21,6 +21,16 @@ pub fn from_text(key: &Setting, text: &str, origin: &Origin) -> Result<Value, Co
             allowed: "one line (look for a quote that is not closed)".to_owned(),
         });
     }
+    if has_variable(text) {
+        let found = "a text with another variable in it";
+        let allowed = "one value (look for a line that ends with \\)";
+        return Err(ConfigError::Invalid {
+            origin: origin.clone(),
+            key: key.to_string(),
+            found: found.to_owned(),
+            allowed: allowed.to_owned(),
+        });
+    }
     // A map may hold secrets, and without its names it is not known which values they are.
     let wrong = || match key.form {
         Form::Map => invalid(key, "a text without names", origin),
@@ -44,6 +54,16 @@ pub fn from_text(key: &Setting, text: &str, origin: &Origin) -> Result<Value, Co
             map.map(Value::Map).ok_or_else(wrong)
         }
     }
+}
+
+/// Whether a variable is set in the text: a line of an environment file that ends with `\` goes on with the
+/// next variable, secrets included.
+fn has_variable(text: &str) -> bool {
+    let is_name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    let mut begins = ["AWS_", "ENLIST_"].into_iter().flat_map(|begin| text.match_indices(begin));
+    begins.any(|(at, _)| {
+        text.get(at..).is_some_and(|text| text.trim_start_matches(is_name).starts_with('='))
+    })
 }
 
 /// A value from TOML, whose type must match the form of the setting.

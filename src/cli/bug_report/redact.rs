@@ -3,6 +3,7 @@
 
 use super::super::Global;
 use crate::host::{Root, variables};
+use crate::text;
 
 const HIDDEN: &str = "(secret)";
 
@@ -41,7 +42,7 @@ impl Redactor {
         for secret in &self.secrets {
             text = text.replace(secret.as_str(), HIDDEN);
         }
-        let text = without_private_keys(&text);
+        let text = text::without_logins(&without_private_keys(&text), HIDDEN);
         let words = text.split_inclusive([' ', '\n', '"', '\'', ',', '=', '(', ')']);
         words.map(word).collect()
     }
@@ -64,25 +65,13 @@ fn without_private_keys(text: &str) -> String {
     kept + rest
 }
 
-/// A word, unless it is an AWS access key id or has a login (`//name:password@host`).
+/// A word, unless it is an AWS access key id.
 fn word(word: &str) -> String {
     let key = word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
     let is_key = (key.starts_with("AKIA") || key.starts_with("ASIA"))
         && (16..=128).contains(&key.len())
         && key.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit());
-    if is_key {
-        return word.replace(key, HIDDEN);
-    }
-    match (word.find("//"), word.find('@')) {
-        (Some(start), Some(end)) if start + 2 < end => {
-            format!(
-                "{}{HIDDEN}{}",
-                word.get(..start + 2).unwrap_or_default(),
-                word.get(end..).unwrap_or_default()
-            )
-        }
-        _ => word.to_owned(),
-    }
+    if is_key { word.replace(key, HIDDEN) } else { word.to_owned() }
 }
 
 #[cfg(test)]
@@ -93,7 +82,7 @@ mod tests {
     fn keys_logins_and_known_secrets_are_hidden() {
         let redactor = Redactor { secrets: vec!["psk-123456".to_owned()] };
         let text = "a psk-123456 b\n-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----\n\
-                    \"AKIAIOSFODNN7EXAMPLE\", http://u:pw@proxy:3128/ -----BEGIN CERTIFICATE-----\nMIIC";
+                    \"AKIAIOSFODNN7EXAMPLE\", http://u:p@w@proxy:3128/ -----BEGIN CERTIFICATE-----\nMIIC";
         assert_eq!(
             redactor.redact(text),
             "a (secret) b\n(secret)\n\"(secret)\", http://(secret)@proxy:3128/ -----BEGIN CERTIFICATE-----\nMIIC"

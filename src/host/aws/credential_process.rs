@@ -1,7 +1,6 @@
 //! `credential_process`: a program that prints credentials, such as the helper of IAM Roles
 //! Anywhere.
 
-use std::fmt::Write as _;
 use std::io::ErrorKind;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use crate::fault::{Fault, Kind};
 use crate::host::clock;
 use crate::host::process::{self, Network, Output};
 use crate::secret::Secret;
+use crate::text;
 
 /// How long the program may run. IAM Roles Anywhere answers in a second; other programs are slower.
 const LIMIT: Duration = Duration::from_mins(1);
@@ -73,7 +73,7 @@ fn last_line(stderr: &str, command: &str) -> String {
     for word in given {
         text = text.replace(word, "(hidden)");
     }
-    text = without_named_secrets(&without_login(&text));
+    text = text::without_named_secrets(&text::without_logins(&text, "(hidden)"), "(hidden)");
     let is_part = |c: char| c.is_ascii_alphanumeric() || "+/=_-".contains(c);
     let mut shown = String::new();
     for run in text.split_inclusive(|c: char| !is_part(c)) {
@@ -83,43 +83,6 @@ fn last_line(stderr: &str, command: &str) -> String {
         shown.push_str(rest);
     }
     shown.chars().take(SHOWN).collect()
-}
-
-/// Words that name a secret.
-const NAMES: [&str; 6] = ["password", "passwd", "passphrase", "secret", "token", "authorization"];
-
-/// The text up to what such a word names, as `password: x`, `"Token":"x"`, `--secret x` or `Bearer x` do.
-fn without_named_secrets(text: &str) -> String {
-    let lower = text.to_ascii_lowercase();
-    let ends = NAMES.iter().flat_map(|name| lower.match_indices(name)).filter_map(|(at, name)| {
-        let is_option = lower.get(..at).is_some_and(|before| before.ends_with('-'));
-        let rest = lower.get(at + name.len()..)?;
-        let word = rest.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || "_-".contains(c));
-        let value = word.trim_start_matches(['"', '\'', ' ']);
-        let is_named = is_option
-            || value.starts_with([':', '='])
-            || word.starts_with([' ', ':', '=']) && value.len() < word.trim_start().len();
-        is_named.then_some(text.len() - word.len())
-    });
-    let bearer = lower.find("bearer ").map(|at| at + "bearer".len());
-    match ends.chain(bearer).min() {
-        Some(end) => format!("{} (hidden)", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
-    }
-}
-
-/// The text without what precedes the @ of a URL.
-fn without_login(text: &str) -> String {
-    let mut shown = String::new();
-    for word in text.split_inclusive(' ') {
-        match word.split_once("://").map(|(scheme, rest)| (scheme, rest.rsplit_once('@'))) {
-            Some((scheme, Some((_, host)))) => {
-                let _ = write!(shown, "{scheme}://(hidden)@{host}");
-            }
-            _ => shown.push_str(word),
-        }
-    }
-    shown
 }
 
 /// Whether it looks like a key or token of AWS: long, with digits, upper case and lower case.

@@ -3,6 +3,7 @@
 
 use crate::fault::{Fault, Kind};
 use crate::targets::address::{self, Url};
+use crate::text;
 
 /// How much of a value a message shows, in characters.
 const SHOWN: usize = 120;
@@ -105,13 +106,19 @@ impl Rule {
         if self.is_secret() {
             return "(set)".to_owned();
         }
-        let text = match (self, text.rsplit_once('@')) {
-            (Self::Proxy | Self::Endpoint | Self::CredentialsUrl, Some((login, rest))) => {
-                let scheme = login.split_once("://").map_or("", |(scheme, _)| scheme);
-                let colon = if scheme.is_empty() { "" } else { "://" };
-                format!("{scheme}{colon}(login)@{rest}")
+        let text = match self {
+            // Only what begins a URL: a proxy may have no scheme.
+            Self::Proxy | Self::Endpoint | Self::CredentialsUrl => {
+                let hidden = text::without_login(&with_scheme(text), "(login)");
+                let is_whole = text.contains("://");
+                if is_whole { hidden } else { hidden.trim_start_matches("http://").to_owned() }
             }
             _ => text.to_owned(),
+        };
+        // A line that ends with \ goes on with the next variable, secrets included.
+        let text = match self {
+            Self::Path if !text.contains('=') => text,
+            _ => text::without_named_secrets(&text, "(hidden)"),
         };
         let too_long = text.char_indices().nth(SHOWN).map(|(cut, _)| cut);
         match text.find(char::is_control).into_iter().chain(too_long).min() {

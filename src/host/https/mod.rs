@@ -240,7 +240,7 @@ fn of_hyper(error: &hyper::Error) -> HttpsError {
 /// The target of a redirect, without what may be a secret in it: login, query and fragment.
 fn shown_target(location: &str) -> String {
     let place = location.split(['?', '#']).next().unwrap_or_default();
-    text::line(&text::without_login(place))
+    text::line(&text::without_login(place, "(secret)"))
 }
 
 #[cfg(test)]
