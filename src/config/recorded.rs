@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 
 use super::input::{Input, Origin};
-use super::schema::{self, Setting};
+use super::schema::{self, OnChange, Setting};
 use super::settings::ReadFile;
 use super::{ConfigError, Settings, values};
 use crate::engines::EngineId;
@@ -14,52 +14,6 @@ use crate::pki::oid;
 
 /// `table.name` and value, of what was set. Without secrets.
 pub type Recorded = BTreeMap<String, Json>;
-
-/// Settings that `join` applies to a member.
-const APPLIED: [&str; 9] = [
-    "puppet.environment",
-    "opsworks-cm.endpoint",
-    "opsworks-cm.ca_file",
-    "chef.run_list",
-    "chef.environment",
-    "chef.policy_name",
-    "chef.policy_group",
-    "chef.license",
-    "chef-server.ca_file",
-];
-
-/// Settings that are part of what the authority was asked, or of where the files are. A change needs a
-/// new membership.
-const FIXED: [&str; 25] = [
-    "node.name",
-    "aws.region",
-    "opsworks-cm.server",
-    "opsworks-cm.engine",
-    "puppet-server.server",
-    "puppet-server.port",
-    "opsworks.stack_id",
-    "opsworks.infrastructure",
-    "opsworks.hostname",
-    "opsworks.private_ip",
-    "opsworks.public_ip",
-    "ssm.iam_role",
-    "ssm.default_instance_name",
-    "ssm.registration_limit",
-    "ssm.tags",
-    "ssm.hand_over",
-    "ssm.activation_id",
-    "puppet.confdir",
-    "puppet.ssldir",
-    "puppet.statedir",
-    "puppet.extension_requests",
-    "puppet.tag_prefix",
-    "chef.confdir",
-    "chef.organization",
-    "chef.product",
-];
-
-/// Settings that other settings or the node can stand for: their lines can be added, not taken away.
-const STAYS: [&str; 3] = ["puppet.environment", "opsworks-cm.endpoint", "opsworks-cm.ca_file"];
 
 /// A setting with another value than the membership was made with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -161,23 +115,28 @@ pub fn changes(recorded: &Recorded, now: &Recorded, engine: Option<EngineId>) ->
         "chef" => engine == Some(EngineId::Chef),
         _ => true,
     };
-    let change = |(name, is_applied): (&&str, bool)| {
-        let (table, key) = name.split_once('.')?;
-        let setting = schema::find(table, key).filter(|_| is_of(table))?;
-        let (before, after) = (recorded.get(*name), now.get(*name));
-        if value(setting, before) == value(setting, after) {
+    let change = |setting: &Setting| {
+        let is_possible = match setting.on_change {
+            OnChange::Free => return None,
+            OnChange::Fixed => false,
+            OnChange::Applied | OnChange::Added => true,
+        };
+        let name = setting.to_string();
+        let (before, after) = (recorded.get(&name), now.get(&name));
+        if !is_of(setting.table) || value(setting, before) == value(setting, after) {
             return None;
         }
-        let is_applied = is_applied && (after.is_some() || !STAYS.contains(name));
+        let is_applied = is_possible && (after.is_some() || setting.on_change != OnChange::Added);
         Some(Change {
-            setting: (*name).to_owned(),
+            setting: name,
             in_force: before.cloned(),
             wanted: after.cloned(),
             way: if is_applied { Way::Join } else { Way::NewMembership },
         })
     };
-    let fixed = FIXED.iter().map(|name| (name, false));
-    fixed.chain(APPLIED.iter().map(|name| (name, true))).filter_map(change).collect()
+    let mut found: Vec<Change> = schema::SETTINGS.iter().filter_map(change).collect();
+    found.sort_by_key(Change::is_applied);
+    found
 }
 
 /// What the record keeps once `join` has applied these changes.
@@ -195,8 +154,10 @@ pub fn applied(recorded: &Recorded, changes: &[Change]) -> Recorded {
 
 /// The setting with the CA file of this target, where `join` applies a change of it.
 #[must_use]
-pub fn applied_ca(target: &str) -> Option<&'static str> {
-    APPLIED.into_iter().find(|name| name.split_once('.') == Some((target, "ca_file")))
+pub fn applied_ca(target: &str) -> Option<String> {
+    let is_applied = |on_change| matches!(on_change, OnChange::Applied | OnChange::Added);
+    let setting = schema::find(target, "ca_file");
+    setting.filter(|setting| is_applied(setting.on_change)).map(Setting::to_string)
 }
 
 /// The value in force: the one that is set, else the default.
@@ -210,22 +171,14 @@ fn value(setting: &Setting, set: Option<&Json>) -> Option<Json> {
 
 #[cfg(test)]
 mod tests {
-    use super::{APPLIED, FIXED, STAYS, applied, changes, of, recall};
-    use crate::config::{Input, fragments, schema};
+    use super::{applied, changes, of, recall};
+    use crate::config::{Input, fragments};
     use crate::engines::EngineId;
 
     fn input(text: &str) -> Input {
         let mut input = Input::default();
         fragments::add_text(&mut input, text, "f").unwrap();
         input
-    }
-
-    #[test]
-    fn each_name_is_a_setting() {
-        for name in FIXED.iter().chain(&APPLIED).chain(&STAYS) {
-            let (table, key) = name.split_once('.').unwrap();
-            assert!(schema::find(table, key).is_some(), "{name}");
-        }
     }
 
     #[test]

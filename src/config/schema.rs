@@ -21,6 +21,19 @@ pub enum Form {
     Map,
 }
 
+/// What a change of a setting means for a node that has joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnChange {
+    /// It counts from now on, and is no part of the membership.
+    Free,
+    /// It is part of what the authority was asked, or of where the files are: it needs a new membership.
+    Fixed,
+    /// `join` applies it to a member.
+    Applied,
+    /// Likewise, but its line can be added and not taken away: other settings, or the node, can stand for it.
+    Added,
+}
+
 /// A row in the list of settings.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
@@ -29,6 +42,7 @@ pub struct Setting {
     pub form: Form,
     /// As it is written in a file; empty if there is no default.
     pub default: &'static str,
+    pub on_change: OnChange,
     pub help: &'static str,
 }
 
@@ -37,9 +51,10 @@ pub(super) const fn setting(
     name: &'static str,
     form: Form,
     default: &'static str,
+    on_change: OnChange,
     help: &'static str,
 ) -> Setting {
-    Setting { table, name, form, default, help }
+    Setting { table, name, form, default, on_change, help }
 }
 
 impl fmt::Display for Setting {

@@ -99,12 +99,12 @@ fn changed_ca(
     known: &[recorded::Change],
 ) -> Option<recorded::Change> {
     let setting = recorded::applied_ca(&record.target)?;
-    let wanted = record.settings.get(setting)?;
+    let wanted = record.settings.get(&setting)?;
     let now = settings.target(&record.target)?.configured_ca()?;
     let is_changed = record.membership().authority?.ca() != Some(now.as_str());
     let is_new = is_changed && known.iter().all(|change| change.setting != setting);
     is_new.then(|| recorded::Change {
-        setting: setting.to_owned(),
+        setting,
         in_force: Some("the former content of the file".into()),
         wanted: Some(wanted.clone()),
         way: Way::Join,
