@@ -78,6 +78,18 @@ fn colons(digits: &str) -> String {
     pairs.join(":").to_uppercase()
 }
 
+/// `status --probe` and `doctor` find what a join or a renewal would meet now.
+#[track_caller]
+fn check(node: &Node, code: i32, words: &[&str]) {
+    for arguments in [&["status", "--probe"][..], &["doctor"]] {
+        let said = enlist(node, arguments);
+        assert_eq!(said.code, code, "{arguments:?}: {}{}", said.stdout, said.stderr);
+        for word in words {
+            assert!(said.stdout.contains(word), "{arguments:?}: {word}: {}", said.stdout);
+        }
+    }
+}
+
 fn asked(node: &Node) -> Vec<String> {
     node.emulator.calls().iter().map(|call| call.action.clone()).collect()
 }

@@ -6,7 +6,7 @@ use enlist_emulator::control::{Autosign, CaPolicy};
 use serde_json::Value;
 
 use super::common::{Node, expect};
-use super::{asked, enlist, node};
+use super::{asked, check, enlist, node};
 
 const HOUR: i64 = 3600;
 const CONF: &str = "etc/puppetlabs/puppet/puppet.conf";
@@ -25,13 +25,15 @@ fn the_agents_first_run_would_fail_so_nothing_is_sent_or_installed() {
     ] {
         let node = node(Autosign::On, &[]);
         dated(&node, begins, ends);
+        check(&node, 65, &said);
+        let before = asked(&node).len();
         let ran = enlist(&node, &["join"]);
         expect(
             &ran,
             65,
             &["revocation list of the CA CN=Puppet CA: puppet-test", said[0], said[1]],
         );
-        assert_eq!(asked(&node), ["GetCertificateRevocationList"]);
+        assert_eq!(asked(&node)[before..], ["GetCertificateRevocationList"]);
         assert!(!node.ssl("crl.pem").exists() && !node.ssl("certs/ca.pem").exists());
         let evidence = node.path("var/lib/enlist/puppet-server/evidence");
         let kept: Vec<_> = fs::read_dir(evidence).unwrap().collect();
@@ -39,6 +41,11 @@ fn the_agents_first_run_would_fail_so_nothing_is_sent_or_installed() {
         // The server has a new list.
         dated(&node, -24 * HOUR, 9000 * HOUR);
         expect(&enlist(&node, &["join"]), 0, &[]);
+        check(&node, 0, &[]);
+        // The renewal of a member would fail, too.
+        dated(&node, begins, ends);
+        check(&node, 65, &said);
+        expect(&enlist(&node, &["renew"]), 65, &said);
     }
 }
 

@@ -6,7 +6,7 @@ use enlist_emulator::control::{Autosign, CaPolicy};
 use enlist_emulator::{CaSource, Emulator, Options};
 
 use super::common::{Node, expect};
-use super::{asked, enlist, node, port, settings};
+use super::{asked, check, enlist, node, port, settings};
 
 const REVOKED: [&str; 2] =
     ["the CA has revoked the certificate", "puppetserver ca generate --ca-client"];
@@ -24,12 +24,15 @@ fn revoke(node: &Node) {
 fn a_join_sends_nothing_after_the_lists() {
     let node = node(Autosign::On, &[]);
     revoke(&node);
+    check(&node, 65, &REVOKED);
+    let before = asked(&node).len();
     expect(&enlist(&node, &["join"]), 65, &REVOKED);
-    assert_eq!(asked(&node), ["GetCertificateRevocationList"]);
+    assert_eq!(asked(&node)[before..], ["GetCertificateRevocationList"]);
     assert!(!node.ssl("certs/ca.pem").exists(), "nothing is installed");
     // The server has a new certificate.
     node.emulator.with(|control| control.puppet_ca_mut().set_policy("puppet-test", policy(false)));
     expect(&enlist(&node, &["join"]), 0, &[]);
+    check(&node, 0, &[]);
 }
 
 #[test]
@@ -58,6 +61,7 @@ fn a_member_shows_it_no_certificate() {
     let node = node(Autosign::On, &[]);
     expect(&enlist(&node, &["join"]), 0, &[]);
     revoke(&node);
+    check(&node, 65, &REVOKED);
     expect(&enlist(&node, &["renew"]), 65, &REVOKED);
     expect(&enlist(&node, &["leave"]), 65, &REVOKED);
     assert_eq!(node.asked("PostCertificateRenewal"), 0);

@@ -1,14 +1,66 @@
-//! Whether the CA that was found can work, before a request is sent to it.
+//! Who the CA is, and whether it can work, before a request is sent to it.
 
-use super::{Ca, PuppetServer};
+use super::api::{self, Action, Document, Trust};
+use super::{Ca, PuppetServer, Question, SHOW_CA, mismatch};
 use crate::engines::Authority;
 use crate::fault::{Fault, Kind};
-use crate::pki::CaBundle;
 use crate::pki::authority::{self, AuthorityError};
 use crate::pki::crl::Revocation;
+use crate::pki::{CaBundle, crl};
 use crate::targets::{OtherCa, Target};
 
+/// The authority, and the answers to what was asked after it was found.
+type Found<'a, 'b> = (Authority, &'b [&'a api::Answer]);
+
 impl PuppetServer {
+    /// The CA, where it is not known, then its revocation lists.
+    pub(super) fn discovery<'a, 'b>(
+        &self,
+        known: Option<&Authority>,
+        answers: &'b [&'a api::Answer],
+    ) -> Result<Question<Found<'a, 'b>>, Fault> {
+        let (ca, answers) = match (&self.ca, known.and_then(Authority::ca), answers) {
+            (Ca::Bundle(bundle), ..) => (bundle.to_pem(), answers),
+            (_, Some(known), _) => (known.to_owned(), answers),
+            (Ca::Pinned(_), None, []) => return Ok(Question::Ask(self.ask_ca(Trust::Pinned))),
+            (Ca::FirstUse, None, []) => return Ok(Question::Ask(self.ask_ca(Trust::FirstUse))),
+            (_, None, [api::Answer::Certificate(found), rest @ ..]) => {
+                (self.believe(found.as_ref())?.to_pem(), rest)
+            }
+            _ => return Err(mismatch("GET certificate/ca")),
+        };
+        match answers {
+            [] => {
+                let trust = Trust::Ca { ca, lists: None };
+                Ok(Question::Ask(self.ask(trust, Action::GetRevocationLists)))
+            }
+            [api::Answer::RevocationLists(lists), rest @ ..] => {
+                check_lists(lists)?;
+                let (endpoint, crl) = (self.endpoint(&lists.server), Some(lists.text.clone()));
+                Ok(Question::Done((Authority::Puppet { endpoint, ca, crl }, rest)))
+            }
+            _ => Err(mismatch("GET certificate_revocation_list")),
+        }
+    }
+
+    /// The CA that an unverified server has sent, if the pin vouches for it.
+    fn believe(&self, found: Option<&Document>) -> Result<CaBundle, Fault> {
+        let Some(Document { server, text }) = found else {
+            let todo = "name the server that has the CA in server";
+            let what = "the server has no CA certificate";
+            return Err(Fault::new(Kind::Protocol, what, self.authority_name(), todo));
+        };
+        self.check_ca(text).map_err(|error| {
+            let todo = format!(
+                "compare it with the CA on the server itself: {SHOW_CA}; if they differ, somebody else has answered"
+            );
+            let what = "the CA that the server has sent can't be trusted, and nothing was sent to it";
+            Fault::new(Kind::Data, what, format!("server {server}"), todo)
+                .because(&error)
+                .with_evidence("ca", text.as_str())
+        })
+    }
+
     /// Returns what is wrong with a list that Puppet's agent does not look at.
     ///
     /// # Errors
@@ -90,4 +142,15 @@ fn todo(error: &AuthorityError) -> &'static str {
             "put a list that is signed with the CA's present key into the server's ca_crl.pem (`puppet config print cacrl --section server` says where), and restart the server; then `enlist join`"
         }
     }
+}
+
+fn check_lists(lists: &Document) -> Result<(), Fault> {
+    let read = crl::read(&lists.text);
+    read.map(|_| ()).map_err(|error| {
+        let todo = "look into the server's CA: `puppetserver ca list --all`; the answer is kept as evidence beside the record";
+        let what = "the CA's revocation lists can't be used";
+        Fault::new(Kind::Data, what, format!("server {}", lists.server), todo)
+            .because(&error)
+            .with_evidence("crl", lists.text.as_str())
+    })
 }

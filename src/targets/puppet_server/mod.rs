@@ -25,11 +25,11 @@ use super::{
 use crate::engines::puppet;
 use crate::engines::{Authority, EngineId, Grant, NodeContext, Observed, RequestAdditions};
 use crate::facts::Facts;
-use crate::fault::{Fault, Kind};
+use crate::fault::Fault;
+use crate::pki::CaBundle;
 use crate::pki::crl::Lists;
 use crate::pki::pin::{Pin, PinError};
-use crate::pki::{CaBundle, crl};
-use api::{Action, Document, Request, Trust};
+use api::{Action, Request, Trust};
 
 pub const ID: &str = "puppet-server";
 
@@ -82,33 +82,18 @@ impl Target for PuppetServer {
     }
 
     fn discover(&self, _: &Facts, answers: &[Answer]) -> Result<Question<Authority>, Fault> {
-        let answers = super::api::of_service(answers)?;
-        let (ca, answers) = match (&self.ca, answers.as_slice()) {
-            (Ca::Bundle(bundle), answers) => (bundle.to_pem(), answers),
-            (Ca::Pinned(_), []) => return Ok(Question::Ask(self.ask_ca(Trust::Pinned))),
-            (Ca::FirstUse, []) => return Ok(Question::Ask(self.ask_ca(Trust::FirstUse))),
-            (_, [api::Answer::Certificate(found), rest @ ..]) => {
-                (self.believe(found.as_ref())?.to_pem(), rest)
-            }
-            _ => return Err(mismatch("GET certificate/ca")),
-        };
-        self.lists(ca, answers)
+        Ok(self.discovery(None, &super::api::of_service(answers)?)?.map(|(found, _)| found))
     }
 
     /// A member has the CA: a pin of the text that was sent first says nothing of a CA that was extended since,
     /// and what is trusted on first use is trusted once.
     fn rediscover(
         &self,
-        facts: &Facts,
+        _: &Facts,
         known: &Authority,
         answers: &[Answer],
     ) -> Result<Question<Authority>, Fault> {
-        match (&self.ca, known.ca()) {
-            (Ca::Pinned(_) | Ca::FirstUse, Some(ca)) => {
-                self.lists(ca.to_owned(), &super::api::of_service(answers)?)
-            }
-            _ => self.discover(facts, answers),
-        }
+        Ok(self.discovery(Some(known), &super::api::of_service(answers)?)?.map(|(found, _)| found))
     }
 
     fn check_authority(
@@ -294,11 +279,7 @@ impl Target for PuppetServer {
         answers: &[Answer],
         unix: i64,
     ) -> Result<Question<super::Standing>, Fault> {
-        let known = member.authority.and_then(Authority::ca);
-        if let Some(name) = member.name.filter(|_| member.is_installed && known.is_some()) {
-            return self.look(name, member, &super::api::of_service(answers)?, unix);
-        }
-        self.reach(member.facts, answers)
+        self.look(member, &super::api::of_service(answers)?, unix)
     }
 
     fn permissions(&self) -> Permissions {
@@ -316,49 +297,20 @@ impl PuppetServer {
         Request { servers: self.servers.clone(), port: self.port, trust, action }.into()
     }
 
-    /// The authority with this CA, once its revocation lists are known.
-    fn lists(&self, ca: String, answers: &[&api::Answer]) -> Result<Question<Authority>, Fault> {
-        match answers {
-            [] => {
-                let trust = Trust::Ca { ca, lists: None };
-                Ok(Question::Ask(self.ask(trust, Action::GetRevocationLists)))
-            }
-            [api::Answer::RevocationLists(lists)] => {
-                check_lists(lists)?;
-                let (endpoint, crl) = (self.endpoint(&lists.server), Some(lists.text.clone()));
-                Ok(Question::Done(Authority::Puppet { endpoint, ca, crl }))
-            }
-            _ => Err(mismatch("GET certificate_revocation_list")),
-        }
+    fn ask_of(&self, node: &NodeContext<'_>, action: Action) -> super::Request {
+        self.ask_found(node.authority, node.observed, action)
     }
 
-    fn ask_of(&self, node: &NodeContext<'_>, action: Action) -> super::Request {
-        let ca = node.authority.ca().unwrap_or_default().to_owned();
-        let revocation = node.observed.revocation();
-        let lists = node.authority.crl().map(|pem| Lists { pem: pem.to_owned(), revocation });
+    /// Asks an authority whose lists are known. The server's own certificate is looked up in them.
+    fn ask_found(&self, found: &Authority, observed: &Observed, action: Action) -> super::Request {
+        let ca = found.ca().unwrap_or_default().to_owned();
+        let revocation = observed.revocation();
+        let lists = found.crl().map(|pem| Lists { pem: pem.to_owned(), revocation });
         self.ask(Trust::Ca { ca, lists }, action)
     }
 
     fn ask_ca(&self, trust: Trust) -> super::Request {
         self.ask(trust, Action::GetCertificate { name: "ca".to_owned() })
-    }
-
-    /// The CA that an unverified server has sent, if the pin vouches for it.
-    fn believe(&self, found: Option<&Document>) -> Result<CaBundle, Fault> {
-        let Some(Document { server, text }) = found else {
-            let todo = "name the server that has the CA in server";
-            let what = "the server has no CA certificate";
-            return Err(Fault::new(Kind::Protocol, what, self.authority_name(), todo));
-        };
-        self.check_ca(text).map_err(|error| {
-            let todo = format!(
-                "compare it with the CA on the server itself: {SHOW_CA}; if they differ, somebody else has answered"
-            );
-            let what = "the CA that the server has sent can't be trusted, and nothing was sent to it";
-            Fault::new(Kind::Data, what, format!("server {server}"), todo)
-                .because(&error)
-                .with_evidence("ca", text.as_str())
-        })
     }
 
     fn check_ca(&self, text: &str) -> Result<CaBundle, PinError> {
@@ -380,15 +332,4 @@ impl PuppetServer {
 /// What an admin runs to have the CA forget a node.
 fn clean(name: &str) -> String {
     format!("puppetserver ca clean --certname {name}")
-}
-
-fn check_lists(lists: &Document) -> Result<(), Fault> {
-    let read = crl::read(&lists.text);
-    read.map(|_| ()).map_err(|error| {
-        let todo = "look into the server's CA: `puppetserver ca list --all`; the answer is kept as evidence beside the record";
-        let what = "the CA's revocation lists can't be used";
-        Fault::new(Kind::Data, what, format!("server {}", lists.server), todo)
-            .because(&error)
-            .with_evidence("crl", lists.text.as_str())
-    })
 }
