@@ -50,7 +50,7 @@ use crate::engines::{FactsWanted, KeyReport, KeySpec, Observed, Proof};
 use crate::facts::Facts;
 use crate::fault::Fault;
 use crate::secret::{Secret, SecretSource};
-use crate::targets::Signature;
+use crate::targets::{Answer, Request, Signature};
 
 pub use aws::AwsSettings;
 pub use aws::environment::Environment;
@@ -72,6 +72,7 @@ pub struct Host {
     key: Option<key::KeyGeneration>,
     /// What the engines answered at the last inspection.
     answers: engines::EngineAnswers,
+    agent: engines::AgentWay,
 }
 
 impl Host {
@@ -85,6 +86,7 @@ impl Host {
             root,
             key: None,
             answers: engines::EngineAnswers::default(),
+            agent: engines::AgentWay::default(),
         }
     }
 
@@ -114,13 +116,17 @@ impl Host {
             Effect::EnsureKey(spec) => Event::Key(Box::new(self.ensure_key(&spec).await?)),
             Effect::Sign(signing) => Event::Signed(self.sign(*signing).await?),
             Effect::Persist(record) => store.persist(&record).map(|()| Event::Persisted)?,
-            Effect::Call(request) => Event::Answered(self.transports.call(request).await?),
+            Effect::Call(request) => Event::Answered(self.call(request).await?),
             Effect::WaitUntil(mono) => {
                 self.sleep_until(mono).await;
                 Event::Woke
             }
             Effect::Hold(bundle) => {
-                install::perform(root, store, &bundle).await.map(|_| Event::Held)?
+                install::perform(root, store, &bundle).await?;
+                if let Some(Err(fault)) = self.agent.check(root, &self.http).await {
+                    tracing::warn!("{}", fault.sentence());
+                }
+                Event::Held
             }
             Effect::Release(bundle) => {
                 install::perform(root, store, &bundle).await.map(|_| Event::Released)?
@@ -149,6 +155,33 @@ impl Host {
             // Never reached: the driver ends at `Finish`.
             Effect::Finish(_) => Event::Woke,
         })
+    }
+
+    async fn call(&mut self, request: Request) -> Result<Answer, Fault> {
+        let server = engines::AgentServer::of(&request);
+        let answer = self.transports.call(request).await;
+        match (server, answer) {
+            (Some(mut server), Ok(answer)) => {
+                server.answered(&answer);
+                self.agent.server = Some(server);
+                Ok(answer)
+            }
+            (Some(server), Err(fault)) => {
+                let hint = self.agent.hint(&self.root, &self.http, &server, &fault);
+                Err(hint.into_iter().fold(fault, Fault::cause))
+            }
+            (None, answer) => answer,
+        }
+    }
+
+    /// How the engine will reach the server of a request, for messages; none where that can't be told.
+    ///
+    /// # Errors
+    /// `Host` if it will not.
+    pub async fn agent_way(&mut self, request: &Request) -> Option<Result<String, Fault>> {
+        let server = engines::AgentServer::of(request);
+        self.agent.server = self.agent.server.take().or(server);
+        self.agent.check(&self.root, &self.http).await
     }
 
     async fn ensure_key(&mut self, spec: &KeySpec) -> Result<KeyReport, Fault> {
@@ -192,6 +225,7 @@ impl Host {
             engines::observe(&self.root, wanted.engine),
         );
         let observed = observed?;
+        self.agent.observed(&observed);
         if let Some(early) = &wanted.early_key {
             // Facts may be gathered several times, and one key is enough.
             if self.key.is_none() {
@@ -207,7 +241,7 @@ impl Host {
 
     /// Where a request would go.
     #[must_use]
-    pub fn contacts(&self, request: &crate::targets::Request) -> Vec<reach::Contact> {
+    pub fn contacts(&self, request: &Request) -> Vec<reach::Contact> {
         self.transports.contacts(request)
     }
 

@@ -24,10 +24,13 @@ fn proxy_to(port: u16) -> (u16, Arc<Mutex<Vec<String>>>) {
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let (mut client, mut head) = (stream.unwrap(), Vec::new());
-            while !head.ends_with(b"\r\n\r\n") {
-                let mut byte = [0];
-                client.read_exact(&mut byte).unwrap();
+            let mut byte = [0];
+            while !head.ends_with(b"\r\n\r\n") && client.read_exact(&mut byte).is_ok() {
                 head.push(byte[0]);
+            }
+            // The doctor has looked only whether it accepts connections.
+            if head.is_empty() {
+                continue;
             }
             seen.lock().unwrap().push(String::from_utf8(head).unwrap());
             client.write_all(b"HTTP/1.1 200 Connection established\r\nVia: test\r\n\r\n").unwrap();
@@ -46,7 +49,11 @@ fn proxy_to(port: u16) -> (u16, Arc<Mutex<Vec<String>>>) {
 }
 
 fn proxied(node: &Node, proxy: u16, exceptions: &str) -> common::Run {
-    let mut command = node.command(&["join"]);
+    with_proxy(node, &["join"], proxy, exceptions)
+}
+
+fn with_proxy(node: &Node, arguments: &[&str], proxy: u16, exceptions: &str) -> common::Run {
+    let mut command = node.command(arguments);
     command
         .env_remove("AWS_ENDPOINT_URL")
         .env("HTTPS_PROXY", format!("http://user:s3cret@127.0.0.1:{proxy}"))
@@ -69,6 +76,59 @@ fn the_server_is_reached_through_the_proxy_of_the_environment() {
         "{first}"
     );
     assert!(first.contains("Proxy-Authorization: Basic dXNlcjpzM2NyZXQ=\r\n"), "{first}");
+}
+
+/// The agent reads puppet.conf, not the environment of enlist.
+#[test]
+fn a_proxy_that_only_one_of_enlist_and_the_agent_has_is_said() {
+    let conf = "etc/puppetlabs/puppet/puppet.conf";
+    let line = |port: u16| {
+        format!("[main]\nhttp_proxy_host = 127.0.0.1\n[agent]\nhttp_proxy_port = {port}\n")
+    };
+    let unreached = |by: &str| format!("Puppet's agent goes to its server {by}, and does not");
+    for (what, says) in [
+        ("none", Some((unreached("directly"), "puppet.conf: http_proxy_host is not set"))),
+        (
+            "dead",
+            Some((
+                unreached("through the proxy http://127.0.0.1:9"),
+                "http_proxy_host = 127.0.0.1",
+            )),
+        ),
+        ("same", None),
+        ("other", None),
+    ] {
+        let node = node(Autosign::On, &[]);
+        node.settings(&settings(&node, &format!("\"{ELSEWHERE}\""), "30s"));
+        let server = port(&node).parse().unwrap();
+        let ((ours, _), (other, heads)) = (proxy_to(server), proxy_to(server));
+        match what {
+            "dead" => node.write(conf, &line(9)),
+            "same" => node.write(conf, &line(ours)),
+            "other" => node.write(conf, &line(other)),
+            _ => {}
+        }
+        let said = proxied(&node, ours, "");
+        expect(&said, 0, &[]);
+        match says {
+            Some((fault, place)) => {
+                expect(&said, 0, &[&fault, place, &format!("http://127.0.0.1:{ours}")]);
+                let doctor = with_proxy(&node, &["doctor"], ours, "");
+                assert!(doctor.code == 74 && doctor.stdout.contains(place), "{doctor:?}");
+                assert!(doctor.stdout.contains("first failed check: puppet-server: engine proxy"));
+            }
+            None => assert!(!said.stderr.contains("Puppet's agent goes"), "{said:?}"),
+        }
+        assert_eq!(heads.lock().unwrap().is_empty(), what != "other", "the agent's way is tried");
+    }
+}
+
+#[test]
+fn a_proxy_of_the_agent_is_named_where_the_server_is_not_reached() {
+    let node = node(Autosign::On, &[]);
+    node.settings(&settings(&node, "\"ca.invalid\"", "1s"));
+    node.write("etc/puppetlabs/puppet/puppet.conf", "[agent]\nhttp_proxy_host = proxy.invalid\n");
+    expect(&enlist(&node, &["join"]), 75, &["HTTPS_PROXY=http://proxy.invalid:3128", "line 2"]);
 }
 
 #[test]

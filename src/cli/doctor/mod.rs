@@ -188,6 +188,7 @@ async fn target(root: &Root, known: &Known, checks: &mut Checks) -> Vec<String> 
     } else if network::reach(&host, &clients, &*target, &trusted, checks).await {
         Box::pin(network::authority(root, known, &mut host, &*target, checks)).await;
     }
+    network::of_engine(&mut host, &*target, checks).await;
     let Some((node, name)) = node else { return Vec::new() };
     engine::all(root, known, (node, &name), checks).await
 }

@@ -84,6 +84,16 @@ async fn one(clients: &HttpClients, contact: &Contact, trusted: &str, checks: &m
     checks.note("tls", began, reach::tls(clients, contact, trusted).await.map(Found::Good))
 }
 
+/// Whether the engine reaches its server by its own settings.
+pub async fn of_engine(host: &mut Host, target: &dyn Target, checks: &mut Checks) {
+    for request in target.trials() {
+        let began = clock::instant();
+        if let Some(way) = host.agent_way(&request).await {
+            checks.note("engine proxy", began, way.map(Found::Good));
+        }
+    }
+}
+
 /// Credentials, permissions, and what the authority says of this node.
 pub async fn authority(
     root: &Root,

@@ -7,6 +7,7 @@ pub mod conf;
 pub mod csr;
 pub mod csr_attributes;
 mod install;
+pub mod proxy;
 pub mod psych;
 pub mod reading;
 pub mod service;

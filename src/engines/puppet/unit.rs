@@ -21,11 +21,14 @@ pub const NAME: &str = "puppet.service";
 /// A value, and the file and the line that give it.
 type Placed = (String, String);
 
+/// Environment variables.
+pub type Variables = BTreeMap<String, Placed>;
+
 /// What decides the agent's command line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unit {
     commands: Vec<Placed>,
-    environment: BTreeMap<String, Placed>,
+    environment: Variables,
     /// In the order in which they are read; a later one overrides.
     pub environment_files: Vec<String>,
 }
@@ -80,9 +83,9 @@ impl Unit {
         }
     }
 
-    /// The options of the agent that set compared settings. `read` are the environment files that exist.
+    /// The service's environment. `read` are the environment files that exist.
     #[must_use]
-    pub fn options(&self, read: &[OptionsFile]) -> Vec<ServiceOption> {
+    pub fn variables(&self, read: &[OptionsFile]) -> Variables {
         let mut environment = self.environment.clone();
         for file in read {
             for (index, line) in file.text.lines().enumerate() {
@@ -96,6 +99,13 @@ impl Unit {
                 environment.insert(name.trim().to_owned(), (value, place));
             }
         }
+        environment
+    }
+
+    /// The options of the agent that set compared settings. `read` are the environment files that exist.
+    #[must_use]
+    pub fn options(&self, read: &[OptionsFile]) -> Vec<ServiceOption> {
+        let environment = self.variables(read);
         let agents = self.commands.iter().filter(|(command, _)| {
             let mut words = command.split_whitespace();
             words.next().is_some_and(|program| program.ends_with("puppet"))

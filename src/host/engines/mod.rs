@@ -5,6 +5,8 @@ mod chef;
 mod opsworks_agent;
 mod puppet;
 mod puppet_layout;
+mod puppet_proxy;
+mod puppet_service;
 mod puppet_version;
 mod ssm_agent;
 mod version;
@@ -18,6 +20,7 @@ use crate::engines::{EngineId, HandOver, Observed, RequiredSettings, Wanted};
 use crate::fault::{Fault, Kind};
 
 pub use puppet::SavedAnswer as EngineAnswers;
+pub use puppet_proxy::{AgentServer, AgentWay};
 pub use version::version;
 
 /// Looks for the wanted engines on this node.

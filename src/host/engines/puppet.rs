@@ -3,17 +3,16 @@
 //! `puppet config print` takes most of a second, because it starts Ruby. So it runs once per join, and
 //! later only when something changed that its answer depends on (decision 0010).
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::puppet_layout::packaged;
+use super::puppet_service::options;
 use super::puppet_version;
 use crate::engines::inspection::Diversion;
 use crate::engines::puppet::agent_settings::{self, Expected, Printed, Problem, arguments};
-use crate::engines::puppet::service::{OPTIONS_FILES, OptionsFile, ServiceOption, service_options};
-use crate::engines::puppet::unit::{self, Unit};
+use crate::engines::puppet::service::ServiceOption;
 use crate::engines::puppet::{PuppetSite, PuppetWanted};
 use crate::engines::puppet::{reading, variables};
 use crate::fault::Fault;
@@ -306,32 +305,6 @@ fn unreadable(expected: &Expected, text: &str) -> Option<String> {
     let ours: Vec<&str> = ours.iter().map(|(name, _)| *name).collect();
     let (line, why) = variables::endless(text, &ours)?;
     Some(format!("{conf}, line {line}: {why}"))
-}
-
-/// The options that the agent's service gives it: by its unit, or where there is none by the packages'.
-fn options(root: &Root) -> Vec<ServiceOption> {
-    let file = |path: &str| Some(OptionsFile { text: root.text(path)?, path: path.to_owned() });
-    let mut directories = unit::DIRECTORIES.iter();
-    let main = directories.find_map(|directory| file(&format!("{directory}/{}", unit::NAME)));
-    let Some(main) = main else {
-        let files: Vec<OptionsFile> = OPTIONS_FILES.into_iter().filter_map(file).collect();
-        return service_options(&files);
-    };
-    // Of drop-ins with the same name, that of the first directory counts.
-    let mut drop_ins = BTreeMap::new();
-    for directory in unit::DIRECTORIES.map(|directory| format!("{directory}/{}.d", unit::NAME)) {
-        for name in files::names(root, &directory).unwrap_or_default() {
-            if name.strip_suffix(".conf").is_some() {
-                drop_ins.entry(name).or_insert_with_key(|name| format!("{directory}/{name}"));
-            }
-        }
-    }
-    let files: Vec<OptionsFile> =
-        std::iter::once(main).chain(drop_ins.values().filter_map(|path| file(path))).collect();
-    let unit = Unit::parse(&files);
-    let read: Vec<OptionsFile> =
-        unit.environment_files.iter().filter_map(|path| file(path)).collect();
-    unit.options(&read)
 }
 
 /// Puppet's program, where it is on the running system and may be run.
