@@ -185,12 +185,14 @@ fn the_validator_key_is_read_in_both_forms_and_refused_with_the_reason() {
     let ec = openssl(&["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]);
     let with_parameters = openssl(&["ecparam", "-name", "prime256v1", "-genkey"]);
     assert!(with_parameters.contains("BEGIN EC PARAMETERS"), "{with_parameters}");
+    let public = openssl(&["pkey", "-in", &path, "-pubout"]);
     let calls = node.asked("CreateClient");
     for (pem, word) in [
         (encrypted.as_str(), "encrypted"),
         (&old, "encrypted"),
         (&ec, "not an RSA key"),
         (&with_parameters, "not an RSA key"),
+        (&public, "this is public"),
         ("nothing", "no PEM"),
         (&pkcs1[..pkcs1.len() / 2], "PEM"),
     ] {
@@ -200,8 +202,22 @@ fn the_validator_key_is_read_in_both_forms_and_refused_with_the_reason() {
         let body = pem.lines().nth(1).unwrap_or("nothing else");
         assert!(!said.stderr.contains(body) || body == "nothing else", "{}", said.stderr);
     }
+    let refused = |words: &[&str]| expect(&enlist(&node, &["join"]), 78, words);
+    node.write("validator.pem", &pkcs1);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
+    refused(&["everybody can write to it", "chmod go-w "]);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    let der = format!("{path}.der");
+    openssl(&["rsa", "-in", &path, "-outform", "DER", "-out", &der]);
+    fs::rename(&der, &path).unwrap();
+    refused(&["it is in DER form", "openssl pkey -inform DER -in "]);
     fs::remove_file(&path).unwrap();
-    expect(&enlist(&node, &["join"]), 78, &["/validator.pem"]);
+    refused(&["/validator.pem", "No such file"]);
+    fs::create_dir(&path).unwrap();
+    refused(&["/validator.pem", "Is a directory"]);
+    fs::remove_dir(&path).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    refused(&["a named pipe (FIFO), not a regular file"]);
     assert_eq!(node.asked("CreateClient"), calls, "nothing was created");
 }
 

@@ -1,7 +1,7 @@
 //! Joining by hand: a person carries the request to the authority, and its answer here. The authority is
 //! not asked. What it has granted is checked and installed as in any join. Pure.
 
-use super::{Bootstrap, Effect, Key, Now, Outcome, Phase, PhaseName, StepKind};
+use super::{Bootstrap, Changes, Effect, Key, Now, Outcome, Phase, PhaseName, StepKind};
 use crate::engines::{EngineRecord, KeyReport, KeySpec, NodeContext};
 use crate::fault::{Fault, Kind};
 use crate::pki::private_key::PrivateKey;
@@ -123,7 +123,9 @@ impl Bootstrap {
                     self.note_node()?;
                 }
                 self.journal.working.authority.clone_from(&self.authority);
-                self.granted(now, grant);
+                self.journal.working.is_by_hand = true;
+                let result = grant.describe_carried(answer.private_key.is_some());
+                self.granted_as(now, grant, result);
             }
         }
         Ok(None)
@@ -146,6 +148,32 @@ impl Bootstrap {
             record.settings.clone_from(&self.settings);
         }
         Ok(())
+    }
+
+    /// Whether this fault keeps a node whose messages a person carries from applying changed settings: the
+    /// authority can't be reached. They are applied here then, and a person brings them to the authority.
+    pub(super) fn is_out_of_reach(&self, fault: &Fault) -> bool {
+        let is_open = self.changes == Changes::Untold;
+        self.journal.working.is_by_hand && self.applies_settings() && is_open && fault.is_unsent
+    }
+
+    /// The authority as far as it is known.
+    pub(super) fn authority_offline(&mut self) -> Result<Option<Effect>, Fault> {
+        let former = self.journal.working.former.as_ref();
+        let known = former.and_then(|former| former.authority.as_ref());
+        let known = known.ok_or_else(|| invariant("a member has no authority"))?;
+        let authority = self.plan.target.authority_offline(known);
+        self.journal.working.authority = Some(authority.clone());
+        self.authority = Some(authority);
+        Ok(None)
+    }
+
+    /// Says what a person does at the authority about changed settings, if it has them.
+    pub(super) fn leave_changes_to_person(&mut self, errand: Option<String>) {
+        let errand = errand.map(|errand| format!("; to do: {errand}")).unwrap_or_default();
+        let what = "the authority can't be reached, so the changed settings are applied here alone";
+        self.journal.step_done(StepKind::Warning, format!("{what}{errand}"));
+        self.changes = Changes::Told;
     }
 
     fn waits_for_answer(&self) -> Fault {

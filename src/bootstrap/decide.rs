@@ -5,8 +5,8 @@ use std::ops::ControlFlow::{self, Break, Continue};
 use super::journal::Journal;
 use super::steps::Steps;
 use super::{
-    Bootstrap, Effect, Event, Fault, Key, Now, Outcome, Phase, PhaseName, Request, Signing,
-    StepKind,
+    Bootstrap, Changes, Effect, Event, Fault, Key, Now, Outcome, Phase, PhaseName, Request,
+    Signing, StepKind,
 };
 use crate::engines::{Bundle, EngineRecord, FactsWanted, Grant, Installation, KeySpec, Proof};
 use crate::targets::{Creation, Question, Reconciled, ToSign, invariant};
@@ -35,6 +35,9 @@ impl Steps for Bootstrap {
             return Ok(Some(self.tidy_up()));
         }
         if self.authority.is_none() {
+            if self.changes == Changes::Unreached {
+                return self.authority_offline();
+            }
             let is_asked = self.by_hand.is_none();
             return if is_asked { self.discover(now) } else { self.authority_by_hand() };
         }
@@ -52,7 +55,9 @@ impl Steps for Bootstrap {
             return self.ensure_key(is_asking, now);
         }
         match (self.journal.working.phase.clone(), self.by_hand.clone()) {
-            (Phase::Installing { .. }, _) if self.applies_settings() && !self.has_changes => {
+            (Phase::Installing { .. }, _)
+                if self.applies_settings() && self.changes != Changes::Told =>
+            {
                 self.tell_changes(now)
             }
             (Phase::Installing { grant, .. }, _) => self.install(now, &grant),

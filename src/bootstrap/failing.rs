@@ -1,13 +1,18 @@
 //! Handles the faults of a bootstrap: whether the creating call is in doubt, whether another grant is
 //! needed, and whether the engine is released.
 
-use super::{Bootstrap, Now, Phase, PhaseName, clock_skew};
+use super::{Bootstrap, Changes, Now, Phase, PhaseName, clock_skew};
 use crate::engines::Bundle;
 use crate::fault::{Fault, Shows};
 
 impl Bootstrap {
     pub(super) fn take_fault(&mut self, now: Now, fault: Fault) {
         let fault = clock_skew::retry_when_wrong(fault, now);
+        if self.is_out_of_reach(&fault) {
+            self.changes = Changes::Unreached;
+            self.answers.clear();
+            return;
+        }
         let phase = self.journal.working.phase.name();
         if fault.may_have_happened {
             // What was answered before may not be so any more.

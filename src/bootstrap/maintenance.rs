@@ -4,7 +4,8 @@ use std::ops::ControlFlow::{Break, Continue};
 use std::time::Duration;
 
 use super::{
-    Bootstrap, Effect, Former, KeyFingerprints, Now, Phase, PhaseName, SettingValues, StepKind,
+    Bootstrap, Changes, Effect, Former, KeyFingerprints, Now, Phase, PhaseName, SettingValues,
+    StepKind,
 };
 use crate::engines::{Authority, Grant, Installation, Installed, NodeContext, inspection};
 use crate::fault::{Fault, Kind, Shows};
@@ -177,11 +178,17 @@ impl Bootstrap {
             .filter(|name| before.get(*name) != after.get(*name))
             .map(String::as_str)
             .collect();
+        if self.changes == Changes::Unreached {
+            let name = self.journal.working.name.as_deref().unwrap_or_default();
+            let errand = self.plan.target.change_errand(name, &changed);
+            self.leave_changes_to_person(errand);
+            return Ok(None);
+        }
         let question = self.plan.target.change(&self.node()?, &changed, &self.answers, now.unix);
         match self.ask(question)? {
             Break(effect) => Ok(Some(effect)),
             Continue(()) => {
-                self.has_changes = true;
+                self.changes = Changes::Told;
                 Ok(None)
             }
         }

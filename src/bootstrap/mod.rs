@@ -114,8 +114,7 @@ pub struct Bootstrap {
     maintenance: Maintenance,
     /// Set where a person carries the messages.
     by_hand: Option<ByHand>,
-    /// Whether the authority has the changed settings that this start applies.
-    has_changes: bool,
+    changes: Changes,
     /// The settings, as the record of a new membership keeps them.
     settings: SettingValues,
 }
@@ -127,6 +126,16 @@ struct CreatingCalls {
     is_in_doubt: bool,
     /// Whether each of them was refused, or none was made.
     were_refused: bool,
+}
+
+/// Whether the authority has the changed settings that this start applies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Changes {
+    Untold,
+    /// It can't be reached, and is not told.
+    Unreached,
+    /// It has them, or a person was told to bring them.
+    Told,
 }
 
 /// What is known at the end, in phase `Joined`.
@@ -217,7 +226,7 @@ pub fn resume(plan: Plan, record: Option<Record>, seed: u64, now: Now) -> Bootst
         end: End::default(),
         maintenance: Maintenance::default(),
         by_hand: None,
-        has_changes: false,
+        changes: Changes::Untold,
         settings: SettingValues::new(),
         plan,
     };

@@ -82,8 +82,13 @@ impl Bootstrap {
     }
 
     pub(super) fn granted(&mut self, now: Now, grant: Grant) {
+        let result = grant.describe();
+        self.granted_as(now, grant, result);
+    }
+
+    pub(super) fn granted_as(&mut self, now: Now, grant: Grant, result: String) {
         self.has_effect();
-        self.journal.step_done(StepKind::Granted, grant.describe());
+        self.journal.step_done(StepKind::Granted, result);
         self.journal.enter(now, Phase::Installing { grant });
     }
 

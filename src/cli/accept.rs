@@ -6,12 +6,12 @@ use clap::Args;
 
 use super::drive::{self, Begin, Scope, Selection};
 use super::progress::Progress;
-use super::{Global, join};
+use super::{Global, join, printer};
 use crate::bootstrap::{ByHand, Maintenance, Outcome, Phase};
 use crate::daemon::memberships::Known;
 use crate::fault::{Fault, Kind};
-use crate::host::{Root, Store, files};
-use crate::secret::Secret;
+use crate::host::{Root, Store, files, secrets, signing};
+use crate::secret::{Secret, SecretSource};
 use crate::targets::Carried;
 
 /// The largest answer, in bytes: a CA with long revocation lists.
@@ -41,6 +41,10 @@ pub fn run(global: &Global, options: &Options, progress: &Progress) -> Result<u8
     let selected = drive::select(global, &root, &selection, Scope::Configured)?;
     let id = choose(&root, &selected)?;
     let answer = read(&options.file)?;
+    let of_target = selected.iter().find(|known| known.id == id);
+    if let (Some(known), Some(key)) = (of_target, &answer.private_key) {
+        check_key(&root, known, &options.file, key)?;
+    }
     drive::run(
         global,
         (&Selection::of(id), Scope::Configured),
@@ -50,10 +54,14 @@ pub fn run(global: &Global, options: &Options, progress: &Progress) -> Result<u8
             Ok(join::bootstrap(begin, Maintenance::default()).by_hand(way))
         },
         &async |root: &Root, outcome: &Outcome| {
-            Ok(match outcome {
-                Outcome::Joined { already, record } => join::summary(root, record, *already),
-                _ => String::new(),
-            })
+            let Outcome::Joined { already, record } = outcome else { return Ok(String::new()) };
+            if answer.private_key.is_some() {
+                let file = options.file.display();
+                printer::note(&format!(
+                    "{file} has this node's private key, which is installed; to do: rm {file}"
+                ));
+            }
+            Ok(join::summary(root, record, *already))
         },
     )
 }
@@ -78,6 +86,35 @@ fn choose(root: &Root, selected: &[Known]) -> Result<&'static str, Fault> {
     Err(Fault::new(Kind::Usage, what, ids.join(", "), todo))
 }
 
+/// A server hands out two private keys that a person may confuse: that of a client, and one that makes clients.
+///
+/// # Errors
+/// `Data` where the key or the file's name is one that the settings name for that.
+fn check_key(root: &Root, known: &Known, file: &Path, key: &Secret) -> Result<(), Fault> {
+    let (target, settings) = known.target()?;
+    let fault = |cause: String| {
+        let what = "the private key in the answer is not that of this node's client";
+        let todo = "make a client for this node, and carry its key: `enlist status` says how";
+        Err(Fault::new(Kind::Data, what, file.display().to_string(), todo).cause(cause))
+    };
+    let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    if target.is_reserved(stem) {
+        return fault(format!("{stem} is not this node at {}", target.authority_name()));
+    }
+    let mut host = settings.access()?.host(root, known.id);
+    for source in target.secrets() {
+        // One that a service keeps needs the network. A node that is joined by hand may have none.
+        if matches!(source, SecretSource::Parameter(_)) {
+            continue;
+        }
+        let secret = super::runtime()?.block_on(host.secret(Some(source)));
+        if secret.ok().flatten().is_some_and(|secret| signing::is_same_key(&secret, key)) {
+            return fault(format!("it is the key of the settings: {}", secrets::shown(source)));
+        }
+    }
+    Ok(())
+}
+
 /// A path of the running system, whatever `--root` says. The file may have a private key, so nothing of it is
 /// shown.
 fn read(file: &Path) -> Result<Carried, Fault> {
@@ -91,9 +128,16 @@ fn read(file: &Path) -> Result<Carried, Fault> {
         fault("the answer can't be read", &error.to_string(), todo)
     })?;
     let text = Secret::new(text);
-    Carried::parse(text.expose()).map_err(|error| {
+    let answer = Carried::parse(text.expose()).map_err(|error| {
         let todo =
             "`enlist status` says what the answer is made of; run `enlist accept FILE` with that";
         fault("this is not the answer to a request", &error.to_string(), todo)
-    })
+    })?;
+    if answer.private_key.is_some() && files::is_open_to_others(&Root::running_system(), &path) {
+        tracing::warn!(
+            path = path.as_ref(),
+            "other users of this machine can read or write the private key in {path}: make another one if somebody may have read it; run: chmod 0600 {path}"
+        );
+    }
+    Ok(answer)
 }

@@ -162,6 +162,16 @@ impl Grant {
         }
     }
 
+    /// The same where a person has carried the answer here. What the authority says was not asked.
+    #[must_use]
+    pub fn describe_carried(&self, has_private_key: bool) -> String {
+        match (self, has_private_key) {
+            (Self::Client, true) => "the private key that was carried here is this node's; whether the authority accepts it was not asked".to_owned(),
+            (Self::Client, false) => "a client has this node's public key, as the answer shows it; the authority was not asked".to_owned(),
+            _ => self.describe(),
+        }
+    }
+
     /// The serial number and the end (Unix seconds) of a certificate.
     #[must_use]
     pub fn certificate(&self) -> Option<(&str, i64)> {

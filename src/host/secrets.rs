@@ -35,8 +35,10 @@ pub async fn read(
         }
     };
     files::read_secret(root, &path).map(|text| trimmed(&text)).map_err(|error| {
-        let todo = "make it a UTF-8 file that root can read, or correct the setting";
-        unread(source, &error.to_string(), todo)
+        let advice =
+            files::advice(&error).map(|advice| format!("{advice}; or correct the setting"));
+        let usual = "make it a UTF-8 file that root can read, or correct the setting".to_owned();
+        unread(source, &error.to_string(), &advice.unwrap_or(usual))
     })
 }
 

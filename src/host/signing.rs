@@ -64,6 +64,13 @@ fn of_node(
     Err(unusable.unwrap_or_else(|| key::missing(root, spec)))
 }
 
+/// Whether both are the same private key, in whatever form.
+#[must_use]
+pub fn is_same_key(one: &Secret, other: &Secret) -> bool {
+    let key = |text: &Secret| PrivateKey::from_pem(text.expose().as_bytes()).ok();
+    key(one).zip(key(other)).is_some_and(|(one, other)| one.public() == other.public())
+}
+
 fn of_settings(
     source: &SecretSource,
     setting: &str,

@@ -57,6 +57,12 @@ impl KeyError {
             Self::Encrypted => {
                 "store it without a pass phrase: `openssl rsa -in FILE -out NEW`, with mode 0600"
             }
+            Self::WrongLabel(label) if label == "OPENSSH PRIVATE KEY" => {
+                "convert a copy of it: `ssh-keygen -p -m PEM -N '' -f COPY`; an RSA key is needed, as PKCS#1 or PKCS#8"
+            }
+            Self::WrongLabel(label) if label == "PUBLIC KEY" || label == "CERTIFICATE" => {
+                "this is public: the private key that belongs to it is needed, in PEM form, as PKCS#1 or PKCS#8"
+            }
             _ => "an RSA key in PEM form is needed, as PKCS#1 or PKCS#8, of 2048 bits or more",
         }
     }

@@ -16,6 +16,7 @@ pub mod address;
 pub mod api;
 pub mod by_hand;
 pub mod chef_server;
+mod member;
 pub mod name;
 pub mod opsworks;
 pub mod opsworks_cm;
@@ -28,6 +29,7 @@ mod standing;
 pub use api::{Answer, Call, Request};
 pub(crate) use api::{invariant, mismatch};
 pub use by_hand::{Carried, CarriedError};
+pub use member::Member;
 pub use name::NameTemplate;
 pub use question::{Question, Signature, SigningKey, ToSign};
 pub use results::{Created, Creation, Decision, Reconciled};
@@ -35,41 +37,13 @@ pub use standing::{Departure, LONGEST_POLL, OtherCa, Permissions, Standing, Unde
 
 use std::time::Duration;
 
-use crate::engines::{
-    Authority, Bundle, EngineId, Grant, Identity, NodeContext, Observed, RequestAdditions,
-};
-use crate::facts::{Facts, MachineIdentity};
+use crate::engines::{Authority, Bundle, EngineId, Grant, NodeContext, Observed, RequestAdditions};
+use crate::facts::Facts;
 use crate::fault::Fault;
 use crate::secret::{Secret, SecretSource};
 
 /// The directory of records, staged keys, evidence and backups.
 pub const STATE_DIR: &str = "/var/lib/enlist";
-
-/// What is known of the node and its membership when it leaves.
-#[derive(Clone, Copy, Debug)]
-pub struct Member<'a> {
-    pub name: Option<&'a str>,
-    /// None: it was never discovered.
-    pub authority: Option<&'a Authority>,
-    pub grant: Option<&'a Grant>,
-    /// Whether files were installed with the grant.
-    pub is_installed: bool,
-    /// Whether a creating call was ever attempted.
-    pub was_attempted: bool,
-    /// The text that marks what enlist created at the authority.
-    pub mark: &'a str,
-    pub machine: Option<&'a MachineIdentity>,
-    /// SHA-1 of the public key that was sent.
-    pub key_sha1: Option<&'a str>,
-    /// SHA-256 of it.
-    pub key_sha256: Option<&'a str>,
-    /// Whether a renewal was replacing the key, so that the authority may have either.
-    pub has_former_key: bool,
-    /// Its certificate and key, where it is installed.
-    pub identity: Option<Identity<'a>>,
-    pub facts: &'a Facts,
-    pub observed: &'a Observed,
-}
 
 /// One target. A method that gets an answer also decides whether the answer is acceptable.
 pub trait Target: Send {
@@ -94,6 +68,11 @@ pub trait Target: Send {
     fn check(&self, facts: &Facts, name: &str) -> Result<(), Fault> {
         let _ = (facts, name);
         Ok(())
+    }
+
+    /// Whether somebody else has this name at the authority, and not by accident.
+    fn is_reserved(&self, _name: &str) -> bool {
+        false
     }
 
     /// Finds out the authority's endpoint and CA.
@@ -269,6 +248,16 @@ pub trait Target: Send {
     ) -> Result<Question<()>, Fault> {
         let _ = (node, changed, answers, unix);
         Ok(Question::Done(()))
+    }
+
+    /// The authority of a member that can't reach it, as the settings name it now.
+    fn authority_offline(&self, known: &Authority) -> Authority {
+        known.clone()
+    }
+
+    /// What a person does at the authority about these changed settings, if it has them.
+    fn change_errand(&self, _name: &str, _changed: &[&str]) -> Option<String> {
+        None
     }
 
     /// The CA that the settings name for the authority, PEM. None: they name none, or it is found out.

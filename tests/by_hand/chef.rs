@@ -76,6 +76,29 @@ fn a_private_key_is_carried_here() {
     assert_eq!(node.enlist(&["status"]).code, 0);
 }
 
+/// The key that makes clients is no node's key, and the words promise no more than is known.
+#[test]
+fn the_validators_key_is_refused_and_an_open_file_is_warned_of() {
+    use std::os::unix::fs::PermissionsExt;
+    let node = node("", &[]);
+    requested(&node);
+    let validator = super::common::chef_node::validator_pem();
+    expect(&accept(&node, validator), 65, &["not that of this node's client", "/validator.pem"]);
+    let key = openssl(&["genpkey", "-quiet", "-algorithm", "RSA"]);
+    node.write("default-validator.pem", &key);
+    let named = node.path("default-validator.pem");
+    expect(&node.enlist(&["accept", text(&named)]), 65, &["default-validator is not this node"]);
+    assert!(!node.path(CLIENT).exists());
+    let file = answer_file(&key);
+    fs::set_permissions(file.path(), PermissionsExt::from_mode(0o644)).unwrap();
+    let said = node.enlist(&["accept", text(file.path())]);
+    let chmod = format!("chmod 0600 {}", file.path().display());
+    let remove = format!("rm {}", file.path().display());
+    expect(&said, 0, &[&chmod, &remove, "was not asked"]);
+    assert!(!said.stderr.contains("accepted this node"), "{}", said.stderr);
+    genuine(&node);
+}
+
 #[test]
 fn a_private_key_that_can_not_be_used_changes_nothing() {
     let node = node("", &[]);
@@ -97,4 +120,33 @@ fn a_private_key_that_can_not_be_used_changes_nothing() {
     let other = openssl(&["genpkey", "-quiet", "-algorithm", "RSA"]);
     expect(&accept(&node, &other), 65, &["another private key is installed", "mv "]);
     assert_eq!(node.read(CLIENT), staged);
+}
+
+/// What has changed in the settings of such a member, `join` brings to the server, once it is reached.
+#[test]
+fn a_changed_run_list_is_applied_to_a_member_by_hand() {
+    let node = node("run_list = [\"recipe[base]\"]\n", &[]);
+    let public = requested(&node).stdout;
+    expect(&accept(&node, &public), 0, &[]);
+    admin(&node, "PUT", &format!("clients/{NAME}"), &json!({ "public_key": public }));
+    let text = node.read("etc/enlist/enlist.toml");
+    node.settings(&text.replace("recipe[base]", "role[web]"));
+    expect(&node.enlist(&["status"]), 78, &[]);
+    expect(&node.enlist(&["join"]), 0, &[]);
+    assert!(node.read("etc/chef/first-boot.json").contains("role[web]"));
+    let objects = node.emulator.state();
+    assert_eq!(objects["chef_nodes"][0]["object"]["run_list"], json!(["role[web]"]));
+    expect(&node.enlist(&["status", "--probe"]), 0, &[]);
+    // The server can't be reached: a person brings the change there.
+    let text =
+        text.replace("recipe[base]", "role[db]").replace("budget = \"30s\"", "budget = \"5s\"");
+    let port = node.emulator.chef_url().unwrap();
+    let port = port.trim_end_matches('/').rsplit(':').next().unwrap();
+    node.settings(&text.replace(port, "9"));
+    let record = node.read(NAME_OF_RECORD).replace(port, "9");
+    node.write(NAME_OF_RECORD, &record);
+    let command = format!("knife node run_list set {NAME} 'role[db]'");
+    expect(&node.enlist(&["join"]), 0, &["can't be reached", &command]);
+    assert!(node.read("etc/chef/first-boot.json").contains("role[db]"));
+    expect(&node.enlist(&["status"]), 0, &[]);
 }

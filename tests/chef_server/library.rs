@@ -164,3 +164,31 @@ fn a_validator_that_the_server_does_not_accept_is_explained() {
     expect(&machine.enlist(&["join"]), 77, &["another key", "made anew", "Invalid signature"]);
     assert!(server.show()["clients"].get("web1").is_none());
 }
+
+/// The server is updated, and does not speak the version of the join any more.
+#[test]
+fn a_member_speaks_a_version_that_its_server_still_has() {
+    if !has_library() {
+        return;
+    }
+    let mut server = RubyServer::start(CHEF);
+    let settings = |role: &str| format!("run_list = [\"role[{role}]\"]");
+    let machine = server.machine(&server.settings(&settings("web")));
+    expect(&machine.enlist(&["join"]), 0, &[]);
+    server.command("versions 2 5");
+    let probed = machine.enlist(&["status", "--probe"]);
+    expect(&probed, 0, &[]);
+    assert!(probed.stdout.contains("with the installed key"), "{}", probed.stdout);
+    assert_eq!(server.log()[3..], ["406 GET /clients/web1", "200 GET /clients/web1"]);
+    let changed = server.settings(&settings("db"));
+    std::fs::write(machine.path("etc/enlist/enlist.toml"), changed).unwrap();
+    expect(&machine.enlist(&["join"]), 0, &[]);
+    assert_eq!(server.show()["nodes"]["web1"]["run_list"], json!(["role[db]"]));
+    // The join has noted the version. None in common is a fault, and nothing is lost.
+    server.command("versions 3 5");
+    expect(&machine.enlist(&["leave"]), 76, &["3 to 5"]);
+    assert!(machine.path("etc/chef/client.pem").exists());
+    server.command("versions 1 1");
+    expect(&machine.enlist(&["leave"]), 0, &[]);
+    assert!(server.show()["clients"].get("web1").is_none());
+}

@@ -10,6 +10,7 @@
 #   key NAME FILE                gives a client another public key
 #   answer METHOD PATH FILE      answers the next such request with the bytes of the file; PATH without the
 #                                organization
+#   versions OLDEST NEWEST       an update of the server
 #   log                          the requests so far, as JSON: [[status, method, path, user], ...]
 #   show                         clients, and the owners of nodes, as JSON
 require "json"
@@ -22,7 +23,7 @@ require "mixlib/authentication/signatureverification"
 certificate, key, organization, oldest, newest, validator, validator_key = ARGV
 GOIARDI = organization == "-"
 ROOT = GOIARDI ? "" : "/organizations/#{organization}"
-VERSIONS = (oldest.to_i..newest.to_i).freeze
+$versions = (oldest.to_i..newest.to_i)
 LARGEST = 1_000_000
 LOCK = Mutex.new
 LOG = []
@@ -144,12 +145,12 @@ end
 
 def answer(asked)
   if asked.path == "/server_api_version" && !GOIARDI
-    return [200, { "min_api_version" => VERSIONS.first, "max_api_version" => VERSIONS.last }]
+    return [200, { "min_api_version" => $versions.first, "max_api_version" => $versions.last }]
   end
   version = asked.headers.fetch("x-ops-server-api-version", "0").to_i
-  unless VERSIONS.include?(version)
+  unless $versions.include?(version)
     return [406, { "error" => "invalid-x-ops-server-api-version", "message" => "Specified version #{version} not supported",
-                   "min_version" => VERSIONS.first, "max_version" => VERSIONS.last }]
+                   "min_version" => $versions.first, "max_version" => $versions.last }]
   end
   check_headers(asked)
   unless asked.path.start_with?("#{ROOT}/")
@@ -195,6 +196,7 @@ def command(words)
   in ["delete", "nodes", name] then NODES.delete(name) ? "ok" : "none"
   in ["key", name, file] then CLIENTS.fetch(name)[:public_key] = File.read(file) and "ok"
   in ["answer", method, path, file] then SCRIPTED[[method, path]] = File.binread(file) and "ok"
+  in ["versions", oldest, newest] then ($versions = (oldest.to_i..newest.to_i)) && "ok"
   in ["log"] then JSON.generate(LOG)
   in ["show"]
     names = CLIENTS.values.to_h { |it| [it[:id], it[:name]] }

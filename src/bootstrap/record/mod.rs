@@ -4,6 +4,7 @@
 //! fingerprints. Of the budget it has how much is spent, because deadlines would not survive a clock
 //! that jumps.
 
+mod fault_note;
 mod stored;
 
 use std::collections::BTreeMap;
@@ -18,11 +19,12 @@ use crate::engines::{
 };
 use crate::facts::MachineIdentity;
 use crate::facts::machine::Difference;
-use crate::fault::{Fault, Kind};
+use crate::fault::Fault;
 use crate::pki::PublicKey;
 use crate::pki::public_key::sha256;
 use crate::text;
 
+pub use fault_note::FaultNote;
 pub use stored::SCHEMA;
 
 /// The longest time that a failed renewal waits because the authority asks for it, in seconds.
@@ -63,6 +65,8 @@ pub struct Record {
     /// How much of the budget is spent, in milliseconds, by all starts since the last final fault.
     pub elapsed_ms: u64,
     pub fault: Option<FaultNote>,
+    /// Whether a person has carried the authority's answer here.
+    pub is_by_hand: bool,
     /// The settings that the membership was made with, without secrets. Empty in records of earlier
     /// versions.
     pub settings: SettingValues,
@@ -99,28 +103,6 @@ pub struct Former {
     pub key: Option<KeyFingerprints>,
 }
 
-/// The last fault, for `status`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FaultNote {
-    pub kind: Kind,
-    pub what: String,
-    pub on: String,
-    pub todo: String,
-    pub causes: Vec<String>,
-    /// Unix seconds.
-    pub at: i64,
-    /// How often in a row.
-    pub times: u32,
-    /// Whether it ended the bootstrap. Else it is retried.
-    pub is_final: bool,
-    /// How long the authority asks to wait, in seconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retry_after: Option<u64>,
-    /// Whether a renewal or a change of settings has ended with it. A repair does not correct that.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub is_of_renewal: bool,
-}
-
 impl Record {
     #[must_use]
     pub fn new(target: &str, authority_name: &str, unix: i64) -> Self {
@@ -143,6 +125,7 @@ impl Record {
             former: None,
             elapsed_ms: 0,
             fault: None,
+            is_by_hand: false,
             settings: SettingValues::new(),
         }
     }
@@ -360,32 +343,6 @@ impl Record {
         };
         let files = self.installed.iter().chain(&self.planned);
         files.filter(is_identity).map(|file| file.path.clone()).collect()
-    }
-}
-
-impl FaultNote {
-    /// What is said where it ended the maintenance of a member.
-    #[must_use]
-    pub fn of_maintenance(&self) -> String {
-        let cause = self.causes.first().map(|cause| format!(": {cause}")).unwrap_or_default();
-        let Self { what, on, todo, .. } = self;
-        format!("{what}: {on}{cause}; this node keeps what it has; to do: {todo}")
-    }
-
-    #[must_use]
-    pub fn of(fault: &Fault, at: i64, times: u32, is_final: bool) -> Self {
-        Self {
-            kind: if is_final { fault.final_kind() } else { fault.kind },
-            what: fault.what.clone(),
-            on: fault.on.clone(),
-            todo: fault.todo.clone(),
-            causes: fault.causes.clone(),
-            at,
-            times,
-            is_final,
-            retry_after: fault.retry_after.map(|wait| wait.as_secs()),
-            is_of_renewal: false,
-        }
     }
 }
 

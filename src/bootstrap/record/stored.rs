@@ -53,6 +53,8 @@ struct Members {
     former: Option<Former>,
     elapsed_ms: u64,
     fault: Option<FaultNote>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_by_hand: bool,
     #[serde(default, skip_serializing_if = "SettingValues::is_empty")]
     settings: SettingValues,
 }
@@ -128,6 +130,7 @@ impl Members {
             former: record.former.clone(),
             elapsed_ms: record.elapsed_ms,
             fault: record.fault.clone(),
+            is_by_hand: record.is_by_hand,
             settings: record.settings.clone(),
         }
     }
@@ -170,6 +173,7 @@ impl Members {
             former: self.former,
             elapsed_ms: self.elapsed_ms,
             fault: self.fault,
+            is_by_hand: self.is_by_hand,
             settings: self.settings,
         })
     }

@@ -181,8 +181,19 @@ pub fn read_closed_secret(root: &Root, path: &str) -> io::Result<zeroize::Zeroiz
 /// A secret, and whether everybody can read it.
 fn secret(root: &Root, path: &str) -> io::Result<(zeroize::Zeroizing<String>, bool)> {
     let found = read_whole(root, path, Purpose::Trusted, LARGEST)?;
+    // A SEQUENCE with a length of two bytes, as all RSA keys have it.
+    if found.content.starts_with(&[0x30, 0x82]) {
+        return Err(Refusal::binary(&root.at(path)));
+    }
     let text = String::from_utf8(found.content).map_err(|_| io::Error::other("it is not UTF-8"))?;
     Ok((zeroize::Zeroizing::new(text), found.mode & 0o004 != 0))
+}
+
+/// Whether other users of this machine can read or write this file.
+#[must_use]
+pub fn is_open_to_others(root: &Root, path: &str) -> bool {
+    let found = read_whole(root, path, Purpose::Engine, LARGEST);
+    found.is_ok_and(|found| found.mode & LOOSE != 0)
 }
 
 /// Whether all users of this machine can read this file.

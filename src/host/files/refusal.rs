@@ -121,6 +121,15 @@ impl Refusal {
         Self::error(path, "all users of this machine can read it".to_owned(), todo)
     }
 
+    /// A key or certificate in DER form, where text is expected.
+    pub fn binary(path: &Path) -> io::Error {
+        let shown = shown(path);
+        let todo = format!(
+            "for a private key, run: openssl pkey -inform DER -in {shown} -out {shown}.pem, and name that file"
+        );
+        Self::error(path, "it is in DER form, and PEM is text".to_owned(), todo)
+    }
+
     /// A record of what happened, in a file or directory that everybody can write to.
     pub fn forgeable(path: &Path) -> io::Error {
         let what = "everybody can write there, and so change what is recorded".to_owned();

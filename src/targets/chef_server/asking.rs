@@ -2,12 +2,13 @@
 
 use serde_json::json;
 
-use super::api::Action;
+use super::api::{self, Action};
 use super::signature::{self, Signer};
 use super::{ChefServer, VALIDATOR_KEY, refusal, version_of};
 use crate::engines::{Authority, NodeContext};
 use crate::fault::Fault;
-use crate::targets::{Answer, Question, SigningKey, ToSign};
+use crate::targets::api::of_service;
+use crate::targets::{Answer, Question, SigningKey, Target, ToSign};
 
 impl ChefServer {
     /// Asks with a signature of the validator.
@@ -51,8 +52,24 @@ impl ChefServer {
         answers: &[Answer],
         unix: i64,
     ) -> Result<Question<T>, Fault> {
-        let signer = Signer { user: name, version: version_of(authority) };
+        let signer = Signer { user: name, version: self.agreed(authority, answers)? };
         self.ask_signed(signer, with, action, answers, unix)
+    }
+
+    /// The version of the join. A server that does not speak it any more says which ones it speaks.
+    fn agreed(&self, authority: &Authority, answers: &[Answer]) -> Result<u8, Fault> {
+        let all = of_service(answers)?;
+        let mut said = all.into_iter().filter_map(|answer| match answer {
+            api::Answer::Versions(versions) => *versions,
+            _ => None,
+        });
+        match (said.next(), said.next()) {
+            (None, _) => Ok(version_of(authority)),
+            (Some(versions), None) => self.spoken(versions),
+            (Some(_), Some((oldest, newest))) => {
+                Err(refusal::versions(oldest, newest, &self.authority_name()))
+            }
+        }
     }
 
     /// Asks, if the last answer is the signature of this call; else has the call signed.
@@ -73,4 +90,11 @@ impl ChefServer {
         let bytes = signature::text(&self.url, &action, signer, &time).into_bytes();
         Ok(Question::Sign(ToSign { with, bytes }))
     }
+}
+
+/// The answers to what was asked, without those that only say which versions the server speaks.
+pub(super) fn told(answers: &[Answer]) -> Result<Vec<&api::Answer>, Fault> {
+    let mut all: Vec<&api::Answer> = of_service(answers)?;
+    all.retain(|answer| !matches!(answer, api::Answer::Versions(_)));
+    Ok(all)
 }

@@ -3,10 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use super::api::{self, Action};
+use super::asking::told;
 use super::{ChefServer, NodeObject, refusal};
 use crate::engines::NodeContext;
 use crate::fault::Fault;
-use crate::targets::api::of_service;
 use crate::targets::{Answer, Question};
 
 const RUN_LIST: &str = "chef.run_list";
@@ -22,6 +22,13 @@ pub(super) struct Changed {
     pub policy: bool,
 }
 
+impl Changed {
+    pub(super) fn of(settings: &[&str]) -> Self {
+        let has = |names: &[&str]| names.iter().any(|name| settings.contains(name));
+        Self { run_list: has(&[RUN_LIST]), environment: has(&[ENVIRONMENT]), policy: has(&POLICY) }
+    }
+}
+
 impl ChefServer {
     /// Reads the node object, and writes it back with what has changed.
     pub(super) fn change_node(
@@ -32,18 +39,13 @@ impl ChefServer {
         unix: i64,
     ) -> Result<Question<()>, Fault> {
         use api::Answer::{Created, Done, Forbidden, Missing, Node, Taken, Unauthenticated};
-        let has = |names: &[&str]| names.iter().any(|name| changed.contains(name));
-        let changed = Changed {
-            run_list: has(&[RUN_LIST]),
-            environment: has(&[ENVIRONMENT]),
-            policy: has(&POLICY),
-        };
+        let changed = Changed::of(changed);
         if !(changed.run_list || changed.environment || changed.policy) {
             return Ok(Question::Done(()));
         }
         let ask = |action| self.ask_as_node(node, action, answers, unix);
         let name = || node.name.to_owned();
-        match of_service(answers)?.as_slice() {
+        match told(answers)?.as_slice() {
             [] => ask(Action::GetNode { name: name() }),
             [Node(text)] => match self.node.changed(text, changed) {
                 Some(body) => ask(Action::UpdateNode { name: name(), body }),
@@ -96,7 +98,7 @@ impl NodeObject {
     }
 
     /// What an administrator runs instead.
-    fn commands(&self, name: &str, changed: Changed) -> String {
+    pub(super) fn commands(&self, name: &str, changed: Changed) -> String {
         let mut commands = Vec::new();
         if changed.run_list {
             commands.push(format!("knife node run_list set {name} '{}'", self.run_list.join(",")));

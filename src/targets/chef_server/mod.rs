@@ -30,6 +30,7 @@ use crate::fault::{Fault, Kind};
 use crate::pki::{CaBundle, PrivateKey, PublicKey};
 use crate::secret::{Secret, SecretSource};
 use api::{Action, Request, Unauthenticated};
+use asking::told;
 pub use node::NodeObject;
 use url::ServerUrl;
 
@@ -85,10 +86,14 @@ impl Target for ChefServer {
         if !is_client_name(name) {
             return Err(refusal::name(name, &self.authority_name()));
         }
-        if [&self.validator_name, &self.url.validator(), SUPERUSER].contains(&name) {
+        if self.is_reserved(name) {
             return Err(refusal::reserved_name(name, &self.authority_name()));
         }
         Ok(())
+    }
+
+    fn is_reserved(&self, name: &str) -> bool {
+        [&self.validator_name, &self.url.validator(), SUPERUSER].contains(&name)
     }
 
     fn discover(&self, _: &Facts, answers: &[Answer]) -> Result<Question<Authority>, Fault> {
@@ -163,7 +168,7 @@ impl Target for ChefServer {
         };
         let pending = || Ok(Question::Done(Reconciled::Pending("client".to_owned())));
         let others = |said: &str| Err(self.other_machine(node.name, said));
-        match of_service(answers)?.as_slice() {
+        match told(answers)?.as_slice() {
             [] | [Unknown(Unclear, _), Taken] => look(),
             [Client { name, public_key }] | [.., Taken, Client { name, public_key }] => {
                 self.check_client(node, name.as_deref(), public_key.as_deref())?;
@@ -200,6 +205,17 @@ impl Target for ChefServer {
         unix: i64,
     ) -> Result<Question<()>, Fault> {
         self.change_node(node, changed, answers, unix)
+    }
+
+    fn authority_offline(&self, known: &Authority) -> Authority {
+        let ca = self.ca.as_ref().map(CaBundle::to_pem);
+        Authority::ChefServer { url: self.url.to_string(), ca, api_version: version_of(known) }
+    }
+
+    fn change_errand(&self, name: &str, changed: &[&str]) -> Option<String> {
+        let commands = self.node.commands(name, change::Changed::of(changed));
+        let is_any = !commands.is_empty();
+        is_any.then(|| format!("run `{commands}` as an administrator"))
     }
 
     fn configured_ca(&self) -> Option<String> {
@@ -291,15 +307,17 @@ impl ChefServer {
         if versions.is_some() && self.url.organization.is_none() {
             return Err(refusal::no_organization(&self.url));
         }
-        let (oldest, newest) = versions.unwrap_or((0, 0));
-        let version = u8::try_from(oldest.max(0))
-            .ok()
-            .filter(|oldest| i64::from(*oldest) <= newest.min(NEWEST_VERSION));
-        let Some(api_version) = version else {
-            return Err(refusal::versions(oldest, newest, &self.authority_name()));
-        };
+        let api_version = self.spoken(versions.unwrap_or((0, 0)))?;
         let ca = self.ca.as_ref().map(CaBundle::to_pem);
         Ok(Authority::ChefServer { url: self.url.to_string(), ca, api_version })
+    }
+
+    /// The version to speak with a server that speaks these.
+    fn spoken(&self, (oldest, newest): (i64, i64)) -> Result<u8, Fault> {
+        let version = u8::try_from(oldest.max(0)).ok();
+        version
+            .filter(|version| i64::from(*version) <= newest.min(NEWEST_VERSION))
+            .ok_or_else(|| refusal::versions(oldest, newest, &self.authority_name()))
     }
 
     fn other_machine(&self, name: &str, said: &str) -> Fault {

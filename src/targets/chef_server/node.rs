@@ -3,10 +3,10 @@
 use serde_json::json;
 
 use super::api::{self, Action, Unauthenticated};
+use super::asking::told;
 use super::{ChefServer, refusal};
 use crate::engines::{Grant, NodeContext};
 use crate::fault::Fault;
-use crate::targets::api::of_service;
 use crate::targets::{Answer, Decision, Departure, Member, Question, SigningKey, mismatch};
 
 /// What a new node object holds, from `[chef]`.
@@ -33,7 +33,7 @@ impl ChefServer {
         let ask = |action| self.ask_as_node(node, action, answers, unix);
         let name = || node.name.to_owned();
         let granted = Ok(Question::Done(Decision::Granted(Grant::Client)));
-        match (self.creates_node, of_service(answers)?.as_slice()) {
+        match (self.creates_node, told(answers)?.as_slice()) {
             (true, []) => ask(Action::CreateNode { name: name(), body: self.node.body(node.name) }),
             (true, [Taken]) | (false, []) => ask(Action::GetNode { name: name() }),
             (true, [Created]) | (false, [Missing]) | (_, [.., Node(_), Done | Missing]) => granted,
@@ -66,7 +66,7 @@ impl ChefServer {
         else {
             return Ok(Question::Done(Departure::Complete));
         };
-        let all = of_service(answers)?;
+        let all = told(answers)?;
         let (key, answered) = key_of(member, &all);
         let ask = |action| self.ask_as_client(key.clone(), name, authority, action, answers, unix);
         let name = name.to_owned();

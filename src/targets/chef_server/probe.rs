@@ -1,10 +1,10 @@
 //! Whether the server still has this node's client.
 
 use super::api::{self, Action, Unauthenticated};
+use super::asking::told;
 use super::node::key_of;
 use super::{ChefServer, ID, refusal};
 use crate::fault::Fault;
-use crate::targets::api::of_service;
 use crate::targets::{Answer, Member, Question, SigningKey, Standing, Target, mismatch};
 
 impl ChefServer {
@@ -21,7 +21,7 @@ impl ChefServer {
         else {
             return self.reach(member.facts, answers);
         };
-        let all = of_service(answers)?;
+        let all = told(answers)?;
         let (key, answered) = key_of(member, &all);
         let standing = match answered {
             [] => {

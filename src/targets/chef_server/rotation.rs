@@ -6,6 +6,7 @@
 use serde_json::json;
 
 use super::api::{self, Action};
+use super::asking::told;
 use super::signature::Signer;
 use super::{ChefServer, refusal, version_of};
 use crate::engines::{Grant, NodeContext};
@@ -95,7 +96,7 @@ impl ChefServer {
             let action = Action::GetClient { name: node.name.to_owned() };
             self.ask_as_client(with, node.name, node.authority, action, answers, unix)
         };
-        match of_service(answers)?.as_slice() {
+        match told(answers)?.as_slice() {
             [] => look(SigningKey::Node),
             [Client { name, public_key }] => {
                 self.check_client(node, name.as_deref(), public_key.as_deref())?;

@@ -195,7 +195,7 @@ impl<'a> Exchange<'a> {
             403 => Ok(Answer::Forbidden(said)),
             404 if is_collection => Err(self.no_organization(&said)),
             404 => Ok(Answer::Missing),
-            406 => Err(self.version_refused(answer, &said)),
+            406 => self.other_version(answer, &said),
             409 => Ok(Answer::Taken),
             400 => Ok(Answer::Refused(said)),
             _ => Err(self.not_chef(answer)),

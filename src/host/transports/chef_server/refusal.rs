@@ -10,7 +10,7 @@ use crate::bootstrap::clock_skew;
 use crate::fault::{Fault, Kind};
 use crate::host::net::HttpClients;
 use crate::targets::Call;
-use crate::targets::chef_server::api::{Action, Unauthenticated, words};
+use crate::targets::chef_server::api::{Action, Answer, Unauthenticated, words};
 
 /// How far a clock may be off, in seconds: a constant of Chef Infra Server.
 const ALLOWED_SKEW: u64 = 900;
@@ -80,22 +80,29 @@ impl Exchange<'_> {
         Fault::new(Kind::Config, what, &self.on, todo).cause(words(said))
     }
 
-    pub(super) fn version_refused(&self, answer: &Response<Bytes>, said: &str) -> Fault {
+    /// The server does not speak the version of the join any more, and says which ones it speaks: the call is
+    /// signed again for one of those. One that may change which key is accepted is not: its maintenance or join
+    /// has just asked for the versions.
+    pub(super) fn other_version(
+        &self,
+        answer: &Response<Bytes>,
+        said: &str,
+    ) -> Result<Answer, Fault> {
         let json: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
-        let number = |name| json.get(name).map_or_else(|| "?".to_owned(), Value::to_string);
-        let (oldest, newest) = (number("min_version"), number("max_version"));
+        let number = |name| json.get(name).and_then(Value::as_i64);
+        let found = number("min_version").zip(number("max_version"));
+        let is_repeated =
+            !matches!(self.request.action, Action::CreateClient { .. } | Action::UpdateKey { .. });
+        if let (Some(versions), true) = (found, is_repeated) {
+            return Ok(Answer::Versions(Some(versions)));
+        }
         let what =
             format!("{} is of a version that the server does not speak", self.request.action());
-        let todo = match self.request.action {
-            Action::CreateClient { .. } => {
-                "run `enlist join` again, which asks for the versions first; if it lasts, update enlist"
-            }
-            _ => {
-                "the version is that of the join; run `enlist leave --local --target chef-server`, and on the server what it says, then `enlist join`"
-            }
-        };
-        Fault::new(Kind::Protocol, what, &self.on, todo)
-            .cause(format!("it speaks versions {oldest} to {newest}: {said}"))
+        let todo = "run the command again, which asks for the versions first; if it lasts, update enlist, or check what a proxy does with the header X-Ops-Server-API-Version";
+        let spoken =
+            found.map(|(oldest, newest)| format!("it speaks versions {oldest} to {newest}"));
+        let fault = Fault::new(Kind::Protocol, what, &self.on, todo).cause(words(said));
+        Err(spoken.into_iter().fold(fault, Fault::cause))
     }
 
     pub(super) fn too_large(&self, answer: &Response<Bytes>) -> Fault {
