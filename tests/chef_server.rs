@@ -7,6 +7,8 @@
 mod bad_answers;
 #[path = "chef_server/changes.rs"]
 mod changes;
+#[path = "chef_server/client_d.rs"]
+mod client_d;
 mod common;
 #[path = "chef_server/corrected.rs"]
 mod corrected;

@@ -118,6 +118,7 @@ chef "chef" {
     product: Text, "", Fixed, "\"chef\" or \"cinc\", which has its files in /etc/cinc and runs cinc-client. By default the one that is installed; Chef if both are, or none.";
     license: Text, "", Applied, "Value of chef_license in client.rb, such as \"accept\", which the first run of Chef 15 to 18 needs. By default none is written; Cinc needs none.";
     confdir: Text, "", Fixed, "Configuration directory. By default /etc/chef or /etc/cinc, by the product.";
+    client_d: Boolean, "false", Fixed, "Whether enlist's settings have a file of their own, client.d/enlist.rb, which chef-client reads after client.rb. client.rb must be there, and is left as it is: for one that others manage.";
     key_bits: Integer, "2048", Free, "Size of a new key in bits: 2048, 3072 or 4096.";
     rotate_key: Text, "never", Free, "How long the key in client.pem is used, such as \"90d\", at least an hour: then `enlist run`, or the next `enlist join`, gives the client a new one. Only with [chef-server]. \"never\": as long as the membership lasts.";
     organization: Text, "default", Fixed, "Chef organization.";

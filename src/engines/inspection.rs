@@ -6,7 +6,7 @@ use std::fmt;
 use serde::ser::{SerializeStruct, Serializer};
 use serde::{Deserialize, Serialize};
 
-use super::chef::block;
+use super::chef::{self, block};
 use super::puppet::agent_settings::Expected;
 use super::puppet::reading;
 use super::{Authority, EngineRecord, Grant, Installed, Item, RequiredSettings};
@@ -202,7 +202,8 @@ pub fn required_settings(
         }))),
         Authority::Chef { .. } | Authority::ChefServer { .. } => {
             let content = block::content(text).unwrap_or_default().to_owned();
-            Some(RequiredSettings::Chef { client_rb: file.path.clone(), content })
+            let client_rb = chef::client_rb_of(&file.path);
+            Some(RequiredSettings::Chef { client_rb, file: file.path.clone(), content })
         }
         Authority::Stack { .. } | Authority::Service => None,
     }

@@ -187,9 +187,10 @@ pub enum Installation {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RequiredSettings {
     Puppet(Box<puppet::agent_settings::Expected>),
-    /// `client.rb`, and the lines in it that must take effect.
+    /// `client.rb`, the file with enlist's lines, which may be the same, and the lines that must take effect.
     Chef {
         client_rb: String,
+        file: String,
         content: String,
     },
 }

@@ -69,6 +69,7 @@ impl Reader<'_> {
             product: self.choice(&chef::product)?,
             license: self.choice(&chef::license)?,
             confdir: self.path(&chef::confdir)?,
+            client_d: self.boolean(&chef::client_d)?,
             key_bits: self.key_bits(&chef::key_bits)?,
             organization: organization
                 .ok_or_else(|| self.invalid(&chef::organization, ORGANIZATION))?,

@@ -151,48 +151,63 @@ pub fn read_in_order(mut names: Vec<String>) -> Vec<String> {
     names
 }
 
-/// What keeps Chef from using the block's `content`, each with file and line. `client_rb` is the present
-/// file, with or without the block. `exists` tells whether a path exists, or will.
+/// What keeps Chef from using the block's `content`, each with file and line. `ours` is the present file of
+/// enlist's lines, with or without them; `earlier` and `later` are read before and after it. `exists` tells
+/// whether a path exists, or will.
 #[must_use]
 pub fn conflicts(
-    client_rb: &Source,
+    earlier: &[Source],
+    ours: &Source,
     later: &[Source],
     content: &str,
     exists: &dyn Fn(&str) -> bool,
 ) -> Vec<String> {
-    if !client_rb.is_utf8 {
+    if !ours.is_utf8 {
         let what = "enlist can't add its lines: this file is not UTF-8";
-        return vec![format!("{}: {what}", client_rb.path)];
+        return vec![format!("{}: {what}", ours.path)];
     }
-    let unreadable: Vec<String> =
-        std::iter::once(client_rb).chain(later).filter_map(Source::unreadable).collect();
+    let files: Vec<&Source> = earlier.iter().chain([ours]).chain(later).collect();
+    let unreadable: Vec<String> = files.iter().filter_map(|file| file.unreadable()).collect();
     if !unreadable.is_empty() {
         return unreadable;
     }
     // The block overrides the lines before it.
-    let whole = client_rb.reading.end;
-    let block = block::range(&client_rb.text).unwrap_or(whole..whole);
-    let mut found = placed(client_rb, &block);
-    let ours: Vec<(&str, Value<'_>)> = content.lines().filter_map(statement::of_line).collect();
-    let names: Vec<&str> = ours.iter().map(|(name, _)| *name).collect();
-    let after = block.end.min(whole)..whole;
-    let mut own = overriding(client_rb, after.clone(), &ours);
-    own.extend(overriding(client_rb, client_rb.all(), &OTHERS));
-    own.extend(redefined(client_rb, &names));
-    own.extend(swept(client_rb, after));
-    found.extend(in_order(client_rb, own));
-    for file in later {
-        let mut own = overriding(file, file.all(), &ours);
-        own.extend(overriding(file, file.all(), &OTHERS));
+    let whole = ours.reading.end;
+    let block = block::range(&ours.text).unwrap_or(whole..whole);
+    let lines: Vec<(&str, Value<'_>)> = content.lines().filter_map(statement::of_line).collect();
+    let names: Vec<&str> = lines.iter().map(|(name, _)| *name).collect();
+    let anywhere = |file: &Source| {
+        let mut own = overriding(file, file.all(), &OTHERS);
         own.extend(redefined(file, &names));
-        own.extend(swept(file, file.all()));
-        // `return` ends this file, and nothing of enlist's is in it.
-        let leaves = file.reading.leaves.iter().filter(|(_, word)| *word != "return");
-        own.extend(leaves.map(|(at, word)| (*at, leaving(word))));
+        own
+    };
+    let mut found = Vec::new();
+    for file in earlier {
+        let mut own = anywhere(file);
+        own.extend(leaving_all(file));
         found.extend(in_order(file, own));
     }
-    found.extend(missing(client_rb, later, exists));
+    found.extend(placed(ours, &block));
+    let after = block.end.min(whole)..whole;
+    let mut own = anywhere(ours);
+    own.extend(overriding(ours, after.clone(), &lines));
+    own.extend(swept(ours, after));
+    found.extend(in_order(ours, own));
+    for file in later {
+        let mut own = anywhere(file);
+        own.extend(overriding(file, file.all(), &lines));
+        own.extend(swept(file, file.all()));
+        own.extend(leaving_all(file));
+        found.extend(in_order(file, own));
+    }
+    found.extend(missing(&files, exists));
     found
+}
+
+/// Statements of another file that end the reading of all files. `return` ends that file alone.
+fn leaving_all(file: &Source) -> Vec<(usize, String)> {
+    let leaves = file.reading.leaves.iter().filter(|(_, word)| *word != "return");
+    leaves.map(|(at, word)| (*at, leaving(word))).collect()
 }
 
 fn in_order(file: &Source, mut found: Vec<(usize, String)>) -> Vec<String> {
@@ -286,9 +301,9 @@ fn swept(file: &Source, range: Range<usize>) -> Vec<(usize, String)> {
 }
 
 /// Settings that name files which do not exist.
-fn missing(client_rb: &Source, later: &[Source], exists: &dyn Fn(&str) -> bool) -> Vec<String> {
+fn missing(files: &[&Source], exists: &dyn Fn(&str) -> bool) -> Vec<String> {
     let mut found = Vec::new();
-    for file in std::iter::once(client_rb).chain(later) {
+    for file in files {
         let mut own = Vec::new();
         for name in FILES {
             for (at, value) in file.assigned(name, file.all()) {

@@ -89,6 +89,8 @@ pub struct Chef {
     pub license: Option<License>,
     /// None: the product's.
     pub confdir: Option<String>,
+    /// Whether the settings have a file of their own in client.d, and client.rb is not changed.
+    pub client_d: bool,
     /// 2048, 3072 or 4096.
     pub key_bits: u32,
     pub organization: String,
@@ -152,7 +154,9 @@ impl Engine for Chef {
 
     fn clear(&self, installed: &[Installed], _: &EngineRecord, _: &str) -> Bundle {
         let action = |file: &Installed| match file.item {
-            Item::Settings => Action::RemoveBlock { path: file.path.clone() },
+            Item::Settings if !is_own_file(&file.path) => {
+                Action::RemoveBlock { path: file.path.clone() }
+            }
             _ => Action::RemoveWithBackup { path: file.path.clone() },
         };
         Bundle::of(installed.iter().map(action).collect())
@@ -197,6 +201,21 @@ impl Site<'_> {
         self.place("client.pem", 0o600)
     }
 
+    fn client_rb(&self) -> Place {
+        self.place("client.rb", 0o644)
+    }
+
+    /// Writes the settings.
+    fn settings_actions(&self, content: String) -> Vec<Action> {
+        let item = Item::Settings;
+        if !self.settings.client_d {
+            return vec![Action::Block { item, at: self.client_rb(), content }];
+        }
+        let (at, content) = (self.place(OWN_FILE, 0o644), block::set("", &content));
+        let directory = Action::Directory(self.place("client.d", 0o755));
+        vec![directory, Action::File { item, at, content, outdates: Vec::new() }]
+    }
+
     /// The product's own directory.
     fn directory(&self) -> Place {
         self.place("", 0o755)
@@ -233,20 +252,32 @@ fn install(site: &Site<'_>, node: &NodeContext<'_>, url: &str) -> Bundle {
         content: first_boot(site.settings),
         outdates: Vec::new(),
     });
-    // client.rb comes last, because chef-client can run once it exists.
-    actions.push(Action::Block {
-        item: Item::Settings,
-        at: site.place("client.rb", 0o644),
-        content: client_rb_lines(site, node.name, url),
-    });
+    // The settings come last, because chef-client can run once they are there.
+    actions.extend(site.settings_actions(client_rb_lines(site, node.name, url)));
     actions.push(Action::ConfirmSettings(required(site, node.name, url)));
     Bundle { lock: None, actions, run: site.settings.run.then(|| first_run(site)) }
 }
 
 /// The settings that chef-client must use.
 fn required(site: &Site<'_>, name: &str, url: &str) -> RequiredSettings {
-    let client_rb = site.place("client.rb", 0o644).path;
-    RequiredSettings::Chef { client_rb, content: client_rb_lines(site, name, url) }
+    let client_rb = site.client_rb().path;
+    let own = site.settings.client_d.then(|| site.place(OWN_FILE, 0o644).path);
+    let file = own.unwrap_or_else(|| client_rb.clone());
+    RequiredSettings::Chef { client_rb, file, content: client_rb_lines(site, name, url) }
+}
+
+/// The file of enlist's own that chef-client reads after client.rb, below the directory of client.rb.
+const OWN_FILE: &str = "client.d/enlist.rb";
+
+fn is_own_file(path: &str) -> bool {
+    client_rb_of(path) != path
+}
+
+/// The client.rb that is read before this file, or the file itself.
+#[must_use]
+pub fn client_rb_of(path: &str) -> String {
+    let confdir = path.strip_suffix(OWN_FILE).filter(|confdir| confdir.ends_with('/'));
+    confdir.map_or_else(|| path.to_owned(), |confdir| format!("{confdir}client.rb"))
 }
 
 /// An organization's name: lower-case letters, digits, `-` and `_`, beginning with a letter or

@@ -22,45 +22,79 @@ pub fn product(root: &Root, wanted: ChefWanted) -> Option<Product> {
     }
 }
 
-/// What keeps Chef from using enlist's settings: file, line and setting.
+/// What keeps Chef from using enlist's settings: file, line and setting. `file` has them: `client_rb`, or one
+/// that is read after it.
 #[must_use]
-pub fn problems(root: &Root, client_rb: &str, content: &str) -> Vec<String> {
+pub fn problems(root: &Root, client_rb: &str, file: &str, content: &str) -> Vec<String> {
+    let mut found = match read_files(root, client_rb, file) {
+        Ok(Files { earlier, ours, later }) => {
+            let trusted = settings::trusted(content);
+            let exists = |path: &str| {
+                let ours = trusted.as_deref().and_then(|directory| path.strip_prefix(directory));
+                ours.is_some_and(|name| name == "/enlist-ca.pem") || files::exists(root, path)
+            };
+            settings::conflicts(&earlier, &ours, &later, content, &exists)
+        }
+        Err(problem) => return vec![problem],
+    };
+    let trusted = settings::trusted(content);
+    found.extend(trusted.iter().flat_map(|directory| no_certificates(root, directory)));
+    found
+}
+
+/// Chef's files, in the order in which they are read.
+struct Files {
+    earlier: Vec<Source>,
+    ours: Source,
+    later: Vec<Source>,
+}
+
+/// # Errors
+/// The file that can't be read, or the line because of which ours is not.
+fn read_files(root: &Root, client_rb: &str, file: &str) -> Result<Files, String> {
     let read = |path: &str| match files::read_bounded(root, path, files::LARGEST) {
         Ok(content) => Ok(Some(Source::new(path, &content))),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(vec![format!("{}: it can't be read: {error}", root.shown(path))]),
+        Err(error) => Err(format!("{}: it can't be read: {error}", root.shown(path))),
     };
-    let client_rb = match read(client_rb) {
-        Ok(found) => found.unwrap_or_else(|| Source::new(client_rb, b"")),
-        Err(problem) => return problem,
+    let has_own = file != client_rb;
+    let first = match read(client_rb)? {
+        Some(first) => first,
+        None if has_own => {
+            let why = "it does not exist, and chef-client looks for client.d beside it";
+            return Err(format!("{}: {why}", root.shown(client_rb)));
+        }
+        None => Source::new(client_rb, b""),
     };
-    let directory = match settings::directory(&client_rb) {
-        Ok(directory) => directory,
-        Err(problem) => return vec![problem],
-    };
+    let directory = settings::directory(&first)?;
+    let own_directory = file.rsplit_once('/').map(|(directory, _)| directory);
+    if has_own && directory.as_deref() != own_directory {
+        let place = directory.map_or_else(|| "none".to_owned(), |path| root.shown(&path));
+        return Err(format!(
+            "{}: chef-client reads another client.d ({place}) than the one of enlist's file",
+            root.shown(client_rb)
+        ));
+    }
     let mut later = Vec::new();
     if let Some(directory) = directory {
         let names = files::names(root, &directory).unwrap_or_default();
         for name in settings::read_in_order(names) {
             let path = format!("{directory}/{name}");
             // Chef leaves out what is not a file.
-            if files::is_directory(root, &path) {
-                continue;
-            }
-            match read(&path) {
-                Ok(found) => later.extend(found),
-                Err(problem) => return problem,
+            if !files::is_directory(root, &path) {
+                later.extend(read(&path)?);
             }
         }
     }
-    let trusted = settings::trusted(content);
-    let exists = |path: &str| {
-        let ours = trusted.as_deref().and_then(|directory| path.strip_prefix(directory));
-        ours.is_some_and(|name| name == "/enlist-ca.pem") || files::exists(root, path)
-    };
-    let mut found = settings::conflicts(&client_rb, &later, content, &exists);
-    found.extend(trusted.iter().flat_map(|directory| no_certificates(root, directory)));
-    found
+    if !has_own {
+        return Ok(Files { earlier: Vec::new(), ours: first, later });
+    }
+    let ours = later.iter().position(|source| source.path == file).map(|at| later.remove(at));
+    let ours = ours.unwrap_or_else(|| Source::new(file, b""));
+    let after = later.iter().position(|source| source.path.as_str() > file);
+    let after = later.split_off(after.unwrap_or(later.len()));
+    let earlier = std::iter::once(first).chain(later).collect();
+    Ok(Files { earlier, ours, later: after })
 }
 
 /// The files in this directory that Chef would read as certificates, and can't. It makes no request then

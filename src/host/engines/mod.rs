@@ -82,7 +82,9 @@ pub async fn hand_over(
 pub fn check_settings(root: &Root, required: &RequiredSettings) -> Result<(), Fault> {
     let problems = match required {
         RequiredSettings::Puppet(expected) => puppet::foresee(root, expected)?,
-        RequiredSettings::Chef { client_rb, content } => chef::problems(root, client_rb, content),
+        RequiredSettings::Chef { client_rb, file, content } => {
+            chef::problems(root, client_rb, file, content)
+        }
     };
     judge(required, problems, "the authority was not asked, and nothing was written")
 }
@@ -103,7 +105,9 @@ pub async fn confirm_settings(
                 |values: &[(&str, &str)]| install::set(root, store, &expected.conf(), values);
             puppet::confirm(root, store, expected, edit).await?
         }
-        RequiredSettings::Chef { client_rb, content } => chef::problems(root, client_rb, content),
+        RequiredSettings::Chef { client_rb, file, content } => {
+            chef::problems(root, client_rb, file, content)
+        }
     };
     judge(
         required,
@@ -125,8 +129,8 @@ pub async fn diversions(
             let place = "the settings that enlist wrote are gone".to_owned();
             vec![Diversion { place, is_corrected: true }]
         }
-        RequiredSettings::Chef { client_rb, content } => {
-            let problems = chef::problems(root, client_rb, content).into_iter();
+        RequiredSettings::Chef { client_rb, file, content } => {
+            let problems = chef::problems(root, client_rb, file, content).into_iter();
             problems.map(|place| Diversion { place, is_corrected: false }).collect()
         }
     }

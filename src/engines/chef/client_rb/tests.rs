@@ -8,7 +8,7 @@ fn source(path: &str, text: &str) -> Source {
 
 fn later(text: &str) -> Vec<String> {
     let client_rb = source("/etc/chef/client.rb", &block::set("", OURS));
-    conflicts(&client_rb, &[source("/etc/chef/client.d/a.rb", text)], OURS, &|_| false)
+    conflicts(&[], &client_rb, &[source("/etc/chef/client.d/a.rb", text)], OURS, &|_| false)
 }
 
 #[test]
@@ -119,23 +119,23 @@ fn what_keeps_ruby_from_the_block_is_reported() {
             2,
         ),
     ] {
-        let found = conflicts(&source("/etc/chef/client.rb", text), &[], OURS, &|_| false);
+        let found = conflicts(&[], &source("/etc/chef/client.rb", text), &[], OURS, &|_| false);
         let [problem] = found.as_slice() else { panic!("{text:?}: {found:?}") };
         let place = format!("/etc/chef/client.rb, line {line}: ");
         assert!(problem.starts_with(&place), "{text:?}: {problem}");
     }
     let text = block::set("", OURS) + "\n.upcase\n";
-    let found = conflicts(&source("/etc/chef/client.rb", &text), &[], OURS, &|_| false);
+    let found = conflicts(&[], &source("/etc/chef/client.rb", &text), &[], OURS, &|_| false);
     assert_eq!(found.len(), 1, "{found:?}");
     let latin = Source::new("/etc/chef/client.rb", b"# M\xfcller\n");
-    let found = conflicts(&latin, &[], OURS, &|_| false);
+    let found = conflicts(&[], &latin, &[], OURS, &|_| false);
     assert!(matches!(found.as_slice(), [problem] if problem.contains("not UTF-8")), "{found:?}");
     for text in ["\u{feff}x 1\n", "=begin\n__END__\n=end\n", "ssl_ca_file '/there'\n", "x 1"] {
         let file = source("/etc/chef/client.rb", text);
-        let found = conflicts(&file, &[], OURS, &|path| path == "/there");
+        let found = conflicts(&[], &file, &[], OURS, &|path| path == "/there");
         assert_eq!(found, Vec::<String>::new(), "{text:?}");
         let with = source("/etc/chef/client.rb", &block::set(text, OURS));
-        let found = conflicts(&with, &[], OURS, &|path| path == "/there");
+        let found = conflicts(&[], &with, &[], OURS, &|path| path == "/there");
         assert_eq!(found, Vec::<String>::new(), "{text:?}");
     }
 }
@@ -143,11 +143,11 @@ fn what_keeps_ruby_from_the_block_is_reported() {
 #[test]
 fn in_client_rb_only_lines_after_the_block_count() {
     let text = block::set("node_name 'before'\n", OURS) + "\nnode_name 'behind'\n";
-    let found = conflicts(&source("/etc/chef/client.rb", &text), &[], OURS, &|_| false);
+    let found = conflicts(&[], &source("/etc/chef/client.rb", &text), &[], OURS, &|_| false);
     assert_eq!(found, ["/etc/chef/client.rb, line 10: node_name \"behind\""]);
     // A new block is put at the end, after these lines.
     let without = source("/etc/chef/client.rb", "node_name 'before'\n");
-    assert!(conflicts(&without, &[], OURS, &|_| false).is_empty());
+    assert!(conflicts(&[], &without, &[], OURS, &|_| false).is_empty());
 }
 
 #[test]
@@ -163,4 +163,26 @@ fn the_directory_and_the_order_of_later_files() {
     );
     let names = ["b.rb", "a.rb", ".c.rb", "d.txt"].map(str::to_owned).to_vec();
     assert_eq!(read_in_order(names), ["a.rb", "b.rb"]);
+}
+
+/// With a file of its own, what others set before it is overridden, and nothing else may be after it.
+#[test]
+fn a_file_of_its_own_comes_after_client_rb() {
+    let ours = source("/etc/chef/client.d/enlist.rb", &block::set("", OURS));
+    let before = |text: &str| {
+        conflicts(&[source("/etc/chef/client.rb", text)], &ours, &[], OURS, &|_| false)
+    };
+    for text in [
+        "node_name 'web'\nchef_server_url 'https://other.example'\n",
+        "Chef::Config.from_file('/etc/other.rb')",
+        "log_level :info\nreturn",
+    ] {
+        assert!(before(text).is_empty(), "{text}: {:?}", before(text));
+    }
+    for text in ["local_mode true", "exit", "x = [", "def node_name(*) end", "ssl_ca_file '/no'"] {
+        assert!(!before(text).is_empty(), "{text}");
+    }
+    let after = source("/etc/chef/client.d/z.rb", "node_name 'web'");
+    let found = conflicts(&[], &ours, &[after], OURS, &|_| false);
+    assert_eq!(found, ["/etc/chef/client.d/z.rb, line 1: node_name \"web\""]);
 }
