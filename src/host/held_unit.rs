@@ -18,14 +18,15 @@ const LIMIT: Duration = Duration::from_mins(2);
 /// The file beside the record.
 const NOTE: &str = "held-unit.json";
 
+/// Where `systemctl mask --runtime` makes a link of the unit's name. It ends with the boot, also of a container.
+const MASKS: &str = "/run/systemd/system";
+
 /// A unit that this node's enlist has masked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Held {
     unit: String,
     /// Whether it ran, or was about to.
     was_active: bool,
-    /// A mask ends with its boot.
-    boot: String,
 }
 
 /// Stops and masks a unit, where systemd runs and has it. A unit that is masked already is left as it is.
@@ -39,13 +40,19 @@ pub async fn hold(root: &Root, store: &Store, unit: &str) -> Result<(), Fault> {
     let Some(found) = show(unit).await.filter(|found| found.is_loaded) else { return Ok(()) };
     let former = noted(root, store);
     let was_active = found.is_active || former.is_some_and(|held| held.was_active);
-    let held = Held { unit: unit.to_owned(), was_active, boot: boot(root) };
+    let held = Held { unit: unit.to_owned(), was_active };
     store.keep_note(NOTE, &serde_json::to_string(&held).unwrap_or_default())?;
     tracing::info!(unit, "stopping and masking the unit until the files are installed");
     if let Err(why) = systemctl(&["mask", "--runtime", "--now", unit]).await {
         tracing::warn!(
             unit,
             "the unit could not be stopped ({why}), and this version of the engine ignores the file that holds it: run `systemctl stop {unit}`"
+        );
+    } else if show(unit).await.is_some_and(|found| found.is_loaded) {
+        // systemd prefers a file in /etc to the mask in /run.
+        tracing::warn!(
+            unit,
+            "the unit is stopped, and can't be masked, because its file is in /etc/systemd/system: do not start it before this node has joined"
         );
     }
     Ok(())
@@ -57,7 +64,7 @@ pub async fn hold(root: &Root, store: &Store, unit: &str) -> Result<(), Fault> {
 /// `Host` if the note can't be removed.
 pub async fn release(root: &Root, store: &Store) -> Result<(), Fault> {
     let Some(Held { unit, was_active, .. }) = noted(root, store) else {
-        // Of an earlier boot, or none.
+        // It was not masked, or in an earlier boot.
         return store.drop_note(NOTE);
     };
     let unmasked = systemctl(&["unmask", "--runtime", &unit]).await;
@@ -77,13 +84,11 @@ pub async fn release(root: &Root, store: &Store) -> Result<(), Fault> {
     store.drop_note(NOTE)
 }
 
+/// The unit of the note, if it is still masked.
 fn noted(root: &Root, store: &Store) -> Option<Held> {
     let held: Held = serde_json::from_slice(&store.note(NOTE)?).ok()?;
-    (is_systemd(root) && held.boot == boot(root)).then_some(held)
-}
-
-fn boot(root: &Root) -> String {
-    root.line("/proc/sys/kernel/random/boot_id").unwrap_or_default()
+    let is_masked = || files::names(root, MASKS).is_ok_and(|names| names.contains(&held.unit));
+    (is_systemd(root) && is_masked()).then_some(held)
 }
 
 fn is_systemd(root: &Root) -> bool {

@@ -46,6 +46,7 @@ main() {
   for unit in enlist enlist-join; do confined "$unit"; done
   reloaded_and_stopped
   killed_in_the_middle
+  an_old_agent
   upgraded "$package"
   left_and_refused
   renewed_and_repaired
@@ -283,6 +284,63 @@ killed_in_the_middle() {
   check "one association" equal "$(associations "$NODE") $(associate_calls "$NODE")" "1 1"
   check "with the key that was made before" equal "$(key_on_disk "$ROOT$SSL/private_keys/$NODE.pem")" "$key"
 }
+
+# An agent up to 7.16 ignores agent_disabled.lock. So its unit does not run before the node has joined, whatever
+# happens meanwhile. This one's unit only notes whether the certificate was there when it started.
+an_old_agent() {
+  local version=$ROOT/usr/lib/ruby/vendor_ruby/puppet/version.rb
+  local unit=$ROOT/usr/lib/systemd/system/puppet.service
+  cp "$version" "$WORK/version.rb"; cp "$unit" "$WORK/puppet.service"
+  sed -i "s/PUPPETVERSION = .*/PUPPETVERSION = '7.16.0'/" "$version"
+  sed -i "s|^ExecStart=.*|ExecStart=/bin/sh -c 'test -e $SSL/certs/$NODE.pem \&\& echo with >>/root/starts \|\| echo without >>/root/starts; exec sleep infinity'|" "$unit"
+  box systemctl daemon-reload
+  box systemctl enable --quiet puppet.service
+  box systemctl restart puppet.service
+  joins_slowly
+  check "an old agent: it is stopped" within 10 equal_property inactive ActiveState puppet.service
+  check "an old agent: and masked" equal "$(property LoadState puppet.service)" masked
+  check "an old agent: nobody can start it" negate box systemctl start puppet.service
+  box systemctl kill -s KILL --kill-who=main enlist.service
+  check "an old agent: after a SIGKILL it is masked" equal "$(property LoadState puppet.service)" masked
+  joined_with_agent "an old agent: after a SIGKILL"
+
+  joins_slowly
+  kill -KILL "$INIT"; wait "$CONTAINER" 2>/dev/null || true
+  power_on
+  joined_with_agent "an old agent: after a power cut"
+
+  # Nobody goes on with the join. A later start of another command takes it back.
+  joins_slowly
+  box systemctl kill -s KILL --kill-who=all enlist.service
+  box systemctl stop enlist.service
+  check "an old agent: masked, and nobody at work" equal "$(property LoadState puppet.service)" masked
+  check "an old agent: enlist leave" box sh -c 'set -a; . /etc/default/enlist; enlist leave'
+  check "an old agent: it runs as before" equal "$(property LoadState puppet.service) $(property ActiveState puppet.service)" "loaded active"
+  box systemctl disable --quiet --now puppet.service
+  cp "$WORK/version.rb" "$version"; cp "$WORK/puppet.service" "$unit"
+  box systemctl daemon-reload
+  emulator_again
+  check "with the agent of today it joins" box systemctl start enlist.service
+}
+equal_property() { equal "$(property "$2" "$3")" "$1"; }
+
+# The authority takes its time, and enlist waits for it.
+joins_slowly() {
+  box sh -c 'systemctl stop enlist; set -a; . /etc/default/enlist; enlist leave' >/dev/null
+  emulator_again --association-time 6
+  rm -f "$ROOT/root/starts"
+  box systemctl start --no-block enlist.service
+  within 60 is_in watching
+}
+
+joined_with_agent() { # WHAT
+  check "$1: the node joins" within 60 is_active
+  check "$1: it runs again" within 10 is_active_puppet
+  check "$1: its unit is not masked" equal "$(property LoadState puppet.service)" loaded
+  check "$1: no note stays" test ! -e "$ROOT/var/lib/enlist/opsworks-cm/held-unit.json"
+  check "$1: it did not run without a certificate" equal "$(sort -u "$ROOT/root/starts")" with
+}
+is_active_puppet() { [[ $(property ActiveState puppet.service) == active ]]; }
 
 emulator_again() { # with what it knew before gone, as after a leave
   emulator "${authority[@]}" "$@"

@@ -92,8 +92,8 @@ if [ "\$1" = show ]; then
 fi
 echo "\$*" >>"\$log"
 case \$1 in
-  mask) touch "\$state.masked" "\$state.stopped" ;;
-  unmask) rm -f "\$state.masked" ;;
+  mask) touch "\$state.masked" "\$state.stopped"; ln -sf /dev/null /run/systemd/system/puppet.service ;;
+  unmask) rm -f "\$state.masked" /run/systemd/system/puppet.service ;;
   start) rm -f "\$state.stopped" ;;
 esac
 SH
