@@ -166,6 +166,7 @@ impl Target for PuppetServer {
         answers: &[Answer],
         unix: i64,
     ) -> Result<Question<Reconciled>, Fault> {
+        use api::Answer::{Certificate, CertificateRequest};
         let pending = || Ok(Question::Done(Reconciled::Pending(node.name.to_owned())));
         let answers = super::api::of_service(answers)?;
         if let Some(former) = &node.former {
@@ -173,24 +174,26 @@ impl Target for PuppetServer {
         }
         match answers.as_slice() {
             [] => Ok(Question::Ask(self.ask_certificate(node))),
-            [api::Answer::Certificate(Some(found))] => {
-                self.check_certificate(node, found)?;
-                pending()
+            [Certificate(found)] if !self.is_ours(node, found.as_ref())? => {
+                Ok(Question::Ask(self.ask_request(node)))
             }
-            [api::Answer::Certificate(None)] => Ok(Question::Ask(self.ask_request(node))),
-            [.., api::Answer::CertificateRequest(Some(found))] => {
+            [.., CertificateRequest(Some(found))] => {
                 self.check_request(node, found)?;
                 pending()
             }
-            [.., api::Answer::CertificateRequest(None)] => {
-                Ok(Question::Done(Reconciled::CallAgain))
+            [Certificate(Some(others)), CertificateRequest(None)] => {
+                self.check_certificate(node, others)?;
+                pending()
             }
+            [.., CertificateRequest(None)] => Ok(Question::Done(Reconciled::CallAgain)),
+            [Certificate(_)] => pending(),
             _ => Err(mismatch("GET certificate")),
         }
     }
 
-    /// If there is no certificate, asks once whether the CA still has the request. If it has not, asks
-    /// for the certificate again, because signing removes the request. The ticket is forgotten only if
+    /// If there is no certificate of this key, asks once whether the CA still has the request. With
+    /// `allow-duplicate-certs`, it gives the former certificate of the name until the request is signed. If it has
+    /// not, asks for the certificate again, because signing removes the request. The ticket is forgotten only if
     /// that is missing too.
     fn wait(
         &self,
@@ -200,18 +203,30 @@ impl Target for PuppetServer {
         unix: i64,
     ) -> Result<Question<Decision>, Fault> {
         use api::Answer::{Certificate, CertificateRequest};
-        match super::api::of_service(answers)?.as_slice() {
+        let answers = super::api::of_service(answers)?;
+        match answers.as_slice() {
             [] | [.., CertificateRequest(None)] => Ok(Question::Ask(self.ask_certificate(node))),
-            [.., Certificate(Some(found))] => {
-                self.check_certificate(node, found)?;
-                let grant = puppet::accept(node, &found.text, unix, &self.authority_name())?;
-                Ok(Question::Done(Decision::Granted(grant)))
-            }
-            [Certificate(None)] => Ok(Question::Ask(self.ask_request(node))),
             [.., CertificateRequest(Some(found))] => {
                 self.check_request(node, found)?;
                 Ok(Question::AskLater(self.ask_certificate(node)))
             }
+            [earlier @ .., Certificate(Some(found))] => {
+                if self.is_ours(node, Some(found))? {
+                    let grant = puppet::accept(node, &found.text, unix, &self.authority_name())?;
+                    return Ok(Question::Done(Decision::Granted(grant)));
+                }
+                match earlier {
+                    [.., CertificateRequest(None)] => {
+                        self.check_certificate(node, found)?;
+                        Ok(Question::Done(Decision::Forgotten))
+                    }
+                    [.., Certificate(Some(_))] => {
+                        Ok(Question::AskLater(self.ask_certificate(node)))
+                    }
+                    _ => Ok(Question::Ask(self.ask_request(node))),
+                }
+            }
+            [Certificate(None)] => Ok(Question::Ask(self.ask_request(node))),
             [.., CertificateRequest(None), Certificate(None)] => {
                 Ok(Question::Done(Decision::Forgotten))
             }
