@@ -147,10 +147,12 @@ pub(super) fn load(root: &Root, path: &str) -> Result<Option<(PrivateKey, Conten
         return Ok(None);
     };
     let key = PrivateKey::from_pem(&text).map_err(|error| {
-        let todo =
-            "put a usable key there, or move the file away and enlist makes a new key; it was not touched";
-        Fault::new(Kind::Data, "the private key can't be used", root.shown(path), todo)
-            .because(&error)
+        let shown = root.shown(path);
+        let todo = format!(
+            "put a usable key there, or move it away, `mv {shown} {shown}.other`, and enlist makes a new one; it was not touched"
+        );
+        Fault::new(Kind::Data, "the private key can't be used", shown, todo)
+            .cause(format!("{error}; {}", error.advice()))
     })?;
     Ok(Some((key, text)))
 }

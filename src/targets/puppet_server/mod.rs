@@ -241,7 +241,7 @@ impl Target for PuppetServer {
             gives_up_after: self.give_up_unsigned,
             what: format!("the CA has not signed the request of {name}"),
             todo: format!(
-                "run `puppetserver ca sign --certname {name}` on the server; if its autosign policy was to sign it, the policy has refused it for good (see the server's log): run `puppetserver ca clean --certname {name}` there, then `enlist join`"
+                "run `puppetserver ca sign --certname {name}` on the server; if the server was to sign it by itself, its policy has refused it for good, or the server failed meanwhile (see its log): run `puppetserver ca clean --certname {name}` there, then `enlist join`"
             ),
         }
     }
