@@ -5,6 +5,8 @@
 
 #[path = "puppet_server/authority.rs"]
 mod authority;
+#[path = "puppet_server/bad_answers.rs"]
+mod bad_answers;
 mod common;
 #[path = "puppet_server/leaving.rs"]
 mod leaving;

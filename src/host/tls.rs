@@ -45,6 +45,10 @@ pub fn reason(error: &(dyn Error + 'static)) -> Option<Reason> {
     if let Some(rustls::Error::InvalidCertRevocationList(why)) = typed {
         return Some(Reason::Lists(format!("the CA's revocation lists can't be used: {why:?}")));
     }
+    if let Some(rustls::Error::InvalidMessage(_)) = typed {
+        let said = "what answers there does not speak TLS: plain HTTP, ssh, or anything else";
+        return Some(Reason::Other(said.to_owned()));
+    }
     if let Some(error) = typed {
         return Some(Reason::Other(error.to_string()));
     }
