@@ -13,7 +13,7 @@ directly() {
   a_clash
   cleaned_and_revoked
   many
-  the_lock
+  a_password
   unset AWS_EC2_METADATA_DISABLED
 }
 
@@ -157,6 +157,42 @@ many() {
   for each in "${started[@]}"; do wait "$each" || failed=$((failed + 1)); done
   check "direct: twenty nodes at once: all join" equal "$failed" 0
   echo "twenty joins took $((SECONDS - began)) s"
+}
+
+# A policy that compares the challenge password. For one node it takes longer than the answer to any other request
+# may take. Meanwhile the others join.
+a_password() {
+  rm -f "$SERVER/autosign.conf"
+  cat >"$SERVER/autosign.conf" <<'SH'
+#!/bin/sh
+case $1 in slow.*) sleep 22 ;; esac
+openssl req -noout -text | grep -q 'challengePassword *: *open sesame$'
+SH
+  chmod 755 "$SERVER/autosign.conf"
+  with_password slow.example.com "open sesame"
+  sed 's/^budget = .*/budget = "2m"/' "$WORK/enlist.toml" >"$WORK/slow.toml"
+  "$ENLIST" join --config "$WORK/slow.toml" --root "$ROOT" >"$WORK/slow" 2>&1 </dev/null &
+  local slow=$! slow_root=$ROOT rc=0
+  with_password right.example.com "open sesame"
+  join "$ROOT"
+  check "direct: the right password: it joins" equal "$CODE" 0
+  check "direct: and the password is left nowhere" empty "$(grep -rlF "open sesame" "$ROOT/etc" "$ROOT/var" "$WORK/said" || true)"
+  with_password wrong.example.com "open barley"
+  join "$ROOT"
+  check "direct: a wrong password is not signed: 75" equal "$CODE" 75
+  check "direct: that its policy may have refused it is said" contains "$WORK/said" "its policy has refused it for good"
+  check "direct: nor is it there" test ! -e "$SSL/certs/$NAME.pem"
+  the_lock
+  wait "$slow" || rc=$?
+  check "direct: a policy that takes its time: it joins" equal "$rc" 0
+  check "direct: by one request" equal "$(grep -c "association: the authority was asked" "$WORK/slow")" 1
+  check "direct: with its certificate" test -s "$slow_root/etc/puppet/ssl/certs/slow.example.com.pem"
+}
+
+with_password() { # NAME PASSWORD
+  direct "$1"
+  sed -i 's|^port = .*|&\nchallenge_password = { file = "/password" }|' "$WORK/enlist.toml"
+  (umask 077; echo "$2" >"$ROOT/password")
 }
 
 # Puppet takes away a lock whose holder is not called like Puppet.
