@@ -392,3 +392,6 @@ fn not_renewed(status: u16, text: String) -> NotRenewed {
 fn said(answer: &Response<Bytes>) -> String {
     excerpt(&String::from_utf8_lossy(answer.body()))
 }
+
+#[cfg(test)]
+mod tests;
