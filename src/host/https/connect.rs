@@ -80,7 +80,10 @@ pub(in crate::host) async fn tcp(host: &str, port: u16) -> Result<TcpStream, Str
     let limit = timer::cut(CONNECT_LIMIT);
     let connected = timeout(limit, TcpStream::connect((host, port))).await;
     let connected = connected.map_err(|_| format!("not in {} s", limit.as_secs()))?;
-    connected.map_err(|error| deepest(&error))
+    let stream = connected.map_err(|error| deepest(&error))?;
+    // Else the request waits for the acknowledgement of the end of the handshake, which a server delays by 40 ms.
+    drop(stream.set_nodelay(true));
+    Ok(stream)
 }
 
 async fn secured(
