@@ -159,6 +159,13 @@ impl std::ops::Deref for Fault {
 }
 
 impl Fault {
+    /// Puts the command that goes on in place of "the same command again" in what to do.
+    #[must_use]
+    pub fn going_on_with(mut self, command: &str) -> Self {
+        self.detail.todo = self.detail.todo.replace("the same command again", command);
+        self
+    }
+
     /// Makes a fault. The texts may come from outside, so they are made safe to show
     /// ([`crate::text`]).
     pub fn new(

@@ -106,6 +106,37 @@ fn a_copy_of_a_member_becomes_a_separate_member() {
     assert!(again.stdout.contains("already joined"), "{}", again.stdout);
 }
 
+/// The original had begun to leave, or the settings name another server by now: the copy is not held up by that,
+/// and no command leads to another that leads back.
+#[test]
+fn a_copy_of_a_node_that_leaves_or_has_another_server_joins() {
+    for leaves in [true, false] {
+        let servers = ["name=puppet-test", "name=other"].map(|name| name.parse().unwrap());
+        let node = Node::with(Options { servers: servers.to_vec(), ..Options::default() });
+        node.join();
+        if leaves {
+            node.emulator.inject("DisassociateNode=denied*forever".parse().unwrap());
+            assert_eq!(node.enlist(&["leave", "--set", "node.budget=1s"]).code, 77);
+        }
+        let copied = Copied::of(&node);
+        if !leaves {
+            copied.write(
+                "etc/enlist/enlist.toml",
+                "[opsworks-cm]\nserver = \"other\"
+[puppet]\nkey_bits = 2048\n",
+            );
+        }
+        let other = other_instance();
+        let mut leave = common::bare(&["leave", "--root", text(copied.root.path())]);
+        leave.envs(node.emulator.env());
+        leave.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", other.imds_url());
+        let said = run(&mut leave);
+        common::expect(&said, 78, &["another machine", "leave --local --target opsworks-cm"]);
+        join(&node, copied.root.path(), Some(&other));
+        association(&node.emulator.state(), OTHER);
+    }
+}
+
 /// The disk was copied before the first request, with the key that the original will use.
 #[test]
 fn a_copy_of_a_node_that_was_about_to_join_makes_its_own_key() {
@@ -219,7 +250,8 @@ fn a_copy_with_the_same_machine_id_is_recognized_by_its_firmware() {
         let said = status(&node, copied.root.path(), arguments);
         assert_eq!(said.code, 75, "{}", said.stdout);
         assert!(said.stdout.starts_with("opsworks-cm: not joined\n"), "{}", said.stdout);
-        for word in ["another machine", UUID.trim(), OTHER_UUID.trim(), "run `enlist join --root"] {
+        for word in ["another machine", UUID.trim(), OTHER_UUID.trim(), "run `enlist join --target"]
+        {
             assert!(said.stdout.contains(word), "{word}: {}", said.stdout);
         }
     }

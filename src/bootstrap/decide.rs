@@ -88,7 +88,8 @@ impl Bootstrap {
 
     fn gather(&self) -> Effect {
         let engine = self.engine();
-        if engine.registers_itself() && !self.hand_over_is_settled {
+        if engine.registers_itself() && !self.hand_over_is_settled && self.unfit_record().is_none()
+        {
             return Effect::SettleHandOver;
         }
         let record = &self.journal.working;

@@ -7,7 +7,7 @@ use crate::fault::{Fault, Shows};
 
 impl Bootstrap {
     pub(super) fn take_fault(&mut self, now: Now, fault: Fault) {
-        let fault = clock_skew::retry_when_wrong(fault, now);
+        let fault = clock_skew::retry_when_wrong(fault, now).going_on_with(&self.again());
         if self.is_out_of_reach(&fault) {
             self.changes = Changes::Unreached;
             self.answers.clear();
@@ -55,6 +55,16 @@ impl Bootstrap {
         if is_early && self.facts.as_ref().is_some_and(|(facts, _)| facts.ec2.is_none()) {
             self.facts = None;
         }
+    }
+
+    /// The command that goes on.
+    fn again(&self) -> String {
+        let command = match &self.maintenance {
+            maintenance if maintenance.renew_now => "renew",
+            maintenance if maintenance.is_of_member && maintenance.repair => "repair",
+            _ => "join",
+        };
+        format!("`enlist {command} --target {}`", self.plan.target.id())
     }
 
     /// Goes back to `Creating` because the grant's secret is gone. `reconcile` has the authority remove

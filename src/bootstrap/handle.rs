@@ -1,7 +1,9 @@
 //! Handles the events of a bootstrap.
 
 use super::leave::other_machines_record;
-use super::{Bootstrap, Event, Key, KeyFingerprints, Now, Phase, PhaseName, Record, StepKind};
+use super::{
+    Bootstrap, Event, Key, KeyFingerprints, Now, Outcome, Phase, PhaseName, Record, StepKind,
+};
 use crate::engines::{EngineRecord, Grant, Installed, KeyReport, Observed};
 use crate::facts::Facts;
 use crate::fault::{Fault, Kind};
@@ -52,6 +54,10 @@ impl Bootstrap {
             self.other_machines_files = Some(self.journal.working.identity_files());
             return Ok(());
         }
+        if let Some(fault) = self.unfit_record() {
+            self.journal.end(Outcome::Failed(fault));
+            return Ok(());
+        }
         self.journal.working.bind(facts.machine());
         self.begin_maintenance(now);
         // The name can't change once the authority was asked to accept it.
@@ -66,6 +72,11 @@ impl Bootstrap {
         }
         self.facts = Some((facts, observed));
         Ok(())
+    }
+
+    /// Why the record can't be used, if it turns out to be this machine's.
+    pub(super) fn unfit_record(&self) -> Option<Fault> {
+        super::unfit(&self.journal.working, &self.plan.target.authority_name())
     }
 
     fn name_of(&self, facts: &Facts) -> Result<String, Fault> {

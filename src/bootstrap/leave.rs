@@ -231,7 +231,7 @@ impl Leave {
     fn take_facts(&mut self, now: Now, facts: Facts, observed: Observed) -> Result<(), Fault> {
         if let Some(difference) = self.journal.working.other_machine(&facts.machine()) {
             let todo = format!(
-                "run `enlist join --target {0}`, which moves that record to the backups, then `enlist leave --target {0}`",
+                "to clear this copy alone, run `enlist leave --local --target {0}`; to join this machine, `enlist join --target {0}`, which moves that record to the backups",
                 self.target.id()
             );
             return Err(other_machines_record(&*self.target, &difference, &todo));
@@ -329,7 +329,11 @@ impl Steps for Leave {
             self.clear_alone(now, &format!("the authority was not told: {}", fault.sentence()));
             return;
         }
-        self.journal.fail(now, fault, None);
+        let id = self.target.id();
+        let again = format!(
+            "`enlist leave --target {id}`; to clear this node without telling the authority, `enlist leave --local --target {id}`"
+        );
+        self.journal.fail(now, fault.going_on_with(&again), None);
     }
 }
 

@@ -181,20 +181,13 @@ pub fn resume(plan: Plan, record: Option<Record>, seed: u64, now: Now) -> Bootst
     let authority_name = plan.target.authority_name();
     let new_record = || Record::new(id, &authority_name, now.unix);
     let mut working = record.clone().unwrap_or_else(new_record);
-    let mut outcome = None;
     // The authority has nothing of this node, so the settings count again: authority, name, version.
     if working.phase == Phase::Creating && working.was_refused && !working.is_member() {
         working.phase = Phase::New;
     }
-    if working.phase.name() == PhaseName::Leaving {
-        outcome = Some(Outcome::Failed(is_leaving(&working)));
-    } else if working.authority_name != authority_name {
-        if working.phase == Phase::New {
-            let (machine, mark) = (working.machine.take(), working.mark.take());
-            working = Record { machine, mark, ..new_record() };
-        } else {
-            outcome = Some(Outcome::Failed(other_authority(&working, &authority_name)));
-        }
+    if working.authority_name != authority_name && working.phase == Phase::New {
+        let (machine, mark) = (working.machine.take(), working.mark.take());
+        working = Record { machine, mark, ..new_record() };
     }
     // The last start ended with a final fault, so this one gets a new budget.
     if working.fault.as_ref().is_some_and(|fault| fault.is_final) {
@@ -214,7 +207,7 @@ pub fn resume(plan: Plan, record: Option<Record>, seed: u64, now: Now) -> Bootst
             were_refused: working.attempts == 0 || working.was_refused,
         },
         // A new record counts as saved, so that an empty one is never written.
-        journal: Journal::new(working.clone(), record.unwrap_or(working), schedule, outcome),
+        journal: Journal::new(working.clone(), record.unwrap_or(working), schedule, None),
         facts: None,
         hand_over_is_settled: false,
         needs_hold: !is_renewal,
@@ -333,13 +326,17 @@ fn not_gathered() -> Fault {
     crate::targets::invariant("this step needs facts, name and authority, and one is not known")
 }
 
-fn is_leaving(record: &Record) -> Fault {
-    Fault::new(
-        Kind::Config,
-        "this node has begun to leave and has not finished",
-        format!("target {}, {}", record.target, record.authority_name),
-        format!("run `enlist leave --target {0}`, then `enlist join --target {0}`", record.target),
-    )
+/// Why this record can't be joined with, if it is this machine's: the node leaves, or has another authority.
+fn unfit(record: &Record, authority_name: &str) -> Option<Fault> {
+    if record.phase.name() != PhaseName::Leaving {
+        let is_other = record.authority_name != authority_name && record.phase != Phase::New;
+        return is_other.then(|| other_authority(record, authority_name));
+    }
+    let id = &record.target;
+    let what = "this node has begun to leave and has not finished";
+    let on = format!("target {id}, {}", record.authority_name);
+    let todo = format!("run `enlist leave --target {id}`, then `enlist join --target {id}`");
+    Some(Fault::new(Kind::Config, what, on, todo))
 }
 
 /// The fault where the record is for another authority than the settings name.

@@ -56,7 +56,8 @@ impl Known {
 /// The settings that have changed since the membership of this record was made.
 #[must_use]
 pub fn changes(root: &Root, settings: &Settings, record: &Record) -> Vec<recorded::Change> {
-    if !record.is_member() {
+    // On a copied disk, the record is of another machine's membership.
+    if !record.is_member() || record.other_machine(&facts::machine(root)).is_some() {
         return Vec::new();
     }
     let now = settings.recorded(&record.target);

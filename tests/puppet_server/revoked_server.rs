@@ -62,8 +62,16 @@ fn a_member_shows_it_no_certificate() {
     expect(&enlist(&node, &["join"]), 0, &[]);
     revoke(&node);
     check(&node, 65, &REVOKED);
-    expect(&enlist(&node, &["renew"]), 65, &REVOKED);
-    expect(&enlist(&node, &["leave"]), 65, &REVOKED);
+    // Each names the command that goes on, not a join.
+    for (command, again) in [
+        ("renew", "then here `enlist renew --target puppet-server --root"),
+        ("leave", "then here `enlist leave --target puppet-server --root"),
+        ("leave", "without telling the authority, `enlist leave --local"),
+    ] {
+        let said = enlist(&node, &[command]);
+        expect(&said, 65, &[REVOKED.as_slice(), &[again]].concat());
+        assert!(!said.stderr.contains("enlist join"), "{}", said.stderr);
+    }
     assert_eq!(node.asked("PostCertificateRenewal"), 0);
     assert_eq!(node.asked("PutCertificateStatus") + node.asked("DeleteCertificateStatus"), 0);
     expect(&enlist(&node, &["leave", "--force"]), 0, &["the CA has revoked the certificate"]);

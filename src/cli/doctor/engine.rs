@@ -4,7 +4,7 @@
 use super::super::rehearsal::Rehearsal;
 use super::super::report;
 use super::{Checks, Found};
-use crate::bootstrap::Phase;
+use crate::bootstrap::{MembershipName, Phase};
 use crate::daemon::memberships::Known;
 use crate::engines::{EngineId, Engines};
 use crate::fault::Fault;
@@ -101,8 +101,14 @@ async fn member(root: &Root, known: &Known, target: &dyn Target, checks: &mut Ch
         Err(problem.causes.iter().fold(fault, Fault::cause))
     } else if report.joined {
         Ok(Found::Good(format!("joined {}, healthy", report.authority)))
+    } else if let Some(machine) = report.other_machine {
+        Ok(Found::Skipped(machine))
     } else if let Some(fault) = report.fault.filter(|fault| fault.is_final) {
-        let what = format!("the last join failed: {}", fault.what);
+        let what = match report.membership {
+            MembershipName::Leaving => "this node has begun to leave, and could not finish",
+            _ => "the last join failed",
+        };
+        let what = format!("{what}: {}", fault.what);
         let fault_of = Fault::new(fault.kind, what, &fault.on, &fault.todo);
         Err(fault.causes.iter().fold(fault_of, Fault::cause))
     } else {

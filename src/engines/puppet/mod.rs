@@ -321,7 +321,7 @@ fn unusable_lists(
     error: &(dyn Error + 'static),
 ) -> Fault {
     let what = "the CA's revocation lists can't be used, and nothing was installed";
-    let todo = "have the server give a valid list of each CA up to the root; then `enlist join`, which fetches them again";
+    let todo = "have the server give a valid list of each CA up to the root; then the same command again, which fetches them anew";
     Fault::new(Kind::Data, what, format!("node {}, {who}", node.name), todo)
         .because(error)
         .with_evidence("crl", lists)

@@ -36,9 +36,9 @@ const LARGEST: usize = 4 * 1024 * 1024;
 
 const IF_UNTRUSTED: &str = "check server in [puppet-server] and that ca_file is the CA of that server: its root, and every intermediate; a proxy that decrypts TLS can't stand between";
 
-const IF_REVOKED: &str = "somebody may have the key of this server; give it a new one: there, `systemctl stop puppetserver`, remove the files that `puppet config print hostcert hostprivkey hostpubkey --section server` names, `puppetserver ca generate --ca-client --certname $(puppet config print certname --section server)`, `systemctl start puppetserver`; then here `enlist join`";
+const IF_REVOKED: &str = "somebody may have the key of this server; give it a new one: there, `systemctl stop puppetserver`, remove the files that `puppet config print hostcert hostprivkey hostpubkey --section server` names, `puppetserver ca generate --ca-client --certname $(puppet config print certname --section server)`, `systemctl start puppetserver`; then here the same command again";
 
-const IF_NO_LIST: &str = "have the server give a valid list of each CA up to the root: they are in its ca_crl.pem (`puppet config print cacrl --section server` says where); restart the server, then here `enlist join`";
+const IF_NO_LIST: &str = "have the server give a valid list of each CA up to the root: they are in its ca_crl.pem (`puppet config print cacrl --section server` says where); restart the server, then here the same command again";
 
 /// A connection is used again this long after its last answer, not longer: a server closes those that idle.
 const REUSE_LIMIT: Duration = Duration::from_secs(2);

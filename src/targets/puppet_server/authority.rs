@@ -118,28 +118,28 @@ pub(super) fn unpinned(ca: &str) -> Option<String> {
 fn todo(error: &AuthorityError) -> &'static str {
     match error {
         AuthorityError::Expired(..) => {
-            "if this clock is right, renew the CA on the server, and give ca_file in [puppet-server] the renewed one; then `enlist join`"
+            "if this clock is right, renew the CA on the server, and give ca_file in [puppet-server] the renewed one; then the same command again"
         }
         AuthorityError::NotYetValid(..) => {
-            "set this clock (`timedatectl set-ntp true`), then `enlist join`"
+            "set this clock (`timedatectl set-ntp true`), then the same command again"
         }
         AuthorityError::Revoked(_) => {
-            "set up the server with a CA that is not revoked, and give ca_file in [puppet-server] that one; then `enlist join`"
+            "set up the server with a CA that is not revoked, and give ca_file in [puppet-server] that one; then the same command again"
         }
         AuthorityError::NoIssuer(_) => {
-            "add the missing certificate to ca_file in [puppet-server]; then `enlist join`"
+            "add the missing certificate to ca_file in [puppet-server]; then the same command again"
         }
         AuthorityError::NoList(_) => {
-            "append the missing list to the server's ca_crl.pem (`puppet config print cacrl --section server` says where), and restart the server; then `enlist join`"
+            "append the missing list to the server's ca_crl.pem (`puppet config print cacrl --section server` says where), and restart the server; then the same command again"
         }
         AuthorityError::ListExpired(..) => {
-            "if this clock is right, renew the list on the server (Puppet Server 8.4 and later renews its own); then `enlist join`. Until then, no agent of this server runs, unless its puppet.conf has certificate_revocation = false"
+            "if this clock is right, renew the list on the server (Puppet Server 8.4 and later renews its own); then the same command again. Until then, no agent of this server runs, unless its puppet.conf has certificate_revocation = false"
         }
         AuthorityError::ListNotYetValid(..) => {
-            "set this clock (`timedatectl set-ntp true`), or that of the server; then `enlist join`"
+            "set this clock (`timedatectl set-ntp true`), or that of the server; then the same command again"
         }
         AuthorityError::WrongSigner(_) => {
-            "put a list that is signed with the CA's present key into the server's ca_crl.pem (`puppet config print cacrl --section server` says where), and restart the server; then `enlist join`"
+            "put a list that is signed with the CA's present key into the server's ca_crl.pem (`puppet config print cacrl --section server` says where), and restart the server; then the same command again"
         }
     }
 }
