@@ -48,6 +48,30 @@ fn the_archive_is_listed_first_and_has_no_secret() {
     unpacked(&node, &archive, &ticket);
 }
 
+/// A file or a link that is there already is left as it is.
+#[test]
+fn nothing_is_overwritten_and_no_link_is_followed() {
+    let node = Node::new();
+    node.write("kept", "mine");
+    std::os::unix::fs::symlink(node.path("kept"), node.path("link.tar")).unwrap();
+    std::os::unix::fs::symlink(node.path("nowhere"), node.path("dangling.tar")).unwrap();
+    // Nor does the report hold what a link in place of the record leads to.
+    node.write("secret", "-----BEGIN RSA PRIVATE KEY-----\nAAAA\n");
+    fs::create_dir_all(node.path("var/lib/enlist/opsworks-cm")).unwrap();
+    let record = node.path("var/lib/enlist/opsworks-cm/record.json");
+    std::os::unix::fs::symlink(node.path("secret"), record).unwrap();
+    for name in ["kept", "link.tar", "dangling.tar"] {
+        let said = node.enlist(&["bug-report", "--output", text(&node.path(name))]);
+        common::expect(&said, 74, &["a file of this name is there already", name]);
+    }
+    assert_eq!(node.read("kept"), "mine");
+    assert!(!node.path("nowhere").exists());
+    let archive = node.path("new.tar");
+    assert_eq!(node.enlist(&["bug-report", "--output", text(&archive)]).code, 0);
+    let held = fs::read(&archive).unwrap();
+    assert!(!held.windows(4).any(|part| part == b"AAAA"), "the record is a link to a key");
+}
+
 /// Unpacks the archive with tar, and looks at what is in it.
 fn unpacked(node: &Node, archive: &Path, ticket: &str) {
     let out = node.path("out");

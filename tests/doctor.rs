@@ -9,7 +9,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 
-use common::{Node, STACK, run, self_signed, target_node, text};
+use common::{Node, STACK, expect, run, self_signed, target_node, text};
 use enlist_emulator::Options;
 use enlist_emulator::control::CaPolicy;
 use serde_json::Value;
@@ -195,6 +195,8 @@ fn a_broken_way_to_the_authority() {
     // 12: the proxy.
     let proxied = [("AWS_ENDPOINT_URL", "https://192.0.2.1"), ("HTTPS_PROXY", dead)];
     names(&node, &proxied, "proxy", 75, &["127.0.0.1:9", "HTTPS_PROXY"]);
+    let said = run(node.command(&["join"]).envs(proxied));
+    expect(&said, 75, &["the proxy can't be reached", "start the proxy http://127.0.0.1:9"]);
     // 13: nothing listens.
     names(&node, &[("AWS_ENDPOINT_URL", dead)], "connection", 75, &["does not answer"]);
     // 14: the clock.

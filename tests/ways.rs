@@ -125,6 +125,18 @@ fn every_error_of_the_settings_is_reported_at_once() {
     assert!(errors >= 7, "{}", said.stderr);
 }
 
+#[test]
+fn an_error_is_reported_once_and_says_where() {
+    let node = Node::new();
+    let said = check(&node, "[puppet-server]\nserver = \"p\"\nca_fingerprint = \"abc\"\n", &[]);
+    expect(&said, 78, &["puppet-server.ca_fingerprint can't be", "64 hexadecimal digits"]);
+    assert_eq!(said.stderr.matches("enlist: ").count(), 1, "{}", said.stderr);
+    let said = check(&node, "[node]\nbudget = \"1m\"\n", &[]);
+    expect(&said, 78, &["no target is configured"]);
+    let on = said.stderr.lines().find(|line| line.starts_with("  on: ")).unwrap();
+    assert!(on.contains("etc/enlist/enlist.toml"), "{on}");
+}
+
 fn check(node: &Node, settings: &str, arguments: &[&str]) -> Run {
     node.settings(settings);
     node.enlist(&[&["check"], arguments].concat())

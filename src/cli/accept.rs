@@ -61,7 +61,7 @@ pub fn run(global: &Global, options: &Options, progress: &Progress) -> Result<u8
                     "{file} has this node's private key, which is installed; to do: rm {file}"
                 ));
             }
-            Ok(join::summary(root, record, *already))
+            Ok(join::summary(root, record, join::state(*already)))
         },
     )
 }

@@ -52,7 +52,7 @@ pub fn run(global: &Global, options: &Options, progress: &Progress) -> Result<u8
             if apply.is_some() {
                 applies.borrow_mut().insert(begin.target.id());
             }
-            let renew = Some(RENEWAL_BUDGET);
+            let renew = Some(RENEWAL_BUDGET.min(begin.settings.budget));
             Ok(bootstrap(begin, Maintenance { renew, apply, ..Maintenance::default() }))
         },
         &async |root: &Root, outcome: &Outcome| match outcome {
@@ -65,7 +65,7 @@ pub fn run(global: &Global, options: &Options, progress: &Progress) -> Result<u8
                 if *already {
                     warn_of_findings(root, record).await?;
                 }
-                Ok(summary(root, record, *already))
+                Ok(summary(root, record, state(*already)))
             }
             _ => Ok(String::new()),
         },
@@ -93,9 +93,15 @@ pub fn again(note: &FaultNote) -> Fault {
     note.causes.iter().fold(fault, Fault::cause)
 }
 
-/// What was installed, and where.
-pub fn summary(root: &Root, record: &Record, already: bool) -> String {
-    let state = if already { "already joined" } else { "joined" };
+const JOINED: &str = "joined";
+
+/// The word for what a join has found or done.
+pub fn state(already: bool) -> &'static str {
+    if already { "already joined" } else { JOINED }
+}
+
+/// What is installed, and where; after a join also what comes next.
+pub fn summary(root: &Root, record: &Record, state: &str) -> String {
     let name = record.name.as_deref().unwrap_or("?");
     let mut rows: Vec<(String, String)> = record
         .installed
@@ -108,7 +114,7 @@ pub fn summary(root: &Root, record: &Record, already: bool) -> String {
     if let Some(id) = record.member_id() {
         rows.push(("id".to_owned(), id.to_owned()));
     }
-    let next = next_step(root, record).filter(|_| !already);
+    let next = next_step(root, record).filter(|_| state == JOINED);
     rows.extend(next.map(|next| ("next".to_owned(), next)));
     let store = Store::new(root.clone(), &record.target);
     rows.push(("record".to_owned(), store.record_path()));

@@ -16,7 +16,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt as layer};
 
 use super::progress::Progress;
-use super::{Global, LogFormat};
+use super::{Global, LogFormat, printer};
 use crate::fault::{Fault, Kind};
 use crate::text;
 
@@ -120,7 +120,7 @@ struct Words {
 impl Words {
     /// The message, and the fields whose values it does not have already.
     fn sentence(&self) -> String {
-        let mut sentence = text::line(&self.message);
+        let mut sentence = text::line(&printer::pasteable(&self.message));
         for (name, value) in &self.fields {
             if !self.message.contains(value.trim_matches('"')) {
                 let _ = write!(sentence, " {name}={}", text::line(value));

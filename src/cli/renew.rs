@@ -16,7 +16,7 @@ pub fn run(global: &Global, selection: &Selection, progress: &Progress) -> Resul
         progress,
         |begin| {
             check(&begin)?;
-            let renew = Some(RENEWAL_BUDGET);
+            let renew = Some(RENEWAL_BUDGET.min(begin.settings.budget));
             Ok(bootstrap(
                 begin,
                 Maintenance {
@@ -30,7 +30,7 @@ pub fn run(global: &Global, selection: &Selection, progress: &Progress) -> Resul
         &async |root: &Root, outcome: &Outcome| match outcome {
             Outcome::Joined { record, already } => match &record.fault {
                 Some(note) if *already => Err(again(note)),
-                _ => Ok(summary(root, record, *already).replacen("joined:", "renewed:", 1)),
+                _ => Ok(summary(root, record, "renewed")),
             },
             _ => Ok(String::new()),
         },

@@ -25,10 +25,7 @@ pub fn run(global: &Global, selection: &Selection, progress: &Progress) -> Resul
             ))
         },
         &async |root: &Root, outcome: &Outcome| match outcome {
-            Outcome::Joined { record, .. } => {
-                let text = summary(root, record, false);
-                Ok(text.replacen("joined:", "repaired:", 1))
-            }
+            Outcome::Joined { record, .. } => Ok(summary(root, record, "repaired")),
             _ => Ok(String::new()),
         },
     )

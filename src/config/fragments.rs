@@ -46,8 +46,12 @@ pub struct Unreadable {
 /// # Errors
 /// For a file that can't be read or parsed.
 pub fn read_all(source: &impl Source) -> Result<Input, ConfigError> {
+    read_all_into(Input::looked_for_in(searched(source)), source)
+}
+
+fn searched(source: &impl Source) -> String {
     let searched = [DIRECTORY_VENDOR, DIRECTORY_BOOT, MAIN_FILE, DIRECTORY_ADMIN];
-    read_all_into(Input::looked_for_in(searched.map(|path| source.shown(path)).join(", ")), source)
+    searched.map(|path| source.shown(path)).join(", ")
 }
 
 /// Reads all files, and collects their errors.
@@ -55,7 +59,7 @@ pub fn read_all(source: &impl Source) -> Result<Input, ConfigError> {
 /// # Errors
 /// For a directory that can't be read.
 pub fn collect_all(source: &impl Source) -> Result<Input, ConfigError> {
-    read_all_into(Input::default().collecting(), source)
+    read_all_into(Input::looked_for_in(searched(source)).collecting(), source)
 }
 
 fn read_all_into(mut input: Input, source: &impl Source) -> Result<Input, ConfigError> {

@@ -28,7 +28,8 @@ pub enum ConfigError {
     #[error("{key} can't be {}", shortened(found))]
     Invalid { origin: Origin, key: String, found: String, allowed: String },
     #[error("{key} is missing")]
-    Missing { origin: Origin, key: String, allowed: String },
+    /// `or` are the settings of its table that can stand for it.
+    Missing { origin: Origin, key: String, allowed: String, or: &'static [&'static str] },
     #[error("no target is configured")]
     NoTarget { searched: String },
     #[error("there is no target {id:?} in the settings")]
@@ -118,7 +119,12 @@ pub fn all_errors(input: &Input, read_file: settings::ReadFile<'_>) -> Vec<Confi
             _ => false,
         };
         let named = match &error {
-            ConfigError::Missing { key, .. } => found.iter().any(|known| known.is_about(key)),
+            ConfigError::Missing { key, or, .. } => {
+                let table = key.split('.').next().unwrap_or_default();
+                let others = or.iter().map(|name| format!("{table}.{name}"));
+                let keys: Vec<String> = others.chain([key.clone()]).collect();
+                found.iter().any(|known| keys.iter().any(|key| known.is_about(key)))
+            }
             ConfigError::NoTarget { .. } => !found.is_empty(),
             _ => false,
         };

@@ -213,3 +213,19 @@ fn only_the_daemon_says_that_it_renews() {
     assert!(shown.contains("1.3.6.1.4.1.34380.1.3.2"), "{shown}");
     assert_eq!(days(&by_daemon), 60);
 }
+
+/// The budget of the settings counts where it is shorter than a minute, and a renewal names no first run.
+#[test]
+fn a_renewal_ends_with_the_budget_and_names_no_first_run() {
+    let node = node(renews());
+    expect(&enlist(&node, &["join"]), 0, &[]);
+    let renewed = enlist(&node, &["renew"]);
+    expect(&renewed, 0, &[]);
+    assert!(renewed.stdout.starts_with("renewed: "), "{}", renewed.stdout);
+    assert!(!renewed.stdout.contains("puppet agent"), "{}", renewed.stdout);
+    node.emulator.inject("puppet-ca:PostCertificateRenewal=500*forever".parse().unwrap());
+    let said = enlist(&node, &["renew", "--set", "node.budget=1s"]);
+    expect(&said, 75, &["no new certificate"]);
+    // A minute would have had many more.
+    assert!(renewals(&node) < 8, "{}", said.stderr);
+}

@@ -66,7 +66,7 @@ pub fn run(global: &Global, options: &Options) -> Result<u8, Fault> {
     let files: Vec<(&str, &str)> =
         entries.iter().map(|entry| (entry.name.as_str(), entry.text.as_str())).collect();
     let archive = tar::archive(&files, now);
-    files::replace(&Root::running_system(), &shown, &archive, 0o600, None)?;
+    files::create(&Root::running_system(), &shown, &archive, 0o600)?;
     printer::out(&format!("written: {shown}\n"))?;
     Ok(0)
 }
@@ -135,7 +135,10 @@ async fn statuses(global: &Global, root: &Root, selection: &Selection) -> Value 
 fn record(root: &Root, id: &str) -> Option<String> {
     let text = Store::new(root.clone(), id).note("record.json")?;
     let text = String::from_utf8_lossy(&text).into_owned();
-    let Ok(mut json) = serde_json::from_str::<Value>(&text) else { return Some(text) };
+    // What is not a record may be anything, such as a key that a link leads to.
+    let Ok(mut json) = serde_json::from_str::<Value>(&text) else {
+        return Some(format!("not a record: {} bytes that are not JSON\n", text.len()));
+    };
     if let Some(ticket) = json.get_mut("ticket").filter(|ticket| !ticket.is_null()) {
         *ticket = "(secret)".into();
     }

@@ -120,6 +120,7 @@ impl Reader<'_> {
                     origin: origin.unwrap_or(Origin::Default),
                     key: chef::policy_group.to_string(),
                     allowed: "the group of the policy that policy_name names".to_owned(),
+                    or: &[],
                 })
             }
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::reader::{Reader, required};
+use super::reader::{Reader, required, required_or};
 use crate::config::ConfigError;
 use crate::config::input::Origin;
 use crate::config::setting_table::puppet_server;
@@ -83,7 +83,8 @@ impl Reader<'_> {
             (Some(_), None, Some(_)) => Err(self.invalid(&puppet_server::trust_on_first_use, ONE)),
             (bundle, pinned, first) => {
                 let known = bundle.or(pinned).or(first);
-                required(known, origin, &puppet_server::ca_file, ONE)
+                let or = &["ca_fingerprint", "trust_on_first_use"];
+                required_or(known, origin, &puppet_server::ca_file, or, ONE)
             }
         }
     }

@@ -230,10 +230,22 @@ pub(super) fn required<T>(
     setting: &Setting,
     allowed: &str,
 ) -> Result<T, ConfigError> {
+    required_or(value, table, setting, &[], allowed)
+}
+
+/// Likewise, where others of its table can stand for it.
+pub(super) fn required_or<T>(
+    value: Option<T>,
+    table: &Origin,
+    setting: &Setting,
+    or: &'static [&'static str],
+    allowed: &str,
+) -> Result<T, ConfigError> {
     value.ok_or_else(|| ConfigError::Missing {
         origin: table.clone(),
         key: setting.to_string(),
         allowed: allowed.to_owned(),
+        or,
     })
 }
 

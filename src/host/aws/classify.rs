@@ -12,7 +12,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use crate::bootstrap::clock_skew;
 use crate::fault::{Fault, Kind, chain, deepest};
 use crate::host::limited_body;
-use crate::host::net::{ProxyRefused, Trace};
+use crate::host::net::{ProxyRefused, Trace, proxy};
 use crate::host::tls;
 
 pub type Sdk<E> = SdkError<E, HttpResponse>;
@@ -169,7 +169,10 @@ fn unanswered<E: ApiError>(error: &Sdk<E>, action: &Action, on: String, place: &
     let deepest = deepest(error);
     if is_unsent(error) {
         let cause = format!("cannot connect to {} ({})", place.next(), why_unsent(error, deepest));
-        return passing(format!("{action} could not be sent"), on).cause(cause).unsent();
+        return match &place.proxy {
+            Some(proxy) => proxy::unreached(action.name, &on, proxy, cause),
+            None => passing(format!("{action} could not be sent"), on).cause(cause).unsent(),
+        };
     }
     passing(format!("{action} was sent and got no answer"), on)
         .cause(format!("{place} closed the connection without an answer ({deepest})"))

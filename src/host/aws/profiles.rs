@@ -209,8 +209,9 @@ fn load_one(
             // The parser's message takes two lines. It names the line, and does not quote it.
             let reason = deepest(&error);
             let reason: Vec<&str> = reason.split_whitespace().collect();
-            let fault = unusable("can't be parsed", "correct the line that is named below");
-            Err(fault.cause(reason.join(" ")))
+            let reason = reason.join(" ");
+            let fault = unusable("can't be parsed", "correct the line that the reason names");
+            Err(fault.cause(reason))
         }
         None => {
             Err(unusable("can't be parsed at once", "this is a bug in enlist; please report it"))

@@ -9,7 +9,7 @@ use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Uid};
 
 use super::walk::{self, Missing, OpenDirectory, Place, Walk};
 use super::{Ids, LOOSE, fault, is_absent, is_foreign, open_regular, place, purpose_of};
-use crate::fault::Fault;
+use crate::fault::{Fault, Kind};
 use crate::host::root::Root;
 
 /// The name of a file until it is complete. It is the same in every directory, so that the next
@@ -42,6 +42,33 @@ pub fn replace(
         held.sync()
     });
     written.map_err(|error| fault(root, "could not write", path, &error))
+}
+
+/// Writes a file that is not there yet. What is there, a link included, is left as it is.
+///
+/// # Errors
+/// `Host`.
+pub fn create(root: &Root, path: &str, content: &[u8], mode: u32) -> Result<(), Fault> {
+    let entry = Walk::new(root, path, purpose_of(path)).and_then(Walk::into_entry);
+    let written = entry.and_then(|Place { directory, name, .. }| {
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(&directory, &name, flags, Mode::from_raw_mode(mode & 0o600))?;
+        let mut file = std::fs::File::from(fd);
+        let written = file.write_all(content).and_then(|()| set(&file, mode, None));
+        if let Err(error) = written.and_then(|()| file.sync_all()) {
+            let _ = rustix::fs::unlinkat(&directory, &name, AtFlags::empty());
+            return Err(error);
+        }
+        directory.sync()
+    });
+    written.map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => {
+            let todo = "name another file, or move this one away";
+            Fault::new(Kind::Host, "a file of this name is there already", root.shown(path), todo)
+        }
+        _ => fault(root, "could not write", path, &error),
+    })
 }
 
 fn write_new(

@@ -9,6 +9,7 @@ use hyper::Response;
 
 use super::HttpsError;
 use crate::fault::{Fault, Kind};
+use crate::host::net::proxy;
 use crate::host::tls;
 
 /// The longest wait that a server can ask for.
@@ -53,7 +54,8 @@ impl HttpsError {
         let Asked { action, on, url, service, settings, if_untrusted } = *asked;
         let cause = format!("{url}: {self}");
         match self {
-            Self::NoConnection(_) | Self::NoProxy(..) => {
+            Self::NoProxy(proxy, _) => proxy::unreached(action, on, proxy, cause),
+            Self::NoConnection(_) => {
                 asked.passing(format!("{action} could not be sent")).cause(cause).unsent()
             }
             Self::Proxy(refused) => refused.fault(action, on, url),

@@ -57,6 +57,16 @@ impl ProxyRefused {
     }
 }
 
+/// The fault of a request for which the proxy could not be reached.
+#[must_use]
+pub fn unreached(action: &str, on: &str, proxy: &str, cause: String) -> Fault {
+    let what = format!("{action} could not be sent: the proxy can't be reached");
+    let todo = format!(
+        "start the proxy {proxy}, correct HTTPS_PROXY or HTTP_PROXY, or add the host to NO_PROXY"
+    );
+    Fault::new(Kind::Transient, what, on, todo).cause(cause).unsent()
+}
+
 impl Proxy {
     #[must_use]
     pub fn new(proxies: Proxies) -> Self {
