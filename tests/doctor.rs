@@ -1,5 +1,9 @@
 //! `enlist doctor` on machines that are broken in one way each: it names the right check first, and it
-//! changes nothing.
+//! changes nothing. The machines are numbered:
+//!
+//! settings, environment and name 1 to 4; state, record and lock 5 to 8; a full and a read-only disk 9 and 10;
+//! metadata, DNS, proxy, connection, clock and CA 11 to 16; credentials, role, permission and server 17 to 21; the
+//! engine's version, files, lock, settings and what is installed 22 to 28; the unit and its sandbox 29 and 30.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
 
@@ -7,6 +11,7 @@ mod common;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use common::{Node, STACK, expect, run, self_signed, target_node, text};
@@ -159,27 +164,47 @@ impl Drop for Holder {
     }
 }
 
+/// Mounts something there, or says that this machine can't.
+fn mount(arguments: &[&str], at: &Path) -> Option<Mounted> {
+    let mounted = Command::new("mount").args(arguments).arg(at).stderr(Stdio::null()).status();
+    if mounted.is_ok_and(|status| status.success()) {
+        return Some(Mounted(at.to_owned()));
+    }
+    assert!(std::env::var("CI").is_err(), "this test needs root and may mount");
+    println!("SKIPPED: this test needs root and may mount");
+    None
+}
+
+/// Unmounts at the end of the test.
+struct Mounted(PathBuf);
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}
+
 #[test]
-fn a_full_disk() {
+fn a_full_disk_and_a_read_only_one() {
     let node = puppet();
     let state = node.path("var/lib/enlist");
     fs::create_dir_all(&state).unwrap();
-    // 9: two MiB, of which none is free.
-    let mount = ["-t", "tmpfs", "-o", "size=1m,mode=0700", "none", text(&state)];
-    let mounted = Command::new("mount").args(mount).stderr(Stdio::null()).status();
-    if !mounted.is_ok_and(|status| status.success()) {
-        assert!(std::env::var("CI").is_err(), "this test needs root and may mount");
-        println!("SKIPPED: this test needs root and may mount");
+    // 9: one MiB, which is less than has to be free.
+    let Some(full) = mount(&["-t", "tmpfs", "-o", "size=1m,mode=0700", "none"], &state) else {
         return;
-    }
-    let said = doctor(&node, &[]);
-    assert!(Command::new("umount").arg(&state).status().unwrap().success());
-    assert_eq!((said.first.as_str(), said.code), ("disk", 74), "{}", said.text);
+    };
+    names(&node, &[], "disk", 74, &["/var/lib/enlist"]);
+    drop(full);
+    // 10: Puppet's directory, on a file system that is read-only.
+    let puppet = node.path("etc/puppetlabs/puppet");
+    fs::create_dir_all(&puppet).unwrap();
+    let Some(_read_only) = mount(&["-t", "tmpfs", "-o", "ro", "none"], &puppet) else { return };
+    names(&node, &[], "files", 74, &["etc/puppetlabs/puppet", "Read-only", "mount"]);
 }
 
 #[test]
 fn a_broken_way_to_the_authority() {
-    // 10: the metadata service.
+    // 11: the metadata service.
     let node = puppet();
     let dead = "http://127.0.0.1:9";
     names(
@@ -189,20 +214,20 @@ fn a_broken_way_to_the_authority() {
         75,
         &["did not answer"],
     );
-    // 11: the name of the server.
+    // 12: the name of the server.
     let nowhere = [("AWS_ENDPOINT_URL", "https://nowhere.invalid")];
     names(&node, &nowhere, "dns", 75, &["nowhere.invalid", "getent hosts"]);
-    // 12: the proxy.
+    // 13: the proxy.
     let proxied = [("AWS_ENDPOINT_URL", "https://192.0.2.1"), ("HTTPS_PROXY", dead)];
     names(&node, &proxied, "proxy", 75, &["127.0.0.1:9", "HTTPS_PROXY"]);
     let said = run(node.command(&["join"]).envs(proxied));
     expect(&said, 75, &["the proxy can't be reached", "start the proxy http://127.0.0.1:9"]);
-    // 13: nothing listens.
+    // 14: nothing listens.
     names(&node, &[("AWS_ENDPOINT_URL", dead)], "connection", 75, &["does not answer"]);
-    // 14: the clock.
+    // 15: the clock.
     let node = Node::with(Options { clock_offset: 7200, ..Options::default() });
     names(&node, &[], "clock", 75, &["2 h 0 min behind", "timedatectl"]);
-    // 15: another CA.
+    // 16: another CA.
     let node = Node::with(Options {
         puppet_ca: CaPolicy::default(),
         puppet_listen: Some("127.0.0.1:0".parse().unwrap()),
@@ -222,7 +247,7 @@ fn a_broken_way_to_the_authority() {
 
 #[test]
 fn broken_credentials_and_permissions() {
-    // 16: no credentials.
+    // 17: no credentials.
     let node = puppet();
     let without = [
         ("AWS_ACCESS_KEY_ID", ""),
@@ -230,39 +255,42 @@ fn broken_credentials_and_permissions() {
         ("AWS_EC2_METADATA_SERVICE_ENDPOINT", ""),
     ];
     names(&node, &without, "credentials", 77, &["there are no usable credentials"]);
-    // 17: a program that gives none.
+    // 18: an instance without a role.
+    let no_role = [without[0], without[1]];
+    names(&node, &no_role, "credentials", 77, &["there are no usable credentials", "role"]);
+    // 19: a program that gives none.
     node.write("aws", "[default]\nregion = us-east-1\ncredential_process = /bin/false\n");
     let file = node.path("aws");
     let failing = [without[0], without[1], ("AWS_CONFIG_FILE", text(&file))];
     names(&node, &failing, "credentials", 77, &["credential_process"]);
-    // 18: a permission.
+    // 20: a permission.
     node.emulator.inject("DescribeServers=denied*forever".parse().unwrap());
     names(&node, &[], "permissions", 77, &["DescribeServers", "enlist policy"]);
     node.emulator.with(enlist_emulator::ControlPlane::clear_faults);
-    // 19: a server that is not there.
+    // 21: a server that is not there.
     node.settings("[opsworks-cm]\nserver = \"none\"\n");
     names(&node, &[], "authority", 69, &["none"]);
 }
 
 #[test]
 fn a_broken_engine() {
-    // 20: an old agent.
+    // 22: an old agent.
     let node = puppet();
     program(&node, "opt/puppetlabs/bin/puppet", "echo 4.10.1");
     names(&node, &[], "engine", 74, &["too old", "4.10.1"]);
     program(&node, "opt/puppetlabs/bin/puppet", "echo 8.10.0");
     assert_eq!(doctor(&node, &[]).first, "", "{}", doctor(&node, &[]).text);
-    // 21: a file that can't be replaced.
+    // 23: a file that can't be replaced.
     fs::create_dir_all(node.path("etc/puppetlabs/puppet/puppet.conf")).unwrap();
     names(&node, &[], "files", 74, &["puppet.conf"]);
     fs::remove_dir(node.path("etc/puppetlabs/puppet/puppet.conf")).unwrap();
-    // 22: a run that holds Puppet's lock.
+    // 24: a run that holds Puppet's lock.
     let mut run = Holder(Command::new("sh").args(["-c", "sleep 60; : puppet"]).spawn().unwrap());
     node.write("etc/puppetlabs/puppet/ssl/ssl.lock", &run.0.id().to_string());
     names(&node, &[], "engine lock", 74, &["the lock is held by process"]);
     run.0.kill().unwrap();
     fs::remove_file(node.ssl("ssl.lock")).unwrap();
-    // 23: another server in the agent's own settings.
+    // 25: another server in the agent's own settings.
     node.join();
     let conf = node.read("etc/puppetlabs/puppet/puppet.conf");
     node.write(
@@ -271,13 +299,13 @@ fn a_broken_engine() {
     );
     names(&node, &[], "membership", 74, &["other.example"]);
     node.write("etc/puppetlabs/puppet/puppet.conf", &conf);
-    // 24: the certificate.
+    // 26: the certificate.
     fs::write(node.certificate(), "none").unwrap();
     names(&node, &[], "membership", 65, &["enlist repair"]);
-    // 25: an agent that must be there and is not.
+    // 27: an agent that must be there and is not.
     let node = target_node("[ssm]\niam_role = \"r\"\non_ec2 = true\n", &[]);
     names(&node, &[], "engine", 74, &["amazon-ssm-agent is not installed"]);
-    // 26: an authority that does not have this node any more.
+    // 28: an authority that does not have this node any more.
     let node = target_node(&format!("[opsworks]\nstack_id = \"{STACK}\"\n"), &[]);
     node.join();
     let other = target_node(&format!("[opsworks]\nstack_id = \"{STACK}\"\n"), &[]);
@@ -297,12 +325,12 @@ fn a_dead_unit_and_a_sandbox_that_is_too_narrow() {
         )
     };
     let all = "-/etc/puppetlabs/puppet -/opt/puppetlabs/puppet/cache";
-    // 27: failed, and not running.
+    // 29: failed, and not running.
     program(&node, "usr/bin/systemctl", &show("failed", all));
     names(&node, &[], "unit", 74, &["the unit has failed", "journalctl -u enlist"]);
     program(&node, "usr/bin/systemctl", &show("inactive", all));
     names(&node, &[], "unit", 74, &["systemctl start enlist"]);
-    // 28: the sandbox.
+    // 30: the sandbox.
     program(&node, "usr/bin/systemctl", &show("active", "-/etc/chef"));
     names(&node, &[], "sandbox", 74, &["ReadWritePaths=", "systemctl edit enlist.service"]);
     program(&node, "usr/bin/systemctl", &show("active", all));
