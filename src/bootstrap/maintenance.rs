@@ -51,7 +51,7 @@ impl Bootstrap {
         let since = record.since;
         let target = &self.plan.target;
         let is_asked = self.maintenance.renew_now && target.renews(&grant);
-        let is_due = record.is_renewal_due(now.unix, target.key_lifetime()) || is_asked;
+        let is_due = record.is_renewal_due(now.unix, target.key_lifetime());
         match self.maintenance.clone() {
             Maintenance { repair: true, .. } => {
                 self.journal.step_done(StepKind::Repair, "installing the grant's files again");
@@ -64,11 +64,15 @@ impl Bootstrap {
                 self.journal.working.since = since;
                 self.journal.working.fault = fault.filter(|fault| fault.is_of_renewal);
             }
-            Maintenance { renew: Some(budget), .. } if is_due => {
+            Maintenance { renew: Some(budget), .. } if is_due || is_asked => {
                 self.journal.schedule.restart_budget(budget, now);
                 let replaces_key = self.plan.target.renews_key();
                 let what = if replaces_key { "key" } else { "certificate" };
-                let result = format!("the {what} is due for renewal");
+                let result = if is_due {
+                    format!("the {what} is due for renewal")
+                } else {
+                    format!("a new {what} is asked for")
+                };
                 self.journal.step_done(StepKind::Renewal, result);
                 self.journal.enter(now, Phase::New);
                 let key = self.journal.working.key.take_if(|_| replaces_key);

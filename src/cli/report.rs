@@ -69,6 +69,9 @@ async fn of(root: &Root, known: &Known) -> Result<Report, Fault> {
         return Ok(Report::absent(known.id, &known.target()?.0.authority_name()));
     };
     let mut report = Report { configured: known.is_configured, ..Report::of(&record) };
+    for file in &mut report.installed {
+        file.path = root.shown(&file.path);
+    }
     if let Ok((target, _)) = known.target() {
         report.renewal_at = record.renewal_at(target.key_lifetime());
     }

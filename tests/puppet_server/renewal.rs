@@ -222,6 +222,7 @@ fn a_renewal_ends_with_the_budget_and_names_no_first_run() {
     let renewed = enlist(&node, &["renew"]);
     expect(&renewed, 0, &[]);
     assert!(renewed.stdout.starts_with("renewed: "), "{}", renewed.stdout);
+    assert!(renewed.stderr.contains("a new certificate is asked for"), "{}", renewed.stderr);
     assert!(!renewed.stdout.contains("puppet agent"), "{}", renewed.stdout);
     node.emulator.inject("puppet-ca:PostCertificateRenewal=500*forever".parse().unwrap());
     let said = enlist(&node, &["renew", "--set", "node.budget=1s"]);
