@@ -46,6 +46,7 @@ const MOST_TAGS: usize = 50;
 
 const DOCUMENT: &str = "/latest/dynamic/instance-identity/document";
 const SIGNATURE: &str = "/latest/dynamic/instance-identity/signature";
+const TAGS: &str = "/latest/meta-data/tags/instance";
 
 /// The members of the instance identity document that enlist uses. The document itself is passed on
 /// byte for byte.
@@ -225,24 +226,23 @@ pub fn client_for_credentials(net: &HttpClients) -> Result<(Client, String), Fau
     })
 }
 
-/// A value that the service may not have; none if it does not have it, or refuses. A transient error
-/// is returned, to be retried: a value left out here is left out of the node's facts permanently.
+/// A value that the service may not have; none if it says so. Any other answer is returned as
+/// transient, to be asked again: a value left out here is left out of the node's facts permanently.
 async fn optional(client: &Client, path: &str) -> Result<Option<String>, Failure> {
+    let again = |answer: &str| Failure::transient(&format!("{path}: {answer}"));
     match client.get(path).await {
+        Ok(text) if !is_plain(text.as_ref()) => Err(again("not a plain text")),
         Ok(text) => Ok(Some(String::from(text)).filter(|text| !text.is_empty())),
         Err(error) => match answer::classify(&error) {
-            // The session worked for the document, so it has expired, or the token was cut short.
-            Failure::Definite(what) if what == answer::UNAUTHORIZED => {
-                Err(Failure::transient(answer::UNAUTHORIZED))
+            Failure::Definite(what) if what == answer::NOT_FOUND => Ok(None),
+            // The session worked for the document. So a 401 is an expired session, and anything else
+            // is not from the metadata service.
+            Failure::Definite(what) if path != TAGS || what != answer::FORBIDDEN => {
+                Err(again(&what))
             }
+            // The instance's options have tags in metadata off.
             Failure::Definite(answer) => {
-                if answer != answer::NOT_FOUND {
-                    tracing::warn!(
-                        path,
-                        answer,
-                        "the instance metadata service refuses this value"
-                    );
-                }
+                tracing::warn!(path, answer, "the instance metadata service refuses this value");
                 Ok(None)
             }
             passing => Err(passing),
@@ -250,22 +250,28 @@ async fn optional(client: &Client, path: &str) -> Result<Option<String>, Failure
     }
 }
 
+/// Whether it can be a value of the metadata: lines of text, and not a proxy's page.
+fn is_plain(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    let is_page = ["<html", "<!doctype", "<?xml"].iter().any(|mark| lower.contains(mark));
+    !is_page && !text.chars().any(|c| c.is_control() && !"\n\r\t".contains(c))
+}
+
 /// The instance's tags, if its options allow them in the metadata.
 async fn tags(client: &Client) -> Result<BTreeMap<String, String>, Failure> {
     let mut tags = BTreeMap::new();
-    let Some(names) = optional(client, "/latest/meta-data/tags/instance").await? else {
+    let Some(names) = optional(client, TAGS).await? else {
         return Ok(tags);
     };
     // Tag names in metadata have only letters, digits and + - = . , _ : @ (EC2 user guide, "Use
     // instance tags in instance metadata"), so they need no escaping in a path.
-    let allowed = |name: &&str| {
-        !name.is_empty()
-            && name.chars().all(|c| c.is_ascii_alphanumeric() || "+-=.,_:@".contains(c))
-    };
-    for name in names.lines().filter(allowed).take(MOST_TAGS) {
-        if let Some(value) =
-            optional(client, &format!("/latest/meta-data/tags/instance/{name}")).await?
-        {
+    let allowed =
+        |name: &str| name.chars().all(|c| c.is_ascii_alphanumeric() || "+-=.,_:@".contains(c));
+    if let Some(other) = names.lines().find(|name| !allowed(name)) {
+        return Err(Failure::transient(&format!("{TAGS}: {other:?} is not the name of a tag")));
+    }
+    for name in names.lines().filter(|name| !name.is_empty()).take(MOST_TAGS) {
+        if let Some(value) = optional(client, &format!("{TAGS}/{name}")).await? {
             tags.insert(name.to_owned(), value);
         }
     }
@@ -274,7 +280,7 @@ async fn tags(client: &Client) -> Result<BTreeMap<String, String>, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Failure, is_region, is_signature, parse};
+    use super::{Failure, is_plain, is_region, is_signature, parse};
 
     #[test]
     fn half_a_document_is_transient_and_another_one_is_definite() {
@@ -300,6 +306,16 @@ mod tests {
         assert!(is_signature("YWJj\nZGVm\n"));
         for other in ["", "\n", "<html>", "YWJ"] {
             assert!(!is_signature(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_page_or_bytes_are_no_value() {
+        for value in ["", "web", "a\nb\n", "a < b"] {
+            assert!(is_plain(value), "{value:?}");
+        }
+        for other in ["<HTML>", "<!DOCTYPE html>", "<?xml version='1.0'?>", "\u{7f}ELF", "a\0"] {
+            assert!(!is_plain(other), "{other:?}");
         }
     }
 }

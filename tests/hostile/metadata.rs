@@ -1,6 +1,7 @@
 //! Hostile answers of a metadata service.
 
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::common::server::{Server, whole};
@@ -85,4 +86,66 @@ fn tags_are_limited_and_a_region_never_becomes_a_host() {
     assert!(facts["ec2"]["region"].is_null(), "{}", facts["ec2"]["region"]);
     let asked = server.asked();
     assert!(asked <= 60, "{asked} questions");
+}
+
+/// What goes wrong once at a path, and how each must end: as if it had not happened.
+#[test]
+fn one_bad_answer_about_tags_loses_no_tag() {
+    let listing = "/latest/meta-data/tags/instance";
+    let tag = "/latest/meta-data/tags/instance/pp_role";
+    let page = || whole("200 OK", "<!DOCTYPE html>\n<html><body>Please log in</body></html>\n");
+    let moved = || whole("301 Moved Permanently\r\nlocation: http://127.0.0.1:9/", "");
+    let cases: Vec<(&str, &str, String)> = vec![
+        ("a page for the list", listing, page()),
+        ("a page for a tag", tag, page()),
+        ("a redirect for the list", listing, moved()),
+        ("a redirect for a tag", tag, moved()),
+        ("bytes for the list", listing, whole("200 OK", "\u{7f}ELF{\"a")),
+        ("bytes for a tag", tag, whole("200 OK", "\u{7f}ELF{\"a")),
+        ("other names", listing, whole("200 OK", "{\"pp_role\": 1}")),
+        ("a refusal of a listed tag", tag, whole("403 Forbidden", "")),
+        ("not a method", listing, whole("405 Method Not Allowed", "")),
+    ];
+    for (what, bad_path, bad) in cases {
+        let spoiled = AtomicBool::new(false);
+        let server = Server::metadata(move |asked| {
+            if asked == bad_path && !spoiled.swap(true, Ordering::SeqCst) {
+                return bad.clone();
+            }
+            match asked.rsplit('/').next() {
+                Some("document") => {
+                    whole("200 OK", r#"{"instanceId":"i-0123456789abcdef0","region":"us-east-1"}"#)
+                }
+                Some("instance") => whole("200 OK", "pp_role"),
+                Some("pp_role") => whole("200 OK", "web"),
+                _ => whole("404 Not Found", ""),
+            }
+        });
+        let node = Node::new();
+        let mut command = node.command(&["facts", "--json"]);
+        command.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", server.url());
+        let first = common::run(&mut command);
+        assert_eq!(first.code, 75, "{what}: {} {}", first.stdout, first.stderr);
+        assert!(first.stderr.contains("tags/instance"), "{what}: {}", first.stderr);
+        let run = common::run(&mut command);
+        assert_eq!(run.code, 0, "{what}: {}", run.stderr);
+        let facts: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+        assert_eq!(facts["ec2"]["tags"]["pp_role"], "web", "{what}");
+    }
+}
+
+#[test]
+fn tags_that_are_off_are_no_tags() {
+    for status in ["404 Not Found", "403 Forbidden"] {
+        let server = Server::metadata(move |asked| match asked.rsplit('/').next() {
+            Some("document") => whole("200 OK", r#"{"instanceId":"i-0123456789abcdef0"}"#),
+            Some("instance") => whole(status, ""),
+            _ => whole("404 Not Found", ""),
+        });
+        let node = Node::new();
+        let mut command = node.command(&["facts", "--json"]);
+        command.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", server.url());
+        let run = common::run(&mut command);
+        assert_eq!(run.code, 0, "{status}: {}", run.stderr);
+    }
 }

@@ -12,6 +12,7 @@ use crate::host::limited_body;
 use crate::host::root::Root;
 
 pub const UNAUTHORIZED: &str = "HTTP status 401";
+pub const FORBIDDEN: &str = "HTTP status 403";
 pub const NOT_FOUND: &str = "HTTP status 404";
 
 /// Why a request failed.
