@@ -186,6 +186,13 @@ impl Bundle {
         self
     }
 
+    /// Only what lets the engine run again.
+    #[must_use]
+    pub fn releases(&self) -> Self {
+        let is_release = |action: &&Action| matches!(action, Action::Release { .. });
+        Self::of(self.actions.iter().filter(is_release).cloned().collect())
+    }
+
     /// The same, but the installed private key stays, whatever is staged.
     #[must_use]
     pub fn keeping_key(mut self) -> Self {

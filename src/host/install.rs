@@ -52,6 +52,21 @@ pub async fn perform(root: &Root, store: &Store, bundle: &Bundle) -> Result<Vec<
     Ok(installed)
 }
 
+/// Performs the bundle of a leave. Where files can't be removed, the engine is let run all the same: the
+/// membership has ended, and no join will release it.
+///
+/// # Errors
+/// As for [`perform`].
+pub async fn clear(root: &Root, store: &Store, bundle: &Bundle) -> Result<(), Fault> {
+    let cleared = Box::pin(perform(root, store, bundle)).await;
+    if cleared.is_err()
+        && let Err(fault) = Box::pin(perform(root, store, &bundle.releases())).await
+    {
+        tracing::warn!("the engine is still kept from running: {}", fault.line());
+    }
+    cleared.map(drop)
+}
+
 /// Takes the engine's lock. None where its directory does not exist, because no engine uses it then.
 async fn take_lock(
     root: &Root,

@@ -139,7 +139,7 @@ impl Host {
                 Event::HandedOver(engines::hand_over(root, store, &wanted, region).await?)
             }
             Effect::Clear(bundle) => {
-                install::perform(root, store, &bundle).await.map(|_| Event::Cleared)?
+                install::clear(root, store, &bundle).await.map(|()| Event::Cleared)?
             }
             Effect::Forget => store.forget(self.now().unix).map(|()| Event::Forgotten)?,
             Effect::Keep(evidence) => {

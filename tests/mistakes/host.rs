@@ -67,6 +67,67 @@ fn a_path_that_cannot_be_written_is_named_and_nothing_is_lost() {
     assert!(node.emulator.calls().is_empty());
 }
 
+/// What could not be used after it was written is found before the authority is asked.
+#[test]
+fn a_directory_that_everybody_can_write_to_is_found_before_the_authority_is_asked() {
+    use std::os::unix::fs::PermissionsExt;
+    for directory in ["etc/puppetlabs/puppet", "etc/puppetlabs/puppet/ssl"] {
+        let node = Node::new();
+        let path = node.path(directory);
+        fs::create_dir_all(&path).unwrap();
+        let change = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        change(0o777);
+        let words = ["everybody can write", "chmod o-w", "the authority was not asked"];
+        expect(&node.enlist(&["join"]), 78, &words);
+        assert_eq!(node.asked("AssociateNode"), 0);
+        assert!(!node.path(HOLD).exists());
+        let doctor = node.enlist(&["doctor"]);
+        assert_eq!(doctor.code, 78, "{}", doctor.stdout);
+        assert!(doctor.stdout.contains("everybody can write"), "{}", doctor.stdout);
+        change(0o755);
+        node.join();
+    }
+}
+
+#[test]
+fn a_link_into_a_missing_directory_is_found_before_the_authority_is_asked() {
+    let node = Node::new();
+    let conf = node.path("etc/puppetlabs/puppet/puppet.conf");
+    fs::create_dir_all(conf.parent().unwrap()).unwrap();
+    std::os::unix::fs::symlink("/srv/none/puppet.conf", &conf).unwrap();
+    let words = ["symbolic link to /srv/none/puppet.conf", "rm ", "the authority was not asked"];
+    expect(&node.enlist(&["join"]), 78, &words);
+    assert_eq!(node.asked("AssociateNode"), 0);
+    let doctor = node.enlist(&["doctor"]);
+    assert_eq!(doctor.code, 78, "{}", doctor.stdout);
+    fs::create_dir_all(node.path("srv/none")).unwrap();
+    node.join();
+    assert!(node.read("srv/none/puppet.conf").contains("certname"));
+}
+
+const HOLD: &str = "opt/puppetlabs/puppet/cache/state/agent_disabled.lock";
+
+#[test]
+fn a_leave_that_can_remove_no_file_lets_the_agent_run() {
+    use std::os::unix::fs::PermissionsExt;
+    let ssl = |node: &Node, mode| {
+        fs::set_permissions(node.ssl(""), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    for how in ["--local", "--force"] {
+        let node = Node::new();
+        node.join();
+        let held = "{\"disabled_message\":\"enlist has not joined this node yet; it removes this file once it has\"}";
+        node.write(HOLD, held);
+        ssl(&node, 0o777);
+        expect(&node.enlist(&["leave", how]), 78, &["everybody can write", "chmod o-w"]);
+        assert!(!node.path(HOLD).exists(), "{how}");
+        ssl(&node, 0o771);
+        let run = node.enlist(&["leave", how]);
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        assert!(!node.key().exists());
+    }
+}
+
 #[test]
 fn puppets_lock_is_respected_while_its_holder_lives() {
     let node = Node::new();

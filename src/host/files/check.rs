@@ -2,12 +2,12 @@
 
 use std::io::{self, ErrorKind};
 
-use rustix::fs::{Access, AtFlags, StatVfsMountFlags};
+use rustix::fs::{Access, AtFlags, FileType, StatVfsMountFlags};
 use rustix::io::Errno;
 
 use super::refusal::Refusal;
-use super::walk::{OpenDirectory, Place, Walk};
-use super::{fault, parent_of, place, purpose_of};
+use super::walk::{self, OpenDirectory, Place, Walk};
+use super::{fault, parent_of, place, purpose_of, trust};
 use crate::fault::Fault;
 use crate::host::root::Root;
 
@@ -19,17 +19,31 @@ use crate::host::root::Root;
 pub fn check_writable(root: &Root, path: &str) -> Result<(), Fault> {
     let checked = match place(root, path) {
         Ok(found) if found.is_directory() => Err(Errno::ISDIR.into()),
-        Ok(found) => writable(&found.directory).and_then(|()| replaceable(&found)),
+        Ok(found) => writable(root, &found.directory).and_then(|()| replaceable(&found)),
         // Its directory does not exist yet, so check the nearest directory that does.
         Err(error) if error.kind() == ErrorKind::NotFound && Refusal::of(&error).is_none() => {
-            return match parent_of(path) {
-                Some(parent) if parent != "/" => check_directory(root, parent),
-                _ => Ok(()),
-            };
+            match (dangling(root, path), parent_of(path)) {
+                (Err(error), _) => Err(error),
+                (Ok(()), Some(parent)) if parent != "/" => return check_directory(root, parent),
+                (Ok(()), _) => return Ok(()),
+            }
         }
         Err(error) => Err(error),
     };
     checked.map_err(|error| fault(root, "it can't be written", path, &error))
+}
+
+/// A link into a directory that does not exist: nothing can be written there, and the directory is not
+/// made.
+fn dangling(root: &Root, path: &str) -> io::Result<()> {
+    let Ok(entry) = Walk::new(root, path, purpose_of(path)).and_then(Walk::into_entry) else {
+        return Ok(());
+    };
+    if !entry.stat.is_some_and(|stat| walk::is(&stat, FileType::Symlink)) {
+        return Ok(());
+    }
+    let target = rustix::fs::readlinkat(&entry.directory, &entry.name, Vec::new())?;
+    Err(Refusal::dangling(&entry.path(), &target.to_string_lossy()))
 }
 
 /// Checks whether files can be written in a directory, which may not exist yet.
@@ -43,7 +57,7 @@ pub fn check_directory(root: &Root, path: &str) -> Result<(), Fault> {
             parent_of(path).map_or(Ok(()), |parent| check_directory(root, parent))
         }
         held => held
-            .and_then(|held| writable(&held))
+            .and_then(|held| writable(root, &held))
             .map_err(|error| fault(root, "nothing can be written in it", path, &error)),
     }
 }
@@ -60,7 +74,9 @@ fn replaceable(place: &Place) -> io::Result<()> {
     }
 }
 
-fn writable(held: &OpenDirectory) -> io::Result<()> {
+fn writable(root: &Root, held: &OpenDirectory) -> io::Result<()> {
+    // What is written there could not be read again.
+    trust::check_holder(root, held)?;
     let space = rustix::fs::fstatvfs(held)?;
     if space.f_flag.contains(StatVfsMountFlags::RDONLY) {
         return Err(Errno::ROFS.into());

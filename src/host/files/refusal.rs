@@ -170,6 +170,13 @@ impl Refusal {
         Self::error(path, what, format!("check it, then run: rm {}", shown(path)))
     }
 
+    /// A link to a path whose directory does not exist.
+    pub fn dangling(path: &Path, target: &str) -> io::Error {
+        let what = format!("it is a symbolic link to {target}, whose directory does not exist");
+        let todo = format!("make that directory, or remove the link: rm {}", shown(path));
+        Self::error(path, what, todo)
+    }
+
     /// Something other than the socket that is to be replaced.
     pub fn not_a_socket(path: &Path) -> io::Error {
         let todo = "set another path, or move it away".to_owned();

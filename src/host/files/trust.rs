@@ -43,6 +43,16 @@ pub(super) fn check_entry(
     Ok(())
 }
 
+/// Checks whether an entry that is made in this directory may be used afterwards, by the rule of
+/// [`check_entry`].
+pub(super) fn check_holder(root: &Root, directory: &OpenDirectory) -> io::Result<()> {
+    let stat = directory.stat();
+    if root.trusts(stat.st_uid) && stat.st_mode & 0o1002 == 0o002 {
+        return Err(Refusal::anyone(root, directory.path(), directory.path(), stat));
+    }
+    Ok(())
+}
+
 /// Whether others than root and our user can write it.
 pub(super) fn others_may_write(root: &Root, stat: &Stat) -> bool {
     !root.trusts(stat.st_uid)
