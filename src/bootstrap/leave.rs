@@ -88,7 +88,7 @@ impl Leave {
                 "a person carries this node's messages, so the authority was not told",
             );
         }
-        leave.decide(now);
+        leave.decide(now, None);
         leave
     }
 
@@ -113,7 +113,7 @@ impl Leave {
         if self.progress == Progress::Member && !self.journal.has_ended() {
             self.journal.decided = None;
             self.clear_alone(now, "the authority was not told");
-            self.decide(now);
+            self.decide(now, None);
         }
         self
     }

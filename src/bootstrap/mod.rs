@@ -223,7 +223,7 @@ pub fn resume(plan: Plan, record: Option<Record>, seed: u64, now: Now) -> Bootst
         settings: SettingValues::new(),
         plan,
     };
-    bootstrap.decide(now);
+    bootstrap.decide(now, None);
     bootstrap
 }
 

@@ -21,6 +21,8 @@ pub(super) struct RetrySchedule {
     failures: u32,
     /// Consecutive failures that were not throttled calls.
     faults: u32,
+    /// The effect that failed last.
+    failing: Option<String>,
     /// How often the creating call has to be made again. A success does not reset it.
     setbacks: u32,
     episode: Option<ThrottleEpisode>,
@@ -59,6 +61,7 @@ impl RetrySchedule {
             spent_before,
             failures: 0,
             faults: 0,
+            failing: None,
             setbacks: 0,
             episode: None,
             polling_since: None,
@@ -107,8 +110,20 @@ impl RetrySchedule {
         self.wait = None;
     }
 
-    pub fn succeeded(&mut self) {
-        (self.failures, self.faults) = (0, 0);
+    /// Names the effect that is about to be counted as failed.
+    pub fn failing(&mut self, effect: Option<&str>) {
+        if let Some(effect) = effect {
+            self.failing = Some(effect.to_owned());
+        }
+    }
+
+    /// Ends a row of failures, if it was this effect that failed, or if the phase has advanced. What is
+    /// only repeated before the failing effect, such as gathering facts or signing, ends no row: the waits
+    /// would never grow.
+    pub fn succeeded(&mut self, effect: Option<&str>, has_advanced: bool) {
+        if has_advanced || self.failing.is_none() || self.failing.as_deref() == effect {
+            (self.failures, self.faults, self.failing) = (0, 0, None);
+        }
     }
 
     /// Counts a failure; returns how many there were in a row.
@@ -156,7 +171,11 @@ impl RetrySchedule {
                 }
                 backoff::throttled(self.seed, call, episode.times, lasted, self.interval)
             }
-            _ => backoff::retry(self.seed, self.faults + self.setbacks),
+            _ => {
+                // Each setback follows a failure of the creating call, which may be counted too.
+                let setbacks = self.setbacks + u32::from(self.faults > 0);
+                backoff::retry(self.seed, self.faults.max(setbacks))
+            }
         };
         let asked = fault.retry_after.unwrap_or_default();
         let wait = wait.max(backoff::at_least(self.seed, self.failures, asked));

@@ -26,30 +26,35 @@ pub(super) trait Steps {
     fn handle_event(&mut self, now: Now, event: Event) {
         let event = self.journal().handle_due(now, event);
         // None: the effect was one of the journal's own, such as a wait. That does not count as progress.
-        let was_decided_effect = event.is_some();
+        let Some(event) = event else {
+            self.decide(now, None);
+            return;
+        };
+        let phase = self.journal().working.phase.name();
+        let performed = self.journal().decided.take().map(|effect| effect.describe(""));
         let mut without_fault = true;
-        if let Some(event) = event {
-            self.journal().decided = None;
-            if let Err(fault) = self.apply(now, event) {
-                without_fault = false;
-                self.fail(now, fault);
-            }
+        if let Err(fault) = self.apply(now, event) {
+            without_fault = false;
+            self.journal().schedule.failing(performed.as_deref());
+            self.fail(now, fault);
         }
-        without_fault &= self.decide(now);
-        if was_decided_effect && without_fault {
-            self.journal().schedule.succeeded();
+        without_fault &= self.decide(now, performed.as_deref());
+        if without_fault {
+            let has_advanced = self.journal().working.phase.name() != phase;
+            self.journal().schedule.succeeded(performed.as_deref(), has_advanced);
         }
     }
 
     /// Decides the next effect, unless one is decided already, or the journal is waiting or over.
-    /// Returns whether there was no fault.
-    fn decide(&mut self, now: Now) -> bool {
+    /// Returns whether there was no fault. `performed` is the effect whose event was handled just now.
+    fn decide(&mut self, now: Now, performed: Option<&str>) -> bool {
         let mut without_fault = true;
         while self.journal().needs_decision() {
             match self.next_effect(now) {
                 Ok(effect) => self.journal().decided = effect,
                 Err(fault) => {
                     without_fault = false;
+                    self.journal().schedule.failing(performed);
                     self.fail(now, fault);
                 }
             }

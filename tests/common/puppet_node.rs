@@ -28,12 +28,13 @@ pub fn plan((target, engines): (OpsworksCm, Engines), budget: Duration) -> Plan 
     Plan { target: Box::new(target), engines, name: None, budget, will_renew: false }
 }
 
-/// An EC2 instance with Puppet.
+/// An EC2 instance with Puppet. Without an instance id, a machine elsewhere.
 pub fn facts(instance: &str) -> Event {
+    let ec2 = Ec2 { instance_id: instance.to_owned(), ..Ec2::default() };
     let facts = Facts {
         hostname: "web1".to_owned(),
         fqdn: "web1.example".to_owned(),
-        ec2: Some(Ec2 { instance_id: instance.to_owned(), ..Ec2::default() }),
+        ec2: (!instance.is_empty()).then_some(ec2),
         ..Facts::default()
     };
     let puppet = Some(PuppetSite {

@@ -127,6 +127,21 @@ fn a_transient_fault_is_retried_until_the_budget_ends() {
     assert!(matches!(again.run(&mut world, &mut core), Outcome::Joined { .. }));
 }
 
+/// Outside EC2 the facts are gathered again before each try. That they can be is no progress.
+#[test]
+fn the_waits_grow_although_the_facts_are_gathered_before_each_try() {
+    let mut world = World::new();
+    let mut script = Script::new((0..500).map(|_| Err(passing())).collect());
+    script.instance = "";
+    let mut core = begin(&world, None);
+    failed(script.run(&mut world, &mut core));
+    let facts = script.effects.iter().filter(|word| **word == "facts").count();
+    assert_eq!(facts, script.asked.len(), "gathered before each try");
+    // 0.5 + 1 + 2 + ... seconds, and then one a minute.
+    assert!((30..60).contains(&script.asked.len()), "{} tries", script.asked.len());
+    assert!(script.disk.unwrap().fault.unwrap().times > 20, "one row of failures");
+}
+
 #[test]
 fn a_crash_does_not_reset_the_budget() {
     let mut world = World::new();
