@@ -134,3 +134,54 @@ fn it_works_with_settings_that_do_not() {
     let out = String::from_utf8(out.unwrap().stdout).unwrap();
     assert!(out.contains("not TOML") && out.contains("\"failed\""), "{out}");
 }
+
+/// A person writes the secret itself where the settings say where it is. It is refused, and shown nowhere.
+#[test]
+fn a_secret_in_the_place_of_its_source_is_not_shown() {
+    let node = Node::new();
+    let archive = node.path("report.tar");
+    let secret = "hunter2x";
+    let written = [
+        "{ value = \"hunter2x\" }",
+        "{ file = \"hunter2x\" }",
+        "{ credential = \"hunter2x/y\" }",
+        "{ ssm_parameter = \"hunter2x y\" }",
+        "{ hunter2x = \"y\" }",
+        "{ file = \"/a\", passphrase = \"hunter2x\" }",
+        "{ value = [\"hunter2x\"] }",
+        "[\"hunter2x\"]",
+        "\"hunter2x\"",
+    ];
+    for (table, key) in [
+        ("[puppet-server]\nserver = \"puppet\"\ntrust_on_first_use = true", "challenge_password"),
+        ("[chef-server]\nurl = \"https://chef.example/organizations/a\"", "validator_key"),
+    ] {
+        for value in written {
+            node.settings(&format!("{table}\n{key} = {value}\n"));
+            for command in ["check", "join", "doctor", "status"] {
+                let said = node.enlist(&[command]);
+                assert_eq!(said.code, 78, "{command} {value}: {}", said.stderr);
+                let text = format!("{}{}", said.stdout, said.stderr);
+                assert!(text.contains(key) && !text.contains(secret), "{command} {value}: {text}");
+            }
+            let said = node.enlist(&["bug-report", "--output", text(&archive)]);
+            assert_eq!(said.code, 0, "{}", said.stderr);
+            assert!(!fs::read_to_string(&archive).unwrap().contains(secret), "{value}");
+            fs::remove_file(&archive).unwrap();
+        }
+    }
+    node.settings("[puppet-server]\nserver = \"puppet\"\ntrust_on_first_use = true\n");
+    let variable = ("ENLIST_PUPPET_SERVER_CHALLENGE_PASSWORD", "password=hunter2x");
+    let option = "puppet-server.challenge_password=value=hunter2x";
+    for said in [
+        run(node.command(&["check"]).env(variable.0, variable.1)),
+        run(&mut node.command(&["check", "--set", option])),
+        run(&mut node.command(&["check", "--set", "puppet-server.challenge_password=hunter2x=1"])),
+    ] {
+        assert_eq!(said.code, 78, "{}", said.stderr);
+        assert!(!format!("{}{}", said.stdout, said.stderr).contains(secret), "{}", said.stderr);
+    }
+    node.settings("[puppet-server]\nserver = \"puppet\"\ntrust_on_first_use = true\nchallenge_password = 12345678\n");
+    let said = node.enlist(&["check"]);
+    assert!(said.code == 78 && !said.stderr.contains("12345678"), "{}", said.stderr);
+}

@@ -123,7 +123,7 @@ fn check_name(settings: &Settings) -> Result<(), Fault> {
 }
 
 fn line((key, entry): &(&'static Setting, Entry)) -> Line {
-    let value = entry.value.shown().to_json();
+    let value = entry.value.shown(key).to_json();
     Line { key: format!("{}.{}", key.table, key.name), value, origin: entry.origin.to_string() }
 }
 
@@ -146,7 +146,8 @@ fn text(input: &Input, environment: &Environment, targets: &[&str]) -> String {
         .listing()
         .iter()
         .map(|(key, entry)| {
-            (format!("{}.{} = {}", key.table, key.name, entry.value), entry.origin.to_string())
+            let value = entry.value.shown(key);
+            (format!("{}.{} = {value}", key.table, key.name), entry.origin.to_string())
         })
         .collect();
     text.push_str(&printer::columns(&rows));

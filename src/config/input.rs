@@ -5,13 +5,16 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::schema::{self, Form, SETTINGS, Setting};
-use super::settings::target_ids;
+use super::settings::{secret_source, target_ids};
 use super::{ConfigError, values};
 use crate::pki::oid;
 use crate::text;
 
 /// Shown in the place of a secret.
 const HIDDEN: &str = "(secret)";
+
+/// The names of what a secret can be read from.
+const SOURCES: [&str; 3] = ["file", "credential", "ssm_parameter"];
 
 /// Where a value was set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +61,7 @@ impl fmt::Display for Value {
             Self::List(list) => write!(f, "{list:?}"),
             Self::Map(map) => {
                 let entry = |(name, value): (&String, &String)| {
-                    if oid::is_secret(name) {
+                    if oid::is_secret(name) || value == HIDDEN {
                         format!("{name} = {HIDDEN}")
                     } else {
                         format!("{name} = {value:?}")
@@ -91,13 +94,19 @@ impl Value {
         }
     }
 
-    /// The value with its secrets hidden.
+    /// The value of this setting, with its secrets hidden: those of a request, and what stands in the place of
+    /// where a secret is.
     #[must_use]
-    pub fn shown(&self) -> Self {
+    pub fn shown(&self, setting: &Setting) -> Self {
         let Self::Map(map) = self else { return self.clone() };
         let entry = |(name, value): (&String, &String)| {
-            let hidden = oid::is_secret(name).then(|| HIDDEN.to_owned());
-            (name.clone(), hidden.unwrap_or_else(|| value.clone()))
+            let is_source = secret_source(name, value).is_some();
+            match (setting.is_secret_source() && !is_source, SOURCES.contains(&name.as_str())) {
+                (true, false) => ("another name".to_owned(), HIDDEN.to_owned()),
+                (true, true) => (name.clone(), HIDDEN.to_owned()),
+                (false, _) if oid::is_secret(name) => (name.clone(), HIDDEN.to_owned()),
+                (false, _) => (name.clone(), value.clone()),
+            }
         };
         Self::Map(map.iter().map(entry).collect())
     }

@@ -46,6 +46,15 @@ pub struct Setting {
     pub help: &'static str,
 }
 
+impl Setting {
+    /// Whether it says where a secret is. A person may write the secret itself there, so what is wrong in
+    /// it is never shown.
+    #[must_use]
+    pub fn is_secret_source(&self) -> bool {
+        self.help.contains("{ file = ")
+    }
+}
+
 pub(super) const fn setting(
     table: &'static str,
     name: &'static str,

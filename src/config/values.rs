@@ -74,6 +74,9 @@ pub fn from_toml(
 ) -> Result<Value, ConfigError> {
     let wrong = || match (key.form, value) {
         (Form::Map, DeValue::String(_)) => invalid(key, "a text", origin),
+        (_, value) if key.is_secret_source() => {
+            invalid(key, &format!("a value of type {}", value.type_str()), origin)
+        }
         _ => invalid(key, &shown(value), origin),
     };
     match (key.form, value) {
@@ -135,9 +138,7 @@ pub fn from_json(
 }
 
 fn invalid(key: &Setting, found: &str, origin: &Origin) -> ConfigError {
-    // A setting that says where a secret is.
-    let is_source = key.help.contains("{ file = ");
-    let allowed = if is_source { super::settings::SECRET } else { describe(key.form) };
+    let allowed = if key.is_secret_source() { super::settings::SECRET } else { describe(key.form) };
     ConfigError::Invalid {
         origin: origin.clone(),
         key: format!("{}.{}", key.table, key.name),

@@ -25,7 +25,7 @@ use crate::targets::{self, NameTemplate, Target};
 use reader::Reader;
 
 pub use reader::ReadFile;
-pub(in crate::config) use reader::SECRET;
+pub(in crate::config) use reader::{SECRET, secret_source};
 pub use registry::{Registered, TARGETS, TargetSettings, target_ids};
 pub use run::{LeaveOn, Metrics, Ready, Run};
 

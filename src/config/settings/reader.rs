@@ -56,17 +56,7 @@ impl Reader<'_> {
         let (Some((kind, place)), None) = (entries.next(), entries.next()) else {
             return if map.is_empty() { Ok(None) } else { Err(self.not_a_source(key)) };
         };
-        let is_name = |name: &str| {
-            !name.is_empty()
-                && !name.starts_with('.')
-                && name.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
-        };
-        let source = match kind.as_str() {
-            "file" => absolute(place).map(SecretSource::File),
-            "credential" if is_name(place) => Some(SecretSource::Credential(place.clone())),
-            "ssm_parameter" if is_parameter(place) => Some(SecretSource::Parameter(place.clone())),
-            _ => None,
-        };
+        let source = secret_source(kind, place);
         source.map(Some).ok_or_else(|| self.not_a_source(key))
     }
 
@@ -184,7 +174,8 @@ impl Reader<'_> {
 
     pub fn invalid(&self, setting: &Setting, allowed: &str) -> ConfigError {
         let entry = self.input.get(setting);
-        let found = entry.map_or_else(|| "empty".to_owned(), |entry| entry.value.to_string());
+        let shown = |entry: &Entry| entry.value.shown(setting).to_string();
+        let found = entry.map_or_else(|| "empty".to_owned(), shown);
         ConfigError::Invalid {
             origin: entry.map_or(Origin::Default, |entry| entry.origin.clone()),
             key: setting.to_string(),
@@ -205,6 +196,21 @@ impl Reader<'_> {
 /// How the settings say where a secret is.
 pub(in crate::config) const SECRET: &str =
     "{ file = \"/path\" }, { credential = \"name\" } or { ssm_parameter = \"/name\" }";
+
+/// The place of a secret: a file, a credential of systemd, or a parameter of the Parameter Store.
+pub(in crate::config) fn secret_source(kind: &str, place: &str) -> Option<SecretSource> {
+    let is_name = |name: &str| {
+        !name.is_empty()
+            && !name.starts_with('.')
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
+    };
+    match kind {
+        "file" => absolute(place).map(SecretSource::File),
+        "credential" if is_name(place) => Some(SecretSource::Credential(place.to_owned())),
+        "ssm_parameter" if is_parameter(place) => Some(SecretSource::Parameter(place.to_owned())),
+        _ => None,
+    }
+}
 
 /// A name of the Parameter Store, with or without a version or label, or an ARN (Systems Manager API
 /// Reference, GetParameter).
