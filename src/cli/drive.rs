@@ -102,16 +102,18 @@ pub fn run<M: StateMachine>(
             }
         };
         progress.finish();
-        let mut faults = Vec::new();
+        let (mut faults, mut unwritten) = (Vec::new(), None);
         for outcome in outcomes {
             match outcome {
                 Outcome::Failed(fault) => faults.push(fault),
                 done => match show(&root, &done).await {
-                    Ok(text) => show_summary(&text),
+                    Ok(text) => unwritten = printer::out(&text).err().or(unwritten),
                     Err(fault) => faults.push(fault),
                 },
             }
         }
+        // Last: what was done is done, so any other fault gives the exit code.
+        faults.extend(unwritten.map(|fault| fault.cause("the command has done its work")));
         end(faults)
     })
 }
@@ -124,13 +126,6 @@ const INTERRUPTED: &str = "interrupted. The record has how far it was: the same 
 async fn interrupted() {
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;
-    }
-}
-
-/// Prints what was done. It is done also if that can't be printed.
-fn show_summary(text: &str) {
-    if let Err(fault) = printer::out(text) {
-        tracing::warn!("{}", fault.sentence());
     }
 }
 

@@ -208,12 +208,13 @@ fn a_key_that_others_can_read_is_reported_and_corrected() {
     assert!(!node.enlist(&["status"]).stdout.contains("mode lets"));
 }
 
-/// A log on a full disk: nothing that can't be written ends the program.
+/// Output to a full disk: the command does its work. A result that is lost is an error of the host, unless
+/// another one comes first; a log that is lost is none.
 #[test]
-fn output_that_cannot_be_written_changes_no_exit_code() {
+fn output_that_cannot_be_written_stops_no_work() {
     let full = || fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     for (settings, code) in [
-        ("[opsworks-cm]\nserver = \"puppet-test\"\n", 0),
+        ("[opsworks-cm]\nserver = \"puppet-test\"\n", 74),
         ("[opsworks-cm]\nserver = \"none\"\n", 69),
     ] {
         for format in ["text", "json"] {
@@ -222,6 +223,19 @@ fn output_that_cannot_be_written_changes_no_exit_code() {
             let mut join = node.command(&["join", "--log-format", format, "-v"]);
             let status = join.stdout(full()).stderr(full()).status().unwrap();
             assert_eq!(status.code(), Some(code), "{format}: {status}");
+            if code == 74 {
+                let code = |arguments: &[&str], stdout: fs::File| {
+                    let mut command = node.command(arguments);
+                    command.stdout(stdout).stderr(full()).status().unwrap().code()
+                };
+                let heard = || fs::File::create(node.path("heard")).unwrap();
+                assert_eq!(code(&["status"], heard()), Some(0), "it has joined");
+                assert_eq!(code(&["join", "-v"], heard()), Some(0), "only the log is lost");
+                for arguments in [["leave"].as_slice(), &["--version"], &["join", "--help"]] {
+                    assert_eq!(code(arguments, full()), Some(74), "{arguments:?}");
+                }
+                assert_eq!(code(&["leave"], heard()), Some(0), "it has left");
+            }
         }
     }
 }
