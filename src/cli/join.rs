@@ -128,7 +128,8 @@ fn next_step(root: &Root, record: &Record) -> Option<String> {
         EngineId::Puppet if !runs("puppet.run") => Some("run `puppet agent -t`".to_owned()),
         EngineId::Chef if !runs("chef.run") => {
             let first = record.installed.iter().find(|file| file.item == Item::FirstBoot)?;
-            Some(format!("run `chef-client -j {}`", root.shown(&first.path)))
+            let program = record.engine.chef.unwrap_or_default().program();
+            Some(format!("run `{program} -j {}`", root.shown(&first.path)))
         }
         EngineId::SsmAgent => {
             let file = record.installed.iter().find(|file| file.item == Item::Activation)?;

@@ -18,7 +18,9 @@ fn install(node: &Node, program: &str) {
 fn cinc_gets_its_own_directory_if_it_is_the_one_that_is_installed() {
     let node = node("", &[]);
     install(&node, "opt/cinc/bin/cinc-client");
-    expect(&enlist(&node, &["join"]), 0, &[]);
+    let joined = enlist(&node, &["join"]);
+    expect(&joined, 0, &[]);
+    assert!(joined.stdout.contains("run `cinc-client -j "), "{}", joined.stdout);
     assert!(node.path("etc/cinc/client.pem").exists() && !node.path("etc/chef").exists());
     let rb = node.read("etc/cinc/client.rb");
     assert!(rb.contains("client_key '/etc/cinc/client.pem'"), "{rb}");

@@ -4,6 +4,7 @@
 
 pub mod block;
 pub mod client_rb;
+mod first_run;
 mod ruby;
 mod statement;
 
@@ -12,11 +13,12 @@ use serde_json::json;
 
 use super::{
     Action, Authority, Bundle, EarlyKey, Engine, EngineRecord, Grant, Installation, Installed,
-    Item, KeySpec, NodeContext, Observed, Place, RequiredSettings, Run, Wanted, invariant, node,
+    Item, KeySpec, NodeContext, Observed, Place, RequiredSettings, Wanted, invariant, node,
 };
 use crate::fault::{Fault, Kind};
 use crate::pki::CaBundle;
 use crate::secret::Secret;
+use first_run::first_run;
 
 /// The directories of its packages that the systemd units allow enlist to write.
 pub const WRITABLE: [&str; 2] = ["/etc/chef", "/etc/cinc"];
@@ -338,40 +340,6 @@ fn first_boot(settings: &Chef) -> String {
         None => json!({ "run_list": settings.run_list }),
     };
     format!("{content:#}\n")
-}
-
-/// Exit codes of a first run that need a person (Chef's source, `licensing.rb`, and its documentation,
-/// "Accepting the Chef License").
-const FAILURES: [(i32, &str); 3] = [
-    (
-        172,
-        "Chef's license is not accepted: set license = \"accept\" in [chef], then run `enlist join`",
-    ),
-    (
-        173,
-        "the license key of Chef 19 does not entitle to chef-client: check it with `chef-client --version`",
-    ),
-    (
-        174,
-        "Chef 19 has no license key: set CHEF_LICENSE_KEY or CHEF_LICENSE_SERVER for chef-client",
-    ),
-];
-
-/// The first run. Exit codes 35 and 37 mean that it succeeded and a reboot is needed (Chef's RFC 062).
-fn first_run(site: &Site<'_>) -> Run {
-    let settings = site.settings;
-    let mut arguments = vec!["-j".to_owned(), site.place("first-boot.json", 0o644).path];
-    if let Some(environment) = settings.environment.as_ref().filter(|_| settings.policy.is_none()) {
-        arguments.extend(["-E".to_owned(), environment.clone()]);
-    }
-    let path = settings.program.clone();
-    Run {
-        program: site.product.program(),
-        path,
-        arguments,
-        succeeds_with: vec![0, 35, 37],
-        failures: &FAILURES,
-    }
 }
 
 #[cfg(test)]
