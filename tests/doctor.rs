@@ -347,3 +347,29 @@ fn a_name_that_puppet_server_refuses_and_an_authority_that_says_nothing() {
     let said = doctor(&node, &[]);
     assert!(said.code == 0 && said.text.contains("does not say whether"), "{}", said.text);
 }
+
+/// The checks of a join, without what only the authority knows.
+#[test]
+fn what_a_join_refuses_at_once_is_found_before_it() {
+    let node = puppet();
+    let key = format!("etc/puppetlabs/puppet/ssl/private_keys/{}.pem", common::NAME);
+    let ec = common::openssl(&["ecparam", "-name", "prime256v1", "-genkey", "-noout"]);
+    for pem in ["not a key\n", ec.as_str()] {
+        node.write(&key, pem);
+        names(&node, &[], "key", 65, &["private_keys"]);
+        assert_eq!(node.enlist(&["join"]).code, 65);
+    }
+    fs::remove_file(node.path(&key)).unwrap();
+    let attributes = "etc/puppetlabs/puppet/csr_attributes.yaml";
+    node.write(attributes, "extension_requests:\n  pp_rolle: web\n");
+    names(&node, &[], "request", 78, &["csr_attributes.yaml", "pp_rolle"]);
+    assert_eq!(node.enlist(&["join"]).code, 78);
+    fs::remove_file(node.path(attributes)).unwrap();
+    let conf = node.path("etc/puppetlabs/puppet/puppet.conf");
+    for bytes in [&b"[main\nserver = a\n"[..], b"\xff\xfe\x00\x80"] {
+        fs::write(&conf, bytes).unwrap();
+        names(&node, &[], "engine settings", 74, &["puppet.conf"]);
+        assert_eq!(node.enlist(&["join"]).code, 74);
+    }
+    assert_eq!(node.asked("AssociateNode"), 0);
+}

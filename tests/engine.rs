@@ -190,6 +190,8 @@ fn a_later_change_of_the_server_is_found_by_status_and_join() {
         node.write(CONF, "[main]\nvardir = /opt/x\n# one\n# two\n");
         node.join();
         let joined = node.read(CONF);
+        fs::write(node.path(CONF), format!("\u{feff}{joined}")).unwrap();
+        expect(&node, &["status"], 74, &["problem", CONF, ", line 1", "byte-order mark"]);
         fs::write(node.path(CONF), format!("{joined}{more}")).unwrap();
         expect(&node, &["status"], 74, &["problem", CONF, ", line ", line]);
         expect(&node, &["join"], 74, &[CONF, ", line ", line]);

@@ -4,7 +4,7 @@
 use crate::config::Settings;
 use crate::engines::puppet::csr::check_identity;
 use crate::engines::{
-    Action, Authority, Bundle, EngineId, FactsWanted, NodeContext, Observed, Proof,
+    Action, Authority, Bundle, EngineId, FactsWanted, KeySpec, NodeContext, Observed, Proof,
     RequiredSettings, Written,
 };
 use crate::facts::Facts;
@@ -133,7 +133,10 @@ impl Rehearsal {
         for action in hold.actions {
             match action {
                 Action::CheckWritable(one) => written.push(one),
-                Action::CheckSettings(one) if self.is_known => required.push(one),
+                // What Chef must use can't be told before the authority is known.
+                Action::CheckSettings(one) if self.is_known || one.engine() == EngineId::Puppet => {
+                    required.push(one);
+                }
                 _ => {}
             }
         }
@@ -142,6 +145,21 @@ impl Rehearsal {
             written.extend(files.map(|file| Written { path: file.path, is_directory: false }));
         }
         (written, required)
+    }
+
+    /// The key and the certificate request of a join; none where the engine makes its own.
+    ///
+    /// # Errors
+    /// As for a join.
+    pub fn key(
+        &self,
+        target: &dyn Target,
+        settings: &Settings,
+        name: &str,
+    ) -> Result<Option<KeySpec>, Fault> {
+        let directory = state_dir(target.id());
+        let engine = settings.engines.get(self.authority.engine());
+        engine.key(&self.node(target, name, &directory))
     }
 
     /// What would be installed.

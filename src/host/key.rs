@@ -101,6 +101,17 @@ pub async fn ensure(
     Ok(KeyReport { public: key.public().clone(), csr, is_installed })
 }
 
+/// Checks, without changing anything, whether the installed or staged key can be used. Returns its path;
+/// none where a join makes one.
+///
+/// # Errors
+/// As for [`ensure`].
+pub fn check(root: &Root, spec: &KeySpec) -> Result<Option<String>, Fault> {
+    let installed = load(root, &spec.at.path)?.map(|_| &spec.at.path);
+    let staged = load(root, &spec.staged)?.map(|_| &spec.staged);
+    Ok(installed.or(staged).map(|path| root.shown(path)))
+}
+
 /// The request with this challenge password in place of any other.
 fn with_password(mut csr: CsrSpec, password: Option<Secret>) -> Result<CsrSpec, Fault> {
     let Some(password) = password else { return Ok(csr) };

@@ -5,11 +5,12 @@ use super::super::rehearsal::Rehearsal;
 use super::super::report;
 use super::{Checks, Found};
 use crate::bootstrap::{MembershipName, Phase};
+use crate::config::Settings;
 use crate::daemon::memberships::Known;
-use crate::engines::{EngineId, Engines};
+use crate::engines::{EngineId, Engines, RequiredSettings};
 use crate::fault::Fault;
 use crate::host::preflight::{self, Mounts};
-use crate::host::{Root, Store, clock, disk, engines, lock};
+use crate::host::{Root, Store, clock, disk, engines, key, lock};
 use crate::targets::Target;
 
 /// Returns the paths that a join or a repair writes.
@@ -59,16 +60,56 @@ pub async fn all(
         None => Ok(Found::Skipped("nothing is written for it".to_owned())),
     });
     if !is_member(root, known.id) {
-        checks.run("engine settings", || {
-            for one in &required {
-                engines::check_settings(root, one)?;
-            }
-            let checked = format!("{} of its settings files are checked", required.len());
-            Ok(if required.is_empty() { Found::Skipped(checked) } else { Found::Good(checked) })
-        });
+        key(root, &node, &*target, settings, name, checks);
+        engine_settings(root, node.is_known, &required, checks);
     }
     member(root, known, &*target, checks).await;
     paths
+}
+
+/// Whether the engine will use what a join installs, as far as it is known.
+fn engine_settings(
+    root: &Root,
+    is_known: bool,
+    required: &[RequiredSettings],
+    checks: &mut Checks,
+) {
+    checks.run("engine settings", || {
+        for one in required {
+            if is_known {
+                engines::check_settings(root, one)?;
+            } else {
+                engines::check_readable(root, one)?;
+            }
+        }
+        let checked = format!("{} of its settings files are checked", required.len());
+        Ok(if required.is_empty() { Found::Skipped(checked) } else { Found::Good(checked) })
+    });
+}
+
+/// What a join makes its certificate request of, and the key that it would use.
+fn key(
+    root: &Root,
+    node: &Rehearsal,
+    target: &dyn Target,
+    settings: &Settings,
+    name: &str,
+    checks: &mut Checks,
+) {
+    let began = clock::instant();
+    let spec = match node.key(target, settings, name) {
+        Ok(Some(spec)) => spec,
+        Ok(None) => return,
+        Err(fault) => {
+            checks.note("request", began, Err(fault));
+            return;
+        }
+    };
+    checks.run("key", || {
+        let found = key::check(root, &spec)?;
+        let missing = || Found::Skipped("there is none yet; a join makes it".to_owned());
+        Ok(found.map_or_else(missing, |path| Found::Good(format!("{path} can be used"))))
+    });
 }
 
 fn program(engines: &Engines, id: EngineId) -> Option<&str> {

@@ -89,6 +89,15 @@ pub fn check_settings(root: &Root, required: &RequiredSettings) -> Result<(), Fa
     judge(required, problems, "the authority was not asked, and nothing was written")
 }
 
+/// Likewise, but only what does not depend on the authority: whether the engine can read its settings.
+///
+/// # Errors
+/// As for [`check_settings`].
+pub fn check_readable(root: &Root, required: &RequiredSettings) -> Result<(), Fault> {
+    let RequiredSettings::Puppet(expected) = required else { return Ok(()) };
+    judge(required, puppet::readable(root, expected)?, "nothing was written")
+}
+
 /// Checks, after the installation, which settings the engine uses, and corrects those that enlist may
 /// set.
 ///

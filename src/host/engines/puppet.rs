@@ -12,6 +12,7 @@ use super::puppet_service::options;
 use super::puppet_version;
 use crate::engines::inspection::Diversion;
 use crate::engines::puppet::agent_settings::{self, Expected, Printed, Problem, arguments};
+use crate::engines::puppet::conf::BYTE_ORDER_MARK;
 use crate::engines::puppet::service::ServiceOption;
 use crate::engines::puppet::{PuppetSite, PuppetWanted};
 use crate::engines::puppet::{reading, variables};
@@ -100,6 +101,16 @@ pub async fn site(root: &Root, wanted: Option<PuppetWanted>) -> Result<Option<Pu
 /// # Errors
 /// As for reading any file.
 pub fn foresee(root: &Root, expected: &Expected) -> Result<Vec<String>, Fault> {
+    let mut problems = readable(root, expected)?;
+    problems.extend(overriding(expected, options(root)));
+    Ok(problems)
+}
+
+/// Finds a `puppet.conf` that Puppet would ignore.
+///
+/// # Errors
+/// As for reading any file.
+pub fn readable(root: &Root, expected: &Expected) -> Result<Vec<String>, Fault> {
     let conf = expected.conf();
     let mut problems = Vec::new();
     let bytes = files::read_if_there(root, &conf)?.unwrap_or_default();
@@ -115,7 +126,6 @@ pub fn foresee(root: &Root, expected: &Expected) -> Result<Vec<String>, Fault> {
         problems.extend(Some(blamed).filter(|_| !is_ours));
     }
     problems.extend(other_conf(root, expected));
-    problems.extend(overriding(expected, options(root)));
     Ok(problems)
 }
 
@@ -237,12 +247,16 @@ impl Seen {
         if let Some(place) = unreadable(expected, &self.text) {
             return (vec![Diversion { place, is_corrected: false }], Vec::new());
         }
+        let marked = self.text.starts_with(BYTE_ORDER_MARK).then(|| {
+            let why = "it begins with a byte-order mark, so Puppet ignores this file";
+            Diversion { place: format!("{}, line 1: {why}", expected.conf()), is_corrected: true }
+        });
         let read = expected.read(&self.text);
         let corrected =
             |problem: &Problem| Diversion { place: problem.0.clone(), is_corrected: true };
         let options = overriding(expected, self.options.clone());
         let uncorrected = |place| Diversion { place, is_corrected: false };
-        let problems = options.into_iter().map(uncorrected);
+        let problems = marked.into_iter().chain(options.into_iter().map(uncorrected));
         let problems = problems.chain(read.iter().map(|(_, problem)| corrected(problem))).collect();
         (problems, read.into_iter().map(|(correction, _)| correction).collect())
     }
