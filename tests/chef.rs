@@ -39,6 +39,21 @@ fn chef_gets_the_registered_key_and_settings_that_ruby_can_parse() {
     node.join();
     assert_eq!(node.read("etc/chef/client.rb"), rb);
     assert_eq!(node.asked("AssociateNode"), 1);
+    // A value that somebody changes in enlist's own lines is found, and a repair writes it anew.
+    for (before, after) in
+        [("chef-test.example", "other.example"), ("node_name 'i-", "node_name 'j-")]
+    {
+        node.write("etc/chef/client.rb", &rb.replace(before, after));
+        for command in ["status", "join"] {
+            let run = node.enlist(&[command]);
+            assert_eq!(run.code, 74, "{command}: {}{}", run.stdout, run.stderr);
+            let said = run.stdout + &run.stderr;
+            assert!(said.contains(after) && said.contains("enlist repair"), "{command}: {said}");
+        }
+        let repaired = node.enlist(&["repair"]);
+        assert_eq!(repaired.code, 0, "{}", repaired.stderr);
+        assert_eq!(node.read("etc/chef/client.rb"), rb);
+    }
 }
 
 /// Checks the settings with Ruby's parser, if Ruby is installed.

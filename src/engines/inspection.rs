@@ -6,6 +6,7 @@ use std::fmt;
 use serde::ser::{SerializeStruct, Serializer};
 use serde::{Deserialize, Serialize};
 
+use super::chef::written::Written;
 use super::chef::{self, block};
 use super::puppet::agent_settings::Expected;
 use super::puppet::reading;
@@ -253,8 +254,21 @@ fn problem(
         Item::Certificate => certificate_problem(member, text, known.key?, known.ca, unix),
         Item::Ca => ca_problem(member, text, unix),
         Item::Crl => lists_problem(member, text, known, unix),
+        Item::Settings => settings_problem(member, &file.file.path, text),
         _ => None,
     }
+}
+
+/// Lines of enlist's block that somebody has changed. A repair writes the block anew.
+fn settings_problem(member: &Membership<'_>, path: &str, text: &str) -> Option<Problem> {
+    let authority = member.authority?;
+    if !matches!(authority, Authority::Chef { .. } | Authority::ChefServer { .. }) {
+        return None;
+    }
+    let changed = Written { path, name: member.name?, authority }.changed(text);
+    let diversion = |place| Diversion { place, is_corrected: true };
+    let found: Vec<Diversion> = changed.into_iter().map(diversion).collect();
+    (!found.is_empty()).then_some(Problem::Diverted(found))
 }
 
 fn identity_problem(member: &Membership<'_>, found: &str) -> Option<Problem> {

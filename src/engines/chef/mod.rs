@@ -7,6 +7,7 @@ pub mod client_rb;
 mod first_run;
 mod ruby;
 mod statement;
+pub mod written;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
