@@ -91,7 +91,7 @@ pub fn problems(record: &Record, findings: &[Finding]) -> Vec<Problem> {
         Some(_) if finding.is_key_lost() => key_in_renewal(id, finding),
         _ => Problem::of_file(id, finding),
     });
-    let renewal = record.fault.iter().map(of_renewal);
+    let renewal = record.fault.iter().filter(|note| !note.was_not_due).map(of_renewal);
     files.chain(renewal).collect()
 }
 

@@ -270,7 +270,13 @@ impl Bootstrap {
             fault.is_of_renewal = true;
         }
         self.take_former(now);
-        self.journal.working.fault = fault;
+        let lifetime = self.plan.target.key_lifetime();
+        let record = &mut self.journal.working;
+        let is_due = record.is_renewal_due(now.unix, lifetime);
+        if let Some(fault) = &mut fault {
+            fault.was_not_due = !applied && !is_due;
+        }
+        record.fault = fault;
         let outcome = self.joined(true);
         self.journal.end(outcome);
     }

@@ -145,7 +145,7 @@ fn next_step(root: &Root, record: &Record) -> Option<String> {
 /// `Host` if the engine's own settings now name another server or other files: the engine does not
 /// use what was installed.
 async fn warn_of_findings(root: &Root, record: &Record) -> Result<(), Fault> {
-    if let Some(fault) = &record.fault {
+    if let Some(fault) = record.fault.as_ref().filter(|fault| !fault.was_not_due) {
         tracing::warn!(kind = fault.kind.word(), "{}", fault.of_maintenance());
     }
     let id = &record.target;

@@ -100,6 +100,23 @@ fn a_server_that_renews_nothing_is_asked_once_a_day_and_nothing_is_called_renewe
 }
 
 #[test]
+fn a_renewal_by_hand_that_was_not_due_does_not_decide_health() {
+    let node = node(CaPolicy::default());
+    expect(&enlist(&node, &["join"]), 0, &[]);
+    expect(&enlist(&node, &["renew"]), 69, &["the CA renews no certificates"]);
+    for command in ["status", "doctor", "join"] {
+        let run = enlist(&node, &[command]);
+        assert_eq!(run.code, 0, "{command}: {}{}", run.stdout, run.stderr);
+    }
+    let status = enlist(&node, &["status", "--json"]);
+    assert!(status.stdout.contains("\"healthy\": true"), "{}", status.stdout);
+    // One that is due counts, also by hand.
+    make_due(&node);
+    expect(&enlist(&node, &["renew"]), 69, &["the CA renews no certificates"]);
+    assert_eq!(enlist(&node, &["status"]).code, 69);
+}
+
+#[test]
 fn a_server_before_8_1_is_named_by_its_refusal() {
     let node = due(CaPolicy { renewal_rule: false, ..CaPolicy::default() });
     keeps(&node, &["does not let this node renew", "auth.conf", "Forbidden request"]);

@@ -24,6 +24,10 @@ pub struct FaultNote {
     /// Whether a renewal or a change of settings has ended with it. A repair does not correct that.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_of_renewal: bool,
+    /// Whether that renewal was asked for by hand and was not due. It says nothing about the health of the
+    /// membership.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub was_not_due: bool,
 }
 
 impl FaultNote {
@@ -48,6 +52,7 @@ impl FaultNote {
             is_final,
             retry_after: fault.retry_after.map(|wait| wait.as_secs()),
             is_of_renewal: false,
+            was_not_due: false,
         }
     }
 }
