@@ -286,6 +286,10 @@ fn an_activation_that_nobody_used_is_said_once_its_code_has_expired() {
     let said = off_ec2(&node, &["status"]);
     assert_eq!(said.code, 65, "{}", said.stdout);
     assert!(said.stdout.contains("nobody has used the activation"), "{}", said.stdout);
+    // A longer lifetime in the settings is for the next activation.
+    let longer = "[ssm]\niam_role = \"r\"\nhand_over = \"file\"\nexpires_in = \"30d\"\n";
+    node.settings(longer);
+    assert_eq!(off_ec2(&node, &["status"]).code, 65);
     node.write(
         "var/lib/amazon/ssm/Vault/Store/RegistrationKey",
         "{\"instanceID\":\"mi-0123456789abcdef0\"}",

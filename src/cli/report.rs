@@ -185,7 +185,11 @@ async fn activation(
     record: &Record,
 ) -> Result<(Option<Problem>, Option<String>), Fault> {
     let Ok((target, settings)) = known.target() else { return Ok((None, None)) };
-    let until = record.current_grant().and_then(|g| target.usable_until(g, record.current_since()));
+    // The activation was made with the settings of the record, whatever they are now.
+    let joined = memberships::recall(root, known.id, record);
+    let of_record = joined.as_deref().and_then(|settings| settings.target(known.id));
+    let by = of_record.as_ref().unwrap_or(&target);
+    let until = record.current_grant().and_then(|g| by.usable_until(g, record.current_since()));
     let Some(until) = until else { return Ok((None, None)) };
     let engine = settings.engines.get(target.engine());
     let observed = engines::observe(root, engine.wanted(&EngineRecord::default())).await?;

@@ -174,7 +174,8 @@ pub fn is_membership(record: &Record) -> bool {
 }
 
 /// The settings that a membership was made with.
-fn recall(root: &Root, id: &'static str, record: &Record) -> Option<Rc<InForce>> {
+#[must_use]
+pub fn recall(root: &Root, id: &'static str, record: &Record) -> Option<Rc<InForce>> {
     if record.settings.is_empty() {
         return None;
     }
