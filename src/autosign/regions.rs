@@ -87,16 +87,22 @@ pub fn any_is(pattern: &Pattern) -> bool {
     all().any(|region| allows(pattern, region))
 }
 
+/// The partitions beside `aws`, by how the names of their regions begin (the AWS SDK's partitions.json).
+const PARTITIONS: [(&str, &str); 7] = [
+    ("cn-", "aws-cn"),
+    ("us-gov-", "aws-us-gov"),
+    ("us-iso-", "aws-iso"),
+    ("us-isob-", "aws-iso-b"),
+    ("eu-isoe-", "aws-iso-e"),
+    ("us-isof-", "aws-iso-f"),
+    ("eusc-", "aws-eusc"),
+];
+
 /// The partition of a region, or of a pattern of regions, as ARNs name it.
 #[must_use]
 pub fn partition_of(region: &str) -> &'static str {
-    if region.starts_with("cn-") {
-        "aws-cn"
-    } else if region.starts_with("us-gov-") {
-        "aws-us-gov"
-    } else {
-        "aws"
-    }
+    let other = PARTITIONS.iter().find(|(begin, _)| region.starts_with(begin));
+    other.map_or("aws", |(_, partition)| partition)
 }
 
 #[cfg(test)]
@@ -118,5 +124,7 @@ mod tests {
         }
         assert_eq!(partition_of("cn-north-1"), "aws-cn");
         assert_eq!(partition_of("eu-central-1"), "aws");
+        assert_eq!(partition_of("eusc-de-east-1"), "aws-eusc");
+        assert_eq!(partition_of("us-isob-east-1"), "aws-iso-b");
     }
 }

@@ -37,7 +37,7 @@ use crate::config::fragments::{self, Unreadable};
 use crate::config::{ConfigError, Input, Settings};
 use crate::driver::milestones;
 use crate::fault::{Fault, Kind};
-use crate::host::{Root, core_dumps, files, variables};
+use crate::host::{Root, core_dumps, file_limit, files, variables};
 
 pub use printer::error as print_error;
 
@@ -318,13 +318,13 @@ fn because(error: &std::io::Error) -> String {
 
 /// A runtime with one thread: almost all the time goes into waiting.
 fn runtime() -> Result<tokio::runtime::Runtime, Fault> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
-        Fault::new(
-            Kind::Host,
-            "the runtime could not be started",
-            "tokio",
-            "check the limits on open files and processes: `ulimit -n -u`",
-        )
-        .because(&error)
-    })
+    let built = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = built.map_err(|error| {
+        let todo = "check the limits on open files and processes: `ulimit -n -u`";
+        Fault::new(Kind::Host, "the runtime could not be started", "tokio", todo).because(&error)
+    })?;
+    let entered = runtime.enter();
+    file_limit::make_it_an_error();
+    drop(entered);
+    Ok(runtime)
 }

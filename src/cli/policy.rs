@@ -4,6 +4,8 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{Global, printer};
+use crate::autosign::regions::partition_of;
+use crate::daemon::InForce;
 use crate::fault::Fault;
 use crate::secret::SecretSource;
 use crate::targets::Permissions;
@@ -17,17 +19,21 @@ pub struct Options {}
 /// A statement for joining, one for reconciling after a lost reply, and one for leaving.
 pub fn run(global: &Global, _: &Options) -> Result<u8, Fault> {
     let root = global.root()?;
-    let targets = global.settings(&root)?.targets();
+    let settings = InForce::from(global.settings(&root)?);
+    // The environment of whoever prints the policy may be another one, or need a person.
+    let known = settings.access().ok().and_then(|access| access.environment.region.clone());
+    let partition =
+        settings.aws.region.clone().or(known).map_or("aws", |region| partition_of(&region));
     let mut all: Vec<Value> = Vec::new();
-    for target in &targets {
-        all.extend(statements(target.id(), &target.permissions()));
-        all.extend(parameters(target.id(), &target.secrets()));
+    for target in settings.targets() {
+        all.extend(statements(target.id(), &target.permissions(), partition));
+        all.extend(parameters(target.id(), &target.secrets(), partition));
     }
     printer::json(&json!({ "Version": "2012-10-17", "Statement": all }))?;
     Ok(0)
 }
 
-fn statements(id: &str, actions: &Permissions) -> Vec<Value> {
+fn statements(id: &str, actions: &Permissions, partition: &str) -> Vec<Value> {
     let target = sid(id);
     let purposes =
         [("Join", actions.join), ("Reconcile", actions.reconcile), ("Leave", actions.leave)];
@@ -38,7 +44,7 @@ fn statements(id: &str, actions: &Permissions) -> Vec<Value> {
             "Sid": format!("{target}PassRole"),
             "Effect": "Allow",
             "Action": ["iam:PassRole"],
-            "Resource": format!("arn:aws:iam::*:role/{role}"),
+            "Resource": format!("arn:{partition}:iam::*:role/{role}"),
             "Condition": { "StringEquals": { "iam:PassedToService": "ssm.amazonaws.com" } },
         })
     });
@@ -47,9 +53,9 @@ fn statements(id: &str, actions: &Permissions) -> Vec<Value> {
 
 /// Reading the secrets that are parameters, and decrypting them. The second is needed only with a key of
 /// one's own: everybody in the account may use AWS's own key.
-fn parameters(id: &str, secrets: &[&SecretSource]) -> Vec<Value> {
+fn parameters(id: &str, secrets: &[&SecretSource], partition: &str) -> Vec<Value> {
     let arns = secrets.iter().filter_map(|source| match source {
-        SecretSource::Parameter(name) => Some(arn(name)),
+        SecretSource::Parameter(name) => Some(arn(name, partition)),
         _ => None,
     });
     let arns: Vec<String> = arns.collect();
@@ -59,7 +65,8 @@ fn parameters(id: &str, secrets: &[&SecretSource]) -> Vec<Value> {
     let target = sid(id);
     let condition = json!({
         "kms:EncryptionContext:PARAMETER_ARN": arns,
-        "kms:ViaService": "ssm.*.amazonaws.com",
+        // Other partitions have other domains.
+        "kms:ViaService": if partition == "aws" { "ssm.*.amazonaws.com" } else { "ssm.*" },
     });
     vec![
         json!({
@@ -79,14 +86,14 @@ fn parameters(id: &str, secrets: &[&SecretSource]) -> Vec<Value> {
 }
 
 /// The ARN of a parameter, without a version or label.
-fn arn(name: &str) -> String {
+fn arn(name: &str, partition: &str) -> String {
     let is_arn = name.starts_with("arn:");
     let parts: Vec<&str> = name.split(':').take(if is_arn { 6 } else { 1 }).collect();
     let name = parts.join(":");
     if is_arn {
         name
     } else {
-        format!("arn:aws:ssm:*:*:parameter/{}", name.trim_start_matches('/'))
+        format!("arn:{partition}:ssm:*:*:parameter/{}", name.trim_start_matches('/'))
     }
 }
 
@@ -98,4 +105,29 @@ fn sid(id: &str) -> String {
 fn capitalized(word: &str) -> String {
     let mut letters = word.chars();
     letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Permissions, SecretSource, parameters, statements};
+
+    #[test]
+    fn arns_are_of_the_partition() {
+        let source = SecretSource::Parameter("/enlist/x".to_owned());
+        for (partition, via) in [("aws", "ssm.*.amazonaws.com"), ("aws-cn", "ssm.*")] {
+            let passing = Permissions { passes_role: Some("r".to_owned()), ..Permissions::none() };
+            let shown = format!(
+                "{:?}{:?}",
+                statements("ssm", &passing, partition),
+                parameters("ssm", &[&source], partition)
+            );
+            for word in [
+                format!("arn:{partition}:iam::*:role/r"),
+                format!("arn:{partition}:ssm:*:*:parameter/enlist/x"),
+                format!("\"{via}\""),
+            ] {
+                assert!(shown.contains(&word), "{word}: {shown}");
+            }
+        }
+    }
 }

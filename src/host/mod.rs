@@ -10,6 +10,7 @@ pub mod core_dumps;
 pub mod disk;
 pub mod engines;
 pub mod facts;
+pub mod file_limit;
 pub mod files;
 mod held_unit;
 mod host_name;

@@ -128,6 +128,28 @@ fn a_leave_that_can_remove_no_file_lets_the_agent_run() {
     }
 }
 
+/// A limit on the size of files (`ulimit -f`) is a write error. Its signal does not end the program.
+#[test]
+fn a_limit_on_the_size_of_files_is_a_write_error() {
+    for blocks in ["0", "1"] {
+        let node = Node::new();
+        let inner = node.command(&["join"]);
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", &format!("ulimit -f {blocks}; exec \"$@\""), "sh"]);
+        command.arg(inner.get_program()).args(inner.get_args());
+        for (name, value) in inner.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        expect(&crate::run(&mut command), 74, &["File too large", "to do: "]);
+        let half: Vec<_> = node.files().into_iter().filter(|file| file.contains(".tmp")).collect();
+        assert!(half.is_empty(), "{half:?}");
+        node.join();
+    }
+}
+
 #[test]
 fn puppets_lock_is_respected_while_its_holder_lives() {
     let node = Node::new();
