@@ -56,6 +56,8 @@ const MALFORMED: &[(&str, &str, &str)] = &[
     ("AWS_REGION", "eu-central-1a", "its region is eu-central-1"),
     ("AWS_REGION", "us-west-2-lax-1a", "its region is us-west-2"),
     ("AWS_REGION", "euc1-az2", "id of an availability zone"),
+    ("AWS_REGION", "fips-us-east-1", "the region is us-east-1"),
+    ("AWS_REGION", "us-east-1\r", "Windows line ends"),
     ("AWS_REGION", "eu-central-1\n", "lower-case letters"),
     ("AWS_REGION", "EU-CENTRAL-1", "lower-case letters"),
     ("AWS_REGION", "evil.example/#", "lower-case letters"),

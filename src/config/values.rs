@@ -17,8 +17,8 @@ pub fn from_text(key: &Setting, text: &str, origin: &Origin) -> Result<Value, Co
         return Err(ConfigError::Invalid {
             origin: origin.clone(),
             key: key.to_string(),
-            found: "a text of several lines".to_owned(),
-            allowed: "one line (look for a quote that is not closed)".to_owned(),
+            found: "a text with line ends or control characters".to_owned(),
+            allowed: "one line (look for a quote that is not closed, or for Windows line ends in the file that sets it)".to_owned(),
         });
     }
     if has_variable(text) {

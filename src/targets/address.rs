@@ -17,6 +17,10 @@ pub enum RegionError {
     Zone(String),
     #[error("it is the id of an availability zone, not a region such as eu-central-1")]
     ZoneId,
+    #[error("it is the name of an endpoint; the region is {0}, with AWS_USE_FIPS_ENDPOINT=true")]
+    Fips(String),
+    #[error("it stands for all regions, and a single one is needed, such as eu-central-1")]
+    Global,
     #[error("a region is 1 to 63 lower-case letters, digits and -, such as eu-central-1")]
     Form,
 }
@@ -31,6 +35,13 @@ pub fn region(text: &str) -> Result<(), RegionError> {
     let is_label = !text.starts_with('-') && !text.ends_with('-');
     if !(1..=LONGEST_REGION).contains(&text.len()) || !text.chars().all(plain) || !is_label {
         return Err(RegionError::Form);
+    }
+    // Names that older SDKs and other services take in place of a region.
+    if let Some(of) = text.strip_prefix("fips-").or_else(|| text.strip_suffix("-fips")) {
+        return Err(RegionError::Fips(of.to_owned()));
+    }
+    if text.starts_with("aws-") && text.ends_with("-global") {
+        return Err(RegionError::Global);
     }
     let parts: Vec<&str> = text.split('-').collect();
     if let [id, zone] = parts.as_slice()
@@ -289,6 +300,10 @@ mod tests {
         ] {
             assert_eq!(region(name), Ok(()), "{name}");
         }
+        for name in ["fips-us-east-1", "us-east-1-fips"] {
+            assert_eq!(region(name), Err(RegionError::Fips("us-east-1".to_owned())), "{name}");
+        }
+        assert_eq!(region("aws-global"), Err(RegionError::Global));
         for (zone, of) in [
             ("eu-central-1a", "eu-central-1"),
             ("us-gov-west-1b", "us-gov-west-1"),
