@@ -27,6 +27,8 @@ pub struct DefaultRoute {
 pub enum Link {
     /// An interface to the outside: a card, a bond, a VLAN.
     Plain,
+    /// Likewise, and switched off or without a carrier. Its addresses count last, unless the default route uses it.
+    Down,
     /// A bridge, or one end of a virtual cable. Its addresses count only where the default route uses
     /// it: br0 of a KVM host, or the interface of a container. Those that container engines make never do.
     Inner,
@@ -45,7 +47,7 @@ pub enum Scope {
 }
 
 /// Chooses the private and the public IPv4 address. Order of the interfaces: plain ones with a default
-/// route, by its metric; inner ones with a default route; plain ones without. Order of the addresses
+/// route, by its metric; inner ones with a default route; plain ones without; those that are down. Order of the addresses
 /// of an interface: the kernel's own choice (`preferred`), then those in the gateway's network.
 #[must_use]
 pub fn choose(
@@ -65,9 +67,10 @@ pub fn choose(
             continue;
         }
         let (rank, metric) = match (link(&known.interface), route) {
-            (Link::Plain, Some(route)) => (0, route.metric),
+            (Link::Plain | Link::Down, Some(route)) => (0, route.metric),
             (Link::Inner, Some(route)) => (1, route.metric),
             (Link::Plain, None) => (2, 0),
+            (Link::Down, None) => (3, 0),
             (Link::Inner, None) | (Link::Tunnel, _) => continue,
         };
         let gateway = route.and_then(|route| route.gateway);

@@ -76,7 +76,10 @@ fn link(read: impl Fn(&str) -> Option<String>, interface: &str) -> Link {
         Some("768" | "769" | "776" | "778" | "823") => Link::Tunnel,
         Some("512") => Link::Inner,
         _ if kind == Some("bridge") || read("bridge/bridge_id").is_some() => Link::Inner,
-        _ => link_by_name(interface),
+        _ => match (link_by_name(interface), read("operstate").as_deref().map(str::trim)) {
+            (Link::Plain, Some("down" | "lowerlayerdown" | "notpresent")) => Link::Down,
+            (link, _) => link,
+        },
     }
 }
 
@@ -94,6 +97,8 @@ mod tests {
         assert_eq!(link(read("uevent", "DEVTYPE=bridge\n"), "x0"), Link::Inner);
         assert_eq!(link(read("type", "778\n"), "x0"), Link::Tunnel);
         assert_eq!(link(read("type", "512\n"), "x0"), Link::Inner);
+        assert_eq!(link(read("operstate", "down\n"), "x0"), Link::Down);
+        assert_eq!(link(read("operstate", "up\n"), "x0"), Link::Plain);
         assert_eq!(link(|_| None, "../x0"), Link::Tunnel, "it would be another path");
     }
 }
