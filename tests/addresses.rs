@@ -61,6 +61,9 @@ fn bridge(name: &str, address: &str) -> String {
     )
 }
 
+/// A card without a cable.
+const NO_CARRIER: &str = "ip link add eno1 type veth peer name far-eno1; ip addr add 10.0.0.5/24 dev eno1; ip link set eno1 up\n";
+
 fn addresses(node: &Node, lines: &str) -> (Value, Value) {
     let run = in_network(node, lines, "exec $ENLIST facts --json --root $ROOT");
     assert_eq!(run.code, 0, "{}", run.stderr);
@@ -84,14 +87,7 @@ fn the_address_is_the_one_of_the_interface_with_the_default_route() {
         (format!("{docker}{own}{}", out("eno7", "192.168.7.1")), Some("192.168.7.5"), None),
         (format!("{docker}{own}"), Some("192.168.7.5"), None),
         (docker.clone(), None, None),
-        // Its cable is not plugged in.
-        (
-            format!(
-                "{own}ip link add eno1 type veth peer name far-eno1; ip addr add 10.0.0.5/24 dev eno1; ip link set eno1 up\n"
-            ),
-            Some("192.168.7.5"),
-            None,
-        ),
+        (format!("{own}{NO_CARRIER}"), Some("192.168.7.5"), None),
         (format!("{other}{own}{}", out("eno7", "192.168.7.1")), Some("192.168.7.5"), None),
         // A KVM host, whose interface is a port of the bridge.
         (

@@ -101,6 +101,7 @@ fn a_line_that_puppet_cannot_read_is_named_before_any_request() {
         ("[main]\nserver\n", 2),
         ("[main]\nvardir = /x {mode = rw}\n", 2),
         ("[main]\nssldir = $certdir\n", 2),
+        ("[main]\n[agent]\ncertificate_revocation = sometimes\n", 3),
         ("[main]\nvardir = /x\n[agent]\ncertdir = ${hostcert}/x\n", 4),
     ] {
         let node = Node::new();
@@ -268,19 +269,26 @@ fn a_join_that_fails_takes_back_its_hold() {
 
 #[test]
 fn after_an_interrupted_installation_the_hold_stays_and_is_reported() {
-    let node = Node::new();
-    let mut holder = Command::new("sh").args(["-c", "sleep 60; : puppet agent"]).spawn().unwrap();
-    node.write("etc/puppetlabs/puppet/ssl/ssl.lock", &holder.id().to_string());
-    let run = node.enlist(&["join"]);
-    holder.kill().unwrap();
-    holder.wait().unwrap();
-    assert_eq!(run.code, 74, "{}", run.stderr);
-    assert!(run.stderr.contains("the engine is kept from running"), "{}", run.stderr);
-    assert!(node.path(LOCK).exists());
-    expect(&node, &["status"], 74, &["held by", "agent_disabled.lock", "the agent does not run"]);
-    node.join();
-    assert!(!node.path(LOCK).exists());
-    assert!(!node.enlist(&["status"]).stdout.contains("held by"));
+    let elsewhere = "var/lib/held.lock";
+    for lock in [LOCK, elsewhere] {
+        let node = Node::new();
+        let mut holder =
+            Command::new("sh").args(["-c", "sleep 60; : puppet agent"]).spawn().unwrap();
+        node.write("etc/puppetlabs/puppet/ssl/ssl.lock", &holder.id().to_string());
+        if lock == elsewhere {
+            node.write(CONF, "[agent]\nagent_disabled_lockfile = /var/lib/held.lock\n");
+        }
+        let run = node.enlist(&["join"]);
+        holder.kill().unwrap();
+        holder.wait().unwrap();
+        assert_eq!(run.code, 74, "{}", run.stderr);
+        assert!(run.stderr.contains("the engine is kept from running"), "{}", run.stderr);
+        assert!(node.path(lock).exists());
+        expect(&node, &["status"], 74, &["held by", lock, "the agent does not run"]);
+        node.join();
+        assert!(!node.path(lock).exists());
+        assert!(!node.enlist(&["status"]).stdout.contains("held by"));
+    }
 }
 
 #[test]

@@ -52,6 +52,12 @@ impl Revocation {
         }
     }
 
+    /// Whether Puppet takes this value of the setting.
+    #[must_use]
+    pub fn is_setting(value: &str) -> bool {
+        ["true", "chain", "leaf", "false"].contains(&value)
+    }
+
     fn depth(self) -> RevocationCheckDepth {
         match self {
             Self::Chain => RevocationCheckDepth::Chain,

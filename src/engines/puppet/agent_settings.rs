@@ -217,6 +217,7 @@ impl Expected {
                     .next()
             });
             complaint.contains(&format!("'{name}'"))
+                || complaint.contains(&format!("{} value", name.replace('_', " ")))
                 || variable
                     .flatten()
                     .is_some_and(|variable| complaint.contains(&format!("${variable}")))
@@ -253,7 +254,7 @@ pub fn arguments(options: &[ServiceOption], no_code: &str) -> Vec<String> {
     all
 }
 
-const ASKED: [&str; 21] = [
+const ASKED: [&str; 22] = [
     "server",
     "serverport",
     "masterport",
@@ -275,6 +276,8 @@ const ASKED: [&str; 21] = [
     "agent_disabled_lockfile",
     "csr_attributes",
     "trusted_oid_mapping_file",
+    // Not compared: Puppet refuses other values than its own.
+    "certificate_revocation",
 ];
 
 /// Whether a setting is compared, or a compared one derives from it.

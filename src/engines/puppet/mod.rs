@@ -95,6 +95,9 @@ pub struct PuppetSite {
     /// Puppet's program, where the settings give it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program: Option<String>,
+    /// The file that disables the agent, where it is not `agent_disabled.lock` in the statedir.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<String>,
     /// The path of `csr_attributes.yaml`, where it is not in the confdir.
     #[serde(skip)]
     pub csr_attributes_path: Option<String>,
@@ -350,7 +353,7 @@ pub fn key_place(site: &PuppetSite, name: &str) -> Place {
 /// The file that holds the agent, and the content by which enlist knows its own.
 #[must_use]
 pub fn held_by(site: &PuppetSite) -> (String, &'static str) {
-    (format!("{}/agent_disabled.lock", site.statedir), HELD)
+    (site.lock.clone().unwrap_or_else(|| format!("{}/agent_disabled.lock", site.statedir)), HELD)
 }
 
 /// Lets the agent run again as it did before.

@@ -133,12 +133,11 @@ impl Rule {
     /// `Config`: the name, where it is set, and what is wrong.
     pub fn accept(self, name: &str, on: &str, text: &str) -> Result<(), Fault> {
         self.check(text).map_err(|reason| {
-            let reason = match text.ends_with('\r') {
-                true => {
-                    "it ends with a carriage return: the file that sets it has Windows line ends"
-                        .to_owned()
-                }
-                false => reason,
+            let reason = if text.ends_with('\r') {
+                "it ends with a carriage return: the file that sets it has Windows line ends"
+                    .to_owned()
+            } else {
+                reason
             };
             let what = if self.is_secret() {
                 format!("{name} can't be used: {reason}")

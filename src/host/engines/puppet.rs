@@ -32,6 +32,9 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// The largest `csr_attributes.yaml` or file of OID names that is read.
 const LARGEST_YAML: u64 = 64 * 1024;
 
+/// How the path of the lock ends that disables the agent, unless it is configured.
+const LOCK: &str = "/agent_disabled.lock";
+
 /// A directory that can't exist, so that nothing can be found in it.
 const NO_CODE: &str = "/dev/null/none";
 
@@ -82,6 +85,12 @@ pub async fn site(root: &Root, wanted: Option<PuppetWanted>) -> Result<Option<Pu
             .filter(|value| value.starts_with('/'))
             .unwrap_or_else(|| format!("{}/{default}", site.confdir))
     };
+    // Puppet has not been asked about its lock, or has said where it is.
+    if site.lock.is_none() {
+        let lock = reading::value_of(&conf, "agent_disabled_lockfile").map(|(_, value)| value);
+        let lock = lock.map(|lock| lock.replace("$statedir", &site.statedir));
+        site.lock = lock.filter(|lock| lock.starts_with('/') && !lock.ends_with(LOCK));
+    }
     let revocation = reading::value_of(&conf, "certificate_revocation");
     site.revocation =
         revocation.map_or_else(Revocation::default, |(_, value)| Revocation::of_setting(&value));
@@ -317,8 +326,16 @@ fn unreadable(expected: &Expected, text: &str) -> Option<String> {
     }
     let ours = expected.settings();
     let ours: Vec<&str> = ours.iter().map(|(name, _)| *name).collect();
-    let (line, why) = variables::endless(text, &ours)?;
-    Some(format!("{conf}, line {line}: {why}"))
+    if let Some((line, why)) = variables::endless(text, &ours) {
+        return Some(format!("{conf}, line {line}: {why}"));
+    }
+    let (line, value) = reading::value_of(text, "certificate_revocation")?;
+    let is_refused = !value.contains('$') && !Revocation::is_setting(&value);
+    is_refused.then(|| {
+        format!(
+            "{conf}, line {line}: certificate_revocation = {value}: Puppet takes true, chain, leaf or false"
+        )
+    })
 }
 
 /// Puppet's program, where it is on the running system and may be run.
@@ -351,8 +368,7 @@ async fn printed_site(root: &Root, configured: Option<&str>) -> Option<PuppetSit
         |name: &str| printed.values.get(name).filter(|value| value.starts_with('/')).cloned();
     // The lock file may be configured to be outside of the statedir.
     let lock = value("agent_disabled_lockfile");
-    let beside_lock =
-        lock.and_then(|lock| lock.strip_suffix("/agent_disabled.lock").map(str::to_owned));
+    let beside_lock = lock.as_ref().and_then(|lock| lock.strip_suffix(LOCK).map(str::to_owned));
     if let (Some(complaint), true) = (&printed.complaint, printed.values.is_empty()) {
         return Some(PuppetSite { complaint: Some(complaint.clone()), ..packaged(root) });
     }
@@ -361,6 +377,7 @@ async fn printed_site(root: &Root, configured: Option<&str>) -> Option<PuppetSit
         ssldir: value("ssldir")?,
         statedir: beside_lock.or_else(|| value("statedir"))?,
         said_by: "puppet config print".to_owned(),
+        lock: lock.filter(|lock| !lock.ends_with(LOCK)),
         csr_attributes_path: value("csr_attributes"),
         ..PuppetSite::default()
     })
