@@ -11,7 +11,7 @@ use crate::pki::oid;
 use crate::text;
 
 /// Shown in the place of a secret.
-const HIDDEN: &str = "(secret)";
+pub(in crate::config) const HIDDEN: &str = "(secret)";
 
 /// The names of what a secret can be read from.
 const SOURCES: [&str; 3] = ["file", "credential", "ssm_parameter"];

@@ -29,8 +29,12 @@ fn a_password_is_sent_and_left_nowhere() {
     let node = node(Autosign::Challenge(PASSWORD.to_owned()), &[]);
     node.write("psk", &format!("{PASSWORD}\n"));
     node.write("empty", "\n");
+    let plain = format!("\"{PASSWORD}\"");
     for (source, word) in [
-        ("\"plain\"", "puppet-server.challenge_password"),
+        (plain.as_str(), "puppet-server.challenge_password"),
+        (&*format!("{{ value = {plain} }}"), "not the secret itself"),
+        (&*format!("{{ file = {plain} }}"), "{ file = (secret) }"),
+        (&*format!("{{ {plain} = \"file\" }}"), "{ (secret) = (secret) }"),
         ("{ files = \"/psk\" }", "{ file ="),
         ("{ ssm_parameter = \"a b\" }", "{ ssm_parameter ="),
         ("{ file = \"/none\" }", "/none"),
@@ -38,7 +42,9 @@ fn a_password_is_sent_and_left_nowhere() {
         ("{ credential = \"psk\" }", "LoadCredential="),
     ] {
         with(&node, source);
-        expect(&enlist(&node, &["join"]), 78, &[word]);
+        let run = enlist(&node, &["join"]);
+        expect(&run, 78, &[word]);
+        assert!(!run.stderr.contains(PASSWORD), "{}", run.stderr);
     }
     assert_eq!(node.asked("PutCertificateRequest"), 0);
     with(&node, "{ file = \"/psk\" }");
