@@ -61,6 +61,9 @@ fn bridge(name: &str, address: &str) -> String {
     )
 }
 
+const TUNNEL: &str =
+    "ip tuntap add vpn7 mode tun; ip addr add 10.0.0.1/24 dev vpn7; ip link set vpn7 up\n";
+
 /// A card without a cable.
 const NO_CARRIER: &str = "ip link add eno1 type veth peer name far-eno1; ip addr add 10.0.0.5/24 dev eno1; ip link set eno1 up\n";
 
@@ -81,8 +84,6 @@ fn the_address_is_the_one_of_the_interface_with_the_default_route() {
     let other = interface("ens1", "10.5.5.5/24");
     let out =
         |name: &str, gateway: &str| format!("ip route add default via {gateway} dev {name}\n");
-    let tunnel =
-        "ip tuntap add vpn7 mode tun; ip addr add 10.0.0.1/24 dev vpn7; ip link set vpn7 up\n";
     let cases = [
         (format!("{docker}{own}{}", out("eno7", "192.168.7.1")), Some("192.168.7.5"), None),
         (format!("{docker}{own}"), Some("192.168.7.5"), None),
@@ -101,7 +102,7 @@ fn the_address_is_the_one_of_the_interface_with_the_default_route() {
             None,
         ),
         (
-            format!("{own}{tunnel}ip route add default dev vpn7 metric 5\n"),
+            format!("{own}{TUNNEL}ip route add default dev vpn7 metric 5\n"),
             Some("192.168.7.5"),
             None,
         ),
