@@ -92,6 +92,9 @@ impl Bootstrap {
         {
             return Effect::SettleHandOver;
         }
+        if self.observed_before.is_some() {
+            return Effect::GatherFacts(FactsWanted::default());
+        }
         let record = &self.journal.working;
         let is_new = record.phase == Phase::New;
         // Nothing is installed yet. The engine may have been exchanged since the last start.

@@ -58,6 +58,7 @@ impl Bootstrap {
             self.journal.end(Outcome::Failed(fault));
             return Ok(());
         }
+        let observed = self.observed_before.take().unwrap_or(observed);
         self.journal.working.bind(facts.machine());
         self.begin_maintenance(now);
         // The name can't change once the authority was asked to accept it.

@@ -91,6 +91,8 @@ pub struct Bootstrap {
     state_dir: String,
     /// What this start has gathered.
     facts: Option<(Facts, Observed)>,
+    /// What was found of the engine, while only the node's names are read again.
+    observed_before: Option<Observed>,
     /// Whether an interrupted hand-over to the engine has been settled in this start.
     hand_over_is_settled: bool,
     /// The node's name. The record gets it when the authority is first asked to accept the node.
@@ -209,6 +211,7 @@ pub fn resume(plan: Plan, record: Option<Record>, seed: u64, now: Now) -> Bootst
         // A new record counts as saved, so that an empty one is never written.
         journal: Journal::new(working.clone(), record.unwrap_or(working), schedule, None),
         facts: None,
+        observed_before: None,
         hand_over_is_settled: false,
         needs_hold: !is_renewal,
         key: Key::Unknown,
