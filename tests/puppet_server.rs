@@ -24,6 +24,8 @@ mod renewal;
 mod revoked_server;
 #[path = "puppet_server/servers.rs"]
 mod servers;
+#[path = "puppet_server/waiting.rs"]
+mod waiting;
 
 use std::fs;
 use std::io::{Read, Write};

@@ -34,6 +34,7 @@ impl Steps for Bootstrap {
         if matches!(self.journal.working.phase, Phase::Joined { .. }) {
             return Ok(Some(self.tidy_up()));
         }
+        self.doubt_lists_of_earlier_start();
         if self.authority.is_none() {
             if self.changes == Changes::Unreached {
                 return self.authority_offline();
@@ -111,7 +112,8 @@ impl Bootstrap {
         let (facts, _) = self.facts.as_ref().ok_or_else(super::not_gathered)?;
         let target = &self.plan.target;
         let former = self.journal.working.former.as_ref();
-        let question = match former.and_then(|former| former.authority.as_ref()) {
+        let known = former.and_then(|former| former.authority.as_ref());
+        let question = match known.or(self.outdated.as_ref()) {
             Some(known) => target.rediscover(facts, known, &self.answers),
             None => target.discover(facts, &self.answers),
         };
@@ -135,6 +137,8 @@ impl Bootstrap {
             self.journal.working.authority = Some(authority.clone());
         }
         self.authority = Some(authority);
+        self.authority_since = Some(now.mono);
+        self.outdated = None;
         Ok(None)
     }
 

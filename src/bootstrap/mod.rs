@@ -98,6 +98,10 @@ pub struct Bootstrap {
     /// The node's name. The record gets it when the authority is first asked to accept the node.
     name: Option<String>,
     authority: Option<Authority>,
+    /// When this start found it ([`Now::mono`]). None: an earlier start has.
+    authority_since: Option<Duration>,
+    /// The authority whose revocation lists are fetched again.
+    outdated: Option<Authority>,
     /// Whether the hold has yet to be done: check what will be written, and keep the engine from
     /// running. A renewal needs none, because the engine runs on with the former certificate.
     needs_hold: bool,
@@ -204,6 +208,8 @@ pub fn resume(plan: Plan, record: Option<Record>, seed: u64, now: Now) -> Bootst
         name: working.name.clone(),
         // In phase New the recorded authority may be out of date, so it is discovered again.
         authority: working.authority.clone().filter(|_| keeps_authority),
+        authority_since: None,
+        outdated: None,
         calls: CreatingCalls {
             is_in_doubt: working.phase == Phase::Creating,
             were_refused: working.attempts == 0 || working.was_refused,

@@ -10,9 +10,17 @@ use crate::targets::{Decision, Question, Undecided};
 /// After this time without a decision, what a person can do about it is said.
 const LONG_WAIT: Duration = Duration::from_mins(1);
 
+/// How long revocation lists are used for a new certificate after they were fetched.
+const LISTS_ARE_NEW: Duration = Duration::from_mins(1);
+
 impl Bootstrap {
     pub(super) fn wait(&mut self, now: Now, ticket: &str) -> Result<Option<Effect>, Fault> {
         let question = self.plan.target.wait(&self.node()?, ticket, &self.answers, now.unix);
+        if self.is_by_old_lists(&question, now) {
+            self.answers.clear();
+            self.outdated = self.authority.take();
+            return Ok(None);
+        }
         if let Ok(Question::AskLater(_)) = &question {
             self.wait_longer(now)?;
         }
@@ -35,6 +43,32 @@ impl Bootstrap {
                 Err(fault)
             }
         }
+    }
+
+    /// Has the revocation lists that an earlier start has fetched fetched again: the certificate that is waited
+    /// for may be in the authority's present ones.
+    pub(super) fn doubt_lists_of_earlier_start(&mut self) {
+        let is_waiting = matches!(self.journal.working.phase, Phase::Watching { .. });
+        let is_of_earlier = is_waiting && self.by_hand.is_none() && self.authority_since.is_none();
+        if is_of_earlier && self.has_lists() {
+            self.outdated = self.authority.take();
+        }
+    }
+
+    fn has_lists(&self) -> bool {
+        self.authority.as_ref().is_some_and(|known| known.crl().is_some())
+    }
+
+    /// Whether a certificate was judged by revocation lists that may be out of date. Then they are fetched
+    /// again, and the certificate after them: it may have been revoked while the request waited.
+    fn is_by_old_lists(&self, question: &Result<Question<Decision>, Fault>, now: Now) -> bool {
+        let is_judged = match question {
+            Ok(Question::Done(Decision::Granted(_))) => true,
+            Err(fault) => fault.kind == Kind::Data,
+            Ok(_) => false,
+        };
+        let age = self.authority_since.map(|since| now.mono.saturating_sub(since));
+        is_judged && self.has_lists() && age.is_none_or(|age| age >= LISTS_ARE_NEW)
     }
 
     fn wait_longer(&mut self, now: Now) -> Result<(), Fault> {

@@ -290,7 +290,15 @@ pub fn accept(
     if let Some(lists) = node.authority.crl() {
         let revocation = node.observed.revocation();
         crl::check(&checked, &ca, lists, revocation, unix).map_err(|error| match error {
-            CrlError::Revoked => unacceptable(node, certificate, who, &error),
+            CrlError::Revoked => {
+                let todo = format!(
+                    "run `puppetserver ca clean --certname {}` on the server, then `enlist join`",
+                    node.name
+                );
+                refused_with(node, who, todo)
+                    .because(&error)
+                    .with_evidence("certificate", certificate)
+            }
             error => unusable_lists(node, lists, who, &error),
         })?;
         // They may have expired since they were fetched.
@@ -333,15 +341,16 @@ fn unusable_lists(
 /// The fault where the returned certificate is not acceptable.
 #[must_use]
 pub fn refused(node: &NodeContext<'_>, who: &str) -> Fault {
-    Fault::new(
-        Kind::Data,
-        "the returned certificate was refused, and nothing was installed",
-        format!("node {}, {who}", node.name),
-        format!(
-            "compare the certificate in {}/evidence with the server's CA and with this node's key",
-            node.state_dir
-        ),
-    )
+    let todo = format!(
+        "compare the certificate in {}/evidence with the server's CA and with this node's key",
+        node.state_dir
+    );
+    refused_with(node, who, todo)
+}
+
+fn refused_with(node: &NodeContext<'_>, who: &str, todo: String) -> Fault {
+    let what = "the returned certificate was refused, and nothing was installed";
+    Fault::new(Kind::Data, what, format!("node {}, {who}", node.name), todo)
 }
 
 /// Where the private key of the node `name` is installed.
