@@ -12,8 +12,8 @@ use super::puppet::agent_settings::Expected;
 use super::puppet::reading;
 use super::{Authority, EngineRecord, Grant, Installed, Item, RequiredSettings};
 use crate::pki::authority::{self, AuthorityError};
-use crate::pki::certificate::{self, CertificateError, Expectation};
-use crate::pki::crl::{self, Revocation};
+use crate::pki::certificate::{self, Certificate, CertificateError, Expectation};
+use crate::pki::crl::{self, CrlError, Revocation};
 use crate::pki::{CaBundle, PublicKey};
 use crate::text;
 
@@ -84,6 +84,8 @@ pub enum Problem {
     Unusable(String),
     /// Something overrides the settings.
     Diverted(Vec<Diversion>),
+    /// The revocation lists have the certificate of this node, whose name this is.
+    Revoked(String),
     /// A revocation list is not valid now: what that means, and what to do before the file is removed.
     NotCurrent {
         why: String,
@@ -104,6 +106,7 @@ impl fmt::Display for Problem {
                 let places: Vec<&str> = found.iter().map(|one| one.place.as_str()).collect();
                 format!("are overridden ({})", places.join("; "))
             }
+            Self::Revoked(_) => "revokes this node's certificate".to_owned(),
             Self::NotCurrent { why, .. } => format!("is not current ({why})"),
         };
         f.write_str(&text::phrase(&said))
@@ -118,10 +121,11 @@ impl Finding {
         self.item == Item::Key && !matches!(self.problem, Problem::Loose(_))
     }
 
-    /// Whether a repair may help. Only the authority can renew its revocation lists.
+    /// Whether a repair may help. Only the authority can renew its revocation lists, and give a new certificate
+    /// in place of a revoked one.
     #[must_use]
     pub fn is_for_repair(&self) -> bool {
-        !matches!(self.problem, Problem::NotCurrent { .. })
+        !matches!(self.problem, Problem::NotCurrent { .. } | Problem::Revoked(_))
     }
 
     /// Whether something overrides the engine's settings.
@@ -332,6 +336,9 @@ fn lists_problem(
 ) -> Option<Problem> {
     let installed = known.ca.and_then(|ca| CaBundle::from_pem(ca).ok());
     let ca = installed.or_else(|| CaBundle::from_pem(member.ca()?).ok())?;
+    if is_revoked(member, &ca, lists, unix) {
+        return Some(Problem::Revoked(member.name.unwrap_or_default().to_owned()));
+    }
     let setting = known.conf.and_then(|conf| reading::value_of(conf, "certificate_revocation"));
     let revocation = setting.map(|(_, value)| Revocation::of_setting(&value)).unwrap_or_default();
     let check = |revocation| authority::check(&ca, lists, revocation, unix).err();
@@ -355,6 +362,15 @@ fn lists_problem(
     };
     let todo = "if this clock is right, renew the list on the server (Puppet Server 8.4 and later renews its own), then here";
     Some(Problem::NotCurrent { why, todo })
+}
+
+/// Whether the lists have this node's certificate. That it has expired does not hide it.
+fn is_revoked(member: &Membership<'_>, ca: &CaBundle, lists: &str, unix: i64) -> bool {
+    let Some(Grant::Certificate { pem, serial, not_after }) = member.grant else { return false };
+    let (pem, serial, not_after) = (pem.clone(), serial.clone(), *not_after);
+    let unix = unix.min(not_after.saturating_sub(1));
+    let certificate = Certificate { pem, serial, not_after };
+    crl::check(&certificate, ca, lists, Revocation::Off, unix) == Err(CrlError::Revoked)
 }
 
 /// Whether the lists of the record are not valid any more.

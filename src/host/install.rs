@@ -166,7 +166,7 @@ fn has_newer(root: &Root, at: &Place, lists: &str) -> Result<bool, Fault> {
     Ok(found.is_some_and(|found| crl::is_as_new(&found, lists)))
 }
 
-/// Whether the file has this CA with certificates that were made anew: the engine fetches them by itself.
+/// Whether the file has this CA with certificates that were made anew or added: the engine fetches them by itself.
 fn has_renewed(root: &Root, at: &Place, ca: &str) -> Result<bool, Fault> {
     let found = files::read_if_there(root, &at.path)?;
     let found = found.and_then(|found| String::from_utf8(found).ok());

@@ -152,13 +152,12 @@ impl CaBundle {
         self.certificates.iter().map(Vec::as_slice)
     }
 
-    /// Whether it is the other bundle with certificates that were made anew: it has the same keys, and each
-    /// ends as late as there, or later.
+    /// Whether it is the other bundle with certificates that were made anew or added: it has the other's keys,
+    /// and each ends as late as there, or later. So it verifies what the other does.
     #[must_use]
     pub fn is_renewal_of(&self, other: &Self) -> bool {
         let (own, others) = (self.ends(), other.ends());
-        own.len() == others.len()
-            && others.iter().all(|(key, end)| own.get(key).is_some_and(|own| own >= end))
+        others.iter().all(|(key, end)| own.get(key).is_some_and(|own| own >= end))
     }
 
     /// The end (Unix seconds) of the longest certificate of each key.

@@ -100,3 +100,26 @@ fn a_members_list_that_expires_is_a_problem_that_no_repair_corrects() {
     expect(&enlist(&node, &["repair"]), 0, &[]);
     expect(&enlist(&node, &["status"]), 0, &[]);
 }
+
+/// The agent has fetched a list that has this node's certificate.
+#[test]
+fn a_members_list_that_revokes_its_certificate_is_a_problem() {
+    let node = node(Autosign::On, &[]);
+    expect(&enlist(&node, &["join"]), 0, &[]);
+    super::admin(&node, "revoke");
+    let url = format!(
+        "https://localhost:{}/puppet-ca/v1/certificate_revocation_list/ca",
+        super::port(&node)
+    );
+    let list = node.ssl("crl.pem");
+    let mut curl = std::process::Command::new("curl");
+    curl.args(["-skf", "--noproxy", "*", "-o"]).arg(&list).arg(&url);
+    assert!(curl.status().unwrap().success());
+    let said = enlist(&node, &["status"]);
+    expect(&said, 65, &[]);
+    let clean = format!("puppetserver ca clean --certname {}", super::common::NAME);
+    let again = ["enlist leave --target puppet-server", "enlist join --target puppet-server"];
+    for part in ["the CRL revokes this node's certificate", &clean, again[0], again[1]] {
+        assert!(said.stdout.contains(part), "{part}: {said:?}");
+    }
+}

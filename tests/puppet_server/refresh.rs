@@ -42,7 +42,12 @@ fn a_ca_that_the_agent_has_fetched_anew_is_no_damage_and_is_kept() {
             certificates: directory.path().join("ca.pem"),
             key: directory.path().join("key"),
         },
-        puppet_ca: CaPolicy { autosign: Autosign::On, ..CaPolicy::default() },
+        puppet_ca: CaPolicy {
+            autosign: Autosign::On,
+            allow_auto_renewal: true,
+            auto_renewal_ttl: 6 * 365 * 86_400,
+            ..CaPolicy::default()
+        },
         puppet_listen: Some(([127, 0, 0, 1], 0).into()),
         ..Options::default()
     };
@@ -60,6 +65,20 @@ fn a_ca_that_the_agent_has_fetched_anew_is_no_damage_and_is_kept() {
     fs::remove_dir_all(node.path("var/lib/enlist")).unwrap();
     expect(&enlist(&node, &["join"]), 0, &[]);
     assert_eq!(fs::read_to_string(&installed).unwrap(), renewed);
+
+    // Nor one that the server has more by now.
+    let more = format!("{renewed}{foreign}");
+    for what in ["repair", "renew"] {
+        fs::write(&installed, &more).unwrap();
+        if what == "repair" {
+            fs::remove_file(node.certificate()).unwrap();
+        }
+        let said = enlist(&node, &[what]);
+        expect(&said, 0, &[]);
+        assert_eq!(fs::read_to_string(&installed).unwrap(), more, "{what}");
+        assert!(node.ssl("crl.pem").exists());
+        expect(&enlist(&node, &["status"]), 0, &[]);
+    }
 
     // A CA of the same name with another key verifies nothing.
     fs::write(&installed, &foreign).unwrap();
