@@ -54,6 +54,9 @@ fn the_next_server_of_a_list_is_asked() {
     let at_first: Vec<String> = first.calls().iter().map(|call| call.action.clone()).collect();
     assert_eq!(at_first, ["GetCertificateRevocationList"]);
     assert_eq!(node.asked("PutCertificateRequest"), 1);
+    // Nor does the agent show its certificate to the revoked one.
+    let conf = node.read("etc/puppetlabs/puppet/puppet.conf");
+    assert!(conf.contains("server = 127.0.0.1\n"), "{conf}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod fingerprints;
 mod opsworks_cm;
 mod opsworks_stacks;
 mod puppet_ca;
+mod puppet_ca_request;
 mod server_order;
 mod systems_manager;
 

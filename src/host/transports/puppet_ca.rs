@@ -7,6 +7,7 @@ use http_body_util::Full;
 use hyper::{Request as HttpRequest, Response};
 use zeroize::Zeroizing;
 
+use super::puppet_ca_request::http_request;
 use super::server_order::ServerOrder;
 use super::{excerpt, unsendable};
 use crate::fault::{Fault, Kind};
@@ -16,12 +17,11 @@ use crate::host::root::Root;
 use crate::host::tls::Reason;
 use crate::host::{clock, files};
 use crate::pki::CaBundle;
+use crate::pki::crl::{Lists, Revocation};
 use crate::targets::Call;
 use crate::targets::puppet_server::api::{
     Action, Answer, Document, NotRenewed, Own, Request, Trust,
 };
-
-const ROOT: &str = "/puppet-ca/v1";
 
 /// Every answer of the CA has this header: the server's version.
 const VERSION: &str = "x-puppet-version";
@@ -117,6 +117,7 @@ impl PuppetCa {
             self.exchange(whom, key.as_deref().map(String::as_str), http, place.limits()).await;
         let answer = answer.map_err(|error| place.unanswered(&error))?;
         let answer = place.read(&answer)?;
+        self.check_server(&place, &answer)?;
         if let (Trust::FirstUse, Answer::Certificate(Some(found))) = (&request.trust, &answer) {
             let sha256 = CaBundle::from_pem(&found.text).map(|ca| ca.fingerprint());
             tracing::warn!(
@@ -126,6 +127,23 @@ impl PuppetCa {
             );
         }
         Ok(answer)
+    }
+
+    /// Looks the server up in the first lists that it sends, so that the next one is asked for them where it is
+    /// revoked. What else is wrong with them is found later.
+    fn check_server(&self, place: &Place<'_>, answer: &Answer) -> Result<(), Fault> {
+        let (Trust::Ca { ca, lists: None }, Answer::RevocationLists(found), Some(kept)) =
+            (&place.request.trust, answer, &self.kept)
+        else {
+            return Ok(());
+        };
+        let lists = Lists { pem: found.text.clone(), revocation: Revocation::Off };
+        let trust = https::Trust::CaAndLists(ca, &lists);
+        let server = Server { host: place.server, port: place.request.port, trust, identity: None };
+        match kept.connection.verify(&self.clients, &server) {
+            Err(error @ HttpsError::NoTls(Reason::Revoked)) => Err(place.unanswered(&error)),
+            _ => Ok(()),
+        }
     }
 
     /// On the last request's connection, if that is of use; else on a new one.
@@ -192,47 +210,6 @@ fn read_key(root: &Root, path: &str) -> Result<Zeroizing<String>, Fault> {
         let what = "the private key of this member is missing";
         Fault::new(Kind::Host, what, root.shown(path), todo).key_lost()
     })
-}
-
-const REVOKED: &str = "{\"desired_state\":\"revoked\"}";
-
-/// The texts of refusals are translated by Accept-Language, so none is sent.
-fn http_request(
-    server: &str,
-    request: &Request,
-) -> Result<HttpRequest<Full<Bytes>>, hyper::http::Error> {
-    let (method, path, body) = match &request.action {
-        Action::GetCertificate { name } => ("GET", format!("certificate/{name}"), ""),
-        Action::GetCertificateRequest { name } => {
-            ("GET", format!("certificate_request/{name}"), "")
-        }
-        Action::PutCertificateRequest { name, csr } => {
-            ("PUT", format!("certificate_request/{name}"), csr.as_str())
-        }
-        Action::GetRevocationLists => ("GET", "certificate_revocation_list/ca".to_owned(), ""),
-        Action::PostCertificateRenewal { .. } => ("POST", "certificate_renewal".to_owned(), ""),
-        Action::RevokeCertificate { name, .. } => {
-            ("PUT", format!("certificate_status/{name}"), REVOKED)
-        }
-        Action::DeleteCertificate { name, .. } => {
-            ("DELETE", format!("certificate_status/{name}"), "")
-        }
-    };
-    // A server that has nothing of an accepted kind answers with 406, and does nothing.
-    let is_status = matches!(
-        request.action,
-        Action::RevokeCertificate { .. } | Action::DeleteCertificate { .. }
-    );
-    let accepted = if is_status { "application/json" } else { "text/plain" };
-    let content = if body == REVOKED { "application/json" } else { "text/plain" };
-    let builder = HttpRequest::builder()
-        .method(method)
-        .uri(format!("{ROOT}/{path}"))
-        .header("host", https::place(server, request.port))
-        .header("accept", accepted)
-        .header("user-agent", https::USER_AGENT);
-    let builder = if body.is_empty() { builder } else { builder.header("content-type", content) };
-    builder.body(Full::new(Bytes::from(body.to_owned())))
 }
 
 /// What was asked, and where.
