@@ -44,8 +44,9 @@ const NO_REASON: &str = "look into the server's log: it gave no reason";
 pub fn fault(reason: &str, name: &str, authority: &str) -> Fault {
     let named = |todo: &str| todo.replace("NAME", name);
     let caused = |fault: Fault| if reason.is_empty() { fault } else { fault.cause(reason) };
-    // A server in another language words it otherwise. Then the CA is asked what it has, too.
-    if (reason.contains(TAKEN) && !reason.contains(REVOKED)) || !reason.is_ascii() {
+    // Where a server words it in another language, the status decides: both looks before the request found nothing.
+    // The next join looks again.
+    if reason.contains(TAKEN) && !reason.contains(REVOKED) {
         let what = "the CA has refused the request, and may have one of this name already";
         let todo = "if it lasts, run `puppetserver ca clean --certname NAME` on the server, then `enlist join`";
         let fault = caused(Fault::new(Kind::Transient, what, authority, named(todo)));
@@ -94,12 +95,12 @@ mod tests {
     }
 
     #[test]
-    fn a_text_in_another_language_leads_to_a_look() {
-        let reason = "n にはすでに署名された証明書があります";
+    fn a_text_in_another_language_is_final_and_is_shown() {
+        let reason = "証明書要求が拒否されました";
         let fault = fault(reason, "n", "the server");
-        assert!(fault.is_retried() && fault.may_have_happened);
+        assert!(!fault.is_retried() && !fault.may_have_happened);
         assert_eq!(
-            (fault.causes.as_slice(), fault.final_kind()),
+            (fault.causes.as_slice(), fault.kind),
             (&[reason.to_owned()][..], Kind::Rejected)
         );
     }
