@@ -53,7 +53,7 @@ impl Bootstrap {
         let is_early =
             record.phase == Phase::New && !record.is_member() && self.authority.is_none();
         if is_early && self.facts.as_ref().is_some_and(|(facts, _)| facts.ec2.is_none()) {
-            // The engine is not asked again: `puppet config print` takes a second.
+            // The engine is not asked again: its program may take a second to answer.
             self.observed_before = self.facts.take().map(|(_, observed)| observed);
         }
     }
