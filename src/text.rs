@@ -32,6 +32,17 @@ pub fn phrase(text: &str) -> String {
     }
 }
 
+/// The text as one word of a command line, in quotes if a shell would take it for anything else.
+#[must_use]
+pub fn shell_word(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%,=".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
 /// As [`line()`], but line feeds and tabs stay.
 #[must_use]
 pub fn lines(text: &str) -> String {
@@ -103,6 +114,19 @@ fn is_invisible(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{LONGEST, json, line, lines, phrase};
+
+    #[test]
+    fn a_word_is_quoted_if_needed() {
+        for (word, quoted) in [
+            ("/etc/enlist/a-b_c.d", "/etc/enlist/a-b_c.d"),
+            ("/a b", "'/a b'"),
+            ("/a;rm", "'/a;rm'"),
+            ("/it's", "'/it'\\''s'"),
+            ("", "''"),
+        ] {
+            assert_eq!(super::shell_word(word), quoted);
+        }
+    }
 
     #[test]
     fn control_characters_become_blanks() {

@@ -40,7 +40,7 @@ pub fn error(fault: &Fault) {
 pub fn remember(config: Option<&Path>, root: &Path) {
     let option = |name: &str, path: &Path| {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        format!(" --{name} {}", quoted(&path.to_string_lossy()))
+        format!(" --{name} {}", text::shell_word(&path.to_string_lossy()))
     };
     let root = (root != Path::new("/")).then(|| option("root", root));
     let config = config.map(|path| option("config", path));
@@ -81,16 +81,6 @@ fn with_options(line: &str, given: &str) -> String {
     let is_ours = line.starts_with("enlist ") && !line.starts_with("enlist autosign");
     let has_them = given.is_empty() || line.ends_with(given);
     if is_ours && !has_them { format!("{line}{given}") } else { line.to_owned() }
-}
-
-/// The text as one word of a shell.
-fn quoted(text: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || "/._-+:@,=".contains(c);
-    if text.chars().all(is_plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', "'\\''"))
-    }
 }
 
 /// Writes a line for people to stderr.
@@ -144,7 +134,7 @@ fn one_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{quoted, with_options};
+    use super::with_options;
 
     #[test]
     fn each_command_of_a_line_gets_the_options() {
@@ -162,6 +152,5 @@ mod tests {
             assert_eq!(with_options(wanted, given), wanted, "once");
             assert_eq!(with_options(line, ""), line);
         }
-        assert_eq!(quoted("/r 1"), "'/r 1'");
     }
 }

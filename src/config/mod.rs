@@ -13,6 +13,7 @@ pub use input::{Input, Origin, Value};
 pub use settings::Settings;
 
 use crate::fault::{Fault, Kind};
+use crate::text;
 
 /// Why the settings can't be used. Each becomes a fault of kind `Config`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -83,12 +84,17 @@ impl ConfigError {
             }
             Self::Invalid { allowed, .. } => format!("allowed: {allowed}"),
             Self::Missing { key, allowed, .. } => format!("set {key}: {allowed}"),
-            Self::NoTarget { .. } => {
+            Self::NoTarget { searched } => {
                 let tables: Vec<String> =
                     settings::target_ids().map(|id| format!("[{id}]")).collect();
+                // With `--config`, the one file that was read.
+                let main =
+                    searched.split(", ").find(|path| path.ends_with("/etc/enlist/enlist.toml"));
+                let file = main.unwrap_or(searched);
                 format!(
-                    "add the table of a target ({}) to /etc/enlist/enlist.toml; for example: `printf '[opsworks-cm]\\nserver = \"NAME\"\\n' >>/etc/enlist/enlist.toml`",
-                    tables.join(", ")
+                    "add the table of a target ({}) to {file}; for example: `printf '[puppet-server]\\nserver = \"NAME\"\\nca_file = \"/etc/enlist/puppet-ca.pem\"\\n' >>{}`",
+                    tables.join(", "),
+                    text::shell_word(file)
                 )
             }
             Self::NotConfigured { configured, .. } => {

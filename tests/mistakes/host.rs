@@ -1,6 +1,7 @@
 //! Keys, files, locks and records of this machine that can't be used.
 
 use std::fs;
+use std::process::Command;
 
 use crate::common::{self, NAME, Node, openssl};
 use crate::expect;
@@ -259,5 +260,22 @@ fn output_that_cannot_be_written_stops_no_work() {
                 assert_eq!(code(&["leave"], heard()), Some(0), "it has left");
             }
         }
+    }
+}
+
+/// The command that is printed adds a target where this command looks for one.
+#[test]
+fn the_command_that_adds_a_target_writes_where_settings_are_read() {
+    let node = Node::new();
+    let file = node.path("a file.toml");
+    fs::write(&file, "").unwrap();
+    for arguments in [vec!["check"], vec!["check", "--config", file.to_str().unwrap()]] {
+        node.settings("");
+        let said = node.enlist(&arguments);
+        assert_eq!(said.code, 78, "{}", said.stderr);
+        let command = said.stderr.split('`').nth(1).unwrap();
+        assert!(Command::new("sh").args(["-c", command]).status().unwrap().success(), "{command}");
+        let said = node.enlist(&arguments);
+        assert!(said.stderr.contains("puppet-server"), "{}", said.stderr);
     }
 }

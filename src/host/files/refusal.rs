@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FileType, Stat};
 
 use crate::host::root::Root;
+use crate::text;
 
 /// A part of a path that root must not use. It is carried in an [`io::Error`].
 #[derive(Debug)]
@@ -194,25 +195,5 @@ impl std::error::Error for Refusal {}
 
 /// The path, quoted for a shell.
 fn shown(path: &Path) -> String {
-    let text = path.display().to_string();
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%,".contains(c);
-    if text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::shown;
-    use std::path::Path;
-
-    #[test]
-    fn a_path_in_a_command_is_quoted_if_needed() {
-        for (path, quoted) in [
-            ("/etc/enlist/a-b_c.d", "/etc/enlist/a-b_c.d"),
-            ("/a b", "'/a b'"),
-            ("/a;rm", "'/a;rm'"),
-            ("/it's", "'/it'\\''s'"),
-        ] {
-            assert_eq!(shown(Path::new(path)), quoted);
-        }
-    }
+    text::shell_word(&path.to_string_lossy())
 }
