@@ -3,6 +3,8 @@
 //! The code that does the I/O gives a fault its kind, the core decides what to do about it, and
 //! `main` prints it. The kinds and their exit codes follow BSD `sysexits.h`.
 
+mod shows;
+
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
@@ -10,6 +12,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::text;
+
+pub use shows::Shows;
 
 /// The kind of a fault decides what the core does about it, and the exit code.
 #[derive(
@@ -126,17 +130,6 @@ pub struct Detail {
     pub outlook: Outlook,
     /// What it shows of this node's membership, if anything.
     pub shows: Option<Shows>,
-}
-
-/// What a fault shows of this node's membership.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shows {
-    /// No creating call has taken effect, those in doubt included.
-    NothingCreated,
-    /// The creating call may have taken effect, and making it again does no harm and shows whether it did.
-    MayRepeat,
-    /// The key is lost with which this node proves who it is.
-    KeyLost,
 }
 
 /// Whether trying again can help, as far as it does not follow from the kind.

@@ -274,7 +274,7 @@ impl Bootstrap {
         let record = &mut self.journal.working;
         let is_due = record.is_renewal_due(now.unix, lifetime);
         if let Some(fault) = &mut fault {
-            fault.was_not_due = !applied && !is_due;
+            fault.was_not_due = shows == Some(Shows::NothingNew) && !applied && !is_due;
         }
         record.fault = fault;
         let outcome = self.joined(true);

@@ -24,8 +24,8 @@ pub struct FaultNote {
     /// Whether a renewal or a change of settings has ended with it. A repair does not correct that.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_of_renewal: bool,
-    /// Whether that renewal was asked for by hand and was not due. It says nothing about the health of the
-    /// membership.
+    /// Whether that renewal was asked for by hand and was not due, and the authority only gave nothing new. It
+    /// says nothing about the health of the membership.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub was_not_due: bool,
 }

@@ -66,7 +66,7 @@ impl PuppetServer {
             let what = "the CA's new certificate would end before the present one";
             let todo =
                 "nothing; with enlist.service, which renews again and again, it is installed";
-            return Err(self.not_renewed(node, what, todo));
+            return Err(self.not_renewed(node, what, todo).nothing_new());
         }
         Ok(grant)
     }
@@ -80,14 +80,14 @@ impl PuppetServer {
                 let todo = format!(
                     "set allow-auto-renewal: true in the server's ca.conf (Puppet Server 8.1 and later), or {by_hand}"
                 );
-                self.not_renewed(node, what, &todo)
+                self.not_renewed(node, what, &todo).nothing_new()
             }
             NotRenewed::Forbidden(text) => {
                 let what = "the server does not let this node renew its certificate";
                 let todo = format!(
                     "allow certificate_renewal in the server's auth.conf (Puppet Server 8.1 and later has this rule), or {by_hand}"
                 );
-                self.not_renewed(node, what, &todo).cause(text)
+                self.not_renewed(node, what, &todo).cause(text).nothing_new()
             }
             NotRenewed::OtherCa(text) => {
                 let what = "the CA has not signed this node's certificate: it is another CA, or was made anew";
