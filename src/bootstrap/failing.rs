@@ -3,7 +3,7 @@
 
 use super::{Bootstrap, Changes, Now, Phase, PhaseName, clock_skew};
 use crate::engines::Bundle;
-use crate::fault::{Fault, Shows};
+use crate::fault::{Fault, Kind, Shows};
 
 impl Bootstrap {
     pub(super) fn take_fault(&mut self, now: Now, fault: Fault) {
@@ -36,6 +36,7 @@ impl Bootstrap {
         if self.journal.has_ended() {
             self.journal.working.was_refused =
                 phase == PhaseName::Creating && self.calls.were_refused;
+            self.keep_refusal();
             self.return_to_former(now, shows);
         } else if is_repeated && !is_counted {
             // The call will be made again; its attempt is recorded before it, like the first. One that was not
@@ -43,6 +44,16 @@ impl Bootstrap {
             self.count_attempt();
         }
         self.gather_again();
+    }
+
+    /// A request that was refused may be at the authority all the same, and would only be waited for then.
+    fn keep_refusal(&mut self) {
+        let record = &mut self.journal.working;
+        let is_first = record.was_refused && record.former.is_none() && !self.calls.is_in_doubt;
+        let refusal = record.fault.clone().filter(|fault| fault.kind == Kind::Rejected);
+        if let (true, Some(refusal)) = (is_first, refusal) {
+            record.refusal = Some(refusal);
+        }
     }
 
     /// Has the facts gathered again before the authority is asked again for the first time: its first answer

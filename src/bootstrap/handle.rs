@@ -133,6 +133,7 @@ impl Bootstrap {
             return Ok(());
         }
         let created = self.plan.target.created(&self.node()?, &answer, now.unix)?;
+        self.journal.working.refusal = None;
         match created {
             Created::Ticket(ticket) => {
                 self.journal.step_done(

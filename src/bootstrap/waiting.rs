@@ -76,6 +76,13 @@ impl Bootstrap {
         let undecided = self.plan.target.undecided(name);
         let Undecided { what, todo, longest_poll, gives_up_after } = undecided;
         let on = format!("node {name}, {}", self.plan.target.authority_name());
+        let (what, todo) = match &self.journal.working.refusal {
+            Some(refusal) => {
+                let why = refusal.causes.join("; ");
+                (format!("{what}, and has refused it before: {why}"), refusal.todo.clone())
+            }
+            None => (what, todo),
+        };
         let waited = now.unix.saturating_sub(self.journal.working.since);
         // By both clocks: earlier starts have waited too, and the time of day may jump.
         let waited = Duration::from_secs(u64::try_from(waited).unwrap_or(0));
@@ -122,6 +129,7 @@ impl Bootstrap {
 
     pub(super) fn granted_as(&mut self, now: Now, grant: Grant, result: String) {
         self.has_effect();
+        self.journal.working.refusal = None;
         self.journal.step_done(StepKind::Granted, result);
         self.journal.enter(now, Phase::Installing { grant });
     }

@@ -55,6 +55,8 @@ pub struct Record {
     pub attempts: u32,
     /// Whether the authority refused every creating call, so that it has nothing of this node.
     pub was_refused: bool,
+    /// How the authority refused the last creating call. It may have the request all the same.
+    pub refusal: Option<FaultNote>,
     pub engine: EngineRecord,
     pub installed: Vec<Installed>,
     /// The files of an installation that is under way, failed or was interrupted. Some may be on
@@ -119,6 +121,7 @@ impl Record {
             authority: None,
             attempts: 0,
             was_refused: false,
+            refusal: None,
             engine: EngineRecord::default(),
             installed: Vec::new(),
             planned: Vec::new(),

@@ -41,6 +41,8 @@ struct Members {
     attempts: u32,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     was_refused: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    refusal: Option<FaultNote>,
     ticket: Option<String>,
     grant: Option<Grant>,
     was_attempted: bool,
@@ -118,6 +120,7 @@ impl Members {
             authority: record.authority.clone(),
             attempts: record.attempts,
             was_refused: record.was_refused,
+            refusal: record.refusal.clone(),
             ticket: match phase {
                 Phase::Watching { ticket } => Some(ticket.clone()),
                 _ => None,
@@ -167,6 +170,7 @@ impl Members {
             authority: self.authority,
             attempts: self.attempts,
             was_refused: self.was_refused,
+            refusal: self.refusal,
             engine,
             installed: self.installed,
             planned: self.planned,
