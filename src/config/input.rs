@@ -11,7 +11,7 @@ use crate::pki::oid;
 use crate::text;
 
 /// Shown in the place of a secret.
-pub(in crate::config) const HIDDEN: &str = "(secret)";
+const HIDDEN: &str = "(secret)";
 
 /// The names of what a secret can be read from.
 const SOURCES: [&str; 3] = ["file", "credential", "ssm_parameter"];
@@ -102,7 +102,7 @@ impl Value {
         let entry = |(name, value): (&String, &String)| {
             let is_source = secret_source(name, value).is_some();
             match (setting.is_secret_source() && !is_source, SOURCES.contains(&name.as_str())) {
-                (true, false) => ("another name".to_owned(), HIDDEN.to_owned()),
+                (true, false) => (HIDDEN.to_owned(), HIDDEN.to_owned()),
                 (true, true) => (name.clone(), HIDDEN.to_owned()),
                 (false, _) if oid::is_secret(name) => (name.clone(), HIDDEN.to_owned()),
                 (false, _) => (name.clone(), value.clone()),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use strum::VariantNames;
 
-use crate::config::input::{Entry, HIDDEN, Input, Origin, Value};
+use crate::config::input::{Entry, Input, Origin, Value};
 use crate::config::schema::{Key, Setting, form};
 use crate::config::{ConfigError, values};
 use crate::pki::{CaBundle, private_key};
@@ -74,19 +74,8 @@ impl Reader<'_> {
         })
     }
 
-    /// Shows nothing of the value: it may be the secret itself.
     fn not_a_source(&self, key: &Setting) -> ConfigError {
-        let mut error = self.invalid(key, &format!("{SECRET}, not the secret itself"));
-        if let (ConfigError::Invalid { found, .. }, Some(entry)) = (&mut error, self.input.get(key))
-            && let Value::Map(map) = &entry.value
-        {
-            let is_kind = |name: &str| ["file", "credential", "ssm_parameter"].contains(&name);
-            let name = |name: &String| if is_kind(name) { name.clone() } else { HIDDEN.to_owned() };
-            let pairs: Vec<String> =
-                map.keys().map(|key| format!("{} = {HIDDEN}", name(key))).collect();
-            *found = format!("{{ {} }}", pairs.join(", "));
-        }
-        error
+        self.invalid(key, &format!("{SECRET}, not the secret itself"))
     }
 
     pub fn list(&self, key: &Key<form::List>) -> Result<Vec<String>, ConfigError> {
