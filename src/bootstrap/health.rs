@@ -70,12 +70,9 @@ impl Problem {
                     "run `enlist renew --target {id}`; if the authority gives no new certificate: {again}"
                 ),
             ),
-            FileProblem::Revoked(name) => (
-                Kind::Data,
-                format!(
-                    "run `puppetserver ca clean --certname {name}` on the server, then here {again}"
-                ),
-            ),
+            FileProblem::Revoked(clean) => {
+                (Kind::Data, format!("run `{clean}` on the server, then here {again}"))
+            }
             FileProblem::NotCurrent { todo, .. } => (
                 Kind::Data,
                 format!("{todo} `rm {}`: the engine's next run fetches it", finding.path),

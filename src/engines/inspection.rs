@@ -84,7 +84,7 @@ pub enum Problem {
     Unusable(String),
     /// Something overrides the settings.
     Diverted(Vec<Diversion>),
-    /// The revocation lists have the certificate of this node, whose name this is.
+    /// The revocation lists have the certificate of this node. With the command that makes the CA forget it.
     Revoked(String),
     /// A revocation list is not valid now: what that means, and what to do before the file is removed.
     NotCurrent {
@@ -337,7 +337,8 @@ fn lists_problem(
     let installed = known.ca.and_then(|ca| CaBundle::from_pem(ca).ok());
     let ca = installed.or_else(|| CaBundle::from_pem(member.ca()?).ok())?;
     if is_revoked(member, &ca, lists, unix) {
-        return Some(Problem::Revoked(member.name.unwrap_or_default().to_owned()));
+        let name = member.name.unwrap_or("NAME");
+        return Some(Problem::Revoked(format!("puppetserver ca clean --certname {name}")));
     }
     let setting = known.conf.and_then(|conf| reading::value_of(conf, "certificate_revocation"));
     let revocation = setting.map(|(_, value)| Revocation::of_setting(&value)).unwrap_or_default();

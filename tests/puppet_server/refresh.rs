@@ -1,6 +1,7 @@
 //! A CA that was made anew with the same key, which Puppet's agent fetches by itself.
 
 use std::fs;
+use std::path::Path;
 
 use enlist_emulator::control::{Autosign, CaPolicy};
 use enlist_emulator::{CaSource, Emulator, Options};
@@ -30,18 +31,10 @@ fn ca(directory: &std::path::Path, key: &str, days: &str) -> String {
     fs::read_to_string(made).unwrap()
 }
 
-#[test]
-fn a_ca_that_the_agent_has_fetched_anew_is_no_damage_and_is_kept() {
-    let directory = tempfile::tempdir().unwrap();
-    let old = ca(directory.path(), "key", "3000");
-    let renewed = ca(directory.path(), "key", "4000");
-    let foreign = ca(directory.path(), "another", "4000");
-    fs::write(directory.path().join("ca.pem"), &old).unwrap();
+/// A node, and a server with this CA that signs and renews.
+fn of_ca(directory: &Path) -> Node {
     let options = Options {
-        ca: CaSource::Files {
-            certificates: directory.path().join("ca.pem"),
-            key: directory.path().join("key"),
-        },
+        ca: CaSource::Files { certificates: directory.join("ca.pem"), key: directory.join("key") },
         puppet_ca: CaPolicy {
             autosign: Autosign::On,
             allow_auto_renewal: true,
@@ -52,7 +45,17 @@ fn a_ca_that_the_agent_has_fetched_anew_is_no_damage_and_is_kept() {
         ..Options::default()
     };
     let emulator = Emulator::start(options).unwrap();
-    let node = Node { emulator, root: tempfile::tempdir().unwrap() };
+    Node { emulator, root: tempfile::tempdir().unwrap() }
+}
+
+#[test]
+fn a_ca_that_the_agent_has_fetched_anew_is_no_damage_and_is_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let old = ca(directory.path(), "key", "3000");
+    let renewed = ca(directory.path(), "key", "4000");
+    let foreign = ca(directory.path(), "another", "4000");
+    fs::write(directory.path().join("ca.pem"), &old).unwrap();
+    let node = of_ca(directory.path());
     node.write("ca.pem", &old);
     node.settings(&settings(&node, "\"localhost\"", "30s"));
     expect(&enlist(&node, &["join"]), 0, &[]);
