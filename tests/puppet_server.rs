@@ -237,7 +237,7 @@ fn a_pin_that_is_not_of_the_members_ca_is_a_problem() {
 #[test]
 fn a_request_that_nobody_signs_is_waited_for_and_taken_once_it_is_signed() {
     let node = node(Autosign::Off, &[]);
-    node.settings(&settings(&node, "\"localhost\"", "2s"));
+    node.settings(&settings(&node, "\"localhost\"", "5s"));
     let said = enlist(&node, &["join"]);
     let sign = format!("puppetserver ca sign --certname {NAME}");
     expect(&said, 75, &["has not signed", &sign, "puppetserver ca clean"]);
@@ -273,7 +273,7 @@ fn a_name_that_another_machine_has_is_explained() {
     for autosign in [Autosign::On, Autosign::Off] {
         let node = node(autosign, &[]);
         let name = format!("[node]\nname = \"{NAME}\"\n");
-        let text = settings(&node, "\"localhost\"", "2s").replace("[node]\n", &name);
+        let text = settings(&node, "\"localhost\"", "5s").replace("[node]\n", &name);
         let other = OtherMachine::new(&node, &text);
         fs::write(other.path("ca.pem"), node.emulator.ca_bundle()).unwrap();
         other.off_ec2(&["join"]);
@@ -306,7 +306,7 @@ fn a_server_of_another_ca_and_one_that_is_none_are_told_apart() {
     expect(&enlist(&node, &["join"]), 78, &["another authority", "ca_file"]);
     assert!(!node.path("var/lib/enlist/puppet-server/key.pem").exists());
     let plain = Server::saying("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
-    let said = settings(&node, "\"localhost\"", "2s");
+    let said = settings(&node, "\"localhost\"", "5s");
     let said = said.replace(port(&node), &plain.port.to_string());
     node.settings(&said);
     expect(&enlist(&node, &["join"]), 75, &["no secure connection"]);

@@ -48,7 +48,7 @@ fn lists_that_lack_the_roots_are_noticed_before_anything_is_sent() {
 #[test]
 fn lists_that_were_bad_when_the_node_asked_are_fetched_again() {
     let node = node(Autosign::Off, &[]);
-    node.settings(&settings(&node, "\"localhost\"", "2s"));
+    node.settings(&settings(&node, "\"localhost\"", "5s"));
     expect(&enlist(&node, &["join"]), 75, &["has not signed"]);
     let mut record: Value = serde_json::from_str(&node.read(RECORD)).unwrap();
     let directory = tempfile::tempdir().unwrap();

@@ -11,13 +11,15 @@ use super::common::{NAME, Node, Run, expect};
 use super::{admin, enlist, settings};
 
 fn member(policy: CaPolicy) -> Node {
+    // A request that nobody signs is not waited for for long.
+    let budget = if matches!(policy.autosign, Autosign::On) { "60s" } else { "5s" };
     let node = Node::with(Options {
         puppet_ca: policy,
         puppet_listen: Some(([127, 0, 0, 1], 0).into()),
         ..Options::default()
     });
     node.write("ca.pem", &node.emulator.ca_bundle());
-    node.settings(&settings(&node, "\"localhost\"", "2s"));
+    node.settings(&settings(&node, "\"localhost\"", budget));
     enlist(&node, &["join"]);
     node
 }
@@ -99,7 +101,7 @@ fn the_certificate_of_another_key_is_left_alone() {
     let node = member(CaPolicy { self_delete: true, ..autosigned() });
     admin(&node, "clean");
     let name = format!("[node]\nname = \"{NAME}\"\n");
-    let text = settings(&node, "\"localhost\"", "2s").replace("[node]\n", &name);
+    let text = settings(&node, "\"localhost\"", "5s").replace("[node]\n", &name);
     let other = super::OtherMachine::new(&node, &text);
     fs::write(other.path("ca.pem"), node.emulator.ca_bundle()).unwrap();
     other.off_ec2(&["join"]);
@@ -131,7 +133,7 @@ fn a_probe_finds_a_certificate_that_was_revoked_or_cleaned() {
 fn the_doctor_reads_the_challenge_password() {
     let node = member(CaPolicy::default());
     expect(&enlist(&node, &["leave", "--local"]), 0, &[]);
-    let base = settings(&node, "\"localhost\"", "2s");
+    let base = settings(&node, "\"localhost\"", "5s");
     let table = "[puppet-server]\n";
     assert!(base.contains(table), "{base}");
     let with = format!("{table}challenge_password = {{ file = \"/password\" }}\n");

@@ -11,7 +11,7 @@ use super::{admin, enlist, node, settings};
 const PASSWORD: &str = "a shared secret 4711";
 
 fn with(node: &Node, source: &str) {
-    let good = settings(node, "\"localhost\"", "2s");
+    let good = settings(node, "\"localhost\"", "5s");
     node.settings(&good.replace("port =", &format!("challenge_password = {source}\nport =")));
 }
 

@@ -10,7 +10,7 @@ const SERVER: &str = "puppet-test";
 #[test]
 fn a_certificate_that_was_revoked_while_the_request_waited_is_not_installed() {
     let node = node(Autosign::Off, &[]);
-    node.settings(&settings(&node, "\"localhost\"", "2s"));
+    node.settings(&settings(&node, "\"localhost\"", "5s"));
     expect(&enlist(&node, &["join"]), 75, &["has not signed"]);
     admin(&node, "sign");
     admin(&node, "revoke");
@@ -34,7 +34,7 @@ fn a_certificate_that_was_revoked_while_the_request_waited_is_not_installed() {
 #[test]
 fn an_older_certificate_of_the_name_is_no_answer_to_an_accepted_request() {
     let node = node(Autosign::Off, &[]);
-    let text = settings(&node, "\"localhost\"", "2s")
+    let text = settings(&node, "\"localhost\"", "5s")
         .replace("[node]\n", &format!("[node]\nname = \"{NAME}\"\n"));
     node.settings(&text);
     expect(&enlist(&node, &["join"]), 75, &["has not signed"]);
