@@ -132,6 +132,15 @@ fn a_taken_name_and_a_stale_node_are_told_apart_by_every_server() {
         // The record of the second machine is lost; its key is not.
         std::fs::remove_dir_all(second.path("var/lib/enlist")).unwrap();
         expect(&second.enlist(&["join"]), 0, &[]);
+        assert_eq!(server.show()["nodes"]["web1"]["run_list"], json!([]));
+        // Once more, with other settings: the node object that is its own gets them.
+        std::fs::remove_dir_all(second.path("var/lib/enlist")).unwrap();
+        let with = server.settings("run_list = [\"recipe[base]\"]\nenvironment = \"prod\"");
+        std::fs::write(second.path("etc/enlist/enlist.toml"), with).unwrap();
+        expect(&second.enlist(&["join"]), 0, &[]);
+        let node = &server.show()["nodes"]["web1"];
+        assert_eq!(node["run_list"], json!(["recipe[base]"]));
+        assert_eq!(node["chef_environment"], "prod");
         // The first one was deleted by the administrator, and leaves all the same.
         let left = first.enlist(&["leave"]);
         expect(&left, 0, &[]);

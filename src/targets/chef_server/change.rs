@@ -70,6 +70,16 @@ impl ChefServer {
 }
 
 impl NodeObject {
+    /// The node object with all that the settings say. None: it is so already, or it is no JSON object.
+    pub(super) fn applied(&self, text: &str) -> Option<String> {
+        let said = Changed {
+            run_list: !self.run_list.is_empty(),
+            environment: self.environment.is_some(),
+            policy: self.policy.is_some(),
+        };
+        self.changed(text, said)
+    }
+
     /// The node object with what has changed. None: it is so already, or it is no JSON object.
     fn changed(&self, text: &str, changed: Changed) -> Option<String> {
         let before: Map<String, Value> = serde_json::from_str(text).ok()?;

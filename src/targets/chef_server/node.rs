@@ -37,8 +37,12 @@ impl ChefServer {
             (true, []) => ask(Action::CreateNode { name: name(), body: self.node.body(node.name) }),
             (true, [Taken]) | (false, []) => ask(Action::GetNode { name: name() }),
             (true, [Created]) | (false, [Missing]) | (_, [.., Node(_), Done | Missing]) => granted,
-            (_, [Node(body)] | [Taken, Node(body)]) => {
-                ask(Action::UpdateNode { name: name(), body: body.clone() })
+            (creates, [Node(body)] | [Taken, Node(body)]) => {
+                // An update that changes nothing asks whether it is this node's. A node that is to be
+                // created gets what the settings say.
+                let wanted = if creates { self.node.applied(body) } else { None };
+                let body = wanted.unwrap_or_else(|| body.clone());
+                ask(Action::UpdateNode { name: name(), body })
             }
             // It was deleted between two calls. The next attempt creates it.
             (_, [Taken, Missing]) => Err(refusal::node_came_and_went(node.name, self)),
