@@ -240,10 +240,13 @@ fn the_validator_key_is_removed_once_the_node_has_joined_if_told_to() {
     expect(&enlist(&node, &["join"]), 0, &[]);
     assert!(!node.path("validator.pem").exists());
     assert!(!node.files().iter().any(|file| file.contains("validator")), "no backup is kept");
-    // It is removed again by the next start, and a member needs none.
-    node.write("validator.pem", validator_pem());
+    // It is removed again by the next start, and a member needs none. A link to it does not save it.
+    node.write("secret/key.pem", validator_pem());
+    std::os::unix::fs::symlink("secret/key.pem", node.path("validator.pem")).unwrap();
     expect(&enlist(&node, &["join"]), 0, &[]);
-    assert!(!node.path("validator.pem").exists());
+    for file in ["validator.pem", "secret/key.pem"] {
+        assert!(fs::symlink_metadata(node.path(file)).is_err(), "{file}");
+    }
     expect(&enlist(&node, &["leave"]), 0, &[]);
 }
 

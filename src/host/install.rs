@@ -132,7 +132,7 @@ fn perform_action(root: &Root, store: &Store, action: &Action) -> Result<(), Fau
             files::remove(root, path).and_then(|()| files::remove_temporaries(root, path))
         }
         Action::RemoveSecret { path } => {
-            files::remove(root, path).and_then(|()| files::remove_temporaries(root, path))
+            files::remove_secret(root, path).and_then(|()| files::remove_temporaries(root, path))
         }
         Action::RemoveSettings { path, names } => {
             take_out(root, store, path, |text| ini::unset(text, names))

@@ -30,8 +30,8 @@ pub use special::{
 };
 pub use tree::{copy_tree, move_file, names, remove_tree};
 pub use write::{
-    create, make_directory, make_root, remove, remove_temporaries, remove_temporaries_in, replace,
-    tighten,
+    create, make_directory, make_root, remove, remove_secret, remove_temporaries,
+    remove_temporaries_in, replace, tighten,
 };
 
 /// The largest file that is read, in bytes. A CA bundle or an engine's settings take some tens of KiB,

@@ -209,6 +209,19 @@ pub fn remove(root: &Root, path: &str) -> Result<(), Fault> {
     }
 }
 
+/// Removes a file that holds a secret. If the path is a link, the file that it leads to goes first, so that the
+/// secret does not stay.
+///
+/// # Errors
+/// `Host`.
+pub fn remove_secret(root: &Root, path: &str) -> Result<(), Fault> {
+    let file = Walk::new(root, path, purpose_of(path)).and_then(Walk::into_place);
+    match file.and_then(|place| unlink(&place, AtFlags::empty())) {
+        Err(error) if !is_absent(&error) => Err(fault(root, "could not remove", path, &error)),
+        _ => remove(root, path),
+    }
+}
+
 pub(super) fn unlink(place: &Place, flags: AtFlags) -> io::Result<()> {
     rustix::fs::unlinkat(&place.directory, &place.name, flags)?;
     place.directory.sync()
