@@ -126,7 +126,7 @@ fn a_proxy_that_only_one_of_enlist_and_the_agent_has_is_said() {
 #[test]
 fn a_proxy_of_the_agent_is_named_where_the_server_is_not_reached() {
     let node = node(Autosign::On, &[]);
-    node.settings(&settings(&node, "\"ca.invalid\"", "1s"));
+    node.settings(&settings(&node, "\"ca.invalid\"", "4s"));
     node.write("etc/puppetlabs/puppet/puppet.conf", "[agent]\nhttp_proxy_host = proxy.invalid\n");
     expect(&enlist(&node, &["join"]), 75, &["HTTPS_PROXY=http://proxy.invalid:3128", "line 2"]);
 }
@@ -134,7 +134,7 @@ fn a_proxy_of_the_agent_is_named_where_the_server_is_not_reached() {
 #[test]
 fn a_server_in_no_proxy_is_reached_directly() {
     let node = node(Autosign::On, &[]);
-    node.settings(&settings(&node, "\"ca.inside.invalid\"", "2s"));
+    node.settings(&settings(&node, "\"ca.inside.invalid\"", "5s"));
     let (proxy, heads) = proxy_to(1);
     let said = proxied(&node, proxy, "inside.invalid");
     expect(&said, 75, &["could not be sent", "https://ca.inside.invalid:"]);
@@ -144,7 +144,7 @@ fn a_server_in_no_proxy_is_reached_directly() {
 #[test]
 fn what_a_proxy_refuses_is_said_with_its_name() {
     let node = node(Autosign::On, &[]);
-    node.settings(&settings(&node, "\"ca.invalid\"", "3s"));
+    node.settings(&settings(&node, "\"ca.invalid\"", "5s"));
     for (status, code, todo) in [
         ("403 Forbidden", 77, "NO_PROXY"),
         ("407 Proxy Authentication Required", 77, "http://NAME:PASSWORD@"),
