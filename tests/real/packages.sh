@@ -26,8 +26,8 @@ ENLIST=/bin/true EMULATOR=/bin/true
 begin
 
 # Numbers to hold: docs/performance.md.
-# 8 MB without the direct targets, whose HTTPS client with a CA of its own is the rest.
-LARGEST_PROGRAM=8000000 LARGEST_DEB=4000000
+# 8 MB without the direct targets, and 0.13 MB for the first of them and its HTTPS client with a CA of its own.
+LARGEST_PROGRAM=8130000 LARGEST_DEB=4000000
 # The least exposed is 0, what the issue of hardening may not exceed is 3.0.
 LARGEST_EXPOSURE=30
 
