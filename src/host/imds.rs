@@ -230,8 +230,13 @@ pub fn client_for_credentials(net: &HttpClients) -> Result<(Client, String), Fau
 /// transient, to be asked again: a value left out here is left out of the node's facts permanently.
 async fn optional(client: &Client, path: &str) -> Result<Option<String>, Failure> {
     let again = |answer: &str| Failure::transient(&format!("{path}: {answer}"));
-    match client.get(path).await {
-        Ok(text) if !is_plain(text.as_ref()) => Err(again("not a plain text")),
+    match Box::pin(client.get(path)).await {
+        Ok(text) if is_page(text.as_ref()) => Err(again("a page")),
+        // Odd, but a tag may be so: then the service says it again.
+        Ok(text) if !is_plain(text.as_ref()) => match Box::pin(client.get(path)).await {
+            Ok(second) if second.as_ref() == text.as_ref() => Ok(Some(String::from(text))),
+            _ => Err(again("not a plain text")),
+        },
         Ok(text) => Ok(Some(String::from(text)).filter(|text| !text.is_empty())),
         Err(error) => match answer::classify(&error) {
             Failure::Definite(what) if what == answer::NOT_FOUND => Ok(None),
@@ -250,11 +255,15 @@ async fn optional(client: &Client, path: &str) -> Result<Option<String>, Failure
     }
 }
 
-/// Whether it can be a value of the metadata: lines of text, and not a proxy's page.
-fn is_plain(text: &str) -> bool {
+/// Whether it is a page, such as a proxy's.
+fn is_page(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
-    let is_page = ["<html", "<!doctype", "<?xml"].iter().any(|mark| lower.contains(mark));
-    !is_page && !text.chars().any(|c| c.is_control() && !"\n\r\t".contains(c))
+    ["<html", "<!doctype", "<?xml"].iter().any(|mark| lower.contains(mark))
+}
+
+/// Whether it is lines of text, without control characters.
+fn is_plain(text: &str) -> bool {
+    !text.chars().any(|c| c.is_control() && !"\n\r\t".contains(c))
 }
 
 /// The instance's tags, if its options allow them in the metadata.
@@ -280,7 +289,7 @@ async fn tags(client: &Client) -> Result<BTreeMap<String, String>, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Failure, is_plain, is_region, is_signature, parse};
+    use super::{Failure, is_page, is_plain, is_region, is_signature, parse};
 
     #[test]
     fn half_a_document_is_transient_and_another_one_is_definite() {
@@ -312,10 +321,10 @@ mod tests {
     #[test]
     fn a_page_or_bytes_are_no_value() {
         for value in ["", "web", "a\nb\n", "a < b"] {
-            assert!(is_plain(value), "{value:?}");
+            assert!(is_plain(value) && !is_page(value), "{value:?}");
         }
         for other in ["<HTML>", "<!DOCTYPE html>", "<?xml version='1.0'?>", "\u{7f}ELF", "a\0"] {
-            assert!(!is_plain(other), "{other:?}");
+            assert!(!is_plain(other) || is_page(other), "{other:?}");
         }
     }
 }
