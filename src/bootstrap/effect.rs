@@ -1,5 +1,6 @@
 //! What the core asks the host to do (effects), and what the host reports (events).
 
+use std::mem::{Discriminant, discriminant};
 use std::time::Duration;
 
 use super::monitor::Need;
@@ -164,7 +165,20 @@ pub enum Outcome {
     Failed(Fault),
 }
 
+/// Which effect it is, without what it carries: one that is made again is of the same kind.
+pub(super) type EffectKind = (Discriminant<Effect>, &'static str);
+
 impl Effect {
+    /// The kind, with the action of a call and the key of a signature.
+    pub(super) fn kind(&self) -> EffectKind {
+        let which = match self {
+            Self::Call(request) => request.call().action(),
+            Self::Sign(signing) => signing.key_name(),
+            _ => "",
+        };
+        (discriminant(self), which)
+    }
+
     pub(super) fn sign(signing: Signing) -> Self {
         Self::Sign(Box::new(signing))
     }

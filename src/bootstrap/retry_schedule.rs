@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::backoff::{Call, PollInterval};
+use super::effect::EffectKind;
 use super::{Now, Waiting, backoff};
 use crate::fault::Fault;
 
@@ -22,7 +23,7 @@ pub(super) struct RetrySchedule {
     /// Consecutive failures that were not throttled calls.
     faults: u32,
     /// The effect that failed last.
-    failing: Option<String>,
+    failing: Option<EffectKind>,
     /// How often the creating call has to be made again. A success does not reset it.
     setbacks: u32,
     episode: Option<ThrottleEpisode>,
@@ -111,17 +112,15 @@ impl RetrySchedule {
     }
 
     /// Names the effect that is about to be counted as failed.
-    pub fn failing(&mut self, effect: Option<&str>) {
-        if let Some(effect) = effect {
-            self.failing = Some(effect.to_owned());
-        }
+    pub fn failing(&mut self, effect: Option<EffectKind>) {
+        self.failing = effect.or(self.failing);
     }
 
     /// Ends a row of failures, if it was this effect that failed, or if the phase has advanced. What is
     /// only repeated before the failing effect, such as gathering facts or signing, ends no row: the waits
     /// would never grow.
-    pub fn succeeded(&mut self, effect: Option<&str>, has_advanced: bool) {
-        if has_advanced || self.failing.is_none() || self.failing.as_deref() == effect {
+    pub fn succeeded(&mut self, effect: Option<EffectKind>, has_advanced: bool) {
+        if has_advanced || self.failing.is_none() || self.failing == effect {
             (self.failures, self.faults, self.failing) = (0, 0, None);
         }
     }

@@ -1,5 +1,6 @@
 //! How joining and leaving advance: an event is applied, and the next effect is decided, once.
 
+use super::effect::EffectKind;
 use super::journal::Journal;
 use super::{Effect, Event, Now};
 use crate::fault::Fault;
@@ -31,23 +32,23 @@ pub(super) trait Steps {
             return;
         };
         let phase = self.journal().working.phase.name();
-        let performed = self.journal().decided.take().map(|effect| effect.describe(""));
+        let performed = self.journal().decided.take().map(|effect| effect.kind());
         let mut without_fault = true;
         if let Err(fault) = self.apply(now, event) {
             without_fault = false;
-            self.journal().schedule.failing(performed.as_deref());
+            self.journal().schedule.failing(performed);
             self.fail(now, fault);
         }
-        without_fault &= self.decide(now, performed.as_deref());
+        without_fault &= self.decide(now, performed);
         if without_fault {
             let has_advanced = self.journal().working.phase.name() != phase;
-            self.journal().schedule.succeeded(performed.as_deref(), has_advanced);
+            self.journal().schedule.succeeded(performed, has_advanced);
         }
     }
 
     /// Decides the next effect, unless one is decided already, or the journal is waiting or over.
     /// Returns whether there was no fault. `performed` is the effect whose event was handled just now.
-    fn decide(&mut self, now: Now, performed: Option<&str>) -> bool {
+    fn decide(&mut self, now: Now, performed: Option<EffectKind>) -> bool {
         let mut without_fault = true;
         while self.journal().needs_decision() {
             match self.next_effect(now) {
